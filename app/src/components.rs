@@ -1,0 +1,22 @@
+//! The parts of the page, from the frame inwards. Each knows the chat's verbs and nothing of the
+//! network; what they share (where the view stands, where one writes) comes by context.
+
+pub mod theme_switch;
+
+pub mod transcript;
+pub mod welcome;
+
+pub mod ask_again;
+pub mod question;
+pub mod reasoning;
+pub mod reply;
+pub mod streamed_text;
+pub mod waiting;
+
+pub mod copy_button;
+pub mod versions;
+
+pub mod composer;
+pub mod composer_field;
+pub mod follow;
+pub mod ticking;

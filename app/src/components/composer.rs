@@ -1,0 +1,128 @@
+//! Where one writes: the field, and Send or Stop in the same place.
+//!
+//! The text lives in the chat's draft; this keeps the field and the draft the same. What was typed
+//! before the page came to life is taken over, never overwritten.
+
+use leptos::either::Either;
+use leptos::ev::{KeyboardEvent, MouseEvent};
+use leptos::prelude::*;
+
+use super::composer_field::ComposerField;
+use super::follow::Follow;
+use crate::chat::Chat;
+use crate::draft::{Draft, recovered};
+use crate::memory::{Item, use_memory};
+use crate::wording;
+
+/// The composer.
+#[component]
+pub fn Composer() -> impl IntoView {
+    let chat = expect_context::<Chat>();
+    let follow = expect_context::<Follow>();
+    let field = expect_context::<ComposerField>();
+    let is_ready = RwSignal::new(false);
+    keep_draft(chat, field, is_ready);
+
+    let send = move || {
+        if chat.send() {
+            follow.resume();
+        }
+        field.focus();
+    };
+    let on_key = move |key: KeyboardEvent| {
+        // The Enter that confirms an input method's candidate is not ours. Safari says so by the code only.
+        if key.is_composing() || key.key_code() == 229 {
+            return;
+        }
+        let draft = chat.draft();
+        match key.key().as_str() {
+            "Enter" if !key.shift_key() => {
+                key.prevent_default();
+                send();
+            }
+            "ArrowUp" if draft.with_untracked(|draft| draft.text().is_empty()) => {
+                key.prevent_default();
+                chat.edit_last();
+            }
+            "Escape" if !chat.is_streaming_untracked() => chat.cancel_edit(),
+            _ => {}
+        }
+    };
+    let stop = move |click: MouseEvent| {
+        // The second click of a double click on Send must not stop what the first one began.
+        if click.detail() < 2 {
+            chat.stop();
+        }
+        field.focus();
+    };
+
+    view! {
+        <div class="composer">
+            {move || chat.notice().map(|sentence| view! {
+                // The status says it already; an alert that spoke too would say it twice.
+                <p class="notice" role="alert" aria-live="off">{sentence}</p>
+            })}
+            <p class="editing" hidden=move || !chat.draft().with(Draft::is_edit)>
+                {wording::EDITING}
+                <button type="button" on:click=move |_| {
+                    chat.cancel_edit();
+                    field.focus();
+                }>"Cancel"</button>
+            </p>
+            <div class="box">
+                <div class="grow" data-value=move || chat.draft().with(|draft| draft.text().to_owned())>
+                    <textarea
+                        id="message"
+                        node_ref=field.0
+                        aria-label="Message"
+                        placeholder="Message"
+                        rows="1"
+                        dir="auto"
+                        autocomplete="off"
+                        enterkeyhint="send"
+                        on:input=move |input| chat.draft().update(|draft| draft.write(event_target_value(&input)))
+                        on:keydown=on_key
+                    ></textarea>
+                </div>
+                {move || if chat.is_streaming() {
+                    Either::Left(view! { <button type="button" class="stop" on:click=stop>"Stop"</button> })
+                } else {
+                    Either::Right(view! {
+                        <button type="button" class="send" disabled=move || !is_ready.get() on:click=move |_| send()>
+                            "Send"
+                        </button>
+                    })
+                }}
+            </div>
+        </div>
+    }
+}
+
+/// Keeps the field, the draft and the browser's memory the same, from the moment the page is alive.
+fn keep_draft(chat: Chat, field: ComposerField, is_ready: RwSignal<bool>) {
+    let memory = use_memory();
+    let draft = chat.draft();
+    Effect::new(move |is_begun: Option<bool>| {
+        let Some(field) = field.0.get() else {
+            return false;
+        };
+        if is_begun != Some(true) {
+            let remembered = memory
+                .as_ref()
+                .and_then(|memory| memory.recall(Item::Draft))
+                .unwrap_or_default();
+            draft.update(|draft| draft.write(recovered(remembered, field.value())));
+            is_ready.set(true);
+        }
+        draft.with(|draft| {
+            // An equal value is left alone: setting it could disturb an input method.
+            if field.value() != draft.text() {
+                field.set_value(draft.text());
+            }
+            if let Some(memory) = &memory {
+                memory.remember(Item::Draft, draft.unsent());
+            }
+        });
+        true
+    });
+}

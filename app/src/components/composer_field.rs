@@ -1,0 +1,36 @@
+//! The field in which one writes, as a handle for those who put the focus there.
+
+use leptos::html::Textarea;
+use leptos::prelude::*;
+
+/// The composer's text field.
+#[derive(Clone, Copy)]
+pub struct ComposerField(pub NodeRef<Textarea>);
+
+impl ComposerField {
+    /// A handle that the composer will fill.
+    pub fn new() -> Self {
+        Self(NodeRef::new())
+    }
+
+    /// Puts the focus there, without moving the view.
+    pub fn focus(self) {
+        if let Some(field) = self.0.get_untracked() {
+            focus_in_place(&field);
+        }
+    }
+}
+
+impl Default for ComposerField {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Focuses an element where it is.
+pub fn focus_in_place(element: &web_sys::HtmlElement) {
+    let options = web_sys::FocusOptions::new();
+    options.set_prevent_scroll(true);
+    // It fails for no element that is in the page.
+    let _ = element.focus_with_options(&options);
+}

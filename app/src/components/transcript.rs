@@ -1,0 +1,59 @@
+//! The conversation: one message below the other, in a view that follows its end.
+
+use leptos::either::Either;
+use leptos::prelude::*;
+
+use super::composer_field::focus_in_place;
+use super::follow::Follow;
+use super::question::QuestionView;
+use super::reply::ReplyView;
+use super::welcome::Welcome;
+use crate::chat::{Chat, Message};
+use crate::conversation::MessageId;
+
+/// The conversation that is shown.
+///
+/// A message is built once and stays as it is while others come; what streams changes within its own.
+#[component]
+pub fn Transcript() -> impl IntoView {
+    let chat = expect_context::<Chat>();
+    let follow = expect_context::<Follow>();
+    follow.watch();
+    let is_empty = Memo::new(move |_| chat.is_empty());
+    let jump = move |_| {
+        follow.resume();
+        // The button is about to go; the focus must not fall back to the top of the page.
+        if let Some(scroller) = follow.scroller.get_untracked() {
+            focus_in_place(&scroller);
+        }
+    };
+    view! {
+        <div class="view">
+            // Its text grows all the time: read aloud, it would be fragments. The status says what happens.
+            <div
+                class="transcript"
+                role="log"
+                aria-label="Conversation"
+                aria-live="off"
+                tabindex="0"
+                node_ref=follow.scroller
+            >
+                <div class="column" node_ref=follow.content>
+                    {move || is_empty.get().then(|| view! { <Welcome/> })}
+                    <For each=move || chat.path() key=|id| *id children=move |id| view! { <MessageView id/> }/>
+                </div>
+            </div>
+            <button type="button" class="jump" hidden=move || !follow.is_away() on:click=jump>
+                "Jump to latest"
+            </button>
+        </div>
+    }
+}
+
+#[component]
+fn MessageView(id: MessageId) -> impl IntoView {
+    match expect_context::<Chat>().message(id) {
+        Message::Question(text) => Either::Left(view! { <QuestionView id text/> }),
+        Message::Reply(reply) => Either::Right(view! { <ReplyView id reply/> }),
+    }
+}

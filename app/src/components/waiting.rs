@@ -1,0 +1,34 @@
+//! A word about a long silence before the first text.
+
+use std::time::Duration;
+
+use leptos::prelude::*;
+
+use super::ticking::ticking;
+use crate::chat::Chat;
+use crate::protocol::PageInfo;
+use crate::reply::Reply;
+use crate::wording;
+
+/// Shorter than this is no long silence.
+const PATIENCE: Duration = Duration::from_secs(9);
+
+/// Nothing at first; after a while it says who is being waited for, and counts on.
+#[component]
+pub fn Waiting(
+    /// A reply of which nothing has come yet.
+    reply: RwSignal<Reply>,
+) -> impl IntoView {
+    let default_model = use_context::<PageInfo>().unwrap_or_default().model;
+    let now = ticking(expect_context::<Chat>());
+    move || {
+        let now = now.get()?;
+        reply.with(|reply| {
+            let waited = reply.waiting_time(now);
+            let model = reply.transcript().model.as_ref().unwrap_or(&default_model);
+            (waited >= PATIENCE).then(
+                || view! { <p class="note waiting">{wording::still_waiting(model, waited)}</p> },
+            )
+        })
+    }
+}

@@ -1,0 +1,39 @@
+//! What stands where a conversation will be.
+
+use leptos::prelude::*;
+
+use super::composer_field::ComposerField;
+use crate::chat::Chat;
+use crate::protocol::PageInfo;
+
+/// Says who answers, and in a demo what to set for real answers.
+#[component]
+pub fn Welcome() -> impl IntoView {
+    let chat = expect_context::<Chat>();
+    let field = expect_context::<ComposerField>();
+    let info = use_context::<PageInfo>().unwrap_or_default();
+    let model = if info.model.is_empty() {
+        "the model".to_owned()
+    } else {
+        info.model
+    };
+    view! {
+        <div class="welcome">
+            <h2>"Ask "<span class="model">{model}</span></h2>
+            <p>"Enter sends, Shift+Enter makes a new line, Esc stops an answer."</p>
+            {info.demo.then(|| view! {
+                <p class="demo" role="note">
+                    "This is a demo: Rill itself makes up these answers. Set "
+                    <code>"OPENAI_API_KEY"</code>", or "<code>"OPENAI_BASE_URL"</code>
+                    " for Ollama, vLLM, llama.cpp and the like, and restart."
+                </p>
+            })}
+            {chat.can_restore().then(|| view! {
+                <button type="button" on:click=move |_| {
+                    chat.restore();
+                    field.focus();
+                }>"Back to the previous chat"</button>
+            })}
+        </div>
+    }
+}

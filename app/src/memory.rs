@@ -1,0 +1,48 @@
+//! What the page remembers in this browser: the draft and the theme.
+//!
+//! The trait stands here and its real implementation in `frontend`, so that this crate does no I/O.
+//! On the server there is none, and a browser may refuse: forgetting is always allowed.
+
+use std::sync::Arc;
+
+use leptos::prelude::{provide_context, use_context};
+
+/// What is remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Item {
+    /// The message that is being written.
+    Draft,
+    /// Light or dark, if the person chose. `public/theme.js` reads it too, under this name.
+    Theme,
+}
+
+impl Item {
+    /// The name under which a browser keeps it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Draft => "rill.draft",
+            Self::Theme => "rill.theme",
+        }
+    }
+}
+
+/// A small memory that outlives the page.
+pub trait Memory: Send + Sync {
+    /// What was remembered, if anything was and it can be read.
+    fn recall(&self, item: Item) -> Option<String>;
+
+    /// Remembers a value in the place of the older one; an empty one is forgotten.
+    fn remember(&self, item: Item, value: &str);
+}
+
+/// Makes the memory available to the page.
+pub fn provide_memory(memory: impl Memory + 'static) {
+    provide_context::<Arc<dyn Memory>>(Arc::new(memory));
+}
+
+/// The memory, if there is one here.
+#[must_use]
+pub fn use_memory() -> Option<Arc<dyn Memory>> {
+    use_context()
+}

@@ -1,0 +1,436 @@
+//! All that crosses the wire between browser and server: the chat request, the events of a reply,
+//! errors, paths.
+//!
+//! A type is serializable here, and only here, because it crosses that wire. What an upstream
+//! provider sends and wants is not described here: those types stay private to its file in the
+//! server. The contract itself, with its prose, is `PROTOCOL` in the README's section "HTTP API".
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+/// Where a chat request is posted.
+pub const CHAT_PATH: &str = "/api/chat";
+
+/// The largest request body that the server reads, in bytes.
+pub const MAX_REQUEST_BYTES: usize = 1024 * 1024;
+
+/// The media type of a Server-Sent Events stream.
+pub const EVENT_STREAM: &str = "text/event-stream";
+
+/// One question to the model: the whole conversation so far, the newest message last.
+///
+/// Unknown fields are refused, so that none reaches an upstream unnoticed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChatRequest {
+    /// The conversation, oldest message first. Never empty.
+    pub messages: Vec<ChatMessage>,
+    /// The model to ask; without it the server's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Sampling temperature, 0 to 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// The most tokens that the reply may have, at least 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u32>,
+    /// How long a reasoning model may think.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_effort: Option<ReasoningEffort>,
+}
+
+impl ChatRequest {
+    /// A request with the server's defaults for everything but the messages.
+    #[must_use]
+    pub fn new(messages: Vec<ChatMessage>) -> Self {
+        Self {
+            messages,
+            model: None,
+            temperature: None,
+            max_tokens: None,
+            reasoning_effort: None,
+        }
+    }
+}
+
+/// One message of the conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChatMessage {
+    /// Who said it.
+    pub role: Role,
+    /// What was said, as plain text or Markdown source.
+    pub content: String,
+}
+
+/// Who said a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Instructions that frame the conversation.
+    System,
+    /// The person.
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// How long a reasoning model may think before it answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasoningEffort {
+    /// Briefly.
+    Low,
+    /// As long as the model's default.
+    Medium,
+    /// Long.
+    High,
+}
+
+/// One event of a reply.
+///
+/// A reply is `Start`, then any number of `Text`, `Reasoning` and `Usage`, then exactly one terminal
+/// event, `Done` or `Error`. A stream that ends without one was cut.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ChatEvent<'a> {
+    /// The request was accepted; the upstream has not answered yet.
+    Start(Start),
+    /// A piece of the answer, to append.
+    Text(Cow<'a, str>),
+    /// A piece of the model's reasoning, shown apart from the answer.
+    Reasoning(Cow<'a, str>),
+    /// What the reply cost, when the upstream tells.
+    Usage(Usage),
+    /// Terminal: the reply ended by itself or by a stop.
+    Done(Finish),
+    /// Terminal: the reply failed. Text that came before stays valid.
+    Error(ReplyError),
+}
+
+impl ChatEvent<'_> {
+    /// Whether this event ends the reply.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, Self::Done(_) | Self::Error(_))
+    }
+
+    /// Reads an event from the name and the data of a Server-Sent Event. `None` for a name that
+    /// this version does not know, which a reader ignores.
+    ///
+    /// # Errors
+    /// When the data is not the JSON that the name promises.
+    pub fn from_sse(
+        name: &str,
+        data: &str,
+    ) -> Result<Option<ChatEvent<'static>>, serde_json::Error> {
+        Ok(Some(match name {
+            "message" => ChatEvent::Text(Cow::Owned(serde_json::from_str(data)?)),
+            "reasoning" => ChatEvent::Reasoning(Cow::Owned(serde_json::from_str(data)?)),
+            "start" => ChatEvent::Start(serde_json::from_str(data)?),
+            "usage" => ChatEvent::Usage(serde_json::from_str(data)?),
+            "done" => ChatEvent::Done(serde_json::from_str::<Done>(data)?.finish),
+            "error" => ChatEvent::Error(serde_json::from_str(data)?),
+            _ => return Ok(None),
+        }))
+    }
+}
+
+/// Data of the `start` event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Start {
+    /// The id of this reply, unguessable.
+    pub generation: String,
+    /// The model that was asked.
+    pub model: String,
+}
+
+/// Data of the `usage` event: token counts, left out where the upstream does not tell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Tokens of the conversation that was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_tokens: Option<u64>,
+    /// Tokens of the reply, reasoning included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completion_tokens: Option<u64>,
+    /// Tokens of the reply that were spent on reasoning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_tokens: Option<u64>,
+    /// Tokens of the conversation that the provider had in its cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_tokens: Option<u64>,
+}
+
+/// Data of the `done` event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    /// Why the reply ended.
+    pub finish: Finish,
+}
+
+/// Why a reply ended without an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finish {
+    /// The model had said all.
+    Stop,
+    /// The limit of tokens was reached.
+    Length,
+    /// The provider's filter cut it off.
+    ContentFilter,
+    /// The model refused to answer; the refusal is the text.
+    Refusal,
+    /// The model asked for a tool.
+    ToolCalls,
+    /// The person stopped it.
+    Stopped,
+}
+
+impl Finish {
+    /// The name on the wire and in the log.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Length => "length",
+            Self::ContentFilter => "content_filter",
+            Self::Refusal => "refusal",
+            Self::ToolCalls => "tool_calls",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// Data of the `error` event: what went wrong, in words for a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplyError {
+    /// What went wrong, for programs.
+    pub kind: ErrorKind,
+    /// A sentence of ours for a person. Never a key, an address or an upstream's raw body.
+    pub message: String,
+    /// Whether asking again can help.
+    pub retryable: bool,
+    /// How long to wait before asking again, in milliseconds, when the upstream tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+}
+
+/// Body of a refusal: what the server answers, with an HTTP status, before any stream begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// The refusal.
+    pub error: Refusal,
+}
+
+/// Why a request was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// What was wrong, for programs.
+    pub kind: ErrorKind,
+    /// What was wrong and what to do, for a person.
+    pub message: String,
+}
+
+/// What can go wrong, for programs. The words for people are in [`crate::wording`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorKind {
+    /// The upstream refused the server's key.
+    Auth,
+    /// No credit at the upstream.
+    Quota,
+    /// Too many requests; wait.
+    RateLimited,
+    /// The upstream is busy.
+    Overloaded,
+    /// The request was not acceptable.
+    BadRequest,
+    /// The conversation is too long for the model.
+    ContextLength,
+    /// The upstream does not know the model.
+    ModelNotFound,
+    /// The upstream failed.
+    UpstreamError,
+    /// No connection to the upstream.
+    UpstreamUnreachable,
+    /// The upstream did not begin to answer in time.
+    UpstreamTimeoutFirstByte,
+    /// The upstream fell silent in the middle of a reply.
+    UpstreamTimeoutIdle,
+    /// The reply took longer than a reply may take.
+    UpstreamTimeoutTotal,
+    /// The upstream's connection ended before the reply did.
+    UpstreamCut,
+    /// The upstream answered with nothing.
+    UpstreamEmpty,
+    /// The upstream sent something that is not its protocol.
+    UpstreamMalformed,
+    /// The upstream answered with something else than a stream, such as a login page.
+    UpstreamNotStream,
+    /// The upstream wanted to redirect a request that carries a key.
+    UpstreamRedirect,
+    /// A size limit was passed.
+    TooLarge,
+    /// The server stopped in the middle of the reply.
+    Interrupted,
+    /// The server is shutting down.
+    Shutdown,
+    /// Refusal: this request is not allowed here.
+    NotAllowed,
+    /// Refusal: there is no such thing.
+    NotFound,
+    /// Refusal: not with this method.
+    MethodNotAllowed,
+    /// Refusal: none of the forms asked for can be given.
+    NotAcceptable,
+    /// Refusal: the body is not JSON.
+    UnsupportedMediaType,
+    /// Refusal: the request names another host.
+    WrongHost,
+    /// Refusal: the request did not arrive in time.
+    RequestTimeout,
+    /// The server itself failed.
+    Internal,
+    /// Made by the page, never sent: the server could not be reached.
+    ServerUnreachable,
+    /// A kind that this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+impl ErrorKind {
+    /// The name on the wire and in the log.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auth => "auth",
+            Self::Quota => "quota",
+            Self::RateLimited => "rate_limited",
+            Self::Overloaded => "overloaded",
+            Self::BadRequest => "bad_request",
+            Self::ContextLength => "context_length",
+            Self::ModelNotFound => "model_not_found",
+            Self::UpstreamError => "upstream_error",
+            Self::UpstreamUnreachable => "upstream_unreachable",
+            Self::UpstreamTimeoutFirstByte => "upstream_timeout_first_byte",
+            Self::UpstreamTimeoutIdle => "upstream_timeout_idle",
+            Self::UpstreamTimeoutTotal => "upstream_timeout_total",
+            Self::UpstreamCut => "upstream_cut",
+            Self::UpstreamEmpty => "upstream_empty",
+            Self::UpstreamMalformed => "upstream_malformed",
+            Self::UpstreamNotStream => "upstream_not_stream",
+            Self::UpstreamRedirect => "upstream_redirect",
+            Self::TooLarge => "too_large",
+            Self::Interrupted => "interrupted",
+            Self::Shutdown => "shutdown",
+            Self::NotAllowed => "not_allowed",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::NotAcceptable => "not_acceptable",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::WrongHost => "wrong_host",
+            Self::RequestTimeout => "request_timeout",
+            Self::Internal => "internal",
+            Self::ServerUnreachable => "server_unreachable",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// What the server tells the page about itself when it renders it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageInfo {
+    /// The model that answers when none is chosen.
+    pub model: String,
+    /// Whether the embedded demo answers, since no upstream is configured.
+    pub demo: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    fn check(name: &str, data: &str, expect: Option<ChatEvent<'static>>) {
+        assert_eq!(
+            ChatEvent::from_sse(name, data).expect("valid data"),
+            expect,
+            "{name} {data}"
+        );
+    }
+
+    #[test]
+    fn events_are_read_from_their_name_and_json() {
+        check("message", r#""a\nb""#, Some(ChatEvent::Text("a\nb".into())));
+        check(
+            "reasoning",
+            r#""hm""#,
+            Some(ChatEvent::Reasoning("hm".into())),
+        );
+        check(
+            "done",
+            r#"{"finish":"content_filter"}"#,
+            Some(ChatEvent::Done(Finish::ContentFilter)),
+        );
+        check(
+            "usage",
+            r#"{"prompt_tokens":3}"#,
+            Some(ChatEvent::Usage(Usage {
+                prompt_tokens: Some(3),
+                ..Usage::default()
+            })),
+        );
+        check(
+            "error",
+            r#"{"kind":"brand_new","message":"m","retryable":true}"#,
+            Some(ChatEvent::Error(ReplyError {
+                kind: ErrorKind::Unknown,
+                message: "m".into(),
+                retryable: true,
+                retry_after_ms: None,
+            })),
+        );
+    }
+
+    #[test]
+    fn an_unknown_event_is_ignored_and_bad_data_is_an_error() {
+        check("execute", "{}", None);
+        assert!(ChatEvent::from_sse("message", "not json").is_err());
+        let deep = "[".repeat(200_000);
+        assert!(ChatEvent::from_sse("start", &deep).is_err());
+    }
+
+    #[test]
+    fn a_request_with_an_unknown_field_is_refused() {
+        let body = r#"{"messages":[],"base_url":"http://evil.test"}"#;
+        let error = serde_json::from_str::<ChatRequest>(body)
+            .expect_err("unknown field")
+            .to_string();
+        assert!(error.contains("base_url"), "{error}");
+    }
+
+    #[test]
+    fn the_name_of_a_kind_is_its_name_on_the_wire() {
+        for kind in [
+            ErrorKind::UpstreamTimeoutFirstByte,
+            ErrorKind::TooLarge,
+            ErrorKind::Auth,
+        ] {
+            assert_eq!(serde_json::to_value(kind).expect("a string"), kind.as_str());
+        }
+        for finish in [
+            Finish::Stop,
+            Finish::ContentFilter,
+            Finish::ToolCalls,
+            Finish::Stopped,
+        ] {
+            assert_eq!(
+                serde_json::to_value(finish).expect("a string"),
+                finish.as_str()
+            );
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! A reply as the page needs it: its transcript, and when what happened.
+//!
+//! The transcript is the truth of what was said; times stand beside it since a saved reply has none.
+//! Pure: whoever calls says what time it is, as the time since any fixed moment.
+
+use std::time::Duration;
+
+use crate::protocol::{ChatEvent, Finish};
+use crate::transcript::{End, Transcript};
+
+/// A reply that streams or has ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reply {
+    transcript: Transcript,
+    asked_at: Duration,
+    /// The first piece of reasoning.
+    thinking_since: Option<Duration>,
+    /// The first piece of the answer, or the end.
+    thought_until: Option<Duration>,
+    ended_at: Option<Duration>,
+}
+
+impl Reply {
+    /// A reply that has just been asked for.
+    #[must_use]
+    pub fn asked(now: Duration) -> Self {
+        Self {
+            transcript: Transcript::default(),
+            asked_at: now,
+            thinking_since: None,
+            thought_until: None,
+            ended_at: None,
+        }
+    }
+
+    /// Folds one event in.
+    pub fn apply(&mut self, event: &ChatEvent<'_>, now: Duration) {
+        self.transcript.apply(event);
+        if !self.transcript.reasoning.is_empty() {
+            self.thinking_since.get_or_insert(now);
+        }
+        if !self.transcript.text.is_empty() {
+            self.thought_until.get_or_insert(now);
+        }
+        self.note_end(now);
+    }
+
+    /// The stream is over; without a terminal event it was cut.
+    pub fn close(&mut self, now: Duration) {
+        self.transcript.close();
+        self.note_end(now);
+    }
+
+    /// The person stopped it.
+    pub fn stop(&mut self, now: Duration) {
+        self.transcript.stop();
+        self.note_end(now);
+    }
+
+    /// What was said, and how it ended.
+    #[must_use]
+    pub fn transcript(&self) -> &Transcript {
+        &self.transcript
+    }
+
+    /// Whether nothing has come yet, neither answer nor reasoning, and something still can.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.transcript.is_streaming()
+            && self.transcript.text.is_empty()
+            && self.transcript.reasoning.is_empty()
+    }
+
+    /// How long it has been waited for.
+    #[must_use]
+    pub fn waiting_time(&self, now: Duration) -> Duration {
+        now.saturating_sub(self.asked_at)
+    }
+
+    /// How long the model reasoned, once it is done with that.
+    #[must_use]
+    pub fn thinking_time(&self) -> Option<Duration> {
+        Some(self.thought_until?.saturating_sub(self.thinking_since?))
+    }
+
+    /// How long to wait before it makes sense to ask again, if the provider said so.
+    #[must_use]
+    pub fn retry_wait(&self, now: Duration) -> Option<Duration> {
+        let Some(End::Error(error)) = &self.transcript.end else {
+            return None;
+        };
+        let wait = Duration::from_millis(error.retry_after_ms?);
+        Some((self.ended_at? + wait).saturating_sub(now))
+    }
+
+    /// Whether asking the same again may well give more than this.
+    #[must_use]
+    pub fn invites_retry(&self) -> bool {
+        match &self.transcript.end {
+            None => false,
+            Some(End::Cut | End::Done(Finish::Length)) => true,
+            Some(End::Error(error)) => error.retryable,
+            Some(End::Done(Finish::Stop)) => self.transcript.text.trim().is_empty(),
+            Some(End::Done(
+                Finish::ContentFilter | Finish::Refusal | Finish::ToolCalls | Finish::Stopped,
+            )) => false,
+        }
+    }
+
+    fn note_end(&mut self, now: Duration) {
+        if !self.transcript.is_streaming() {
+            self.thought_until.get_or_insert(now);
+            self.ended_at.get_or_insert(now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{ErrorKind, ReplyError};
+
+    const fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn reply(events: &[(u64, ChatEvent<'_>)]) -> Reply {
+        let mut reply = Reply::asked(at(0));
+        for (seconds, event) in events {
+            reply.apply(event, at(*seconds));
+        }
+        reply
+    }
+
+    fn error(retryable: bool, retry_after_ms: Option<u64>) -> ChatEvent<'static> {
+        ChatEvent::Error(ReplyError {
+            kind: ErrorKind::RateLimited,
+            message: "m".into(),
+            retryable,
+            retry_after_ms,
+        })
+    }
+
+    #[test]
+    fn reasoning_takes_from_its_first_piece_to_the_first_of_the_answer() {
+        let thinking = [
+            (3, ChatEvent::Reasoning("h".into())),
+            (5, ChatEvent::Reasoning("m".into())),
+        ];
+        assert_eq!(reply(&thinking).thinking_time(), None);
+        let answered = [
+            thinking.as_slice(),
+            &[
+                (9, ChatEvent::Text("a".into())),
+                (20, ChatEvent::Text("b".into())),
+            ],
+        ]
+        .concat();
+        assert_eq!(reply(&answered).thinking_time(), Some(at(6)));
+        let ended = [thinking.as_slice(), &[(7, ChatEvent::Done(Finish::Stop))]].concat();
+        assert_eq!(reply(&ended).thinking_time(), Some(at(4)));
+        assert_eq!(
+            reply(&[(1, ChatEvent::Text("a".into()))]).thinking_time(),
+            None
+        );
+    }
+
+    #[test]
+    fn one_waits_until_anything_comes_or_nothing_can() {
+        assert!(reply(&[]).is_waiting());
+        assert!(!reply(&[(1, ChatEvent::Reasoning("h".into()))]).is_waiting());
+        let mut stopped = reply(&[]);
+        stopped.stop(at(2));
+        assert!(!stopped.is_waiting());
+        assert_eq!(reply(&[]).waiting_time(at(12)), at(12));
+    }
+
+    #[test]
+    fn the_wait_before_a_retry_counts_from_the_error() {
+        let limited = reply(&[(2, error(true, Some(10_000)))]);
+        assert_eq!(limited.retry_wait(at(2)), Some(at(10)));
+        assert_eq!(limited.retry_wait(at(9)), Some(at(3)));
+        assert_eq!(limited.retry_wait(at(60)), Some(at(0)));
+        assert_eq!(reply(&[(2, error(true, None))]).retry_wait(at(2)), None);
+    }
+
+    #[track_caller]
+    fn check_invites_retry(text: &'static str, end: ChatEvent<'static>, expect: bool) {
+        let reply = reply(&[(0, ChatEvent::Text(text.into())), (0, end)]);
+        assert_eq!(reply.invites_retry(), expect, "{:?}", reply.transcript());
+    }
+
+    #[test]
+    fn retry_is_offered_where_it_can_help() {
+        check_invites_retry("a", ChatEvent::Done(Finish::Stop), false);
+        check_invites_retry("\n", ChatEvent::Done(Finish::Stop), true);
+        check_invites_retry("a", ChatEvent::Done(Finish::Length), true);
+        check_invites_retry("", ChatEvent::Done(Finish::ToolCalls), false);
+        check_invites_retry("a", ChatEvent::Done(Finish::Stopped), false);
+        check_invites_retry("a", error(true, None), true);
+        check_invites_retry("", error(false, None), false);
+        let mut cut = reply(&[]);
+        cut.close(at(1));
+        assert!(cut.invites_retry());
+    }
+}

@@ -1,0 +1,20 @@
+//! Server-Sent Events: bytes to events and back, without I/O. Server and page both read streams
+//! through [`Decoder`]; the server writes them with [`write_event`].
+//!
+//! The rules are those of the WHATWG HTML standard, section 9.2.6. This module does not connect or
+//! reconnect, and knows nothing of what an event means.
+
+mod decoder;
+mod encoder;
+
+pub use decoder::{Decoder, TooLarge};
+pub use encoder::write_event;
+
+/// One event, borrowed for as long as the callback of [`Decoder::feed`] runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Event<'a> {
+    /// The type of the event, `message` when the stream gives none.
+    pub name: &'a str,
+    /// The data lines, joined by line feeds.
+    pub data: &'a str,
+}

@@ -1,0 +1,436 @@
+//! Bytes to events.
+//!
+//! Bytes are split into lines first and a value is decoded as UTF-8 as a whole, so no character is
+//! broken by a chunk's border. Each byte is scanned for line ends once, whatever the chunks. An event
+//! that lies within one chunk, as almost all do, is handed out from there: its data is neither copied
+//! nor allocated. Only what spans chunks is kept, in one buffer that is used again.
+
+use std::borrow::Cow;
+
+use memchr::memchr2;
+use thiserror::Error;
+
+use super::Event;
+
+/// The fields that an event can have; the stream may hold others, which are ignored.
+const FIELDS: [&str; 4] = ["data", "id", "event", "retry"];
+
+/// The longest that can stand before a value: the longest name, a colon, a space.
+const LONGEST_HEAD: usize = "event: ".len();
+
+/// The byte-order mark, which may stand at the very beginning of a stream.
+const BOM: &[u8] = "\u{feff}".as_bytes();
+
+/// An event of the stream is larger than the decoder's limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("an event is larger than {limit} bytes")]
+pub struct TooLarge {
+    /// The decoder's limit.
+    pub limit: usize,
+}
+
+/// Turns a stream of bytes into events. One decoder reads one stream.
+///
+/// An event ends with a blank line. What stands behind the last one when the stream ends is no
+/// event, so there is nothing to do then but to drop the decoder.
+#[derive(Debug, Clone)]
+pub struct Decoder {
+    limit: usize,
+    /// Once the limit was passed there is no way back into the stream.
+    failed: bool,
+    /// How many bytes of a byte-order mark were read; all of them once its place is passed.
+    bom: usize,
+    /// The last byte was a carriage return: a line feed now would belong to it.
+    after_cr: bool,
+    /// The present line is a comment or an unknown field: it is discarded as it comes.
+    skip_line: bool,
+    /// What earlier chunks brought of the present event: first its data, with a line feed behind
+    /// each line, then the present line as far as it came.
+    buffer: Vec<u8>,
+    /// How much of the buffer is data.
+    data_len: usize,
+    fields: Fields,
+}
+
+impl Decoder {
+    /// A decoder at the beginning of a stream.
+    ///
+    /// `limit` is the most bytes that are kept: of an event's data together with the value of the
+    /// line that is being read. The bytes are counted as they come; an invalid one becomes U+FFFD,
+    /// which has three. Comments and unknown fields take no memory and have no limit.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            failed: false,
+            bom: 0,
+            after_cr: false,
+            skip_line: false,
+            buffer: Vec::new(),
+            data_len: 0,
+            fields: Fields::default(),
+        }
+    }
+
+    /// Reads on, and hands out each event that `bytes` complete.
+    ///
+    /// # Errors
+    /// When the limit is passed, then and ever after. The events before were handed out.
+    pub fn feed(
+        &mut self,
+        bytes: &[u8],
+        mut on_event: impl FnMut(Event<'_>),
+    ) -> Result<(), TooLarge> {
+        if self.failed {
+            return Err(TooLarge { limit: self.limit });
+        }
+        let mut rest = self.skip_bom(bytes);
+        // The only line of data so far, as long as it lies in these bytes. The buffer is empty then.
+        let mut held: Option<&[u8]> = None;
+        while let Some(line) = self.next_line(&mut rest) {
+            if self.skip_line {
+                self.skip_line = false;
+            } else if self.buffer.len() > self.data_len {
+                self.keep(line)?;
+                self.end_kept_line()?;
+            } else if line.is_empty() {
+                self.dispatch(held.take(), &mut on_event);
+            } else if let Some((name, start)) = split_field(line) {
+                let value = &line[start..];
+                let data_len = held.map_or(self.data_len, |data| data.len() + 1);
+                self.check_limit(data_len + value.len())?;
+                match name {
+                    "data" if data_len == 0 => held = Some(value),
+                    "data" => {
+                        self.keep_data(held.take());
+                        self.keep_data(Some(value));
+                    }
+                    _ => self.fields.set(name, value),
+                }
+            }
+        }
+        self.keep_data(held);
+        self.keep(rest)
+    }
+
+    /// The last event ID, which a client that reconnects sends as `Last-Event-ID`. Empty at first.
+    #[must_use]
+    pub fn last_event_id(&self) -> &str {
+        &self.fields.last_event_id
+    }
+
+    /// How long the stream wants a client to wait before it reconnects, in milliseconds.
+    #[must_use]
+    pub fn retry(&self) -> Option<u64> {
+        self.fields.retry
+    }
+
+    /// Steps over a byte-order mark at the beginning of the stream, in as many pieces as it comes.
+    fn skip_bom<'c>(&mut self, mut bytes: &'c [u8]) -> &'c [u8] {
+        while self.bom < BOM.len()
+            && let Some((&first, after)) = bytes.split_first()
+        {
+            if first == BOM[self.bom] {
+                self.bom += 1;
+                bytes = after;
+            } else {
+                // A mark that breaks off was the beginning of a name, and of no name that is known.
+                self.skip_line = self.bom > 0;
+                self.bom = BOM.len();
+            }
+        }
+        bytes
+    }
+
+    /// Cuts the next line off, if its end is there. It ends with CR, LF or both.
+    fn next_line<'c>(&mut self, rest: &mut &'c [u8]) -> Option<&'c [u8]> {
+        if self.after_cr && !rest.is_empty() {
+            self.after_cr = false;
+            *rest = rest.strip_prefix(b"\n").unwrap_or(rest);
+        }
+        let end = memchr2(b'\n', b'\r', rest)?;
+        let line = &rest[..end];
+        self.after_cr = rest[end] == b'\r';
+        *rest = &rest[end + 1..];
+        Some(line)
+    }
+
+    /// A blank line: the event is complete.
+    fn dispatch(&mut self, held: Option<&[u8]>, on_event: &mut impl FnMut(Event<'_>)) {
+        // The line feed behind each line of data tells an empty line of data from no data.
+        let data = held.or_else(|| self.buffer.strip_suffix(b"\n"));
+        self.fields.last_event_id.clone_from(&self.fields.id);
+        if let Some(data) = data {
+            let name = if self.fields.name.is_empty() {
+                "message"
+            } else {
+                &self.fields.name
+            };
+            on_event(Event {
+                name,
+                data: &decode(data),
+            });
+        }
+        self.fields.name.clear();
+        self.buffer.clear();
+        self.data_len = 0;
+    }
+
+    /// Keeps a line of data until its event is complete.
+    fn keep_data(&mut self, line: Option<&[u8]>) {
+        if let Some(line) = line {
+            self.append(line);
+            self.append(b"\n");
+            self.data_len = self.buffer.len();
+        }
+    }
+
+    /// Keeps a part of a line until its end has come, unless the line can be no field.
+    fn keep(&mut self, part: &[u8]) -> Result<(), TooLarge> {
+        if self.skip_line {
+            return Ok(());
+        }
+        let kept = self.buffer.len() - self.data_len;
+        let (head, tail) = part.split_at(part.len().min(LONGEST_HEAD.saturating_sub(kept)));
+        self.append(head);
+        let line = &self.buffer[self.data_len..];
+        match split_field(line) {
+            Some((name, start)) if start > name.len() => {
+                self.check_limit(self.buffer.len() - start + tail.len())?;
+                self.append(tail);
+            }
+            // Without its colon a name may still grow into another one.
+            _ if FIELDS.iter().any(|name| name.as_bytes().starts_with(line)) => {}
+            _ => {
+                self.buffer.truncate(self.data_len);
+                self.skip_line = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// The line whose beginning was kept has ended.
+    fn end_kept_line(&mut self) -> Result<(), TooLarge> {
+        self.skip_line = false;
+        if let Some((name, start)) = split_field(&self.buffer[self.data_len..]) {
+            self.check_limit(self.buffer.len() - start)?;
+            if name == "data" {
+                self.buffer.drain(self.data_len..self.data_len + start);
+                self.append(b"\n");
+                self.data_len = self.buffer.len();
+            } else {
+                self.fields.set(name, &self.buffer[self.data_len + start..]);
+            }
+        }
+        self.buffer.truncate(self.data_len);
+        Ok(())
+    }
+
+    /// Appends to the buffer. A vector alone would double its capacity beyond what the limit lets
+    /// it ever need; here the last step goes to just that.
+    fn append(&mut self, bytes: &[u8]) {
+        let needed = self.buffer.len() + bytes.len();
+        if needed > self.buffer.capacity() {
+            let most = self.limit.saturating_add(LONGEST_HEAD);
+            let capacity = if needed <= most / 4 {
+                2 * needed
+            } else {
+                most.max(needed)
+            };
+            self.buffer.reserve_exact(capacity - self.buffer.len());
+        }
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    fn check_limit(&mut self, len: usize) -> Result<(), TooLarge> {
+        if len > self.limit {
+            self.failed = true;
+            self.buffer = Vec::new();
+            return Err(TooLarge { limit: self.limit });
+        }
+        Ok(())
+    }
+}
+
+/// What the fields other than data have set.
+#[derive(Debug, Clone, Default)]
+struct Fields {
+    /// The type of the present event, empty when it has none.
+    name: String,
+    /// The newest ID. It becomes the last event ID with the next blank line.
+    id: String,
+    last_event_id: String,
+    retry: Option<u64>,
+}
+
+impl Fields {
+    fn set(&mut self, name: &str, value: &[u8]) {
+        match name {
+            "event" => set(&mut self.name, value),
+            "id" if !value.contains(&0) => set(&mut self.id, value),
+            "retry" if !value.is_empty() && value.iter().all(u8::is_ascii_digit) => {
+                let milliseconds = value.iter().fold(0_u64, |sum, digit| {
+                    sum.saturating_mul(10)
+                        .saturating_add(u64::from(digit - b'0'))
+                });
+                self.retry = Some(milliseconds);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Replaces a string's content, in the memory that it has.
+fn set(target: &mut String, value: &[u8]) {
+    target.clear();
+    target.push_str(&decode(value));
+}
+
+/// The name of a line's field, and where its value begins. `None` for comments and unknown fields.
+fn split_field(line: &[u8]) -> Option<(&'static str, usize)> {
+    FIELDS.into_iter().find_map(|name| {
+        let gap = match line.strip_prefix(name.as_bytes())? {
+            [] => 0,
+            [b':', b' ', ..] => 2,
+            [b':', ..] => 1,
+            _ => return None,
+        };
+        Some((name, name.len() + gap))
+    })
+}
+
+/// Decodes UTF-8, with U+FFFD for what is none. `from_utf8` alone is much the faster for what is.
+fn decode(bytes: &[u8]) -> Cow<'_, str> {
+    str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    /// Feeds the text with a limit of 8, whole and one byte a chunk: `expect` is the data of the
+    /// events, and `TooLarge` at the end where the decoder fails.
+    fn check(text: &str, expect: &[&str]) {
+        for chunk_len in [1, text.len()] {
+            let mut decoder = Decoder::new(8);
+            let mut got: Vec<String> = Vec::new();
+            let result = text
+                .as_bytes()
+                .chunks(chunk_len)
+                .try_for_each(|chunk| decoder.feed(chunk, |event| got.push(event.data.into())));
+            if result == Err(TooLarge { limit: 8 }) {
+                assert_eq!(decoder.feed(b"", |_| ()), result, "it stays failed");
+                got.push("TooLarge".into());
+            }
+            assert_eq!(got, expect, "{text:?} in chunks of {chunk_len}");
+        }
+    }
+
+    #[test]
+    fn data_may_be_as_large_as_the_limit_and_no_larger() {
+        check(
+            "data: 12345678\n\ndata:12345678\n\n",
+            &["12345678", "12345678"],
+        );
+        check(
+            "data: 1\n\ndata: 123456789\n\ndata: 2\n\n",
+            &["1", "TooLarge"],
+        );
+        check("data: 1\n\ndata: 123456789", &["1", "TooLarge"]);
+        check("data: 1234\ndata: 678\n\n", &["1234\n678"]);
+        check("data: 1234\ndata: 6789\n\n", &["TooLarge"]);
+        check(&"data\n".repeat(9), &[]);
+        check(&"data\n".repeat(10), &["TooLarge"]);
+    }
+
+    #[test]
+    fn other_fields_have_the_limit_too() {
+        check(
+            "id: 12345678\nevent: 12345678\nretry: 12345678\ndata: 1\n\n",
+            &["1"],
+        );
+        check("id: 123456789", &["TooLarge"]);
+        check("event: 123456789", &["TooLarge"]);
+        check("retry: 123456789", &["TooLarge"]);
+        check("data: 1234\nid: 6789\n\n", &["TooLarge"]);
+    }
+
+    #[test]
+    fn what_is_discarded_has_no_limit() {
+        check(":123456789\ndata: 1\n\n", &["1"]);
+        check(
+            "dat: 123456789\ndatax: 12345678\nDATA: 12345678\ndata: 1\n\n",
+            &["1"],
+        );
+        check(
+            "data: 1234567\n: 123456789\nidentity: 123456789\n\n",
+            &["1234567"],
+        );
+        check("\u{feff}\u{feff}data: 123456789\ndata: 1\n\n", &["1"]);
+    }
+
+    #[test]
+    fn what_is_discarded_takes_no_memory() {
+        for line in [":", "zzz: ", "database: ", "\u{feff}\u{feff}"] {
+            let mut decoder = Decoder::new(1 << 20);
+            decoder
+                .feed(line.as_bytes(), |_| ())
+                .expect("below the limit");
+            for _ in 0..10_000 {
+                decoder.feed(&[b'x'; 1000], |_| ()).expect("no limit");
+            }
+            assert!(
+                decoder.buffer.capacity() < 20,
+                "{line}: {}",
+                decoder.buffer.capacity()
+            );
+            decoder
+                .feed(b"\ndata: 1\n\n", |event| assert_eq!(event.data, "1"))
+                .expect("goes on");
+        }
+    }
+
+    /// Scanning again what was scanned, or copying again what was kept, would make this take hours.
+    #[test]
+    fn a_large_line_in_small_chunks_is_scanned_once_and_moved_a_few_times() {
+        const LEN: usize = 8 << 20;
+        for chunk_len in [1, 16, 64] {
+            let mut decoder = Decoder::new(LEN);
+            let (mut moves, mut capacity, mut events) = (0, 0, 0);
+            let mut feed = |bytes: &[u8]| {
+                let on_event = |event: Event<'_>| events += usize::from(event.data.len() == LEN);
+                decoder.feed(bytes, on_event).expect("just the limit");
+                moves += usize::from(decoder.buffer.capacity() != capacity);
+                capacity = decoder.buffer.capacity();
+            };
+            feed(b"data: ");
+            let chunk = [b'x'; 64];
+            for _ in 0..LEN / chunk_len {
+                feed(&chunk[..chunk_len]);
+            }
+            feed(b"\n\n");
+            assert_eq!(events, 1);
+            assert!(
+                moves < 30 && capacity < LEN + 20,
+                "{moves} moves to {capacity} bytes"
+            );
+        }
+    }
+
+    #[test]
+    fn data_within_one_chunk_is_handed_out_from_there() {
+        let chunk = b"id: 1\nevent: e\ndata: abc\nretry: 5\n\r\ndata:\xe2\x9c\x93\r\n\r\n";
+        let mut decoder = Decoder::new(100);
+        let mut seen = 0;
+        decoder
+            .feed(chunk, |event| {
+                assert!(chunk.as_ptr_range().contains(&event.data.as_ptr()));
+                seen += 1;
+            })
+            .expect("below the limit");
+        assert_eq!((seen, decoder.buffer.capacity()), (2, 0));
+    }
+}

@@ -1,0 +1,155 @@
+//! One reply as the sum of its events: a pure fold.
+//!
+//! The page shows it and the server can save it, so the screen and the database agree. It knows
+//! nothing of how it is displayed or stored.
+
+use crate::protocol::{ChatEvent, Finish, ReplyError, Usage};
+
+/// A reply, as far as it has come.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Transcript {
+    /// The id that the server gave the reply, once it accepted the request.
+    pub generation: Option<String>,
+    /// The model that answers, once known.
+    pub model: Option<String>,
+    /// The answer so far.
+    pub text: String,
+    /// The model's reasoning so far.
+    pub reasoning: String,
+    /// What it cost, when the upstream told.
+    pub usage: Option<Usage>,
+    /// How it ended; `None` while it streams.
+    pub end: Option<End>,
+}
+
+/// How a reply ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// With a reason, without an error.
+    Done(Finish),
+    /// With an error; the text before it stays valid.
+    Error(ReplyError),
+    /// The stream ended without saying so.
+    Cut,
+}
+
+impl Transcript {
+    /// Folds one event in. After the end nothing changes any more.
+    pub fn apply(&mut self, event: &ChatEvent<'_>) {
+        if self.end.is_some() {
+            return;
+        }
+        match event {
+            ChatEvent::Start(start) => {
+                self.generation = Some(start.generation.clone());
+                self.model = Some(start.model.clone());
+            }
+            ChatEvent::Text(text) => self.text.push_str(text),
+            ChatEvent::Reasoning(text) => self.reasoning.push_str(text),
+            ChatEvent::Usage(usage) => self.usage = Some(*usage),
+            ChatEvent::Done(finish) => self.end = Some(End::Done(*finish)),
+            ChatEvent::Error(error) => self.end = Some(End::Error(error.clone())),
+        }
+    }
+
+    /// The stream ended: without a terminal event before, it was cut.
+    pub fn close(&mut self) {
+        self.end.get_or_insert(End::Cut);
+    }
+
+    /// The person stopped it. What was on screen stays.
+    pub fn stop(&mut self) {
+        self.end.get_or_insert(End::Done(Finish::Stopped));
+    }
+
+    /// Whether more can come.
+    #[must_use]
+    pub fn is_streaming(&self) -> bool {
+        self.end.is_none()
+    }
+
+    /// Whether the server accepted the request.
+    #[must_use]
+    pub fn was_accepted(&self) -> bool {
+        self.generation.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{ErrorKind, Start};
+
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    fn fold(events: &[ChatEvent<'_>]) -> Transcript {
+        let mut transcript = Transcript::default();
+        for event in events {
+            transcript.apply(event);
+        }
+        transcript
+    }
+
+    #[test]
+    fn text_and_reasoning_are_appended_apart() {
+        let got = fold(&[
+            ChatEvent::Start(Start {
+                generation: "g".into(),
+                model: "m".into(),
+            }),
+            ChatEvent::Reasoning("hm".into()),
+            ChatEvent::Text("a".into()),
+            ChatEvent::Reasoning("m".into()),
+            ChatEvent::Text("b".into()),
+            ChatEvent::Done(Finish::Stop),
+        ]);
+        assert_eq!((got.text.as_str(), got.reasoning.as_str()), ("ab", "hmm"));
+        assert_eq!(got.end, Some(End::Done(Finish::Stop)));
+        assert!(got.was_accepted());
+    }
+
+    #[test]
+    fn text_before_an_error_stays() {
+        let error = ReplyError {
+            kind: ErrorKind::UpstreamCut,
+            message: "cut".into(),
+            retryable: true,
+            retry_after_ms: None,
+        };
+        let got = fold(&[
+            ChatEvent::Text("half".into()),
+            ChatEvent::Error(error.clone()),
+        ]);
+        assert_eq!(got.text, "half");
+        assert_eq!(got.end, Some(End::Error(error)));
+    }
+
+    #[test]
+    fn nothing_changes_after_the_end() {
+        let mut got = fold(&[ChatEvent::Text("a".into()), ChatEvent::Done(Finish::Length)]);
+        let before = got.clone();
+        got.apply(&ChatEvent::Text("late".into()));
+        got.stop();
+        got.close();
+        assert_eq!(got, before);
+    }
+
+    #[test]
+    fn a_stream_that_ends_without_a_terminal_event_was_cut() {
+        let mut got = fold(&[ChatEvent::Text("a".into())]);
+        assert!(got.is_streaming());
+        got.close();
+        assert_eq!(got.end, Some(End::Cut));
+    }
+
+    #[test]
+    fn a_stop_keeps_what_was_there() {
+        let mut got = fold(&[ChatEvent::Text("a".into())]);
+        got.stop();
+        assert_eq!(
+            (got.text.as_str(), got.end),
+            ("a", Some(End::Done(Finish::Stopped)))
+        );
+    }
+}

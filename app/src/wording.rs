@@ -1,0 +1,407 @@
+//! Every sentence that a person reads, in one place: what went wrong and what to do about it, how a
+//! reply ended, and what a screen reader is told.
+//!
+//! The server uses the sentences of [`error_sentence`] too, so that one failure is told in the same
+//! words wherever it is noticed. Names of buttons stand in the components: they are part of the view.
+
+use std::time::Duration;
+
+use crate::protocol::{ErrorKind, Finish};
+use crate::transcript::{End, Transcript};
+
+/// What went wrong and what to do, in one sentence. Where a setting can mend it, the setting is named.
+#[must_use]
+pub fn error_sentence(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Auth => {
+            "The provider refused this server's key: set a valid OPENAI_API_KEY and restart Rill."
+        }
+        ErrorKind::Quota => {
+            "The provider's account has no credit left: top it up there, or set the OPENAI_API_KEY of another account."
+        }
+        ErrorKind::RateLimited => {
+            "The provider is asked too often at the moment: wait a little, then try again."
+        }
+        ErrorKind::Overloaded => "The provider is overloaded at the moment: try again shortly.",
+        ErrorKind::BadRequest => {
+            "The request was refused as invalid: the model may not support one of the settings that were sent."
+        }
+        ErrorKind::ContextLength => {
+            "The conversation is too long for this model: shorten the message or start a new chat."
+        }
+        ErrorKind::ModelNotFound => {
+            "The provider does not know this model: set --model or RILL_MODEL to one that it offers."
+        }
+        ErrorKind::UpstreamError => "The provider failed to answer: try again shortly.",
+        ErrorKind::UpstreamUnreachable => {
+            "The provider cannot be reached: check OPENAI_BASE_URL, and that the provider is running."
+        }
+        ErrorKind::UpstreamTimeoutFirstByte => {
+            "The provider did not begin to answer in time: try again, or raise --first-byte-timeout."
+        }
+        ErrorKind::UpstreamTimeoutIdle => {
+            "The provider fell silent in the middle of the answer: try again."
+        }
+        ErrorKind::UpstreamTimeoutTotal => {
+            "The answer took longer than it may: ask for a shorter one, or raise --total-timeout."
+        }
+        ErrorKind::UpstreamCut => {
+            "The provider's connection ended before the answer did: try again."
+        }
+        ErrorKind::UpstreamEmpty => "The provider answered with nothing: try again.",
+        ErrorKind::UpstreamMalformed => {
+            "The provider sent something unreadable: try again, and if it stays so, check OPENAI_BASE_URL."
+        }
+        ErrorKind::UpstreamNotStream => {
+            "What answers at OPENAI_BASE_URL is not a chat API, perhaps a login page: check the address."
+        }
+        ErrorKind::UpstreamRedirect => {
+            "The provider redirects to another address, where the key must not go: set OPENAI_BASE_URL to the final address."
+        }
+        ErrorKind::TooLarge => {
+            "That passed the size limit: shorten the message, ask for less, or start a new chat."
+        }
+        ErrorKind::Interrupted => "The server stopped in the middle of this answer: try again.",
+        ErrorKind::Shutdown => "The server is shutting down: try again when it is back.",
+        ErrorKind::NotAllowed => {
+            "This request is not allowed from here: open the page at the server's own address and try there."
+        }
+        ErrorKind::NotFound => "There is nothing at this address.",
+        ErrorKind::MethodNotAllowed => "This address does not take requests of this method.",
+        ErrorKind::NotAcceptable => {
+            "The server cannot answer in any of the forms that were asked for."
+        }
+        ErrorKind::UnsupportedMediaType => {
+            "The request must be JSON, with the content type application/json."
+        }
+        ErrorKind::WrongHost => {
+            "The server does not answer to this host name: open it as localhost or 127.0.0.1."
+        }
+        ErrorKind::RequestTimeout => {
+            "The request did not arrive in time: check the connection and try again."
+        }
+        ErrorKind::Internal => "Something went wrong in the server: its log says what. Try again.",
+        ErrorKind::ServerUnreachable => {
+            "The server cannot be reached: check that Rill is running and that you are connected."
+        }
+        ErrorKind::Unknown => "Something went wrong: try again.",
+    }
+}
+
+/// The link for those who come by keyboard.
+pub const SKIP_LINK: &str = "Skip to the message field";
+
+/// What is missing where no scripts run. Plain text without markup: it must read the same to browsers
+/// that run scripts, which take it for one text.
+pub const NO_SCRIPT: &str = "Rill needs JavaScript and WebAssembly to send messages. Without them this page can only be read.";
+
+/// Above the composer while a question is edited.
+pub const EDITING: &str = "Editing your question. The earlier version and its answers are kept.";
+
+/// The page could not read what its own server sent.
+pub const UNREADABLE_STREAM: &str =
+    "The server sent something that this page cannot read: reload the page and try again.";
+
+/// Something between the page and the server answered in its place.
+pub const NOT_THE_SERVER: &str = "Something else than Rill answered, perhaps a proxy or a login page: reload the page and try again.";
+
+/// What stands in one line below a reply when it has ended, if there is anything to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndNote {
+    /// The sentence.
+    pub sentence: String,
+    /// How serious it is.
+    pub tone: Tone,
+}
+
+/// How serious an [`EndNote`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// Good to know.
+    Plain,
+    /// Something failed.
+    Error,
+}
+
+/// The note below a reply; `None` while it streams and when it simply ended.
+#[must_use]
+pub fn end_note(reply: &Transcript) -> Option<EndNote> {
+    let nothing = reply.text.trim().is_empty();
+    let (sentence, tone) = match reply.end.as_ref()? {
+        End::Done(Finish::Stop) if nothing => ("The model returned an empty answer.", Tone::Plain),
+        End::Done(Finish::Stop) => return None,
+        End::Done(Finish::Length) if nothing => {
+            ("The token limit was reached before any text.", Tone::Plain)
+        }
+        End::Done(Finish::Length) => ("The answer was cut off at the token limit.", Tone::Plain),
+        End::Done(Finish::ContentFilter) if nothing => {
+            ("The provider's filter blocked the answer.", Tone::Plain)
+        }
+        End::Done(Finish::ContentFilter) => {
+            ("The provider's filter cut the answer off.", Tone::Plain)
+        }
+        End::Done(Finish::Refusal) => ("The model refused to answer.", Tone::Plain),
+        End::Done(Finish::ToolCalls) => (
+            "The model asked for a tool this app does not offer.",
+            Tone::Plain,
+        ),
+        End::Done(Finish::Stopped) => ("Stopped", Tone::Plain),
+        End::Cut => (
+            "The connection was cut before the answer was complete.",
+            Tone::Error,
+        ),
+        End::Error(error) => (shown_message(&error.message, error.kind), Tone::Error),
+    };
+    Some(EndNote {
+        sentence: sentence.to_owned(),
+        tone,
+    })
+}
+
+/// What a screen reader is told. The text of a reply is not: it would be read in fragments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Announcement {
+    /// Nothing yet.
+    Nothing,
+    /// A reply streams.
+    Answering,
+    /// A reply is there.
+    Complete {
+        /// How long it is.
+        words: usize,
+    },
+    /// How a reply ended, or why a message could not be sent.
+    Sentence(String),
+}
+
+/// What to tell when a reply has ended.
+#[must_use]
+pub fn announce_end(reply: &Transcript) -> Announcement {
+    match end_note(reply) {
+        Some(note) => Announcement::Sentence(note.sentence),
+        None => Announcement::Complete {
+            words: reply.text.split_whitespace().count(),
+        },
+    }
+}
+
+/// An announcement in words; `count` writes a number in the way of the person's language.
+#[must_use]
+pub fn announcement(what: &Announcement, count: impl FnOnce(usize) -> String) -> String {
+    match what {
+        Announcement::Nothing => String::new(),
+        Announcement::Answering => "Answering".to_owned(),
+        Announcement::Complete { words: 1 } => "Answer complete, 1 word".to_owned(),
+        Announcement::Complete { words } => format!("Answer complete, {} words", count(*words)),
+        Announcement::Sentence(sentence) => sentence.clone(),
+    }
+}
+
+/// The line that stands where the answer will be, when that takes long.
+#[must_use]
+pub fn still_waiting(model: &str, waited: Duration) -> String {
+    let who = if model.is_empty() { "the model" } else { model };
+    format!("Still waiting for {who}… {} s", waited.as_secs())
+}
+
+/// The head of the reasoning: how long it took. Begun seconds count, so that it is never 0.
+#[must_use]
+pub fn thought_for(time: Duration) -> String {
+    format!("Thought for {} s", time.as_millis().div_ceil(1000).max(1))
+}
+
+/// The head of the reasoning while it streams.
+pub const THINKING: &str = "Thinking…";
+
+/// When one can ask again after a rate limit.
+#[must_use]
+pub fn retry_in(wait: Duration) -> String {
+    let seconds = wait.as_millis().div_ceil(1000);
+    if seconds < 100 {
+        format!("You can retry in {seconds} s.")
+    } else {
+        format!("You can retry in {}:{:02} min.", seconds / 60, seconds % 60)
+    }
+}
+
+/// The server's own sentence, or ours for the kind if it sent none.
+#[must_use]
+pub fn shown_message(message: &str, kind: ErrorKind) -> &str {
+    if message.trim().is_empty() {
+        error_sentence(kind)
+    } else {
+        message
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::ReplyError;
+
+    /// Every kind there is; a new one makes the `match` above fail to compile, not this list.
+    const KINDS: [ErrorKind; 30] = [
+        ErrorKind::Auth,
+        ErrorKind::Quota,
+        ErrorKind::RateLimited,
+        ErrorKind::Overloaded,
+        ErrorKind::BadRequest,
+        ErrorKind::ContextLength,
+        ErrorKind::ModelNotFound,
+        ErrorKind::UpstreamError,
+        ErrorKind::UpstreamUnreachable,
+        ErrorKind::UpstreamTimeoutFirstByte,
+        ErrorKind::UpstreamTimeoutIdle,
+        ErrorKind::UpstreamTimeoutTotal,
+        ErrorKind::UpstreamCut,
+        ErrorKind::UpstreamEmpty,
+        ErrorKind::UpstreamMalformed,
+        ErrorKind::UpstreamNotStream,
+        ErrorKind::UpstreamRedirect,
+        ErrorKind::TooLarge,
+        ErrorKind::Interrupted,
+        ErrorKind::Shutdown,
+        ErrorKind::NotAllowed,
+        ErrorKind::NotFound,
+        ErrorKind::MethodNotAllowed,
+        ErrorKind::NotAcceptable,
+        ErrorKind::UnsupportedMediaType,
+        ErrorKind::WrongHost,
+        ErrorKind::RequestTimeout,
+        ErrorKind::Internal,
+        ErrorKind::ServerUnreachable,
+        ErrorKind::Unknown,
+    ];
+
+    #[test]
+    fn every_kind_has_a_sentence_of_its_own() {
+        let mut sentences: Vec<_> = KINDS.iter().map(|kind| error_sentence(*kind)).collect();
+        assert!(sentences.iter().all(|sentence| sentence.ends_with('.')));
+        sentences.sort_unstable();
+        sentences.dedup();
+        assert_eq!(sentences.len(), KINDS.len());
+    }
+
+    #[test]
+    fn what_a_setting_can_mend_names_the_setting() {
+        for (kind, setting) in [
+            (ErrorKind::Auth, "OPENAI_API_KEY"),
+            (ErrorKind::ModelNotFound, "RILL_MODEL"),
+            (ErrorKind::UpstreamUnreachable, "OPENAI_BASE_URL"),
+        ] {
+            assert!(error_sentence(kind).contains(setting), "{kind:?}");
+        }
+    }
+
+    fn check(text: &str, end: Option<End>, expect: Option<(&str, Tone)>) {
+        let reply = Transcript {
+            text: text.into(),
+            end,
+            ..Transcript::default()
+        };
+        let expect = expect.map(|(sentence, tone)| EndNote {
+            sentence: sentence.into(),
+            tone,
+        });
+        assert_eq!(end_note(&reply), expect);
+    }
+
+    #[test]
+    fn a_reply_that_simply_ended_or_still_streams_has_no_note() {
+        check("a", None, None);
+        check("a", Some(End::Done(Finish::Stop)), None);
+    }
+
+    #[test]
+    fn every_other_end_is_said() {
+        use Tone::{Error, Plain};
+        let done = |finish| Some(End::Done(finish));
+        check(
+            "\n",
+            done(Finish::Stop),
+            Some(("The model returned an empty answer.", Plain)),
+        );
+        check(
+            "",
+            done(Finish::Length),
+            Some(("The token limit was reached before any text.", Plain)),
+        );
+        check(
+            "a",
+            done(Finish::Length),
+            Some(("The answer was cut off at the token limit.", Plain)),
+        );
+        check("a", done(Finish::Stopped), Some(("Stopped", Plain)));
+        check(
+            "",
+            done(Finish::ToolCalls),
+            Some(("The model asked for a tool this app does not offer.", Plain)),
+        );
+        check(
+            "a",
+            Some(End::Cut),
+            Some((
+                "The connection was cut before the answer was complete.",
+                Error,
+            )),
+        );
+    }
+
+    #[test]
+    fn the_end_of_a_reply_is_announced_with_its_length_or_its_note() {
+        let say = |text: &str, finish| {
+            let reply = Transcript {
+                text: text.into(),
+                end: Some(End::Done(finish)),
+                ..Transcript::default()
+            };
+            announcement(&announce_end(&reply), |count| count.to_string())
+        };
+        assert_eq!(
+            say("one two\n\nthree", Finish::Stop),
+            "Answer complete, 3 words"
+        );
+        assert_eq!(say("one", Finish::Stop), "Answer complete, 1 word");
+        assert_eq!(say("one", Finish::Stopped), "Stopped");
+        assert_eq!(say("", Finish::Stop), "The model returned an empty answer.");
+    }
+
+    #[test]
+    fn times_are_told_in_whole_seconds_that_have_begun() {
+        assert_eq!(thought_for(Duration::from_millis(300)), "Thought for 1 s");
+        assert_eq!(
+            thought_for(Duration::from_millis(11_200)),
+            "Thought for 12 s"
+        );
+        assert_eq!(
+            retry_in(Duration::from_millis(8_001)),
+            "You can retry in 9 s."
+        );
+        assert_eq!(
+            retry_in(Duration::from_secs(125)),
+            "You can retry in 2:05 min."
+        );
+        assert_eq!(
+            still_waiting("", Duration::from_millis(12_900)),
+            "Still waiting for the model… 12 s"
+        );
+    }
+
+    #[test]
+    fn an_error_is_told_in_the_servers_words_or_else_in_ours() {
+        let error = |message: &str| {
+            Some(End::Error(ReplyError {
+                kind: ErrorKind::Quota,
+                message: message.into(),
+                retryable: false,
+                retry_after_ms: None,
+            }))
+        };
+        check("a", error("No credit."), Some(("No credit.", Tone::Error)));
+        check(
+            "",
+            error(" "),
+            Some((error_sentence(ErrorKind::Quota), Tone::Error)),
+        );
+    }
+}

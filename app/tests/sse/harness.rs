@@ -1,0 +1,107 @@
+//! Decodes whole streams in given chunks and compares what comes out.
+
+use app::sse::{Decoder, Event};
+
+/// Larger than any stream of these tests.
+const NO_LIMIT: usize = 1 << 30;
+
+/// An event, with what the decoder knew when it was handed out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Dispatched {
+    pub(crate) name: String,
+    pub(crate) data: String,
+    pub(crate) id: String,
+    pub(crate) retry: Option<u64>,
+}
+
+/// What a decoder shows after some bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct State {
+    pub(crate) events: usize,
+    pub(crate) last_event_id: String,
+    pub(crate) retry: Option<u64>,
+}
+
+/// What a stream gives, byte by byte.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) events: Vec<Dispatched>,
+    /// The state after each number of bytes, from none to all.
+    pub(crate) states: Vec<State>,
+}
+
+/// Feeds one byte a chunk. An event has at least one byte of its own, so the ID and the retry time
+/// of each can be seen.
+pub(crate) fn decode_bytewise(input: &[u8]) -> Outcome {
+    let mut decoder = Decoder::new(NO_LIMIT);
+    let mut events: Vec<Dispatched> = Vec::new();
+    let mut states = vec![state(&decoder, 0)];
+    for byte in input.chunks(1) {
+        let mut new = None;
+        decoder
+            .feed(byte, |event| {
+                assert!(new.replace(owned(event)).is_none(), "two events by a byte")
+            })
+            .expect("below the limit");
+        events.extend(new.map(|(name, data)| Dispatched {
+            name,
+            data,
+            id: decoder.last_event_id().into(),
+            retry: decoder.retry(),
+        }));
+        states.push(state(&decoder, events.len()));
+    }
+    Outcome { events, states }
+}
+
+/// Feeds these chunks and asserts that after each the decoder is where it is after as many bytes
+/// that come one by one.
+pub(crate) fn assert_chunks_give<'a>(expect: &Outcome, chunks: impl IntoIterator<Item = &'a [u8]>) {
+    let mut decoder = Decoder::new(NO_LIMIT);
+    let (mut fed, mut count) = (0, 0);
+    for chunk in chunks {
+        decoder
+            .feed(chunk, |event| {
+                let Dispatched { name, data, .. } = &expect.events[count];
+                assert_eq!((event.name, event.data), (name.as_str(), data.as_str()));
+                count += 1;
+            })
+            .expect("below the limit");
+        fed += chunk.len();
+        assert_eq!(
+            state(&decoder, count),
+            expect.states[fed],
+            "after {fed} bytes"
+        );
+    }
+    assert_eq!(
+        fed + 1,
+        expect.states.len(),
+        "the chunks are the whole stream"
+    );
+}
+
+fn owned(event: Event<'_>) -> (String, String) {
+    (event.name.into(), event.data.into())
+}
+
+fn state(decoder: &Decoder, events: usize) -> State {
+    State {
+        events,
+        last_event_id: decoder.last_event_id().into(),
+        retry: decoder.retry(),
+    }
+}
+
+/// Feeds these chunks with a limit: the events, and whether the limit was passed.
+pub(crate) fn decode_until_too_large<'a>(
+    limit: usize,
+    chunks: impl IntoIterator<Item = &'a [u8]>,
+) -> (Vec<(String, String)>, bool) {
+    let mut decoder = Decoder::new(limit);
+    let mut events = Vec::new();
+    let result = chunks
+        .into_iter()
+        .try_for_each(|chunk| decoder.feed(chunk, |event| events.push(owned(event))));
+    (events, result.is_err())
+}

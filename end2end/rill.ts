@@ -1,0 +1,107 @@
+/**
+ * The server under test: the release binary as a process of its own, on a free port.
+ *
+ * It is started in an empty folder, so that no `.env` of the checkout can reach it, and with no
+ * environment but what a test gives it.
+ */
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer, type AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+
+/** The key that the server holds. It must not appear anywhere else. */
+export const KEY = "sk-test-SECRET";
+
+const root = resolve(import.meta.dirname, "..");
+const binary = resolve(import.meta.dirname, process.env["RILL_BIN"] ?? join(root, "target/release/rill"));
+const siteRoot = resolve(import.meta.dirname, process.env["RILL_SITE"] ?? join(root, "target/site"));
+
+/** How long the server may take until it answers. It needs far less; a busy machine may not. */
+const START_MS = 10_000;
+
+export class Rill {
+  private output = "";
+
+  private constructor(
+    private readonly child: ChildProcess,
+    private readonly folder: string,
+    /** The address of the page, without a path. */
+    readonly url: string,
+  ) {
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.setEncoding("utf8").on("data", (text: string) => (this.output += text));
+    }
+  }
+
+  /** Starts the server and waits until it answers. */
+  static async start(flags: string[], environment: Record<string, string>): Promise<Rill> {
+    const port = await freePort();
+    const folder = mkdtempSync(join(tmpdir(), "rill-end2end-"));
+    const child = spawn(binary, ["--listen", `127.0.0.1:${port}`, ...flags], {
+      cwd: folder,
+      env: { LEPTOS_SITE_ROOT: siteRoot, NO_COLOR: "1", ...environment },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const rill = new Rill(child, folder, `http://127.0.0.1:${port}`);
+    try {
+      await rill.answers();
+    } catch (error) {
+      await rill.kill();
+      throw error;
+    }
+    return rill;
+  }
+
+  /** All that it has written to its log. */
+  get log(): string {
+    return this.output;
+  }
+
+  /** Ends it at once, as a crash would. */
+  async kill(): Promise<void> {
+    if (this.isRunning) {
+      const exit = once(this.child, "exit");
+      this.child.kill("SIGKILL");
+      await exit;
+    }
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** Asks it to end, as a service manager would, and gives its exit code. */
+  async terminate(): Promise<number | null> {
+    const exit = once(this.child, "exit");
+    this.child.kill("SIGTERM");
+    const [code] = (await exit) as [number | null];
+    return code;
+  }
+
+  private get isRunning(): boolean {
+    return this.child.exitCode === null && this.child.signalCode === null && this.child.pid !== undefined;
+  }
+
+  private async answers(): Promise<void> {
+    let failure: Error | undefined;
+    this.child.once("error", (error) => (failure = error));
+    const deadline = Date.now() + START_MS;
+    while (Date.now() < deadline) {
+      if (failure) throw new Error(`${binary} cannot be started; build it with "cargo leptos build --release --precompress"`, { cause: failure });
+      if (!this.isRunning) throw new Error(`rill ended at once:\n${this.log}`);
+      const healthy = await fetch(`${this.url}/healthz`).then((response) => response.ok, () => false);
+      if (healthy) return;
+      await new Promise((again) => setTimeout(again, 10));
+    }
+    throw new Error(`rill did not answer within ${START_MS} ms:\n${this.log}`);
+  }
+}
+
+/** A port on which nothing listens. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}

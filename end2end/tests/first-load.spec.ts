@@ -1,0 +1,63 @@
+/** The first visit is small and the second nearly free. */
+import { expect, test } from "../fixtures.ts";
+
+/** What a first visit may transfer in all. */
+const LIMIT_BYTES = 200_000;
+
+test("a first visit transfers less than 200 KB", async ({ chat }) => {
+  const devtools = await chat.devtools();
+  await devtools.send("Network.enable");
+  const sizes = new Map<string, number>();
+  const names = new Map<string, string>();
+  devtools.on("Network.responseReceived", ({ requestId, response }) => {
+    const encoding = Object.entries(response.headers).find(([name]) => name.toLowerCase() === "content-encoding")?.[1] ?? "plain";
+    names.set(requestId, `${new URL(response.url).pathname} (${encoding})`);
+  });
+  devtools.on("Network.loadingFinished", ({ requestId, encodedDataLength }) => sizes.set(requestId, encodedDataLength));
+  await chat.page.goto("/", { waitUntil: "networkidle" });
+  await chat.ready();
+
+  const lines = [...sizes].map(([id, bytes]) => `${bytes.toLocaleString("en").padStart(9)}  ${names.get(id) ?? id}`);
+  const total = [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0);
+  console.log(`first visit: ${total.toLocaleString("en")} bytes\n${lines.join("\n")}`);
+  test.info().annotations.push({ type: "first visit", description: `${total} bytes` });
+  const wasm = [...names.values()].filter((name) => name.includes(".wasm"));
+  expect(wasm).toHaveLength(1);
+  expect(wasm[0]).toContain("(br)");
+  expect(total).toBeGreaterThan(10_000);
+  expect(total).toBeLessThan(LIMIT_BYTES);
+});
+
+test("files with a hash in their name are kept for ever, the page is not", async ({ page, chat }) => {
+  const cached = new Map<string, string>();
+  page.on("response", async (response) => {
+    cached.set(new URL(response.url()).pathname, response.headers()["cache-control"] ?? "");
+  });
+  await chat.open();
+  const files = [...cached].filter(([path]) => path.startsWith("/pkg/"));
+  expect(files.length).toBeGreaterThanOrEqual(3);
+  for (const [path, control] of files) {
+    expect(path).toMatch(/\.[\w-]{8,}\.(js|wasm|css)$/);
+    expect(control, path).toContain("immutable");
+    expect(control, path).toMatch(/max-age=31536000/);
+  }
+  expect(cached.get("/")).toContain("no-store");
+});
+
+test("a second visit loads no file again", async ({ chat, page }) => {
+  await chat.open();
+  const devtools = await chat.devtools();
+  await devtools.send("Network.enable");
+  const asked = new Map<string, string>();
+  const kept = new Set<string>();
+  devtools.on("Network.requestWillBeSent", ({ requestId, request }) => asked.set(requestId, new URL(request.url).pathname));
+  devtools.on("Network.requestServedFromCache", ({ requestId }) => kept.add(requestId));
+  devtools.on("Network.responseReceived", ({ requestId, response }) => {
+    if (response.fromDiskCache) kept.add(requestId);
+  });
+  await page.goto("/");
+  await chat.ready();
+  const files = [...asked].filter(([, path]) => path.startsWith("/pkg/"));
+  expect(files.length).toBeGreaterThanOrEqual(3);
+  expect(files.filter(([id]) => !kept.has(id)).map(([, path]) => path)).toEqual([]);
+});

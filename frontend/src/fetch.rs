@@ -1,0 +1,82 @@
+//! One POST and the bytes of its answer, as they come. Dropping it aborts the request, wherever it
+//! is: before the headers, between two chunks, or already over.
+
+use gloo_net::http::{Headers, Request};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::js_sys::{Reflect, Uint8Array};
+use web_sys::{AbortController, ReadableStreamDefaultReader};
+
+/// Aborts a request when it is dropped.
+struct AbortOnDrop(AbortController);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The answer to a request.
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) headers: Headers,
+    /// `None` if the answer has no body.
+    reader: Option<ReadableStreamDefaultReader>,
+    _abort: AbortOnDrop,
+}
+
+/// Posts JSON and waits for the headers of the answer.
+///
+/// # Errors
+/// What the browser says when the network failed.
+pub(crate) async fn post_json(path: &str, accept: &str, json: String) -> Result<Response, JsValue> {
+    let controller = AbortController::new()?;
+    let signal = controller.signal();
+    let abort = AbortOnDrop(controller);
+    let failed = |error: gloo_net::Error| JsValue::from(error.to_string());
+    let request = Request::post(path)
+        .header("content-type", "application/json")
+        .header("accept", accept)
+        .abort_signal(Some(&signal))
+        .body(json)
+        .map_err(failed)?;
+    let response = request.send().await.map_err(failed)?;
+    let reader = response
+        .body()
+        .map(|body| body.get_reader().unchecked_into());
+    Ok(Response {
+        status: response.status(),
+        headers: response.headers(),
+        reader,
+        _abort: abort,
+    })
+}
+
+impl Response {
+    /// The next bytes; `None` at the end of the body.
+    ///
+    /// # Errors
+    /// What the browser says when the network failed before the end.
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Vec<u8>>, JsValue> {
+        let Some(reader) = &self.reader else {
+            return Ok(None);
+        };
+        let read = JsFuture::from(reader.read()).await?;
+        if Reflect::get(&read, &"done".into())?.is_truthy() {
+            return Ok(None);
+        }
+        let bytes: Uint8Array = Reflect::get(&read, &"value".into())?.unchecked_into();
+        Ok(Some(bytes.to_vec()))
+    }
+
+    /// The body as text, but not much more than `limit` bytes of it.
+    pub(crate) async fn text(mut self, limit: usize) -> String {
+        let mut bytes = Vec::new();
+        while let Ok(Some(chunk)) = self.chunk().await
+            && bytes.len() < limit
+        {
+            bytes.extend_from_slice(&chunk);
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}

@@ -1,0 +1,29 @@
+//! The browser's local storage as the page's memory. It may be missing, full or forbidden; then
+//! nothing is remembered, and that is all.
+
+use app::memory::{Item, Memory};
+use web_sys::Storage;
+
+/// What the browser keeps for this site.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LocalStorage;
+
+impl Memory for LocalStorage {
+    fn recall(&self, item: Item) -> Option<String> {
+        storage()?.get_item(item.name()).ok()?
+    }
+
+    fn remember(&self, item: Item, value: &str) {
+        let Some(storage) = storage() else { return };
+        // Failing is allowed, see above.
+        let _ = if value.is_empty() {
+            storage.remove_item(item.name())
+        } else {
+            storage.set_item(item.name(), value)
+        };
+    }
+}
+
+fn storage() -> Option<Storage> {
+    web_sys::window()?.local_storage().ok()?
+}

@@ -1,0 +1,118 @@
+//! The relay's own work, without sockets: decoder, mapper and encoder, for each event of a reply.
+//!
+//! `cargo bench -p server --bench relay`. Compared in one run: the whole path, its parts, and as a
+//! floor the mere search for line ends in the same bytes. The reply is taken at three lengths, since
+//! the cost of an event must not depend on how many came before it.
+
+use app::sse::Decoder;
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use server::generation::frame::Frame;
+use server::upstream::chat_completions::Mapper;
+
+/// A reply of `events` deltas as OpenAI writes them, one network read for each `per_read` events.
+fn reply(events: usize, per_read: usize) -> Vec<Vec<u8>> {
+    const WORDS: [&str; 8] = [
+        "The",
+        " quick",
+        " brown",
+        " fox,",
+        " na\u{ef}ve",
+        " as",
+        " it\\n",
+        " is.",
+    ];
+    let event = |n: usize| {
+        let word = WORDS[n % WORDS.len()];
+        format!(
+            "data: {{\"id\":\"chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT\",\"object\":\"chat.completion.chunk\",\
+             \"created\":1741569952,\"model\":\"gpt-5-mini\",\"service_tier\":\"default\",\"system_fingerprint\":null,\
+             \"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{word}\"}},\"logprobs\":null,\"finish_reason\":null}}],\
+             \"usage\":null}}\n\n"
+        )
+    };
+    let events: Vec<String> = (0..events).map(event).collect();
+    events
+        .chunks(per_read)
+        .map(|chunk| chunk.concat().into_bytes())
+        .collect()
+}
+
+/// What `generation` does with each read, to the bytes that would be written.
+fn relay(reads: &[Vec<u8>]) -> usize {
+    let mut decoder = Decoder::new(1024 * 1024);
+    let mut mapper = Mapper::default();
+    let mut frame = Frame::default();
+    let mut written = 0;
+    for read in reads {
+        decoder
+            .feed(read, |event| {
+                mapper
+                    .map(event, &mut |event| frame.push(&event))
+                    .expect("a good event")
+            })
+            .expect("small events");
+        written += frame.finish().len();
+        frame.clear();
+    }
+    written
+}
+
+fn decode_only(reads: &[Vec<u8>]) -> usize {
+    let mut decoder = Decoder::new(1024 * 1024);
+    let mut bytes = 0;
+    for read in reads {
+        decoder
+            .feed(read, |event| bytes += event.data.len())
+            .expect("small events");
+    }
+    bytes
+}
+
+fn map_only(reads: &[Vec<u8>]) -> usize {
+    let mut decoder = Decoder::new(1024 * 1024);
+    let mut mapper = Mapper::default();
+    let mut events = 0;
+    for read in reads {
+        decoder
+            .feed(read, |event| {
+                mapper
+                    .map(event, &mut |_| events += 1)
+                    .expect("a good event")
+            })
+            .expect("small events");
+    }
+    events
+}
+
+fn find_line_ends(reads: &[Vec<u8>]) -> usize {
+    reads
+        .iter()
+        .map(|read| memchr::memchr_iter(b'\n', read).count())
+        .sum()
+}
+
+fn bench(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("relay");
+    for (name, per_read) in [("one event a read", 1), ("64 events a read", 64)] {
+        for events in [1_000, 10_000, 100_000] {
+            let reads = reply(events, per_read);
+            group.throughput(Throughput::Elements(events as u64));
+            group.bench_with_input(BenchmarkId::new(name, events), &reads, |b, reads| {
+                b.iter(|| relay(reads))
+            });
+        }
+    }
+    group.finish();
+
+    let mut group = criterion.benchmark_group("parts of the relay");
+    let reads = reply(10_000, 64);
+    group.throughput(Throughput::Elements(10_000));
+    group.bench_function("line ends (floor)", |b| b.iter(|| find_line_ends(&reads)));
+    group.bench_function("decoder", |b| b.iter(|| decode_only(&reads)));
+    group.bench_function("decoder and mapper", |b| b.iter(|| map_only(&reads)));
+    group.bench_function("decoder, mapper and encoder", |b| b.iter(|| relay(&reads)));
+    group.finish();
+}
+
+criterion_group!(benches, bench);
+criterion_main!(benches);

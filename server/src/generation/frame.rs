@@ -1,0 +1,130 @@
+//! Events as the bytes of our stream: numbered, and joined where they follow each other.
+//!
+//! Both buffers are used again for the next frame, so that a token costs no allocation.
+
+use app::protocol::{ChatEvent, Done};
+use app::sse;
+use serde::Serialize;
+
+/// A frame that is being filled: all that leaves in one write.
+#[derive(Default)]
+pub struct Frame {
+    bytes: Vec<u8>,
+    /// Text that came last, and still grows.
+    open: Option<&'static str>,
+    text: String,
+    json: Vec<u8>,
+    next_id: u64,
+}
+
+impl Frame {
+    /// Adds an event. Pieces of the same text become one event.
+    pub fn push(&mut self, event: &ChatEvent<'_>) {
+        match event {
+            ChatEvent::Text(text) => self.push_text("message", text),
+            ChatEvent::Reasoning(text) => self.push_text("reasoning", text),
+            ChatEvent::Start(start) => self.push_json("start", start),
+            ChatEvent::Usage(usage) => self.push_json("usage", usage),
+            ChatEvent::Done(finish) => self.push_json("done", &Done { finish: *finish }),
+            ChatEvent::Error(error) => self.push_json("error", error),
+        }
+    }
+
+    /// About how many bytes have been added.
+    pub fn size(&self) -> usize {
+        self.bytes.len() + self.text.len()
+    }
+
+    /// The bytes of all events that were added since the last [`Frame::clear`].
+    pub fn finish(&mut self) -> &[u8] {
+        self.close_text();
+        &self.bytes
+    }
+
+    /// Makes room for the next frame. The numbers go on.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+    }
+
+    fn push_text(&mut self, name: &'static str, text: &str) {
+        if self.open != Some(name) {
+            self.close_text();
+            self.open = Some(name);
+        }
+        self.text.push_str(text);
+    }
+
+    fn close_text(&mut self) {
+        if let Some(name) = self.open.take() {
+            let text = std::mem::take(&mut self.text);
+            self.write_event(name, text.as_str());
+            self.text = text;
+            self.text.clear();
+        }
+    }
+
+    fn push_json(&mut self, name: &'static str, data: &impl Serialize) {
+        self.close_text();
+        self.write_event(name, data);
+    }
+
+    fn write_event(&mut self, name: &str, data: &(impl Serialize + ?Sized)) {
+        self.json.clear();
+        serde_json::to_writer(&mut self.json, data)
+            .expect("our events are JSON, and a Vec takes all");
+        let json = std::str::from_utf8(&self.json).expect("JSON is UTF-8");
+        sse::write_event(&mut self.bytes, self.next_id, name, json);
+        self.next_id += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use app::protocol::{Finish, Start};
+
+    fn check(events: &[ChatEvent<'_>], expect: &str) {
+        let mut frame = Frame::default();
+        events.iter().for_each(|event| frame.push(event));
+        assert_eq!(
+            std::str::from_utf8(frame.finish()).expect("UTF-8"),
+            expect,
+            "{events:?}"
+        );
+    }
+
+    #[test]
+    fn pieces_that_arrive_together_are_one_event() {
+        check(
+            &[
+                ChatEvent::Reasoning("r".into()),
+                ChatEvent::Text("a".into()),
+                ChatEvent::Text("b".into()),
+                ChatEvent::Done(Finish::Stop),
+            ],
+            "id: 0\nevent: reasoning\ndata: \"r\"\n\nid: 1\ndata: \"ab\"\n\nid: 2\nevent: done\ndata: {\"finish\":\"stop\"}\n\n",
+        );
+    }
+
+    #[test]
+    fn no_text_can_break_out_of_its_event() {
+        check(
+            &[ChatEvent::Text("\n\nevent: done\r\0\u{2028}".into())],
+            "id: 0\ndata: \"\\n\\nevent: done\\r\\u0000\u{2028}\"\n\n",
+        );
+    }
+
+    #[test]
+    fn the_numbers_go_on_from_frame_to_frame() {
+        let mut frame = Frame::default();
+        frame.push(&ChatEvent::Start(Start {
+            generation: "g".into(),
+            model: "m".into(),
+        }));
+        assert!(frame.finish().starts_with(b"id: 0\nevent: start\n"));
+        frame.clear();
+        assert!(frame.finish().is_empty());
+        frame.push(&ChatEvent::Text("a".into()));
+        assert_eq!(frame.finish(), b"id: 1\ndata: \"a\"\n\n");
+    }
+}

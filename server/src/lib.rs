@@ -1,0 +1,59 @@
+//! The server: routes, upstreams, replies, access, configuration.
+//!
+//! In reading order: what it is told ([`config`]), what the handlers share ([`state`]), who may ask
+//! (`access`), the way of one message (`chat`, `generation`, [`upstream`]), the page (`pages`), and
+//! the sockets ([`listen`]). It knows nothing of the DOM.
+
+pub mod config;
+pub mod state;
+
+mod access;
+mod chat;
+mod error;
+pub mod generation;
+pub mod upstream;
+
+mod pages;
+
+pub mod listen;
+
+use std::any::Any;
+
+use app::protocol::{CHAT_PATH, ErrorKind};
+use axum::Router;
+use axum::http::header::CACHE_CONTROL;
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::error::AppError;
+use crate::state::AppState;
+
+/// Every route and every layer. A request passes the layers from the last to the first.
+pub fn router(state: AppState) -> Router {
+    let router = Router::new()
+        .route(CHAT_PATH, post(chat::chat))
+        .route("/healthz", get(healthz))
+        .merge(pages::router(&state))
+        .method_not_allowed_fallback(async || AppError::from(ErrorKind::MethodNotAllowed))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(state.clone(), access::guard));
+    let router = pages::safe_headers()
+        .into_iter()
+        .fold(router, Router::layer);
+    router.with_state(state)
+}
+
+/// Whether the server takes new requests.
+async fn healthz(state: axum::extract::State<AppState>) -> Response {
+    if state.drain.is_cancelled() {
+        return AppError::from(ErrorKind::Shutdown).into_response();
+    }
+    ([(CACHE_CONTROL, "no-store")], "ok\n").into_response()
+}
+
+/// A bug of ours: said without details; the panic itself stands in the log.
+fn panicked(_: Box<dyn Any + Send>) -> Response {
+    AppError::from(ErrorKind::Internal).into_response()
+}

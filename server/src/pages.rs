@@ -1,0 +1,186 @@
+//! Hosts the page: rendered by Leptos, with its files and the headers that keep it safe.
+//!
+//! The files are the ones that `cargo leptos build` makes: hashed by content, so that browsers may
+//! keep them for ever, and compressed ahead of time.
+
+use std::path::PathBuf;
+
+use any_spawner::Executor;
+use app::protocol::ErrorKind;
+use axum::Router;
+use axum::extract::Request;
+use axum::http::header::{self, HeaderName, HeaderValue};
+use axum::http::{Response, StatusCode};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use leptos::config::LeptosOptions;
+use leptos::nonce::use_nonce;
+use leptos::prelude::{expect_context, provide_context};
+
+use leptos_axum::{ResponseOptions, render_app_to_stream_with_context};
+use tower::ServiceBuilder;
+use tower_http::compression::CompressionLayer;
+use tower_http::services::ServeDir;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use crate::config::Config;
+use crate::error::AppError;
+use crate::state::AppState;
+
+/// Hashed files never change; what has another content has another name.
+const FOR_EVER: &str = "public, max-age=31536000, immutable";
+
+/// The page, its files, and what is answered where there is nothing.
+pub(crate) fn router(state: &AppState) -> Router<AppState> {
+    // Leptos spawns the work of a page through this; that it was set before is no fault.
+    let _ = Executor::init_tokio();
+    let options = leptos_options(&state.config);
+    let site = PathBuf::from(options.site_root.as_ref());
+    let shell = {
+        let options = options.clone();
+        move || app::shell(options.clone())
+    };
+    let context = {
+        let page = state.page.clone();
+        let reload_port = state
+            .config
+            .watch
+            .as_ref()
+            .map(|_| state.config.reload_port);
+        move || {
+            provide_context(page.clone());
+            set_page_headers(reload_port);
+        }
+    };
+    let render = render_app_to_stream_with_context(context, shell);
+    let home = {
+        let render = render.clone();
+        async move |request: Request| render(request).await
+    };
+    let not_found = async move |request: Request| {
+        if is_for_programs(request.uri().path()) {
+            return AppError::from(ErrorKind::NotFound).into_response();
+        }
+        let mut response = render(request).await;
+        *response.status_mut() = StatusCode::NOT_FOUND;
+        response
+    };
+    let pages = Router::new()
+        .route("/", get(home))
+        .layer(CompressionLayer::new());
+    let hashed = ServiceBuilder::new()
+        .layer(cache_when_found(if options.hash_files {
+            FOR_EVER
+        } else {
+            "no-cache"
+        }))
+        .service(files(site.join(options.site_pkg_dir.as_ref())));
+    let public = ServiceBuilder::new()
+        .layer(cache_when_found("public, max-age=3600"))
+        .service(
+            files(site)
+                // What is not there is not there for any method.
+                .call_fallback_on_method_not_allowed(true)
+                .fallback(axum::handler::HandlerWithoutStateExt::into_service(
+                    not_found,
+                )),
+        );
+    Router::new()
+        .merge(pages)
+        .nest_service("/pkg", hashed)
+        .fallback_service(public)
+}
+
+/// Files of a folder, compressed ones where the browser takes them. It resolves no `..`, no
+/// backslashes and no drive letters, and lists no folders.
+fn files(folder: PathBuf) -> ServeDir {
+    ServeDir::new(folder)
+        .precompressed_br()
+        .precompressed_gzip()
+        .append_index_html_on_directories(false)
+}
+
+fn cache_when_found(
+    value: &'static str,
+) -> SetResponseHeaderLayer<
+    impl Clone
+    + Fn(&Response<tower_http::services::fs::ServeFileSystemResponseBody>) -> Option<HeaderValue>,
+> {
+    SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, move |response: &Response<_>| {
+        let found = response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED;
+        Some(HeaderValue::from_static(if found {
+            value
+        } else {
+            "no-store"
+        }))
+    })
+}
+
+/// Whether an unknown path is answered with JSON rather than with a page.
+fn is_for_programs(path: &str) -> bool {
+    ["/api", "/v1", "/pkg"]
+        .iter()
+        .any(|prefix| path.starts_with(prefix))
+}
+
+/// Headers of every response. The page's own policy, which has a nonce, is set where it is rendered.
+pub(crate) fn safe_headers() -> [SetResponseHeaderLayer<HeaderValue>; 6] {
+    [
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        ),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            "same-origin",
+        ),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
+        ),
+    ]
+    .map(|(name, value)| {
+        SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+    })
+}
+
+/// The policy of a page that is being rendered: its own files, its own server, and the scripts that
+/// carry this response's nonce. WebAssembly is compiled, text is never evaluated.
+fn set_page_headers(reload_port: Option<u32>) {
+    let nonce = use_nonce().expect("leptos_axum provides one for each page");
+    // While developing, the page waits for changes on a port of its own.
+    let connect = reload_port.map_or(String::new(), |port| {
+        format!(" ws://127.0.0.1:{port} ws://localhost:{port}")
+    });
+    let policy = format!(
+        "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; style-src 'self'; \
+         img-src 'self' data:; connect-src 'self'{connect}; manifest-src 'self'; base-uri 'none'; \
+         form-action 'none'; frame-ancestors 'none'"
+    );
+    let response = expect_context::<ResponseOptions>();
+    response.insert_header(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_str(&policy).expect("a nonce and an address are ASCII"),
+    );
+    response.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+}
+
+fn leptos_options(config: &Config) -> LeptosOptions {
+    let beside_binary = |path: &str| Some(std::env::current_exe().ok()?.parent()?.join(path));
+    let site = config
+        .site_root
+        .clone()
+        // cargo-leptos builds both into one target folder.
+        .or_else(|| beside_binary("../site").filter(|path| path.is_dir()))
+        .unwrap_or_else(|| PathBuf::from("target/site"));
+    LeptosOptions::builder()
+        .output_name("rill")
+        .site_root(site.to_string_lossy().into_owned())
+        .site_pkg_dir("pkg")
+        .reload_port(config.reload_port)
+        .hash_files(beside_binary("hash.txt").is_some_and(|path| path.is_file()))
+        .build()
+}

@@ -1,0 +1,49 @@
+//! Where replies come from. `http` does the I/O; `chat_completions` is an API as two pure parts;
+//! `failure` and `retry` hold the rules for what goes wrong; `demo` is a provider of our own.
+//!
+//! Nobody outside can tell which provider it was: what comes out are the events of
+//! [`app::protocol`].
+
+pub mod failure;
+mod retry;
+
+pub mod chat_completions;
+pub mod demo;
+mod http;
+
+use std::time::Duration;
+
+pub(crate) use http::{Answer, Progress};
+pub use http::{MAX_ANSWER_BYTES, Upstream};
+
+use crate::config::Config;
+
+/// The limits that a provider is held to. Their meaning stands at the fields of [`Config`].
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    pub(crate) connect: Duration,
+    pub(crate) first_byte: Duration,
+    pub(crate) idle: Duration,
+    pub(crate) comment: Duration,
+    pub(crate) total: Duration,
+    pub(crate) grace_after_finish: Duration,
+    pub(crate) max_retries: u32,
+    pub(crate) backoff_base: Duration,
+    pub(crate) retry_after_cap: Duration,
+}
+
+impl From<&Config> for Limits {
+    fn from(config: &Config) -> Self {
+        Self {
+            connect: config.connect_timeout,
+            first_byte: config.first_byte_timeout,
+            idle: config.idle_timeout,
+            comment: config.comment_timeout,
+            total: config.total_timeout,
+            grace_after_finish: config.grace_after_finish,
+            max_retries: config.max_retries,
+            backoff_base: config.backoff_base,
+            retry_after_cap: config.retry_after_cap,
+        }
+    }
+}

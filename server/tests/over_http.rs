@@ -1,0 +1,12 @@
+//! The real router over real HTTP, against an upstream that plays scripts.
+//!
+//! One program holds all of these tests, so that they are linked once.
+
+mod support;
+
+mod guard;
+mod leaving;
+mod more_scripts;
+mod shutdown;
+mod sse_contract;
+mod upstream_scripts;

@@ -1,0 +1,25 @@
+//! What the tests share: an upstream that plays scripts, a bare HTTP client, the server under test,
+//! and what it logs.
+
+pub(crate) mod http;
+pub(crate) mod log;
+pub(crate) mod program;
+pub(crate) mod rill;
+pub(crate) mod scripted_upstream;
+pub(crate) mod scripts;
+
+use std::time::Duration;
+
+/// Waits for what must happen without saying when. The limit only turns a hang into a failure.
+pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), future)
+        .await
+        .expect("this hangs")
+}
+
+/// Waits for what must happen within a second.
+pub(crate) async fn within_a_second<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(1), future)
+        .await
+        .expect("this takes a second or more")
+}

@@ -1,0 +1,133 @@
+//! The real program in a process of its own, with an environment that holds nothing but what a test
+//! gives it.
+
+use std::net::SocketAddr;
+use std::process::Stdio;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, Command};
+
+use super::log;
+use super::scripted_upstream::ScriptedUpstream;
+
+/// A running program. It is killed when it is dropped.
+pub(crate) struct Program {
+    pub(crate) address: SocketAddr,
+    child: Child,
+    lines: Lines<BufReader<ChildStderr>>,
+    log: String,
+}
+
+/// How a program ended and what it had said.
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    /// Its standard output.
+    pub(crate) output: String,
+    /// Its standard error.
+    pub(crate) log: String,
+}
+
+impl Program {
+    /// Starts it with these flags on a port of its own.
+    pub(crate) async fn before(upstream: &ScriptedUpstream, arguments: &[&str]) -> Self {
+        Self::start(command().args(arguments), upstream).await
+    }
+
+    /// Starts it so that it logs as much as it can.
+    pub(crate) async fn with_trace_log(upstream: &ScriptedUpstream) -> Self {
+        Self::start(command().env("RUST_LOG", "trace"), upstream).await
+    }
+
+    async fn start(command: &mut Command, upstream: &ScriptedUpstream) -> Self {
+        let mut child = command
+            .args(["--listen", "127.0.0.1:0"])
+            .env("OPENAI_BASE_URL", upstream.base_url())
+            .env("OPENAI_API_KEY", log::KEY)
+            .spawn()
+            .expect("the program starts");
+        let lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
+        let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut program = Self {
+            address: unknown,
+            child,
+            lines,
+            log: String::new(),
+        };
+        let line = program.logs("http://").await;
+        let (_, address) = line.split_once("http://").expect("it was looked for");
+        let end =
+            address.find(|letter: char| !letter.is_ascii_digit() && letter != '.' && letter != ':');
+        program.address = address[..end.unwrap_or(address.len())]
+            .parse()
+            .expect("an address");
+        program
+    }
+
+    /// Waits for a line of its log that holds these words.
+    pub(crate) async fn logs(&mut self, words: &str) -> String {
+        while let Some(line) = self.lines.next_line().await.expect("text") {
+            self.log.push_str(&line);
+            self.log.push('\n');
+            if line.contains(words) {
+                return line;
+            }
+        }
+        panic!("it ended without saying {words}:\n{}", self.log);
+    }
+
+    /// Sends SIGTERM.
+    pub(crate) fn terminate(&self) {
+        let id = self.child.id().expect("it runs").to_string();
+        let sent = std::process::Command::new("sh")
+            .args(["-c", "kill -TERM \"$0\"", &id])
+            .status();
+        assert!(sent.expect("a shell").success());
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn end(mut self) -> Ended {
+        while let Some(line) = self.lines.next_line().await.expect("text") {
+            self.log.push_str(&line);
+            self.log.push('\n');
+        }
+        let mut output = String::new();
+        let mut stdout = self.child.stdout.take().expect("it is piped");
+        stdout.read_to_string(&mut output).await.expect("text");
+        let status = self.child.wait().await.expect("an end");
+        Ended {
+            code: status.code(),
+            output,
+            log: self.log,
+        }
+    }
+
+    /// Runs it to its end with these flags and these variables.
+    pub(crate) async fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
+        let output = command()
+            .args(arguments)
+            .envs(variables.iter().copied())
+            .output()
+            .await;
+        let output = output.expect("the program starts");
+        let text = |bytes| String::from_utf8(bytes).expect("text");
+        Ended {
+            code: output.status.code(),
+            output: text(output.stdout),
+            log: text(output.stderr),
+        }
+    }
+}
+
+fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rill"));
+    command
+        // No setting of whoever runs the tests, from the environment or from a `.env` file.
+        .env_clear()
+        .current_dir(std::env::temp_dir())
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}

@@ -1,0 +1,277 @@
+//! The server under test: the real one on a port of its own, asked over real HTTP.
+//!
+//! A test says what it asks and reads what came as a [`Reply`]; what that must be is the test's
+//! affair.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+
+use app::protocol::{CHAT_PATH, ChatEvent, ErrorKind, Finish, ReplyError};
+use app::sse;
+use app::transcript::{End, Transcript};
+use clap::Parser;
+use serde_json::{Value, json};
+use server::config::Config;
+use server::state::AppState;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use super::http::{self, Answer, Request};
+use super::log;
+use super::scripted_upstream::ScriptedUpstream;
+
+/// A running server. It stops when it is dropped, and nothing it logged may hold a secret.
+pub(crate) struct Rill {
+    pub(crate) address: SocketAddr,
+    pub(crate) state: AppState,
+    pub(crate) serving: JoinHandle<()>,
+}
+
+impl Rill {
+    /// With time limits that no test of those limits reaches.
+    pub(crate) async fn before(upstream: &ScriptedUpstream) -> Self {
+        Self::with(upstream, &[]).await
+    }
+
+    /// With the short time limits of the conformance file.
+    pub(crate) async fn in_test_profile(upstream: &ScriptedUpstream) -> Self {
+        let profile = test_profile();
+        let arguments: Vec<&str> = profile.iter().map(String::as_str).collect();
+        Self::with(upstream, &arguments).await
+    }
+
+    /// With these flags.
+    pub(crate) async fn with(upstream: &ScriptedUpstream, arguments: &[&str]) -> Self {
+        log::capture();
+        let arguments = ["rill", "--listen", "127.0.0.1:0"].iter().chain(arguments);
+        let config = Config::try_parse_from(arguments)
+            .expect("flags that are right")
+            .with_upstream(Some(&upstream.base_url()), Some(log::KEY))
+            .expect("an upstream that is right");
+        let listener = TcpListener::bind(config.listen).await.expect("a free port");
+        let address = listener.local_addr().expect("a bound socket");
+        let state = AppState::new(config).await.expect("a state");
+        let router = server::router(state.clone());
+        let serving = tokio::spawn(server::listen::serve(listener, router, state.drain.clone()));
+        Self {
+            address,
+            state,
+            serving,
+        }
+    }
+
+    /// Sends a request and gives the head of its answer.
+    pub(crate) async fn send(&self, request: &Request) -> Answer {
+        http::send(self.address, request).await.expect("an answer")
+    }
+
+    /// Asks something and gives the reply as it comes.
+    pub(crate) async fn begin(&self) -> OpenReply {
+        open_reply(self.address).await
+    }
+
+    /// Asks in this way and gives the reply as it comes.
+    pub(crate) async fn begin_with(&self, request: &Request) -> OpenReply {
+        OpenReply::read(self.send(request).await)
+    }
+
+    /// Asks something and waits for the whole reply.
+    pub(crate) async fn ask(&self) -> Reply {
+        self.begin().await.finish().await
+    }
+}
+
+impl Drop for Rill {
+    fn drop(&mut self) {
+        self.serving.abort();
+        if !std::thread::panicking() {
+            log::assert_no_secret_was_logged();
+        }
+    }
+}
+
+/// Asks the server at this address.
+pub(crate) async fn open_reply(address: SocketAddr) -> OpenReply {
+    OpenReply::read(
+        http::send(address, &chat(&question()))
+            .await
+            .expect("an answer"),
+    )
+}
+
+/// A question as its body.
+pub(crate) fn question() -> Value {
+    json!({ "messages": [{ "role": "user", "content": log::PROMPT }] })
+}
+
+/// The request that posts this body to the chat.
+pub(crate) fn chat(body: &Value) -> Request {
+    Request::post(CHAT_PATH, body)
+}
+
+/// The time limits of the conformance file as flags.
+fn test_profile() -> Vec<String> {
+    #[derive(serde::Deserialize)]
+    struct File {
+        test_profile_ms: BTreeMap<String, u64>,
+    }
+    let file: File = serde_json::from_str(include_str!("../conformance/upstream_scripts.json"))
+        .expect("the conformance file has a test profile");
+    let flag = |(name, value): (String, u64)| match name.as_str() {
+        "connect" => format!("--connect-timeout={value}ms"),
+        "first_byte" => format!("--first-byte-timeout={value}ms"),
+        "idle_payload" => format!("--idle-timeout={value}ms"),
+        "comment_cap" => format!("--comment-timeout={value}ms"),
+        "total" => format!("--total-timeout={value}ms"),
+        "grace_after_finish" => format!("--grace-after-finish={value}ms"),
+        "max_retries" => format!("--max-retries={value}"),
+        "backoff_base" => format!("--backoff-base={value}ms"),
+        "retry_after_cap" => format!("--retry-after-cap={value}ms"),
+        other => panic!("the test profile has a limit that is not known here: {other}"),
+    };
+    file.test_profile_ms.into_iter().map(flag).collect()
+}
+
+/// A reply that is being read. Dropping it is leaving.
+pub(crate) struct OpenReply {
+    pub(crate) answer: Answer,
+    decoder: sse::Decoder,
+    pub(crate) reply: Reply,
+}
+
+/// What has come of a reply.
+#[derive(Default)]
+pub(crate) struct Reply {
+    pub(crate) events: Vec<ChatEvent<'static>>,
+    /// The events, folded as the page folds them.
+    pub(crate) transcript: Transcript,
+    /// All bytes of the stream.
+    bytes: Vec<u8>,
+}
+
+impl OpenReply {
+    fn read(answer: Answer) -> Self {
+        assert_eq!(answer.status, 200, "the chat was refused");
+        Self {
+            answer,
+            decoder: sse::Decoder::new(usize::MAX),
+            reply: Reply::default(),
+        }
+    }
+
+    /// Reads what the server wrote next. False at the proper end.
+    async fn read_frame(&mut self) -> io::Result<bool> {
+        let Some(frame) = self.answer.next_frame().await? else {
+            return Ok(false);
+        };
+        let reply = &mut self.reply;
+        self.decoder
+            .feed(&frame, |event| {
+                let event = ChatEvent::from_sse(event.name, event.data)
+                    .expect("the JSON that the name promises")
+                    .unwrap_or_else(|| {
+                        panic!("an event that the protocol does not know: {event:?}")
+                    });
+                reply.transcript.apply(&event);
+                reply.events.push(event);
+            })
+            .expect("there is no limit");
+        reply.bytes.extend_from_slice(&frame);
+        Ok(true)
+    }
+
+    /// Reads on until the reply has come as far as this.
+    pub(crate) async fn until(&mut self, has_come: impl Fn(&Reply) -> bool) {
+        while !has_come(&self.reply) {
+            assert!(
+                self.read_frame().await.expect("no cut"),
+                "the reply ended before that"
+            );
+        }
+    }
+
+    /// Reads to the end.
+    pub(crate) async fn finish(mut self) -> Reply {
+        while self.read_frame().await.expect("no cut") {}
+        self.reply
+    }
+}
+
+impl Reply {
+    /// The ids of the events, in order.
+    pub(crate) fn ids(&self) -> Vec<&str> {
+        self.lines()
+            .filter_map(|line| line.strip_prefix("id: "))
+            .collect()
+    }
+
+    /// The names of the events that have one, in order.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        self.lines()
+            .filter_map(|line| line.strip_prefix("event: "))
+            .collect()
+    }
+
+    fn lines(&self) -> impl Iterator<Item = &str> {
+        self.raw().split('\n')
+    }
+
+    /// The stream as it was sent.
+    pub(crate) fn raw(&self) -> &str {
+        // A frame may end in the middle of a character, and so may a reply that is being read.
+        match std::str::from_utf8(&self.bytes) {
+            Ok(text) => text,
+            Err(error) => {
+                assert_eq!(error.error_len(), None, "what is sent is UTF-8");
+                std::str::from_utf8(&self.bytes[..error.valid_up_to()]).expect("valid up to there")
+            }
+        }
+    }
+
+    /// The id of the reply.
+    pub(crate) fn generation(&self) -> &str {
+        self.transcript
+            .generation
+            .as_deref()
+            .expect("a start event")
+    }
+
+    /// The word of the conformance file for how it ended.
+    pub(crate) fn outcome(&self) -> &'static str {
+        match &self.transcript.end {
+            Some(End::Done(Finish::Stop)) => "complete",
+            Some(End::Done(Finish::Length)) => "truncated",
+            Some(End::Done(Finish::ContentFilter)) => "filtered",
+            Some(End::Done(Finish::Refusal)) => "refused",
+            Some(End::Done(Finish::ToolCalls)) => "tool_call",
+            Some(End::Done(Finish::Stopped)) => "stopped",
+            Some(End::Error(_)) if self.transcript.text.is_empty() => "failed",
+            Some(End::Error(_)) => "partial",
+            Some(End::Cut) | None => "cut",
+        }
+    }
+
+    /// The error that ended it, if one did.
+    pub(crate) fn error(&self) -> Option<&ReplyError> {
+        match &self.transcript.end {
+            Some(End::Error(error)) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// The kind of the error that ended it.
+    pub(crate) fn error_kind(&self) -> Option<ErrorKind> {
+        self.error().map(|error| error.kind)
+    }
+
+    /// Whether the page offers to ask again: after an error that may pass, and where an answer
+    /// ended without a word.
+    pub(crate) fn offers_retry(&self) -> bool {
+        match &self.transcript.end {
+            Some(End::Error(error)) => error.retryable,
+            Some(End::Done(Finish::Stop | Finish::Length)) => self.transcript.text.is_empty(),
+            _ => false,
+        }
+    }
+}

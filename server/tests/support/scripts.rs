@@ -1,0 +1,220 @@
+//! What an upstream does, as data: the scripts of the conformance file, and a few words to write
+//! such a script in a test.
+//!
+//! Playing a script is the work of [`super::scripted_upstream`]; what must come of it is judged in
+//! the tests.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// All Chat Completions scripts of the conformance file.
+pub(crate) fn chat_scripts() -> Vec<Script> {
+    #[derive(Deserialize)]
+    struct File {
+        scripts: Vec<Script>,
+    }
+    let file: File = serde_json::from_str(include_str!("../conformance/upstream_scripts.json"))
+        .expect("the conformance file has the form described here");
+    file.scripts
+        .into_iter()
+        .filter(|script| script.api == "chat")
+        .collect()
+}
+
+/// One script: what the upstream does, and what must come of it.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Script {
+    pub(crate) name: String,
+    pub(crate) api: String,
+    /// One for each request; the last one is played again for all further requests.
+    pub(crate) responses: Vec<Response>,
+    pub(crate) expect: Expect,
+}
+
+/// What must come of a script.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Expect {
+    pub(crate) outcome: String,
+    pub(crate) text: String,
+    pub(crate) reasoning: String,
+    pub(crate) error_kind: Option<String>,
+    pub(crate) upstream_requests: usize,
+    pub(crate) retry_button: bool,
+    pub(crate) usage: Option<Value>,
+}
+
+/// The answer to one request.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Response {
+    /// 0: the request is read, and nothing is sent.
+    pub(crate) status: u16,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) chunks: Vec<Chunk>,
+    pub(crate) end: End,
+}
+
+/// One write of the body.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Chunk {
+    /// The pause before it.
+    pub(crate) delay_ms: u64,
+    #[serde(flatten)]
+    pub(crate) content: Content,
+}
+
+/// What a chunk holds.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Content {
+    /// Text.
+    Data(String),
+    /// Bytes that need not be text.
+    B64(String),
+    /// The same text many times.
+    Repeat(Repeat),
+}
+
+impl Content {
+    /// The bytes of the chunk; of a repeated one, the bytes of one time.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Data(text) => text.clone().into_bytes(),
+            Self::B64(text) => BASE64_STANDARD.decode(text).expect("b64 holds base64"),
+            Self::Repeat(repeat) => repeat.data.clone().into_bytes(),
+        }
+    }
+}
+
+/// A chunk that is sent many times.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Repeat {
+    pub(crate) data: String,
+    /// The pause between two times; 0: as fast as the reader reads.
+    pub(crate) every_ms: u64,
+    pub(crate) times: Times,
+}
+
+/// How often a chunk is repeated.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Times {
+    Count(u64),
+    Forever(Forever),
+}
+
+/// The word "forever".
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Forever {
+    Forever,
+}
+
+/// How an answer ends.
+#[expect(clippy::enum_variant_names, reason = "the names are those of the file")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum End {
+    /// As HTTP wants it; the connection stays open for the next request.
+    Fin,
+    /// The connection is closed in the middle of the body.
+    Cut,
+    /// The connection is reset in the middle of the body.
+    Reset,
+    /// The connection stays open, and nothing more is sent.
+    Hang,
+    /// The same; only the name says that everything had been said before.
+    HangAfterEnd,
+    /// Nobody listens on the port.
+    Refuse,
+}
+
+/// A stream of events without any event yet, that ends as it should.
+pub(crate) fn stream() -> Response {
+    Response {
+        status: 200,
+        headers: BTreeMap::from([("content-type".into(), "text/event-stream".into())]),
+        chunks: Vec::new(),
+        end: End::Fin,
+    }
+}
+
+/// A stream that says this text in one piece and stops as it should.
+pub(crate) fn saying(text: &str) -> Response {
+    stream().then(&delta(text)).then(STOP).then(DONE)
+}
+
+/// A refusal of the upstream.
+pub(crate) fn refusal(status: u16, error: &Value) -> Response {
+    Response {
+        status,
+        headers: BTreeMap::from([("content-type".into(), "application/json".into())]),
+        chunks: Vec::new(),
+        end: End::Fin,
+    }
+    .then(&json!({ "error": error }).to_string())
+}
+
+/// An upstream that reads the request and never answers.
+pub(crate) fn silence() -> Response {
+    Response {
+        status: 0,
+        headers: BTreeMap::new(),
+        chunks: Vec::new(),
+        end: End::Hang,
+    }
+}
+
+impl Response {
+    /// Sends this at once.
+    pub(crate) fn then(self, data: &str) -> Self {
+        self.after(Duration::ZERO, data)
+    }
+
+    /// Sends this after a pause.
+    pub(crate) fn after(mut self, pause: Duration, data: &str) -> Self {
+        let delay_ms = u64::try_from(pause.as_millis()).expect("a short pause");
+        self.chunks.push(Chunk {
+            delay_ms,
+            content: Content::Data(data.into()),
+        });
+        self
+    }
+
+    /// Sends this again and again, as fast as it is read.
+    pub(crate) fn then_times(mut self, times: Times, data: &str) -> Self {
+        let repeat = Repeat {
+            data: data.into(),
+            every_ms: 0,
+            times,
+        };
+        self.chunks.push(Chunk {
+            delay_ms: 0,
+            content: Content::Repeat(repeat),
+        });
+        self
+    }
+
+    /// Ends in this way.
+    pub(crate) fn ending(mut self, end: End) -> Self {
+        self.end = end;
+        self
+    }
+}
+
+/// The event that ends an answer for the reason `stop`.
+pub(crate) const STOP: &str =
+    "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+
+/// The event after which an upstream sends no more.
+pub(crate) const DONE: &str = "data: [DONE]\n\n";
+
+/// An event with a piece of the answer.
+pub(crate) fn delta(text: &str) -> String {
+    format!(
+        "data: {}\n\n",
+        json!({ "choices": [{ "index": 0, "delta": { "content": text } }] })
+    )
+}
