@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::protocol::{ChatEvent, Finish};
+use crate::protocol::ChatEvent;
 use crate::transcript::{End, Transcript};
 
 /// A reply that streams or has ended.
@@ -96,15 +96,7 @@ impl Reply {
     /// Whether asking the same again may well give more than this.
     #[must_use]
     pub fn invites_retry(&self) -> bool {
-        match &self.transcript.end {
-            None => false,
-            Some(End::Cut | End::Done(Finish::Length)) => true,
-            Some(End::Error(error)) => error.retryable,
-            Some(End::Done(Finish::Stop)) => self.transcript.text.trim().is_empty(),
-            Some(End::Done(
-                Finish::ContentFilter | Finish::Refusal | Finish::ToolCalls | Finish::Stopped,
-            )) => false,
-        }
+        self.transcript.invites_retry()
     }
 
     fn note_end(&mut self, now: Duration) {
@@ -118,7 +110,7 @@ impl Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{ErrorKind, ReplyError};
+    use crate::protocol::{ErrorKind, Finish, ReplyError};
 
     const fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -182,25 +174,5 @@ mod tests {
         assert_eq!(limited.retry_wait(at(9)), Some(at(3)));
         assert_eq!(limited.retry_wait(at(60)), Some(at(0)));
         assert_eq!(reply(&[(2, error(true, None))]).retry_wait(at(2)), None);
-    }
-
-    #[track_caller]
-    fn check_invites_retry(text: &'static str, end: ChatEvent<'static>, expect: bool) {
-        let reply = reply(&[(0, ChatEvent::Text(text.into())), (0, end)]);
-        assert_eq!(reply.invites_retry(), expect, "{:?}", reply.transcript());
-    }
-
-    #[test]
-    fn retry_is_offered_where_it_can_help() {
-        check_invites_retry("a", ChatEvent::Done(Finish::Stop), false);
-        check_invites_retry("\n", ChatEvent::Done(Finish::Stop), true);
-        check_invites_retry("a", ChatEvent::Done(Finish::Length), true);
-        check_invites_retry("", ChatEvent::Done(Finish::ToolCalls), false);
-        check_invites_retry("a", ChatEvent::Done(Finish::Stopped), false);
-        check_invites_retry("a", error(true, None), true);
-        check_invites_retry("", error(false, None), false);
-        let mut cut = reply(&[]);
-        cut.close(at(1));
-        assert!(cut.invites_retry());
     }
 }

@@ -68,6 +68,18 @@ impl Transcript {
         self.end.is_none()
     }
 
+    /// Whether asking the same again may well give more than this.
+    #[must_use]
+    pub fn invites_retry(&self) -> bool {
+        match &self.end {
+            None => false,
+            Some(End::Cut | End::Done(Finish::Length | Finish::ContentFilter)) => true,
+            Some(End::Error(error)) => error.retryable,
+            Some(End::Done(Finish::Stop)) => self.text.trim().is_empty(),
+            Some(End::Done(Finish::Refusal | Finish::ToolCalls | Finish::Stopped)) => false,
+        }
+    }
+
     /// Whether the server accepted the request.
     #[must_use]
     pub fn was_accepted(&self) -> bool {
@@ -151,5 +163,35 @@ mod tests {
             (got.text.as_str(), got.end),
             ("a", Some(End::Done(Finish::Stopped)))
         );
+    }
+
+    #[track_caller]
+    fn check_invites_retry(text: &'static str, end: ChatEvent<'static>, expect: bool) {
+        let transcript = fold(&[ChatEvent::Text(text.into()), end]);
+        assert_eq!(transcript.invites_retry(), expect, "{transcript:?}");
+    }
+
+    #[test]
+    fn retry_is_offered_where_it_can_help() {
+        let error = |retryable| {
+            ChatEvent::Error(ReplyError {
+                kind: ErrorKind::RateLimited,
+                message: "m".into(),
+                retryable,
+                retry_after_ms: None,
+            })
+        };
+        check_invites_retry("a", ChatEvent::Done(Finish::Stop), false);
+        check_invites_retry("\n", ChatEvent::Done(Finish::Stop), true);
+        check_invites_retry("a", ChatEvent::Done(Finish::Length), true);
+        check_invites_retry("a", ChatEvent::Done(Finish::ContentFilter), true);
+        check_invites_retry("", ChatEvent::Done(Finish::ToolCalls), false);
+        check_invites_retry("a", ChatEvent::Done(Finish::Stopped), false);
+        check_invites_retry("a", error(true), true);
+        check_invites_retry("", error(false), false);
+        let mut cut = fold(&[]);
+        assert!(!cut.invites_retry());
+        cut.close();
+        assert!(cut.invites_retry());
     }
 }

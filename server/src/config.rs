@@ -11,6 +11,8 @@ use clap::Parser;
 use clap::builder::ValueParser;
 use secrecy::SecretString;
 
+use crate::upstream::kind::Kind;
+
 /// The base URL that is used when only a key is given.
 pub const OPENAI: &str = "https://api.openai.com/v1";
 
@@ -48,6 +50,10 @@ pub struct Config {
     /// `OPENAI_API_KEY`: the key for it. No flag, since others can read a process's arguments.
     #[arg(skip)]
     pub openai_api_key: Option<SecretString>,
+
+    /// `RILL_OPENAI_KIND`: which API is spoken there.
+    #[arg(skip = Kind::ChatCompletions)]
+    pub openai_kind: Kind,
 
     /// How long connecting to the upstream may take.
     #[arg(long, env = "RILL_CONNECT_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = time())]

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, OPENAI};
+use crate::upstream::settings::Settings;
 use crate::upstream::{Limits, Upstream, demo};
 
 /// The state of the server; cheap to clone.
@@ -55,11 +56,11 @@ impl AppState {
                 .clone()
                 .unwrap_or_else(|| OPENAI.parse().expect("a URL"))
         };
-        let upstream = Upstream::new(
-            &base_url,
-            config.openai_api_key.clone(),
-            Limits::from(&config),
-        )?;
+        let settings = Settings {
+            key: config.openai_api_key.clone(),
+            ..Settings::new("openai", config.openai_kind, base_url)
+        };
+        let upstream = Upstream::new(settings, Limits::from(&config))?;
         Ok(Self {
             page: PageInfo {
                 model: config.model.clone(),

@@ -1,20 +1,37 @@
-//! Where replies come from. `http` does the I/O; `chat_completions` is an API as two pure parts;
-//! `failure` and `retry` hold the rules for what goes wrong; `demo` is a provider of our own.
+//! Where replies come from. `http` and `answer` do the I/O; `chat_completions`, `responses` and
+//! `messages` are the APIs, each as two pure parts, and `kind` is the seam before them; `failure`,
+//! `retry` and `dialect` hold the rules for what goes wrong; `demo` is a provider of our own.
 //!
 //! Nobody outside can tell which provider it was: what comes out are the events of
 //! [`app::protocol`].
 
-pub mod failure;
+pub mod settings;
+
+mod answer;
+mod http;
 mod retry;
 
+pub mod dialect;
+pub mod failure;
+
+pub mod kind;
+// The APIs, and what they share.
 pub mod chat_completions;
+pub mod messages;
+pub mod responses;
+pub mod think_tags;
+
+mod ending;
+mod json;
+mod parts;
+
 pub mod demo;
-mod http;
 
 use std::time::Duration;
 
-pub(crate) use http::{Answer, Progress};
-pub use http::{MAX_ANSWER_BYTES, Upstream};
+pub use answer::MAX_ANSWER_BYTES;
+pub(crate) use answer::{Answer, Progress};
+pub use http::Upstream;
 
 use crate::config::Config;
 

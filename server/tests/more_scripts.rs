@@ -11,10 +11,10 @@ use crate::support::scripts::{
 };
 use crate::upstream_scripts::{each_of, play};
 
-const FOREVER: Times = Times::Forever(Forever::Forever);
+pub(crate) const FOREVER: Times = Times::Forever(Forever::Forever);
 
 /// A script that ends well, with this text.
-fn completes(name: &str, responses: Vec<Response>, text: &str) -> Script {
+pub(crate) fn completes(name: &str, responses: Vec<Response>, text: &str) -> Script {
     let expect = Expect {
         outcome: "complete".into(),
         text: text.into(),
@@ -33,7 +33,7 @@ fn completes(name: &str, responses: Vec<Response>, text: &str) -> Script {
 }
 
 /// A script that ends with an error of this kind, after this text.
-fn fails(name: &str, responses: Vec<Response>, text: &str, kind: &str) -> Script {
+pub(crate) fn fails(name: &str, responses: Vec<Response>, text: &str, kind: &str) -> Script {
     let mut script = completes(name, responses, text);
     script.expect.outcome = if text.is_empty() {
         "failed".into()
@@ -46,24 +46,24 @@ fn fails(name: &str, responses: Vec<Response>, text: &str, kind: &str) -> Script
 }
 
 impl Script {
-    fn after_requests(mut self, count: usize) -> Self {
+    pub(crate) fn after_requests(mut self, count: usize) -> Self {
         self.expect.upstream_requests = count;
         self
     }
 
-    fn for_good(mut self) -> Self {
+    pub(crate) fn for_good(mut self) -> Self {
         self.expect.retry_button = false;
         self
     }
 }
 
 impl Response {
-    fn with(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.headers.insert(name.into(), value.into());
         self
     }
 
-    fn without(mut self, name: &str) -> Self {
+    pub(crate) fn without(mut self, name: &str) -> Self {
         self.headers.remove(name);
         self
     }
@@ -231,7 +231,7 @@ fn thought(text: &str) -> String {
 }
 
 impl Script {
-    fn with_any_reasoning(mut self) -> Self {
+    pub(crate) fn with_any_reasoning(mut self) -> Self {
         self.expect.reasoning = "…".into();
         self
     }

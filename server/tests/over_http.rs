@@ -7,6 +7,7 @@ mod support;
 mod guard;
 mod leaving;
 mod more_scripts;
+mod other_kinds;
 mod shutdown;
 mod sse_contract;
 mod upstream_scripts;

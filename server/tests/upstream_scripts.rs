@@ -1,4 +1,4 @@
-//! Every Chat Completions script of the conformance file, played to the real server: what a person
+//! Every script of the conformance file, played to the real server: what a person
 //! must see of it, and that a reader who leaves frees the upstream.
 //!
 //! The scripts run at the same time, each with an upstream and a server of its own, and all that
@@ -12,17 +12,17 @@ use tokio::task::JoinSet;
 
 use crate::support::rill::{Reply, Rill};
 use crate::support::scripted_upstream::ScriptedUpstream;
-use crate::support::scripts::{Content, End, Response, Script, Times, chat_scripts};
+use crate::support::scripts::{Content, End, Response, Script, Times, all_scripts};
 use crate::support::{log, soon, within_a_second};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_script_ends_as_a_person_must_see_it() {
-    each_of(chat_scripts(), play).await;
+    each_of(all_scripts(), play).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_who_leaves_after_the_first_chunk_frees_the_upstream_of_every_script() {
-    let listening = chat_scripts()
+    let listening = all_scripts()
         .into_iter()
         .filter(|script| script.responses[0].end != End::Refuse);
     each_of(listening.collect(), leave_after_first_chunk).await;
@@ -30,7 +30,7 @@ async fn a_reader_who_leaves_after_the_first_chunk_frees_the_upstream_of_every_s
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_who_leaves_frees_an_upstream_that_would_never_end() {
-    let endless = chat_scripts()
+    let endless = all_scripts()
         .into_iter()
         .filter(|script| script.responses.iter().any(never_ends));
     each_of(endless.collect(), leave_in_the_middle).await;
@@ -78,7 +78,7 @@ fn words_of(panic: Box<dyn std::any::Any + Send>) -> String {
 
 pub(crate) async fn play(script: Script) {
     let upstream = ScriptedUpstream::playing(script.responses.clone()).await;
-    let rill = Rill::in_test_profile(&upstream).await;
+    let rill = Rill::in_test_profile(script.kind(), &upstream).await;
     let reply = rill.ask().await;
     let mut wrong = Vec::new();
     let mut check = |what: &str, got: String, expect: String| {
@@ -113,16 +113,17 @@ pub(crate) async fn play(script: Script) {
     );
     if let Some(usage) = &expect.usage {
         let got = reply.transcript.usage.expect("usage");
-        let number = |name: &str| usage[name].as_u64();
+        // Each API has its own names for these.
+        let number = |names: [&str; 2]| names.into_iter().find_map(|name| usage[name].as_u64());
         check(
             "prompt_tokens",
             format!("{:?}", got.prompt_tokens),
-            format!("{:?}", number("prompt_tokens")),
+            format!("{:?}", number(["prompt_tokens", "input_tokens"])),
         );
         check(
             "completion_tokens",
             format!("{:?}", got.completion_tokens),
-            format!("{:?}", number("completion_tokens")),
+            format!("{:?}", number(["completion_tokens", "output_tokens"])),
         );
     }
     let requests = if upstream.refuses_connections() {
@@ -289,8 +290,9 @@ fn assert_errors_are_our_own_words(upstream: &ScriptedUpstream, reply: &Reply) {
 }
 
 async fn leave_after_first_chunk(script: Script) {
+    let kind = script.kind();
     let upstream = ScriptedUpstream::pausing_after_first_chunk(script.responses).await;
-    let rill = Rill::before(&upstream).await;
+    let rill = Rill::of_kind(kind, &upstream, &[]).await;
     let reply = rill.begin().await;
     upstream.has_begun().await;
     drop(reply);
@@ -298,8 +300,9 @@ async fn leave_after_first_chunk(script: Script) {
 }
 
 async fn leave_in_the_middle(script: Script) {
+    let kind = script.kind();
     let upstream = ScriptedUpstream::playing(script.responses).await;
-    let rill = Rill::before(&upstream).await;
+    let rill = Rill::of_kind(kind, &upstream, &[]).await;
     let reply = rill.begin().await;
     upstream.has_begun().await;
     drop(reply);

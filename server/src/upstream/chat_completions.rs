@@ -16,53 +16,13 @@ use app::sse;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::failure::{Failure, ProviderError};
+use super::dialect::Dialect;
+use super::ending::Ending;
+use super::failure::Failure;
+use super::json::{emit, error_frame, read_unusual, text};
 
 /// Where the request goes, below the base URL.
-pub const PATH: &str = "chat/completions";
-
-/// In what a server differs from OpenAI. It is learnt from what the server refuses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Dialect {
-    /// Whether it may be asked for token counts at the end of a stream.
-    pub stream_options: bool,
-    /// Whether the limit is called `max_completion_tokens`, as OpenAI's newer models want it.
-    pub max_completion_tokens: bool,
-}
-
-impl Default for Dialect {
-    fn default() -> Self {
-        Self {
-            stream_options: true,
-            max_completion_tokens: false,
-        }
-    }
-}
-
-impl Dialect {
-    /// The dialect to try next after this error, if the error was about the dialect.
-    pub fn learn(self, status: u16, error: &ProviderError) -> Option<Self> {
-        if !matches!(status, 400 | 422) {
-            return None;
-        }
-        if self.stream_options && error.refuses("stream_options") {
-            return Some(Self {
-                stream_options: false,
-                ..self
-            });
-        }
-        if !self.max_completion_tokens
-            && error.refuses("max_tokens")
-            && error.mentions("max_completion_tokens")
-        {
-            return Some(Self {
-                max_completion_tokens: true,
-                ..self
-            });
-        }
-        None
-    }
-}
+pub(super) const PATH: &str = "chat/completions";
 
 /// The JSON body of a streaming request.
 #[must_use]
@@ -105,10 +65,7 @@ pub fn request(prompt: &ChatRequest, model: &str, dialect: Dialect) -> Vec<u8> {
 /// Maps the events of one stream to ours.
 #[derive(Debug, Default)]
 pub struct Mapper {
-    finish: Option<Finish>,
-    usage: Option<Usage>,
-    refused: bool,
-    done: bool,
+    ending: Ending,
 }
 
 impl Mapper {
@@ -122,11 +79,11 @@ impl Mapper {
         out: &mut impl FnMut(ChatEvent<'_>),
     ) -> Result<(), Failure> {
         // Names that this API does not have are not ours to interpret, least of all our own.
-        if self.done || !matches!(event.name, "message" | "error") {
+        if self.ending.done || !matches!(event.name, "message" | "error") {
             return Ok(());
         }
         if event.data.trim() == "[DONE]" {
-            self.done = true;
+            self.ending.done = true;
             return Ok(());
         }
         if event.name == "message"
@@ -156,32 +113,17 @@ impl Mapper {
             },
             out,
         )?;
-        self.done = true;
+        self.ending.done = true;
         Ok(())
     }
 
-    /// Whether nothing more will come.
-    pub fn is_done(&self) -> bool {
-        self.done
-    }
-
-    /// Why the answer ended, once that is known: with it the reply is complete, whatever happens to
-    /// the connection.
-    pub fn finish(&self) -> Option<Finish> {
-        match self.finish.or(self.done.then_some(Finish::Stop)) {
-            Some(Finish::Stop) if self.refused => Some(Finish::Refusal),
-            finish => finish,
-        }
-    }
-
-    /// The token counts that came last: some servers send them with every chunk.
-    pub fn usage(&self) -> Option<Usage> {
-        self.usage
+    pub(super) fn ending(&self) -> &Ending {
+        &self.ending
     }
 
     fn take(&mut self, chunk: &Chunk<'_>, out: &mut impl FnMut(ChatEvent<'_>)) {
         if let Some(usage) = &chunk.usage {
-            self.usage = Some(usage.to_usage());
+            self.ending.usage = Some(usage.to_usage());
         }
         // Only one choice was asked for; an index is a number of the provider's, nothing to count by.
         let choices = chunk
@@ -199,12 +141,12 @@ impl Mapper {
                 emit(reasoning, |text| out(ChatEvent::Reasoning(text)));
                 emit(delta.content.as_ref(), |text| out(ChatEvent::Text(text)));
                 emit(delta.refusal.as_ref(), |text| {
-                    self.refused = true;
+                    self.ending.refused = true;
                     out(ChatEvent::Text(text));
                 });
             }
             if let Some(reason) = &choice.finish_reason {
-                self.finish = Some(match reason.as_ref() {
+                self.ending.finish = Some(match reason.as_ref() {
                     "length" | "max_tokens" => Finish::Length,
                     "content_filter" => Finish::ContentFilter,
                     "tool_calls" | "function_call" => Finish::ToolCalls,
@@ -215,27 +157,18 @@ impl Mapper {
         }
     }
 
-    /// The slow way for what does not have the usual form: errors, lists of parts as content,
-    /// repeated keys, escapes that are no characters.
+    /// The slow way for what does not have the usual form: errors, lists of parts as content, and
+    /// JSON that is odd in itself.
     fn map_unusual(
         &mut self,
         event: sse::Event<'_>,
         out: &mut impl FnMut(ChatEvent<'_>),
     ) -> Result<(), Failure> {
-        let mut value: Value = serde_json::from_str(event.data)
-            .or_else(|_| serde_json::from_str(&without_lone_surrogates(event.data)))
-            .map_err(|_| match event.name {
-                "error" => Failure::stream(ErrorKind::UpstreamError, "error frame"),
-                _ => Failure::stream(ErrorKind::UpstreamMalformed, "not JSON"),
-            })?;
+        let mut value = read_unusual(event)?;
         let is_error =
             event.name == "error" || value.get("error").is_some_and(|error| !error.is_null());
         if is_error || first_finish_reason(&value) == Some("error") {
-            let error = ProviderError::from_json(&value).unwrap_or_default();
-            return Err(Failure::stream(
-                error.classify(None),
-                format!("error frame {}", error.code()),
-            ));
+            return Err(error_frame(&value));
         }
         flatten_parts(&mut value);
         // The text is moved out of a copy that owns it, so the plain way can take it from here.
@@ -243,14 +176,6 @@ impl Mapper {
             .map_err(|_| Failure::stream(ErrorKind::UpstreamMalformed, "not a chunk"))?;
         self.take(&chunk, out);
         Ok(())
-    }
-}
-
-fn emit<'a>(text: Option<&'a Cow<'_, str>>, mut out: impl FnMut(Cow<'a, str>)) {
-    if let Some(text) = text
-        && !text.is_empty()
-    {
-        out(Cow::Borrowed(text));
     }
 }
 
@@ -300,38 +225,6 @@ fn collect_text(value: Option<&Value>, into: &mut String) {
     }
 }
 
-/// Replaces `\uD800` to `\uDFFF` escapes that are no pair by U+FFFD. JSON allows them, Rust strings
-/// cannot hold them, and a server that cuts a text between the halves of a pair sends them.
-fn without_lone_surrogates(json: &str) -> String {
-    let escape_at = |at: usize| -> Option<u16> {
-        let hex = json.get(at..at + 6)?.strip_prefix("\\u")?;
-        u16::from_str_radix(hex, 16).ok()
-    };
-    let mut out = String::with_capacity(json.len());
-    let mut rest = 0;
-    while let Some(found) = json[rest..].find('\\') {
-        let at = rest + found;
-        out.push_str(&json[rest..at]);
-        let is_pair =
-            |high, low| (0xD800..0xDC00).contains(&high) && (0xDC00..0xE000).contains(&low);
-        let length = match (escape_at(at), escape_at(at + 6)) {
-            (Some(high), Some(low)) if is_pair(high, low) => 12,
-            (Some(0xD800..0xE000), _) => {
-                out.push_str("\\ufffd");
-                rest = at + 6;
-                continue;
-            }
-            (Some(_), _) => 6,
-            // Any other escape is two characters, of which the second may be a backslash.
-            (None, _) => 1 + json[at + 1..].chars().next().map_or(0, char::len_utf8),
-        };
-        out.push_str(&json[at..at + length]);
-        rest = at + length;
-    }
-    out.push_str(&json[rest..]);
-    out
-}
-
 /// One event of the stream, as far as it is of interest. Text is borrowed from the event where it
 /// has no escapes.
 #[derive(Deserialize)]
@@ -375,16 +268,6 @@ struct Delta<'a> {
     reasoning: Option<Cow<'a, str>>,
     #[serde(borrow, default, deserialize_with = "text")]
     refusal: Option<Cow<'a, str>>,
-}
-
-/// Reads text without copying where it can be borrowed. serde copies every string inside an
-/// `Option<Cow<str>>`; a type of its own that asks for a borrowed string does not.
-fn text<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Cow<'de, str>>, D::Error> {
-    #[derive(Deserialize)]
-    struct Borrowed<'a>(#[serde(borrow)] Cow<'a, str>);
-    Ok(Option::<Borrowed<'de>>::deserialize(deserializer)?.map(|text| text.0))
 }
 
 #[derive(Deserialize)]
@@ -441,7 +324,7 @@ mod tests {
                 return (text, reasoning, Err(failure.kind));
             }
         }
-        (text, reasoning, Ok(mapper.finish()))
+        (text, reasoning, Ok(mapper.ending().finish()))
     }
 
     fn check(data: &[&str], text: &str, reasoning: &str, end: Result<Option<Finish>, ErrorKind>) {
@@ -597,10 +480,6 @@ mod tests {
             "",
             Ok(None),
         );
-        assert_eq!(
-            without_lone_surrogates(r"\\ud83d \ud83d\ude00 \ud83dé \u0041 \"),
-            r"\\ud83d \ud83d\ude00 \ufffdé \u0041 \"
-        );
     }
 
     #[test]
@@ -615,9 +494,12 @@ mod tests {
                 }
             })
             .expect("a completion");
-        assert_eq!((text.as_str(), mapper.finish()), ("Hi", Some(Finish::Stop)));
         assert_eq!(
-            mapper.usage().and_then(|usage| usage.prompt_tokens),
+            (text.as_str(), mapper.ending().finish()),
+            ("Hi", Some(Finish::Stop))
+        );
+        assert_eq!(
+            mapper.ending().usage.and_then(|usage| usage.prompt_tokens),
             Some(5)
         );
     }
@@ -635,7 +517,7 @@ mod tests {
     }
 
     #[test]
-    fn the_request_is_learnt_to_be_what_the_server_accepts() {
+    fn the_request_is_written_as_the_server_wants_it() {
         let mut prompt = ChatRequest::new(vec![ChatMessage {
             role: Role::User,
             content: "Hi".into(),
@@ -644,27 +526,21 @@ mod tests {
         let body = |dialect| {
             serde_json::from_slice::<Value>(&request(&prompt, "m", dialect)).expect("JSON")
         };
-        let first = Dialect::default();
-        assert_eq!(body(first)["stream_options"]["include_usage"], true);
-        assert_eq!(body(first)["max_tokens"], 9);
-
-        let error = |text: &str| ProviderError::from_body(text.as_bytes()).expect("an error");
-        let unknown = error(r#"{"error":{"message":"Unknown field: stream_options"}}"#);
-        let second = first.learn(400, &unknown).expect("about the dialect");
-        assert_eq!(body(second).get("stream_options"), None);
-        assert_eq!(second.learn(400, &unknown), None, "asked once only");
-
-        let renamed = error(
-            r#"{"error":{"param":"max_tokens","message":"Use 'max_completion_tokens' instead."}}"#,
-        );
-        let third = second.learn(400, &renamed).expect("about the dialect");
+        let first = body(Dialect::default());
+        assert_eq!(first["stream_options"]["include_usage"], true);
+        assert_eq!(first["max_tokens"], 9);
+        let other = body(Dialect {
+            stream_options: false,
+            max_completion_tokens: true,
+            ..Dialect::default()
+        });
+        assert_eq!(other.get("stream_options"), None);
         assert_eq!(
             (
-                body(third)["max_completion_tokens"].as_u64(),
-                body(third).get("max_tokens")
+                other["max_completion_tokens"].as_u64(),
+                other.get("max_tokens")
             ),
             (Some(9), None)
         );
-        assert_eq!(first.learn(500, &unknown), None);
     }
 }

@@ -70,19 +70,17 @@ impl Failure {
         }
     }
 
-    /// Whether a person who asks again can expect something else. What fails in a stream may well
-    /// pass the next time; what the provider refused at once only when the reason passes by itself.
+    /// Whether a person who asks again can expect something else. What the provider refused at once
+    /// only when the reason passes by itself; what fails in a stream may well pass the next time,
+    /// unless somebody has to do something about the account first.
     fn is_retryable(&self) -> bool {
-        self.stage == Stage::Stream
-            || !matches!(
-                self.kind,
-                ErrorKind::Auth
-                    | ErrorKind::Quota
-                    | ErrorKind::BadRequest
-                    | ErrorKind::ContextLength
-                    | ErrorKind::ModelNotFound
-                    | ErrorKind::UpstreamRedirect
-            )
+        match self.kind {
+            ErrorKind::Auth | ErrorKind::Quota | ErrorKind::ModelNotFound => false,
+            ErrorKind::BadRequest | ErrorKind::ContextLength | ErrorKind::UpstreamRedirect => {
+                self.stage == Stage::Stream
+            }
+            _ => true,
+        }
     }
 }
 
@@ -153,6 +151,23 @@ impl ProviderError {
         self.message.contains(words)
     }
 
+    /// The most tokens that a model can be allowed, where the provider refuses more and says so:
+    /// `max_tokens: 32000 > 8192, which is the maximum allowed number of output tokens for …`.
+    pub fn most_tokens(&self) -> Option<u32> {
+        if !self
+            .message
+            .contains("maximum allowed number of output tokens")
+        {
+            return None;
+        }
+        let (_, after) = self.message.split_once("max_tokens")?.1.split_once('>')?;
+        let number = after.trim_start();
+        let end = number
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(number.len());
+        number[..end].parse().ok()
+    }
+
     /// The code for the log: only what cannot be anything but a code.
     pub fn code(&self) -> &str {
         let code = if self.code.is_empty() {
@@ -183,14 +198,16 @@ impl ProviderError {
         } else if either("insufficient_quota")
             || either("billing")
             || either("credit")
-            || said(&["insufficient credits"])
+            || said(&["insufficient credits", "credit balance"])
         {
             ErrorKind::Quota
-        } else if either("overloaded") {
+        } else if either("overloaded") || either("slow_down") {
             ErrorKind::Overloaded
         } else if either("rate_limit") {
             ErrorKind::RateLimited
-        } else if either("model_not_found") {
+        } else if either("request_too_large") {
+            ErrorKind::TooLarge
+        } else if either("model_not_found") || (either("not_found_error") && said(&["model"])) {
             ErrorKind::ModelNotFound
         } else if either("invalid_api_key") || either("authentication") || either("permission") {
             ErrorKind::Auth
@@ -204,7 +221,7 @@ impl ProviderError {
                 Some(503 | 529) => ErrorKind::Overloaded,
                 Some(408 | 409) => ErrorKind::UpstreamError,
                 Some(400..=499) => ErrorKind::BadRequest,
-                _ if either("invalid_request") => ErrorKind::BadRequest,
+                _ if either("invalid_request") || either("invalid_prompt") => ErrorKind::BadRequest,
                 _ => ErrorKind::UpstreamError,
             }
         }
@@ -221,6 +238,7 @@ const TOO_LONG: &[&str] = &[
     "prompt is too long",
     "too many tokens",
     "input is too long",
+    "exceed context limit",
 ];
 
 /// A code of llama.cpp's and other servers' plain `error: {…}` lines: JSON after a field name that
@@ -325,6 +343,31 @@ mod tests {
             json!({"error":{"type":"overloaded_error"}}),
             ErrorKind::Overloaded,
         );
+        check(
+            400,
+            json!({"type":"error","error":{"type":"invalid_request_error","message":"Your credit balance is too low to access the API"}}),
+            ErrorKind::Quota,
+        );
+        check(
+            400,
+            json!({"error":{"type":"invalid_request_error","message":"input length and `max_tokens` exceed context limit: 1 + 2 > 2"}}),
+            ErrorKind::ContextLength,
+        );
+        check(
+            404,
+            json!({"type":"error","error":{"type":"not_found_error","message":"model: claude-x"}}),
+            ErrorKind::ModelNotFound,
+        );
+        check(
+            403,
+            json!({"error":{"type":"permission_error"}}),
+            ErrorKind::Auth,
+        );
+        check(
+            413,
+            json!({"error":{"type":"request_too_large"}}),
+            ErrorKind::TooLarge,
+        );
         // In a stream there is no status, but some write one into the code.
         check(
             0,
@@ -396,6 +439,8 @@ mod tests {
         check(Failure::request(ErrorKind::Auth, "401"), false);
         check(Failure::request(ErrorKind::ContextLength, "400"), false);
         check(Failure::stream(ErrorKind::ContextLength, "frame"), true);
+        check(Failure::stream(ErrorKind::Quota, "frame"), false);
+        check(Failure::stream(ErrorKind::Auth, "frame"), false);
         check(
             Failure::request(ErrorKind::UpstreamUnreachable, "refused"),
             true,

@@ -1,77 +1,67 @@
-//! The only file that talks to a provider: it sends a request, keeps the time limits, reads the
-//! answer, and hands on what a mapper makes of it.
+//! Sends a question to a provider, with its key and within the time limits, until it is accepted or
+//! refused. The answer is read in `answer`.
 //!
-//! Dropping [`Answer`], or the future that opens it, closes the connection to the provider. Nothing
-//! is queued here: what is not asked for is not read.
+//! Dropping the future that opens an [`Answer`] closes the connection to the provider.
 
-use std::pin::Pin;
+use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::SystemTime;
 
-use app::protocol::{ChatEvent, ChatRequest, ErrorKind, Finish, Usage};
-use app::sse;
+use app::protocol::{ChatRequest, ErrorKind};
 use bytes::Bytes;
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{
+    ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue,
+};
 use reqwest::{Response, StatusCode};
-use secrecy::{ExposeSecret, SecretString};
-use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout_at};
+use secrecy::ExposeSecret;
+use tokio::time::{Instant, sleep, timeout_at};
 
-use super::chat_completions::{self, Dialect, Mapper};
-use super::failure::{Failure, ProviderError, error_in_raw_text};
-use super::{Limits, retry};
+use super::answer::Answer;
+use super::dialect::Dialect;
+use super::failure::{Failure, ProviderError};
+use super::kind::Kind;
+use super::settings::Settings;
+use super::{Limits, messages, retry};
 
-/// The most bytes of text and reasoning that a reply may have.
-pub const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
-/// The most bytes of one event.
-const MAX_EVENT_BYTES: usize = 1024 * 1024;
 /// The most bytes of an answer that is an error, of which only the kind is of interest.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
-/// The most bytes at the head of a stream in which an error is looked for that is no event.
-const MAX_HEAD_BYTES: usize = 4 * 1024;
+/// The most models whose dialects are remembered. Clients name them, so there is no end to them.
+const MAX_DIALECTS: usize = 256;
 
 /// A provider that can be asked.
 #[derive(Debug)]
 pub struct Upstream {
+    settings: Settings,
     client: reqwest::Client,
-    url: reqwest::Url,
-    key: Option<SecretString>,
     limits: Limits,
-    /// What this server was found to accept. Learnt once, kept as long as we run.
-    dialect: Mutex<Dialect>,
+    /// What each model was found to accept, where it is not the usual. Learnt once, kept as long as
+    /// we run.
+    dialects: Mutex<HashMap<String, Dialect>>,
 }
 
 impl Upstream {
-    /// A provider at this base URL.
+    /// A provider of these settings.
     ///
     /// # Errors
     /// When no HTTP client can be made, which is a matter of TLS and the system's certificates.
-    pub fn new(
-        base_url: &reqwest::Url,
-        key: Option<SecretString>,
-        limits: Limits,
-    ) -> Result<Self, reqwest::Error> {
+    pub fn new(settings: Settings, limits: Limits) -> Result<Self, reqwest::Error> {
         let mut client = reqwest::Client::builder()
             .user_agent(concat!("rill/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(limits.connect)
             // A redirect could carry the key to another host.
             .redirect(reqwest::redirect::Policy::none())
             .tcp_nodelay(true);
-        if is_loopback(base_url) {
+        if is_loopback(&settings.base_url) {
             client = client.no_proxy();
         }
-        let mut url = base_url.clone();
-        let path = format!(
-            "{}/{}",
-            url.path().trim_end_matches('/'),
-            chat_completions::PATH
-        );
-        url.set_path(&path);
+        if settings.http2 {
+            client = client.http2_prior_knowledge();
+        }
         Ok(Self {
             client: client.build()?,
-            url,
-            key,
+            settings,
             limits,
-            dialect: Mutex::default(),
+            dialects: Mutex::default(),
         })
     }
 
@@ -84,25 +74,31 @@ impl Upstream {
         attempts: &mut u32,
     ) -> Result<Answer, Failure> {
         let deadline = Instant::now() + self.limits.total;
-        let mut dialect = *self.dialect.lock().expect("nobody panics while holding it");
-        let mut body = Bytes::from(chat_completions::request(prompt, model, dialect));
+        let mut dialect = self.dialect(model);
+        let mut body = self.body(prompt, model, dialect);
         let mut retries = 0;
         loop {
             *attempts += 1;
             let first_byte = (Instant::now() + self.limits.first_byte).min(deadline);
             let (failure, status) = match timeout_at(first_byte, self.send(body.clone())).await {
                 Ok(Ok(response)) if response.status() == StatusCode::OK => {
-                    return Answer::read(response, self.limits, first_byte, deadline);
+                    return Answer::read(
+                        response,
+                        self.mapper(),
+                        self.limits,
+                        first_byte,
+                        deadline,
+                    );
                 }
                 Ok(Ok(response)) => {
                     let (failure, status, error) = refused(response, first_byte).await;
                     if let Some(learnt) = dialect.learn(status, &error) {
                         dialect = learnt;
-                        *self.dialect.lock().expect("nobody panics while holding it") = learnt;
-                        let translated = chat_completions::request(prompt, model, dialect);
+                        self.remember(model, learnt);
+                        let translated = self.body(prompt, model, dialect);
                         // What was refused may not have been in this request at all.
                         if translated != body {
-                            body = translated.into();
+                            body = translated;
                             continue;
                         }
                     }
@@ -149,19 +145,85 @@ impl Upstream {
     }
 
     async fn send(&self, body: Bytes) -> Result<Response, reqwest::Error> {
-        let mut request = self
+        let request = self
             .client
-            .post(self.url.clone())
+            .post(self.settings.url(self.settings.kind.path()))
             .header(CONTENT_TYPE, "application/json")
             .header(ACCEPT, "text/event-stream, application/json;q=0.9")
             // A compressed stream arrives in blocks, not as it is written.
             .header(ACCEPT_ENCODING, "identity")
             .body(body);
-        if let Some(key) = &self.key {
-            request = request.bearer_auth(key.expose_secret());
-        }
-        request.send().await
+        self.identify(request).send().await
     }
+
+    /// Adds the key, and the headers that the configuration wants.
+    fn identify(&self, mut request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        let key = self
+            .settings
+            .key
+            .as_ref()
+            .map(secrecy::SecretBox::expose_secret);
+        request = match (self.settings.kind, key) {
+            (Kind::ChatCompletions | Kind::Responses, Some(key)) => request.bearer_auth(key),
+            (Kind::Messages, Some(key)) => {
+                match sensitive(key) {
+                    Ok(value) => request.header(X_API_KEY, value),
+                    // The configuration has made sure of it.
+                    Err(_) => request,
+                }
+            }
+            (_, None) => request,
+        };
+        if self.settings.kind == Kind::Messages {
+            request = request.header(ANTHROPIC_VERSION, messages::VERSION);
+        }
+        request.headers(self.settings.headers.clone())
+    }
+
+    fn body(&self, prompt: &ChatRequest, model: &str, dialect: Dialect) -> Bytes {
+        self.settings
+            .with_extra_fields(self.settings.kind.request(prompt, model, dialect))
+            .into()
+    }
+
+    fn mapper(&self) -> super::kind::Mapper {
+        let mapper = self.settings.kind.mapper();
+        if self.settings.think_tags {
+            mapper.with_think_tags()
+        } else {
+            mapper
+        }
+    }
+
+    fn dialect(&self, model: &str) -> Dialect {
+        let dialects = self
+            .dialects
+            .lock()
+            .expect("nobody panics while holding it");
+        dialects.get(model).copied().unwrap_or_default()
+    }
+
+    fn remember(&self, model: &str, dialect: Dialect) {
+        let mut dialects = self
+            .dialects
+            .lock()
+            .expect("nobody panics while holding it");
+        if dialects.len() >= MAX_DIALECTS {
+            // They are learnt again where they are needed again.
+            dialects.clear();
+        }
+        dialects.insert(model.to_owned(), dialect);
+    }
+}
+
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+
+/// A header's value that no log shows.
+fn sensitive(key: &str) -> Result<HeaderValue, InvalidHeaderValue> {
+    let mut value = HeaderValue::from_str(key)?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 fn is_loopback(url: &reqwest::Url) -> bool {
@@ -220,275 +282,4 @@ async fn read_error(response: &mut Response, deadline: Instant) -> Vec<u8> {
         body.extend_from_slice(&chunk);
     }
     body
-}
-
-/// What a read brought.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Progress {
-    /// There may be more.
-    More,
-    /// The answer is complete.
-    Complete {
-        /// Why it ended.
-        finish: Finish,
-        /// What it cost, if the provider told.
-        usage: Option<Usage>,
-    },
-}
-
-/// An answer that a provider has begun.
-pub(crate) struct Answer {
-    response: Response,
-    form: Form,
-    mapper: Mapper,
-    limits: Limits,
-    answer_bytes: usize,
-    /// The head of the stream as long as no event came out of it.
-    head: Option<Vec<u8>>,
-    clock: Clock,
-    /// One timer for all limits: it is set anew only when it rings too early, not for each chunk.
-    timer: Pin<Box<Sleep>>,
-}
-
-enum Form {
-    Stream(sse::Decoder),
-    Json(Vec<u8>),
-    /// Not said; the first bytes tell.
-    Unknown,
-}
-
-/// The moments that the limits are counted from.
-struct Clock {
-    total: Instant,
-    first_byte: Instant,
-    last_byte: Option<Instant>,
-    last_payload: Instant,
-    finished: Option<Instant>,
-}
-
-impl Clock {
-    /// The next moment at which a limit is passed, and which one.
-    fn deadline(&self, limits: &Limits) -> (Instant, ErrorKind) {
-        let silence = match self.last_byte {
-            None => (self.first_byte, ErrorKind::UpstreamTimeoutFirstByte),
-            // Comments prove that the connection lives, but not for ever that an answer will come.
-            Some(last) => (
-                (last + limits.idle).min(self.last_payload + limits.comment),
-                ErrorKind::UpstreamTimeoutIdle,
-            ),
-        };
-        let nearest = if self.total <= silence.0 {
-            (self.total, ErrorKind::UpstreamTimeoutTotal)
-        } else {
-            silence
-        };
-        match self.finished {
-            Some(finished) => (
-                (finished + limits.grace_after_finish).min(nearest.0),
-                nearest.1,
-            ),
-            None => nearest,
-        }
-    }
-}
-
-impl Answer {
-    fn read(
-        response: Response,
-        limits: Limits,
-        first_byte: Instant,
-        total: Instant,
-    ) -> Result<Self, Failure> {
-        let form = match media_type(response.headers().get(CONTENT_TYPE)).as_str() {
-            "text/event-stream" => Form::Stream(sse::Decoder::new(MAX_EVENT_BYTES)),
-            "application/json" => Form::Json(Vec::new()),
-            "text/html" | "application/xhtml+xml" => {
-                return Err(Failure::stream(ErrorKind::UpstreamNotStream, "HTML"));
-            }
-            _ => Form::Unknown,
-        };
-        let clock = Clock {
-            total,
-            first_byte,
-            last_byte: None,
-            last_payload: Instant::now(),
-            finished: None,
-        };
-        let timer = Box::pin(sleep_until(clock.deadline(&limits).0));
-        Ok(Self {
-            response,
-            form,
-            mapper: Mapper::default(),
-            limits,
-            answer_bytes: 0,
-            head: Some(Vec::new()),
-            clock,
-            timer,
-        })
-    }
-
-    /// Waits for the next bytes of the provider and hands the events in them to `out`.
-    pub(crate) async fn next(
-        &mut self,
-        out: &mut impl FnMut(ChatEvent<'_>),
-    ) -> Result<Progress, Failure> {
-        let chunk = loop {
-            tokio::select! {
-                biased;
-                chunk = self.response.chunk() => break chunk,
-                () = self.timer.as_mut() => {
-                    match self.check_limits()? {
-                        Progress::More => {
-                            let (deadline, _) = self.clock.deadline(&self.limits);
-                            self.timer.as_mut().reset(deadline);
-                        }
-                        complete @ Progress::Complete { .. } => return Ok(complete),
-                    }
-                }
-            }
-        };
-        match chunk {
-            Ok(Some(chunk)) => match self.feed(&chunk, out)? {
-                // Bytes that never stop coming never let the timer ring.
-                Progress::More => self.check_limits(),
-                complete @ Progress::Complete { .. } => Ok(complete),
-            },
-            Ok(None) => self.end(out),
-            Err(error) => self.complete().ok_or_else(|| broken(&error)),
-        }
-    }
-
-    fn feed(
-        &mut self,
-        chunk: &Bytes,
-        out: &mut impl FnMut(ChatEvent<'_>),
-    ) -> Result<Progress, Failure> {
-        let now = Instant::now();
-        if self.clock.last_byte.replace(now).is_none() {
-            // The limit for silence can be nearer than the one for the first byte, which is over.
-            let (deadline, _) = self.clock.deadline(&self.limits);
-            self.timer.as_mut().reset(deadline);
-        }
-        if let Form::Unknown = self.form {
-            self.form = match chunk.iter().find(|byte| !byte.is_ascii_whitespace()) {
-                Some(b'{' | b'[') => Form::Json(Vec::new()),
-                Some(b'<') => return Err(Failure::stream(ErrorKind::UpstreamNotStream, "HTML")),
-                Some(_) => Form::Stream(sse::Decoder::new(MAX_EVENT_BYTES)),
-                None => return Ok(Progress::More),
-            };
-        }
-        let decoder = match &mut self.form {
-            Form::Stream(decoder) => decoder,
-            Form::Json(body) if body.len() + chunk.len() <= MAX_ANSWER_BYTES => {
-                body.extend_from_slice(chunk);
-                return Ok(Progress::More);
-            }
-            Form::Json(_) => return Err(Failure::stream(ErrorKind::TooLarge, "size limit")),
-            Form::Unknown => unreachable!("the first bytes have told the form"),
-        };
-        let (mapper, answer_bytes) = (&mut self.mapper, &mut self.answer_bytes);
-        let mut events = 0_usize;
-        let mut failure = None;
-        let decoded = decoder.feed(chunk, |event| {
-            events += 1;
-            if failure.is_some() || *answer_bytes > MAX_ANSWER_BYTES {
-                return;
-            }
-            let mapped = mapper.map(event, &mut |event| {
-                if let ChatEvent::Text(text) | ChatEvent::Reasoning(text) = &event {
-                    *answer_bytes += text.len();
-                }
-                out(event);
-            });
-            failure = mapped.err();
-        });
-        if let Some(failure) = failure {
-            return Err(failure);
-        }
-        if decoded.is_err() || self.answer_bytes > MAX_ANSWER_BYTES {
-            return Err(Failure::stream(ErrorKind::TooLarge, "size limit"));
-        }
-        if events > 0 {
-            self.clock.last_payload = now;
-            self.head = None;
-        } else if let Some(head) = &mut self.head {
-            let room = MAX_HEAD_BYTES - head.len();
-            head.extend_from_slice(&chunk[..room.min(chunk.len())]);
-        }
-        if self.mapper.is_done() {
-            return Ok(self.complete().unwrap_or(Progress::More));
-        }
-        if self.mapper.finish().is_some() && self.clock.finished.is_none() {
-            self.clock.finished = Some(now);
-            self.timer
-                .as_mut()
-                .reset(self.clock.deadline(&self.limits).0);
-        }
-        Ok(Progress::More)
-    }
-
-    /// The provider closed the body in good order; whether the answer is complete is another matter.
-    fn end(&mut self, out: &mut impl FnMut(ChatEvent<'_>)) -> Result<Progress, Failure> {
-        if let Form::Json(body) = &mut self.form {
-            let body = std::mem::take(body);
-            self.mapper.map_completion(&body, out)?;
-        }
-        if let Some(complete) = self.complete() {
-            return Ok(complete);
-        }
-        match self.head.take() {
-            None => Err(Failure::stream(
-                ErrorKind::UpstreamCut,
-                "end without a finish",
-            )),
-            Some(head) => Err(Failure {
-                explanation: error_in_raw_text(&head).map(|error| error.classify(None)),
-                ..Failure::stream(ErrorKind::UpstreamEmpty, "no events")
-            }),
-        }
-    }
-
-    /// Whether there is time for more; when there is not, what that means for the answer.
-    fn check_limits(&self) -> Result<Progress, Failure> {
-        let (deadline, kind) = self.clock.deadline(&self.limits);
-        if Instant::now() < deadline {
-            return Ok(Progress::More);
-        }
-        self.complete()
-            .ok_or_else(|| Failure::stream(kind, "time limit"))
-    }
-
-    fn complete(&self) -> Option<Progress> {
-        self.mapper.finish().map(|finish| Progress::Complete {
-            finish,
-            usage: self.mapper.usage(),
-        })
-    }
-}
-
-/// The failure of a body that broke off, or that says it is compressed and is not.
-fn broken(error: &reqwest::Error) -> Failure {
-    let mut causes =
-        std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-    let is_garbage = causes.any(|cause| {
-        cause
-            .downcast_ref::<std::io::Error>()
-            .is_some_and(|io| io.kind() == std::io::ErrorKind::InvalidData)
-    });
-    if is_garbage {
-        Failure::stream(ErrorKind::UpstreamMalformed, "undecodable body")
-    } else {
-        Failure::stream(ErrorKind::UpstreamCut, "connection lost")
-    }
-}
-
-fn media_type(header: Option<&HeaderValue>) -> String {
-    let text = header
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    text.split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase()
 }

@@ -14,6 +14,7 @@ use clap::Parser;
 use serde_json::{Value, json};
 use server::config::Config;
 use server::state::AppState;
+use server::upstream::kind::Kind;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -34,21 +35,31 @@ impl Rill {
         Self::with(upstream, &[]).await
     }
 
-    /// With the short time limits of the conformance file.
-    pub(crate) async fn in_test_profile(upstream: &ScriptedUpstream) -> Self {
+    /// With the short time limits of the conformance file, before an upstream of this kind.
+    pub(crate) async fn in_test_profile(kind: Kind, upstream: &ScriptedUpstream) -> Self {
         let profile = test_profile();
         let arguments: Vec<&str> = profile.iter().map(String::as_str).collect();
-        Self::with(upstream, &arguments).await
+        Self::of_kind(kind, upstream, &arguments).await
     }
 
     /// With these flags.
     pub(crate) async fn with(upstream: &ScriptedUpstream, arguments: &[&str]) -> Self {
+        Self::of_kind(Kind::ChatCompletions, upstream, arguments).await
+    }
+
+    /// With these flags, before an upstream of this kind.
+    pub(crate) async fn of_kind(
+        kind: Kind,
+        upstream: &ScriptedUpstream,
+        arguments: &[&str],
+    ) -> Self {
         log::capture();
         let arguments = ["rill", "--listen", "127.0.0.1:0"].iter().chain(arguments);
-        let config = Config::try_parse_from(arguments)
+        let mut config = Config::try_parse_from(arguments)
             .expect("flags that are right")
             .with_upstream(Some(&upstream.base_url()), Some(log::KEY))
             .expect("an upstream that is right");
+        config.openai_kind = kind;
         let listener = TcpListener::bind(config.listen).await.expect("a free port");
         let address = listener.local_addr().expect("a bound socket");
         let state = AppState::new(config).await.expect("a state");
@@ -265,13 +276,8 @@ impl Reply {
         self.error().map(|error| error.kind)
     }
 
-    /// Whether the page offers to ask again: after an error that may pass, and where an answer
-    /// ended without a word.
+    /// Whether the page offers to ask again.
     pub(crate) fn offers_retry(&self) -> bool {
-        match &self.transcript.end {
-            Some(End::Error(error)) => error.retryable,
-            Some(End::Done(Finish::Stop | Finish::Length)) => self.transcript.text.is_empty(),
-            _ => false,
-        }
+        self.transcript.invites_retry()
     }
 }

@@ -9,9 +9,10 @@ use std::{collections::BTreeMap, time::Duration};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use server::upstream::kind::Kind;
 
-/// All Chat Completions scripts of the conformance file.
-pub(crate) fn chat_scripts() -> Vec<Script> {
+/// All scripts of the conformance file.
+pub(crate) fn all_scripts() -> Vec<Script> {
     #[derive(Deserialize)]
     struct File {
         scripts: Vec<Script>,
@@ -19,9 +20,6 @@ pub(crate) fn chat_scripts() -> Vec<Script> {
     let file: File = serde_json::from_str(include_str!("../conformance/upstream_scripts.json"))
         .expect("the conformance file has the form described here");
     file.scripts
-        .into_iter()
-        .filter(|script| script.api == "chat")
-        .collect()
 }
 
 /// One script: what the upstream does, and what must come of it.
@@ -32,6 +30,18 @@ pub(crate) struct Script {
     /// One for each request; the last one is played again for all further requests.
     pub(crate) responses: Vec<Response>,
     pub(crate) expect: Expect,
+}
+
+impl Script {
+    /// The kind of upstream that sends this.
+    pub(crate) fn kind(&self) -> Kind {
+        match self.api.as_str() {
+            "chat" => Kind::ChatCompletions,
+            "responses" => Kind::Responses,
+            "anthropic" => Kind::Messages,
+            other => panic!("an API that is not known here: {other}"),
+        }
+    }
 }
 
 /// What must come of a script.

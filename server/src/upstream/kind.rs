@@ -1,0 +1,182 @@
+//! The kinds of upstream, behind one seam: where its API has its paths, who one says one is, what a
+//! request looks like, and what the events of an answer mean.
+//!
+//! Each kind is a file of two pure parts beside this one. Beyond this seam nobody can tell which it was.
+
+use app::protocol::{ChatEvent, ChatRequest, Finish, Usage};
+use app::sse;
+use serde::Deserialize;
+
+use super::dialect::Dialect;
+use super::ending::Ending;
+use super::failure::Failure;
+use super::think_tags::ThinkTags;
+use super::{chat_completions, messages, responses};
+
+/// Which API an upstream speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// OpenAI's Chat Completions, which most others speak too.
+    #[serde(alias = "openai", alias = "chat")]
+    ChatCompletions,
+    /// OpenAI's Responses.
+    #[serde(alias = "openai-responses")]
+    Responses,
+    /// Anthropic's Messages.
+    #[serde(alias = "anthropic")]
+    Messages,
+}
+
+impl Kind {
+    /// Where a question goes, below the base URL.
+    #[must_use]
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::ChatCompletions => chat_completions::PATH,
+            Self::Responses => responses::PATH,
+            Self::Messages => messages::PATH,
+        }
+    }
+
+    /// The JSON body of a streaming request.
+    #[must_use]
+    pub fn request(self, prompt: &ChatRequest, model: &str, dialect: Dialect) -> Vec<u8> {
+        match self {
+            Self::ChatCompletions => chat_completions::request(prompt, model, dialect),
+            Self::Responses => responses::request(prompt, model, dialect),
+            Self::Messages => messages::request(prompt, model, dialect),
+        }
+    }
+
+    /// A mapper for the events of one answer.
+    #[must_use]
+    pub fn mapper(self) -> Mapper {
+        let api = match self {
+            Self::ChatCompletions => Api::ChatCompletions(chat_completions::Mapper::default()),
+            Self::Responses => Api::Responses(responses::Mapper::default()),
+            Self::Messages => Api::Messages(messages::Mapper::default()),
+        };
+        Mapper {
+            api,
+            think_tags: None,
+        }
+    }
+}
+
+/// Maps the events of one answer to ours, whatever the kind of its upstream.
+#[derive(Debug)]
+pub struct Mapper {
+    api: Api,
+    /// Set where the model writes its reasoning into its text.
+    think_tags: Option<ThinkTags>,
+}
+
+#[derive(Debug)]
+enum Api {
+    ChatCompletions(chat_completions::Mapper),
+    Responses(responses::Mapper),
+    Messages(messages::Mapper),
+}
+
+impl Mapper {
+    /// Takes what stands in `<think>` tags at the head of the text for reasoning.
+    #[must_use]
+    pub fn with_think_tags(mut self) -> Self {
+        self.think_tags = Some(ThinkTags::default());
+        self
+    }
+
+    /// Maps one event; what it holds of the answer is handed to `out`.
+    ///
+    /// # Errors
+    /// When the event is an error of the provider, or not readable at all.
+    pub fn map(
+        &mut self,
+        event: sse::Event<'_>,
+        out: &mut impl FnMut(ChatEvent<'_>),
+    ) -> Result<(), Failure> {
+        let Self { api, think_tags } = self;
+        match think_tags {
+            None => api.map(event, out),
+            Some(tags) => api.map(event, &mut |event| tags.map(event, out)),
+        }
+    }
+
+    /// Maps an answer that is no stream, which some servers send although one was asked for.
+    ///
+    /// # Errors
+    /// As [`Mapper::map`].
+    pub fn map_completion(
+        &mut self,
+        body: &[u8],
+        out: &mut impl FnMut(ChatEvent<'_>),
+    ) -> Result<(), Failure> {
+        let Self { api, think_tags } = self;
+        match think_tags {
+            None => api.map_completion(body, out),
+            Some(tags) => api.map_completion(body, &mut |event| tags.map(event, out)),
+        }
+    }
+
+    /// Hands on what was held back until it was clear what it is. To be called when the answer has
+    /// ended, in whatever way.
+    pub fn flush(&mut self, out: &mut impl FnMut(ChatEvent<'_>)) {
+        if let Some(tags) = &mut self.think_tags {
+            tags.flush(out);
+        }
+    }
+
+    /// Whether nothing more will come.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.ending().done
+    }
+
+    /// Why the answer ended, once that is known: with it the reply is complete, whatever happens to
+    /// the connection.
+    #[must_use]
+    pub fn finish(&self) -> Option<Finish> {
+        self.ending().finish()
+    }
+
+    /// What the answer cost, as far as the provider has told.
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        self.ending().usage
+    }
+
+    fn ending(&self) -> &Ending {
+        match &self.api {
+            Api::ChatCompletions(mapper) => mapper.ending(),
+            Api::Responses(mapper) => mapper.ending(),
+            Api::Messages(mapper) => mapper.ending(),
+        }
+    }
+}
+
+impl Api {
+    fn map(
+        &mut self,
+        event: sse::Event<'_>,
+        out: &mut impl FnMut(ChatEvent<'_>),
+    ) -> Result<(), Failure> {
+        match self {
+            Self::ChatCompletions(mapper) => mapper.map(event, out),
+            Self::Responses(mapper) => mapper.map(event, out),
+            Self::Messages(mapper) => mapper.map(event, out),
+        }
+    }
+
+    fn map_completion(
+        &mut self,
+        body: &[u8],
+        out: &mut impl FnMut(ChatEvent<'_>),
+    ) -> Result<(), Failure> {
+        match self {
+            Self::ChatCompletions(mapper) => mapper.map_completion(body, out),
+            Self::Responses(mapper) => mapper.map_completion(body, out),
+            Self::Messages(mapper) => mapper.map_completion(body, out),
+        }
+    }
+}

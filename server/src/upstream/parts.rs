@@ -1,0 +1,57 @@
+//! An answer in several parts, as one text: between two parts stands a blank line.
+
+use std::borrow::Cow;
+
+/// Joins the parts of a text. A part is known by two numbers of the provider's, which mean nothing
+/// but that another pair is another part.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    /// The part that text came from last.
+    last: Option<(u64, u64)>,
+}
+
+impl Parts {
+    /// Hands on a piece of text of this part, and before it what separates it from another part.
+    pub(super) fn emit<'a>(
+        &mut self,
+        part: (u64, u64),
+        text: &'a str,
+        mut out: impl FnMut(Cow<'a, str>),
+    ) {
+        if text.is_empty() {
+            return;
+        }
+        if self.last.replace(part).is_some_and(|last| last != part) {
+            out(Cow::Borrowed("\n\n"));
+        }
+        out(Cow::Borrowed(text));
+    }
+
+    /// Whether any text has come.
+    pub(super) fn is_empty(&self) -> bool {
+        self.last.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_blank_line_stands_between_two_parts_that_have_text() {
+        let mut parts = Parts::default();
+        let mut got = String::new();
+        assert!(parts.is_empty());
+        for (part, text) in [
+            ((0, 0), ""),
+            ((1, 0), "On"),
+            ((1, 0), "e"),
+            ((2, 0), ""),
+            ((2, 1), "Two"),
+        ] {
+            parts.emit(part, text, |piece| got.push_str(&piece));
+        }
+        assert_eq!(got, "One\n\nTwo");
+        assert!(!parts.is_empty());
+    }
+}

@@ -1,0 +1,532 @@
+//! OpenAI's Responses API as two pure parts: the body of a request, and a mapper from the events of
+//! its stream to ours.
+//!
+//! An event says what it is in its data; its name says the same or nothing. Events of kinds that are
+//! of no interest or not known are passed over. No I/O happens here, and nothing is stored at the
+//! provider: each request brings the whole conversation.
+//!
+//! Source: <https://platform.openai.com/docs/api-reference/responses-streaming> and the replies in
+//! `server/tests/conformance`.
+
+use std::borrow::Cow;
+
+use app::protocol::{
+    ChatEvent, ChatMessage, ChatRequest, ErrorKind, Finish, ReasoningEffort, Usage,
+};
+use app::sse;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::dialect::Dialect;
+use super::ending::Ending;
+use super::failure::Failure;
+use super::json::{error_frame, read_unusual, text};
+use super::parts::Parts;
+
+/// Where the request goes, below the base URL.
+pub(super) const PATH: &str = "responses";
+
+/// The JSON body of a streaming request.
+#[must_use]
+pub fn request(prompt: &ChatRequest, model: &str, dialect: Dialect) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Reasoning {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        effort: Option<ReasoningEffort>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        summary: Option<&'static str>,
+    }
+    #[derive(Serialize)]
+    struct Body<'a> {
+        model: &'a str,
+        input: &'a [ChatMessage],
+        stream: bool,
+        store: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        temperature: Option<f64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        max_output_tokens: Option<u32>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reasoning: Option<Reasoning>,
+    }
+    let effort = prompt.reasoning_effort;
+    let body = Body {
+        model,
+        input: &prompt.messages,
+        stream: true,
+        store: false,
+        temperature: prompt.temperature,
+        max_output_tokens: prompt.max_tokens,
+        reasoning: (effort.is_some() || dialect.reasoning_summary).then_some(Reasoning {
+            effort,
+            summary: dialect.reasoning_summary.then_some("auto"),
+        }),
+    };
+    serde_json::to_vec(&body).expect("strings and finite numbers always become JSON")
+}
+
+/// Maps the events of one stream to ours.
+#[derive(Debug, Default)]
+pub struct Mapper {
+    ending: Ending,
+    text: Parts,
+    reasoning: Parts,
+    called_tool: bool,
+}
+
+impl Mapper {
+    /// Maps one event; what it holds of the answer is handed to `out`.
+    ///
+    /// # Errors
+    /// When the event is an error of the provider, or not readable at all.
+    pub fn map(
+        &mut self,
+        event: sse::Event<'_>,
+        out: &mut impl FnMut(ChatEvent<'_>),
+    ) -> Result<(), Failure> {
+        if self.ending.done {
+            return Ok(());
+        }
+        if event.data.trim() == "[DONE]" {
+            self.ending.done = true;
+            return Ok(());
+        }
+        if let Ok(delta) = serde_json::from_str::<Delta<'_>>(event.data)
+            && self.take(&delta, out)
+        {
+            return Ok(());
+        }
+        self.map_unusual(event, out)
+    }
+
+    /// Maps a whole response, which some servers send although a stream was asked for.
+    ///
+    /// # Errors
+    /// As [`Mapper::map`].
+    pub fn map_completion(
+        &mut self,
+        body: &[u8],
+        out: &mut impl FnMut(ChatEvent<'_>),
+    ) -> Result<(), Failure> {
+        let value = read_unusual(sse::Event {
+            name: "message",
+            data: &String::from_utf8_lossy(body),
+        })?;
+        self.end(&value, out)
+    }
+
+    pub(super) fn ending(&self) -> &Ending {
+        &self.ending
+    }
+
+    /// Takes a piece of text, if the event is one.
+    fn take(&mut self, delta: &Delta<'_>, out: &mut impl FnMut(ChatEvent<'_>)) -> bool {
+        let Some(text) = delta.delta.as_deref() else {
+            return false;
+        };
+        let item = delta.output_index;
+        match delta.kind.as_ref() {
+            "response.output_text.delta" => {
+                self.text
+                    .emit((item, 0), text, |text| out(ChatEvent::Text(text)));
+            }
+            "response.refusal.delta" => {
+                self.ending.refused = true;
+                self.text
+                    .emit((item, 0), text, |text| out(ChatEvent::Text(text)));
+            }
+            "response.reasoning_summary_text.delta" => {
+                self.reasoning
+                    .emit((item, delta.summary_index), text, |text| {
+                        out(ChatEvent::Reasoning(text));
+                    });
+            }
+            "response.reasoning_text.delta" => {
+                self.reasoning
+                    .emit((item, delta.content_index), text, |text| {
+                        out(ChatEvent::Reasoning(text));
+                    });
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// All that is no piece of text, and text in JSON that is odd in itself.
+    fn map_unusual(
+        &mut self,
+        event: sse::Event<'_>,
+        out: &mut impl FnMut(ChatEvent<'_>),
+    ) -> Result<(), Failure> {
+        let value = read_unusual(event)?;
+        let kind = value
+            .get("type")
+            .and_then(Value::as_str)
+            .unwrap_or(event.name);
+        match kind {
+            "error" => Err(error_frame(&value)),
+            "response.completed"
+            | "response.incomplete"
+            | "response.failed"
+            | "response.cancelled" => self.end(value.get("response").unwrap_or(&value), out),
+            "response.output_item.added" | "response.output_item.done" => {
+                self.note_item(value.get("item"));
+                Ok(())
+            }
+            "message" if value.get("error").is_some_and(|error| !error.is_null()) => {
+                Err(error_frame(&value))
+            }
+            "message" if !value.is_object() => {
+                Err(Failure::stream(ErrorKind::UpstreamMalformed, "no event"))
+            }
+            _ => {
+                // What the plain way could not read, since a text has half a character in it.
+                if let Ok(delta) = Delta::deserialize(&value) {
+                    self.take(&delta, out);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes the response itself, which comes at the end and holds everything again.
+    fn end(
+        &mut self,
+        response: &Value,
+        out: &mut impl FnMut(ChatEvent<'_>),
+    ) -> Result<(), Failure> {
+        let status = response.get("status").and_then(Value::as_str);
+        if response.get("error").is_some_and(|error| !error.is_null()) {
+            return Err(error_frame(response));
+        }
+        if matches!(status, Some("failed" | "cancelled")) {
+            return Err(Failure::stream(ErrorKind::UpstreamError, "failed"));
+        }
+        let items = response.get("output").and_then(Value::as_array);
+        if status.is_none() && items.is_none() {
+            return Err(Failure::stream(
+                ErrorKind::UpstreamMalformed,
+                "not a response",
+            ));
+        }
+        let is_new = self.text.is_empty() && self.reasoning.is_empty();
+        for (index, item) in (0..).zip(items.into_iter().flatten()) {
+            self.note_item(Some(item));
+            if is_new {
+                self.take_item(index, item, out);
+            }
+        }
+        if let Some(usage) = response.get("usage").filter(|usage| usage.is_object()) {
+            self.ending.usage = Some(to_usage(usage));
+        }
+        let reason = response
+            .pointer("/incomplete_details/reason")
+            .and_then(Value::as_str);
+        self.ending.finish = Some(match (status, reason) {
+            (_, Some("content_filter")) => Finish::ContentFilter,
+            (Some("incomplete"), _) | (_, Some(_)) => Finish::Length,
+            _ if self.called_tool => Finish::ToolCalls,
+            _ => Finish::Stop,
+        });
+        self.ending.done = true;
+        Ok(())
+    }
+
+    /// Whether an item of the answer is a tool's call and no text.
+    fn note_item(&mut self, item: Option<&Value>) {
+        let kind = item.and_then(|item| item.get("type")?.as_str());
+        self.called_tool |= matches!(kind, Some("function_call" | "custom_tool_call"));
+    }
+
+    /// Takes an item of an answer that came in one piece.
+    fn take_item(&mut self, index: u64, item: &Value, out: &mut impl FnMut(ChatEvent<'_>)) {
+        let parts = |name: &str| {
+            let list = item.get(name).and_then(Value::as_array);
+            (0_u64..).zip(list.into_iter().flatten())
+        };
+        match item.get("type").and_then(Value::as_str) {
+            Some("message") => {
+                for (_, part) in parts("content") {
+                    let refusal = text_of(part, "refusal");
+                    self.ending.refused |= !refusal.is_empty();
+                    for text in [text_of(part, "text"), refusal] {
+                        self.text
+                            .emit((index, 0), text, |text| out(ChatEvent::Text(text)));
+                    }
+                }
+            }
+            Some("reasoning") => {
+                for (number, part) in parts("summary").chain(parts("content")) {
+                    self.reasoning
+                        .emit((index, number), text_of(part, "text"), |text| {
+                            out(ChatEvent::Reasoning(text));
+                        });
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn text_of<'v>(part: &'v Value, name: &str) -> &'v str {
+    part.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn to_usage(usage: &Value) -> Usage {
+    let number = |pointer: &str| usage.pointer(pointer).and_then(Value::as_u64);
+    Usage {
+        prompt_tokens: number("/input_tokens"),
+        completion_tokens: number("/output_tokens"),
+        reasoning_tokens: number("/output_tokens_details/reasoning_tokens"),
+        cached_tokens: number("/input_tokens_details/cached_tokens"),
+    }
+}
+
+/// A piece of text, as almost all events are. Text is borrowed from the event where it has no escapes.
+#[derive(Deserialize)]
+struct Delta<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    delta: Option<Cow<'a, str>>,
+    #[serde(default)]
+    output_index: u64,
+    #[serde(default)]
+    content_index: u64,
+    #[serde(default)]
+    summary_index: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use app::protocol::Role;
+    use serde_json::json;
+
+    /// What the events of a stream become: text, reasoning, and the finish or the kind of the error.
+    #[track_caller]
+    fn check(
+        events: &[Value],
+        text: &str,
+        reasoning: &str,
+        end: Result<Option<Finish>, ErrorKind>,
+    ) {
+        let mut mapper = Mapper::default();
+        let (mut got_text, mut got_reasoning) = (String::new(), String::new());
+        let mut got = Ok(());
+        for event in events {
+            let data = event.to_string();
+            let event = sse::Event {
+                name: "message",
+                data: &data,
+            };
+            got = mapper.map(event, &mut |event| match event {
+                ChatEvent::Text(piece) => got_text.push_str(&piece),
+                ChatEvent::Reasoning(piece) => got_reasoning.push_str(&piece),
+                other => panic!("{other:?}"),
+            });
+            if got.is_err() {
+                break;
+            }
+        }
+        let got = got
+            .map(|()| mapper.ending().finish())
+            .map_err(|failure| failure.kind);
+        assert_eq!(
+            (got_text.as_str(), got_reasoning.as_str(), got),
+            (text, reasoning, end)
+        );
+    }
+
+    fn delta(kind: &str, item: u64, text: &str) -> Value {
+        json!({"type": format!("response.{kind}.delta"), "output_index": item, "delta": text})
+    }
+
+    fn ended(kind: &str, response: Value) -> Value {
+        json!({"type": format!("response.{kind}"), "response": response})
+    }
+
+    fn completed() -> Value {
+        ended("completed", json!({"status": "completed", "output": []}))
+    }
+
+    #[test]
+    fn text_and_reasoning_come_out_of_their_events() {
+        check(
+            &[
+                json!({"type": "response.created", "response": {"status": "in_progress", "error": null}}),
+                delta("reasoning_summary_text", 0, "Hm"),
+                json!({"type": "response.reasoning_summary_text.delta", "output_index": 0, "summary_index": 1, "delta": "Ah"}),
+                delta("output_text", 1, "a\n"),
+                delta("output_text", 1, "\"b"),
+                delta("output_text", 2, "c"),
+                completed(),
+            ],
+            "a\n\"b\n\nc",
+            "Hm\n\nAh",
+            Ok(Some(Finish::Stop)),
+        );
+        check(&[delta("reasoning_text", 0, "r")], "", "r", Ok(None));
+    }
+
+    #[test]
+    fn events_that_are_of_no_interest_or_unknown_change_nothing() {
+        check(
+            &[
+                json!({"type": "response.queued"}),
+                json!({"type": "response.output_text.done", "text": "again"}),
+                json!({"type": "response.function_call_arguments.delta", "delta": "{\"a\""}),
+                json!({"type": "response.image_generation_call.partial_image", "delta": {"b": 1}}),
+                json!({"type": "keepalive", "sequence_number": 3}),
+                json!({"type": "response.brand_new.delta", "delta": "x"}),
+                json!({}),
+            ],
+            "",
+            "",
+            Ok(None),
+        );
+    }
+
+    #[test]
+    fn the_end_says_why() {
+        let incomplete = |reason: Value| {
+            ended(
+                "incomplete",
+                json!({"status": "incomplete", "incomplete_details": reason}),
+            )
+        };
+        let call = json!({"type": "response.output_item.added", "item": {"type": "function_call"}});
+        check(&[completed()], "", "", Ok(Some(Finish::Stop)));
+        check(
+            &[incomplete(json!({"reason": "max_output_tokens"}))],
+            "",
+            "",
+            Ok(Some(Finish::Length)),
+        );
+        check(
+            &[incomplete(json!({"reason": "content_filter"}))],
+            "",
+            "",
+            Ok(Some(Finish::ContentFilter)),
+        );
+        check(&[incomplete(json!(null))], "", "", Ok(Some(Finish::Length)));
+        check(&[call, completed()], "", "", Ok(Some(Finish::ToolCalls)));
+        check(
+            &[delta("refusal", 0, "No."), completed()],
+            "No.",
+            "",
+            Ok(Some(Finish::Refusal)),
+        );
+    }
+
+    #[test]
+    fn errors_are_errors_whatever_their_form() {
+        let check = |event: Value, kind| check(&[event], "", "", Err(kind));
+        check(
+            json!({"type": "error", "code": "rate_limit_exceeded", "message": "slow"}),
+            ErrorKind::RateLimited,
+        );
+        check(
+            json!({"type": "error", "error": {"code": "insufficient_quota", "message": "m"}}),
+            ErrorKind::Quota,
+        );
+        check(
+            json!({"error": {"code": "server_error"}}),
+            ErrorKind::UpstreamError,
+        );
+        check(
+            ended(
+                "failed",
+                json!({"status": "failed", "error": {"code": "context_length_exceeded", "message": "m"}}),
+            ),
+            ErrorKind::ContextLength,
+        );
+        check(
+            ended("failed", json!({"status": "failed", "error": null})),
+            ErrorKind::UpstreamError,
+        );
+        check(ended("completed", json!({})), ErrorKind::UpstreamMalformed);
+        check(json!([1, 2]), ErrorKind::UpstreamMalformed);
+    }
+
+    #[test]
+    fn text_that_comes_only_at_the_end_is_not_lost() {
+        let response = json!({
+            "status": "completed",
+            "output": [
+                {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm"}]},
+                {"type": "message", "content": [{"type": "output_text", "text": "Hi"}]},
+            ],
+            "usage": {"input_tokens": 5, "output_tokens": 2, "output_tokens_details": {"reasoning_tokens": 1}},
+        });
+        check(
+            &[ended("completed", response.clone())],
+            "Hi",
+            "Hm",
+            Ok(Some(Finish::Stop)),
+        );
+        let mut mapper = Mapper::default();
+        let mut text = String::new();
+        mapper
+            .map_completion(response.to_string().as_bytes(), &mut |event| {
+                if let ChatEvent::Text(piece) = event {
+                    text.push_str(&piece);
+                }
+            })
+            .expect("a response");
+        assert_eq!(text, "Hi");
+        let usage = mapper.ending().usage.expect("usage");
+        assert_eq!(
+            (
+                usage.prompt_tokens,
+                usage.completion_tokens,
+                usage.reasoning_tokens
+            ),
+            (Some(5), Some(2), Some(1))
+        );
+    }
+
+    #[test]
+    fn half_a_character_does_not_cost_the_rest() {
+        let mut mapper = Mapper::default();
+        let mut text = String::new();
+        let event = sse::Event {
+            name: "response.output_text.delta",
+            data: r#"{"type":"response.output_text.delta","delta":"a\ud83d"}"#,
+        };
+        mapper
+            .map(event, &mut |event| {
+                if let ChatEvent::Text(piece) = event {
+                    text.push_str(&piece);
+                }
+            })
+            .expect("text");
+        assert_eq!(text, "a\u{fffd}");
+    }
+
+    #[test]
+    fn the_request_stores_nothing_and_sends_only_what_was_set() {
+        let mut prompt = ChatRequest::new(vec![ChatMessage {
+            role: Role::User,
+            content: "Hi".into(),
+        }]);
+        let body = |prompt: &ChatRequest, dialect| {
+            serde_json::from_slice::<Value>(&request(prompt, "m", dialect)).expect("JSON")
+        };
+        let plain = json!({"model": "m", "input": [{"role": "user", "content": "Hi"}], "stream": true, "store": false});
+        let without_summary = Dialect {
+            reasoning_summary: false,
+            ..Dialect::default()
+        };
+        assert_eq!(body(&prompt, without_summary), plain);
+        assert_eq!(
+            body(&prompt, Dialect::default())["reasoning"],
+            json!({"summary": "auto"})
+        );
+        prompt.max_tokens = Some(99);
+        prompt.reasoning_effort = Some(ReasoningEffort::Low);
+        let full = body(&prompt, without_summary);
+        assert_eq!(full["max_output_tokens"], 99);
+        assert_eq!(full["reasoning"], json!({"effort": "low"}));
+    }
+}
