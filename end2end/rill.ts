@@ -41,7 +41,7 @@ export class Rill {
     const folder = mkdtempSync(join(tmpdir(), "rill-end2end-"));
     const child = spawn(binary, ["--listen", `127.0.0.1:${port}`, ...flags], {
       cwd: folder,
-      env: { LEPTOS_SITE_ROOT: siteRoot, NO_COLOR: "1", ...environment },
+      env: { LEPTOS_SITE_ROOT: siteRoot, NO_COLOR: "1", RILL_OLLAMA: "off", ...environment },
       stdio: ["ignore", "pipe", "pipe"],
     });
     const rill = new Rill(child, folder, `http://127.0.0.1:${port}`);

@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 /// Where a chat request is posted.
 pub const CHAT_PATH: &str = "/api/chat";
 
+/// Where the models are listed that can be chosen.
+pub const MODELS_PATH: &str = "/api/models";
+
 /// The largest request body that the server reads, in bytes.
 pub const MAX_REQUEST_BYTES: usize = 1024 * 1024;
 
@@ -102,6 +105,12 @@ pub enum ChatEvent<'a> {
     Reasoning(Cow<'a, str>),
     /// What the reply cost, when the upstream tells.
     Usage(Usage),
+    /// The upstream could not answer yet and is asked again after a pause. It is told in passing, as
+    /// a comment of the stream, and is no part of the reply.
+    Retrying(Retrying),
+    /// Another model answers than the start said, since that one's upstream is down or overloaded. It
+    /// is told as a comment at once, and by `done` in the end.
+    Model(Cow<'a, str>),
     /// Terminal: the reply ended by itself or by a stop.
     Done(Finish),
     /// Terminal: the reply failed. Text that came before stays valid.
@@ -134,6 +143,26 @@ impl ChatEvent<'_> {
             _ => return Ok(None),
         }))
     }
+
+    /// Reads what our stream tells in a comment, which readers of plain Server-Sent Events pass over.
+    #[must_use]
+    pub fn from_comment(comment: &str) -> Option<ChatEvent<'static>> {
+        let (name, data) = comment.split_once(' ')?;
+        match name {
+            "retry" => serde_json::from_str(data).ok().map(ChatEvent::Retrying),
+            "model" => serde_json::from_str(data)
+                .ok()
+                .map(|model| ChatEvent::Model(Cow::Owned(model))),
+            _ => None,
+        }
+    }
+}
+
+/// Data of the comment `retry`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retrying {
+    /// How long until the upstream is asked again, in milliseconds.
+    pub in_ms: u64,
 }
 
 /// Data of the `start` event.
@@ -163,10 +192,13 @@ pub struct Usage {
 }
 
 /// Data of the `done` event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done {
     /// Why the reply ended.
     pub finish: Finish,
+    /// The model that answered, where it is another one than the start said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
 }
 
 /// Why a reply ended without an error.
@@ -338,6 +370,24 @@ impl ErrorKind {
     }
 }
 
+/// The models that can be asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelList {
+    /// The one that answers when none is chosen.
+    pub default: String,
+    /// All of them, upstream by upstream.
+    pub models: Vec<ModelChoice>,
+}
+
+/// A model that can be chosen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelChoice {
+    /// Its name in a request.
+    pub id: String,
+    /// The upstream that has it.
+    pub upstream: String,
+}
+
 /// What the server tells the page about itself when it renders it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PageInfo {
@@ -401,6 +451,21 @@ mod tests {
         assert!(ChatEvent::from_sse("message", "not json").is_err());
         let deep = "[".repeat(200_000);
         assert!(ChatEvent::from_sse("start", &deep).is_err());
+    }
+
+    #[test]
+    fn what_is_told_in_passing_is_read_from_comments() {
+        let check = |comment: &str, expect| {
+            assert_eq!(ChatEvent::from_comment(comment), expect, "{comment}");
+        };
+        check(
+            r#"retry {"in_ms":500}"#,
+            Some(ChatEvent::Retrying(Retrying { in_ms: 500 })),
+        );
+        check(r#"model "a\"b""#, Some(ChatEvent::Model("a\"b".into())));
+        for other in ["ping", "", "retry", "retry soon", "model x", "done {}"] {
+            check(other, None);
+        }
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub struct Reply {
     /// The first piece of the answer, or the end.
     thought_until: Option<Duration>,
     ended_at: Option<Duration>,
+    /// When the upstream is asked again that could not answer yet.
+    asked_again_at: Option<Duration>,
 }
 
 impl Reply {
@@ -30,12 +32,16 @@ impl Reply {
             thinking_since: None,
             thought_until: None,
             ended_at: None,
+            asked_again_at: None,
         }
     }
 
     /// Folds one event in.
     pub fn apply(&mut self, event: &ChatEvent<'_>, now: Duration) {
         self.transcript.apply(event);
+        if let ChatEvent::Retrying(retrying) = event {
+            self.asked_again_at = Some(now + Duration::from_millis(retrying.in_ms));
+        }
         if !self.transcript.reasoning.is_empty() {
             self.thinking_since.get_or_insert(now);
         }
@@ -77,6 +83,13 @@ impl Reply {
         now.saturating_sub(self.asked_at)
     }
 
+    /// How long until the upstream is asked again that could not answer yet; nothing once it is.
+    #[must_use]
+    pub fn pause_left(&self, now: Duration) -> Option<Duration> {
+        let left = self.asked_again_at?.checked_sub(now)?;
+        (self.is_waiting() && !left.is_zero()).then_some(left)
+    }
+
     /// How long the model reasoned, once it is done with that.
     #[must_use]
     pub fn thinking_time(&self) -> Option<Duration> {
@@ -110,7 +123,7 @@ impl Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{ErrorKind, Finish, ReplyError};
+    use crate::protocol::{ErrorKind, Finish, ReplyError, Retrying};
 
     const fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -165,6 +178,17 @@ mod tests {
         stopped.stop(at(2));
         assert!(!stopped.is_waiting());
         assert_eq!(reply(&[]).waiting_time(at(12)), at(12));
+    }
+
+    #[test]
+    fn a_pause_is_told_until_the_upstream_is_asked_again() {
+        let retrying = || ChatEvent::Retrying(Retrying { in_ms: 4000 });
+        let paused = reply(&[(1, retrying())]);
+        assert_eq!(paused.pause_left(at(2)), Some(at(3)));
+        assert_eq!(paused.pause_left(at(5)), None);
+        let answered = reply(&[(1, retrying()), (2, ChatEvent::Text("a".into()))]);
+        assert_eq!(answered.pause_left(at(2)), None);
+        assert_eq!(reply(&[]).pause_left(at(0)), None);
     }
 
     #[test]

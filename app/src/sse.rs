@@ -18,3 +18,13 @@ pub struct Event<'a> {
     /// The data lines, joined by line feeds.
     pub data: &'a str,
 }
+
+/// What a stream holds: an event, or a comment beside them, which a reader passes over unless it knows
+/// who wrote it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Item<'a> {
+    /// An event.
+    Event(Event<'a>),
+    /// The text of a comment's line.
+    Comment(&'a str),
+}

@@ -47,6 +47,8 @@ impl Transcript {
             ChatEvent::Text(text) => self.text.push_str(text),
             ChatEvent::Reasoning(text) => self.reasoning.push_str(text),
             ChatEvent::Usage(usage) => self.usage = Some(*usage),
+            ChatEvent::Retrying(_) => {}
+            ChatEvent::Model(model) => self.model = Some(model.clone().into_owned()),
             ChatEvent::Done(finish) => self.end = Some(End::Done(*finish)),
             ChatEvent::Error(error) => self.end = Some(End::Error(error.clone())),
         }

@@ -14,10 +14,10 @@ use crate::transcript::{End, Transcript};
 pub fn error_sentence(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::Auth => {
-            "The provider refused this server's key: set a valid OPENAI_API_KEY and restart Rill."
+            "The provider refused this server's key: set a valid OPENAI_API_KEY (or the key of the upstream that was asked) and restart Rill."
         }
         ErrorKind::Quota => {
-            "The provider's account has no credit left: top it up there, or set the OPENAI_API_KEY of another account."
+            "The provider's account has no credit left: top it up there, or set the key of another account."
         }
         ErrorKind::RateLimited => {
             "The provider is asked too often at the moment: wait a little, then try again."
@@ -30,11 +30,11 @@ pub fn error_sentence(kind: ErrorKind) -> &'static str {
             "The conversation is too long for this model: shorten the message or start a new chat."
         }
         ErrorKind::ModelNotFound => {
-            "The provider does not know this model: set --model or RILL_MODEL to one that it offers."
+            "The provider does not know this model: choose another one, or set --model or RILL_MODEL to one that it offers."
         }
         ErrorKind::UpstreamError => "The provider failed to answer: try again shortly.",
         ErrorKind::UpstreamUnreachable => {
-            "The provider cannot be reached: check OPENAI_BASE_URL, and that the provider is running."
+            "The provider cannot be reached: check its base URL (OPENAI_BASE_URL), and that it is running."
         }
         ErrorKind::UpstreamTimeoutFirstByte => {
             "The provider did not begin to answer in time: try again, or raise --first-byte-timeout."
@@ -202,6 +202,13 @@ pub fn announcement(what: &Announcement, count: impl FnOnce(usize) -> String) ->
 pub fn still_waiting(model: &str, waited: Duration) -> String {
     let who = if model.is_empty() { "the model" } else { model };
     format!("Still waiting for {who}… {} s", waited.as_secs())
+}
+
+/// The line that stands where the answer will be, while the server waits to ask the provider again.
+#[must_use]
+pub fn asking_again(left: Duration) -> String {
+    let seconds = left.as_millis().div_ceil(1000).max(1);
+    format!("The provider is busy. Asking again in {seconds} s…")
 }
 
 /// The head of the reasoning: how long it took. Begun seconds count, so that it is never 0.

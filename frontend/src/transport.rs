@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use app::protocol::{
     CHAT_PATH, ChatEvent, ChatRequest, EVENT_STREAM, ErrorBody, ErrorKind, ReplyError,
 };
-use app::sse::Decoder;
+use app::sse::{Decoder, Item};
 use app::transport::ChatTransport;
 use app::wording;
 use futures::stream::{LocalBoxStream, StreamExt, unfold};
@@ -115,7 +115,7 @@ impl Reading {
     fn new(response: Response) -> Self {
         Self {
             response,
-            decoder: Decoder::new(EVENT_LIMIT),
+            decoder: Decoder::with_comments(EVENT_LIMIT),
             ready: VecDeque::new(),
         }
     }
@@ -125,12 +125,13 @@ impl Reading {
         // After something unreadable nothing that follows counts: that event is a terminal one.
         let unreadable =
             || ChatEvent::Error(failure(ErrorKind::Internal, wording::UNREADABLE_STREAM));
-        let decoded = decoder.feed(bytes, |event| {
-            match ChatEvent::from_sse(event.name, event.data) {
+        let decoded = decoder.feed_items(bytes, |item| match item {
+            Item::Comment(comment) => ready.extend(ChatEvent::from_comment(comment)),
+            Item::Event(event) => match ChatEvent::from_sse(event.name, event.data) {
                 Ok(Some(event)) => ready.push_back(event),
                 Ok(None) => {}
                 Err(_) => ready.push_back(unreadable()),
-            }
+            },
         });
         if decoded.is_err() {
             ready.push_back(unreadable());

@@ -1,32 +1,43 @@
-//! Configuration: flags, environment and `.env`, read once.
+//! Configuration: flags, environment, `.env` and `rill.toml`, read once.
 //!
-//! Every field says what it does, in `--help` too. The key is a secret that prints as `[REDACTED]`.
-//! This module only describes and checks; `main` reads the environment.
+//! Every field says what it does, in `--help` too. Keys are secrets that print as `[REDACTED]`. This
+//! module only describes and checks; `main` reads the environment.
 
+pub mod file;
+
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Parser;
 use clap::builder::ValueParser;
+use reqwest::Url;
 use secrecy::SecretString;
 
 use crate::upstream::kind::Kind;
+use crate::upstream::ollama;
+use crate::upstream::settings::Settings;
 
-/// The base URL that is used when only a key is given.
-pub const OPENAI: &str = "https://api.openai.com/v1";
+/// The configuration file that is read from the current folder when none is named.
+pub const FILE: &str = "rill.toml";
 
 const UPSTREAM_HELP: &str = "\
-Upstream (by environment or .env only):
-  OPENAI_API_KEY    The key for the API; none is needed where the upstream wants none
-  OPENAI_BASE_URL   The base URL of an OpenAI-compatible API, such as http://127.0.0.1:11434/v1
-                    [default with a key: https://api.openai.com/v1]";
+Upstreams (by environment or .env; any number of them in the configuration file):
+  OPENAI_API_KEY      The key for the API; none is needed where the upstream wants none
+  OPENAI_BASE_URL     The base URL of an OpenAI-compatible API, such as http://127.0.0.1:8000/v1
+                      [default with a key: https://api.openai.com/v1]
+  RILL_OPENAI_KIND    Which API is spoken there: chat-completions or responses
+                      [default: chat-completions]
+  ANTHROPIC_API_KEY   The key for Anthropic's API
+  ANTHROPIC_BASE_URL  The base URL of one that speaks the same
+                      [default with a key: https://api.anthropic.com]";
 
 /// Rill: a chat app whose replies appear as the model writes them.
 ///
-/// Without OPENAI_API_KEY and OPENAI_BASE_URL an embedded demo answers, so that everything can be
-/// tried at once. Every option can also be set by the environment variable that is named with it, or
-/// in a file `.env` in the current folder; a flag wins.
+/// Without any upstream an embedded demo answers, so that everything can be tried at once. Every
+/// option can also be set by the environment variable that is named with it, or in a file `.env` in
+/// the current folder; a flag wins.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "rill", version, max_term_width = 100, after_help = UPSTREAM_HELP)]
 pub struct Config {
@@ -39,21 +50,26 @@ pub struct Config {
     #[arg(long, env = "RILL_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
     pub public_url: Option<PublicUrl>,
 
-    /// The model that answers when a request names none.
-    #[arg(long, env = "RILL_MODEL", value_name = "NAME", default_value = "gpt-5-mini", value_parser = clap::builder::NonEmptyStringValueParser::new())]
-    pub model: String,
+    /// The model that answers when a request names none [default: the usual one of the first
+    /// upstream].
+    #[arg(long, env = "RILL_MODEL", value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub model: Option<String>,
 
-    /// `OPENAI_BASE_URL`: where the model is asked. See [`Config::with_upstream`].
+    /// The file that describes upstreams [default: rill.toml, if there is one].
+    #[arg(long, env = "RILL_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Where a running Ollama is looked for; `off` for nowhere.
+    #[arg(long, env = "RILL_OLLAMA", value_name = "URL", default_value = ollama::URL, value_parser = ollama_url)]
+    pub ollama: OllamaUrl,
+
+    /// Who can be asked, the first one first.
     #[arg(skip)]
-    pub openai_base_url: Option<reqwest::Url>,
+    pub upstreams: Vec<Settings>,
 
-    /// `OPENAI_API_KEY`: the key for it. No flag, since others can read a process's arguments.
+    /// For a model, the models that are tried when its upstream is down or overloaded.
     #[arg(skip)]
-    pub openai_api_key: Option<SecretString>,
-
-    /// `RILL_OPENAI_KIND`: which API is spoken there.
-    #[arg(skip = Kind::ChatCompletions)]
-    pub openai_kind: Kind,
+    pub fallback: BTreeMap<String, Vec<String>>,
 
     /// How long connecting to the upstream may take.
     #[arg(long, env = "RILL_CONNECT_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = time())]
@@ -109,43 +125,93 @@ pub struct Config {
 }
 
 impl Config {
-    /// Adds the upstream, from the values of `OPENAI_BASE_URL` and `OPENAI_API_KEY`. A value that
-    /// is empty counts as none, as an empty line in an environment file is meant.
+    /// Adds what a configuration file says; `variable` gives the values of the environment.
     ///
     /// # Errors
-    /// A sentence that names the variable and says what is wrong with its value.
-    pub fn with_upstream(
+    /// A sentence that names the file, the line and the column, and says what is wrong there.
+    pub fn with_file(
         mut self,
-        base_url: Option<&str>,
-        key: Option<&str>,
+        path: &Path,
+        text: &str,
+        variable: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, String> {
-        let filled = |value: Option<&str>| {
-            value
-                .map(|text| text.trim().to_owned())
-                .filter(|text| !text.is_empty())
-        };
-        if let Some(text) = filled(base_url) {
-            self.openai_base_url =
-                Some(parse_base_url(&text).map_err(|e| format!("OPENAI_BASE_URL: {e}"))?);
-        }
-        if let Some(text) = filled(key) {
-            // It becomes a header; a character lost while copying is a mistake that is hard to see.
-            if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-                return Err(
-                    "OPENAI_API_KEY: the key holds a character that no key has; copy it again"
-                        .into(),
-                );
-            }
-            self.openai_api_key = Some(SecretString::from(text));
-        }
+        let file = file::read(path, text, variable)?;
+        self.model = self.model.or(file.model);
+        self.upstreams.extend(file.upstreams);
+        self.fallback.extend(file.fallback);
         Ok(self)
     }
 
-    /// Whether the embedded demo answers, since no upstream is named.
-    #[must_use]
-    pub fn is_demo(&self) -> bool {
-        self.openai_base_url.is_none() && self.openai_api_key.is_none()
+    /// Adds the upstreams that the environment names, unless the file has described them. A variable
+    /// that is empty counts as none, as an empty line in an environment file is meant.
+    ///
+    /// # Errors
+    /// A sentence that names the variable and says what is wrong with its value.
+    pub fn with_environment(
+        mut self,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, String> {
+        let filled = |name: &str| {
+            variable(name)
+                .map(|text| text.trim().to_owned())
+                .filter(|text| !text.is_empty())
+        };
+        let openai = match filled("RILL_OPENAI_KIND").as_deref() {
+            None | Some("chat-completions") => Kind::ChatCompletions,
+            Some("responses") => Kind::Responses,
+            Some(_) => {
+                return Err("RILL_OPENAI_KIND: write chat-completions or responses".to_owned());
+            }
+        };
+        for (prefix, kind) in [("OPENAI", openai), ("ANTHROPIC", Kind::Messages)] {
+            let in_variable = |name: &str, message: String| format!("{name}: {message}");
+            let (url_name, key_name) = (format!("{prefix}_BASE_URL"), format!("{prefix}_API_KEY"));
+            let base_url = filled(&url_name)
+                .map(|text| parse_base_url(&text).map_err(|m| in_variable(&url_name, m)))
+                .transpose()?;
+            let key = filled(&key_name)
+                .map(|text| parse_key(&text).map_err(|m| in_variable(&key_name, m)))
+                .transpose()?;
+            if base_url.is_none() && key.is_none() {
+                continue;
+            }
+            let base_url = base_url.unwrap_or_else(|| kind.usual_base_url());
+            let settings = Settings {
+                key,
+                ..Settings::new(&name_of(&base_url), kind, base_url)
+            };
+            let is_described = self
+                .upstreams
+                .iter()
+                .any(|other| other.name == settings.name || other.base_url == settings.base_url);
+            if !is_described {
+                self.upstreams.push(settings);
+            }
+        }
+        Ok(self)
     }
+}
+
+/// What an upstream is called that nobody named: `openai` at `api.openai.com`.
+fn name_of(base_url: &Url) -> String {
+    match base_url.host_str() {
+        Some(host) if base_url.domain().is_some() => {
+            let labels: Vec<&str> = host.trim_end_matches('.').split('.').collect();
+            labels[labels.len().saturating_sub(2)].to_owned()
+        }
+        _ => "local".to_owned(),
+    }
+}
+
+/// Where Ollama is looked for, if anywhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OllamaUrl(pub Option<Url>);
+
+fn ollama_url(text: &str) -> Result<OllamaUrl, String> {
+    if text == "off" {
+        return Ok(OllamaUrl(None));
+    }
+    parse_base_url(text).map(|url| OllamaUrl(Some(url)))
 }
 
 /// The address under which a proxy offers Rill, as browsers write it in `Origin`.
@@ -190,19 +256,27 @@ fn loopback() -> ValueParser {
     })
 }
 
-fn parse_base_url(text: &str) -> Result<reqwest::Url, String> {
-    let url = reqwest::Url::parse(text)
-        .map_err(|_| "write a URL as http://127.0.0.1:11434/v1".to_owned())?;
+fn parse_base_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|_| "write a URL as http://127.0.0.1:8000/v1".to_owned())?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
         return Err("the URL must begin with http:// or https://".to_owned());
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("put the key into OPENAI_API_KEY, not into the URL".to_owned());
+        return Err("put the key where keys belong, not into the URL".to_owned());
     }
     if url.query().is_some() || url.fragment().is_some() {
         return Err("the URL must end with its path".to_owned());
     }
     Ok(url)
+}
+
+fn parse_key(text: &str) -> Result<SecretString, String> {
+    let key = text.trim();
+    // It becomes a header; a character lost while copying is a mistake that is hard to see.
+    if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("the key holds a character that no key has; copy it again".to_owned());
+    }
+    Ok(SecretString::from(key))
 }
 
 fn public_url(text: &str) -> Result<PublicUrl, String> {
@@ -261,10 +335,15 @@ mod tests {
         }
     }
 
+    fn with(variables: &[(&str, &str)]) -> Result<Config, String> {
+        parse(&[]).expect("valid").with_environment(&|name| {
+            let found = variables.iter().find(|(variable, _)| *variable == name);
+            found.map(|(_, value)| (*value).to_owned())
+        })
+    }
+
     fn upstream(base_url: &str, key: &str) -> Result<Config, String> {
-        parse(&[])
-            .expect("valid")
-            .with_upstream(Some(base_url), Some(key))
+        with(&[("OPENAI_BASE_URL", base_url), ("OPENAI_API_KEY", key)])
     }
 
     #[test]
@@ -288,10 +367,77 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_variable_counts_as_none() {
-        assert!(upstream("", " ").expect("valid").is_demo());
-        assert!(!upstream("", "sk-1").expect("valid").is_demo());
-        assert!(!upstream("http://h/v1", "").expect("valid").is_demo());
+    fn the_environment_names_the_usual_upstreams() {
+        let check = |variables: &[(&str, &str)], expect: &[(&str, Kind, &str)]| {
+            let config = with(variables).expect("valid");
+            let got: Vec<_> = config
+                .upstreams
+                .iter()
+                .map(|upstream| {
+                    let url = upstream.base_url.as_str();
+                    (upstream.name.as_str(), upstream.kind, url)
+                })
+                .collect();
+            assert_eq!(got, expect, "{variables:?}");
+        };
+        let openai = ("openai", Kind::ChatCompletions, "https://api.openai.com/v1");
+        let anthropic = ("anthropic", Kind::Messages, "https://api.anthropic.com/");
+        check(&[], &[]);
+        check(&[("OPENAI_BASE_URL", ""), ("OPENAI_API_KEY", " ")], &[]);
+        check(&[("OPENAI_API_KEY", "sk-1")], &[openai]);
+        check(
+            &[("ANTHROPIC_API_KEY", "sk-2"), ("OPENAI_API_KEY", "sk-1")],
+            &[openai, anthropic],
+        );
+        check(
+            &[
+                ("OPENAI_API_KEY", "sk-1"),
+                ("RILL_OPENAI_KIND", "responses"),
+            ],
+            &[(openai.0, Kind::Responses, openai.2)],
+        );
+        for (url, name) in [
+            ("https://openrouter.ai/api/v1", "openrouter"),
+            ("https://api.groq.com/openai/v1", "groq"),
+            ("http://127.0.0.1:8000/v1", "local"),
+            ("http://[::1]:8000/v1", "local"),
+            ("http://localhost:8000/v1", "localhost"),
+        ] {
+            check(
+                &[("OPENAI_BASE_URL", url)],
+                &[(name, Kind::ChatCompletions, url)],
+            );
+        }
+        assert!(with(&[("RILL_OPENAI_KIND", "anthropic")]).is_err());
+    }
+
+    #[test]
+    fn what_the_file_describes_is_not_added_again() {
+        let file = "model = \"m\"\n[[upstream]]\nname = \"work\"\n[[upstream]]\nname = \"anthropic\"\nbase_url = \"http://h/v1\"";
+        let none = |_: &str| None;
+        let key = |name: &str| name.ends_with("_API_KEY").then(|| "sk-1".to_owned());
+        let config = parse(&[])
+            .and_then(|config| config.with_file(Path::new("rill.toml"), file, &none))
+            .and_then(|config| config.with_environment(&key))
+            .expect("valid");
+        let names: Vec<_> = config.upstreams.iter().map(|u| u.name.as_str()).collect();
+        assert_eq!(names, ["work", "anthropic"]);
+        assert_eq!(config.model.as_deref(), Some("m"));
+        let flag = parse(&["--model", "other"])
+            .and_then(|config| config.with_file(Path::new("rill.toml"), file, &none))
+            .expect("valid");
+        assert_eq!(flag.model.as_deref(), Some("other"));
+    }
+
+    #[test]
+    fn ollama_is_looked_for_where_one_says_or_nowhere() {
+        let url = |arguments: &[&str]| parse(arguments).map(|config| config.ollama.0);
+        assert_eq!(
+            url(&[]).expect("valid").map(String::from),
+            Some("http://127.0.0.1:11434/".into())
+        );
+        assert_eq!(url(&["--ollama", "off"]), Ok(None));
+        assert!(url(&["--ollama", "yes"]).is_err());
     }
 
     #[test]

@@ -14,7 +14,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use app::protocol::{ChatEvent, ChatRequest, ErrorKind, Finish, ReplyError, Start, Usage};
+use app::protocol::{
+    ChatEvent, ChatRequest, ErrorKind, Finish, ReplyError, Retrying, Start, Usage,
+};
 use app::wording;
 use bytes::Bytes;
 use futures::FutureExt;
@@ -28,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use self::frame::Frame;
 use crate::state::AppState;
 use crate::upstream::failure::Failure;
-use crate::upstream::{Answer, Progress};
+use crate::upstream::{Answer, Progress, Step};
 
 /// The most bytes that wait for a reader.
 const PIPE_BYTES: usize = 64 * 1024;
@@ -58,7 +60,7 @@ pub(crate) fn start(
         model: request
             .model
             .clone()
-            .unwrap_or_else(|| state.config.model.clone()),
+            .unwrap_or_else(|| state.upstreams.default_model()),
         writer,
         frame: Frame::default(),
         report: Report::default(),
@@ -126,26 +128,56 @@ impl Generation {
         if self.write().await.is_err() {
             return Outcome::Left;
         }
-        let upstream = Arc::clone(&self.state.upstream);
-        let mut answer = match upstream
-            .open(request, &self.model, &mut self.report.attempts)
-            .await
-        {
-            Ok(answer) => answer,
-            Err(failure) => return self.fail(&failure),
-        };
+        let upstreams = Arc::clone(&self.state.upstreams);
+        let mut asking = upstreams.ask(request, &self.model);
+        let mut step = asking.next(&mut self.report.attempts).await;
         loop {
-            match self.read(&mut answer, started).await {
-                Ok(Progress::More) => {
-                    if self.write().await.is_err() {
-                        return Outcome::Left;
+            match step {
+                Ok(Step::Answer(answer)) => match self.relay_answer(*answer, started).await {
+                    Ok(outcome) => return outcome,
+                    // What a reader has seen cannot be taken back, so nobody may begin again.
+                    Err(failure) if self.report.first_token.is_some() => {
+                        return self.fail(&failure);
                     }
+                    Err(failure) => {
+                        step = asking.turn_from(failure);
+                        continue;
+                    }
+                },
+                Ok(Step::Pause(pause)) => {
+                    let in_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+                    self.frame.push(&ChatEvent::Retrying(Retrying { in_ms }));
                 }
-                Ok(Progress::Complete { finish, usage }) => {
-                    self.report.usage = usage;
-                    return Outcome::Done(finish);
+                Ok(Step::OtherModel) => {
+                    asking.model().clone_into(&mut self.model);
+                    self.frame.push(&ChatEvent::Model(asking.model().into()));
                 }
                 Err(failure) => return self.fail(&failure),
+            }
+            if self.write().await.is_err() {
+                return Outcome::Left;
+            }
+            step = asking.next(&mut self.report.attempts).await;
+        }
+    }
+
+    /// Relays one answer up to its end.
+    async fn relay_answer(
+        &mut self,
+        mut answer: Answer,
+        started: Instant,
+    ) -> Result<Outcome, Failure> {
+        loop {
+            match self.read(&mut answer, started).await? {
+                Progress::More => {
+                    if self.write().await.is_err() {
+                        return Ok(Outcome::Left);
+                    }
+                }
+                Progress::Complete { finish, usage } => {
+                    self.report.usage = usage;
+                    return Ok(Outcome::Done(finish));
+                }
             }
         }
     }

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
-use server::config::Config;
+use server::config::{Config, FILE};
 use server::state::AppState;
 use server::{listen, router};
 use tokio::net::TcpListener;
@@ -43,13 +43,23 @@ fn read_config() -> Result<Config, clap::Error> {
         }
         _ => {}
     }
-    let variable = |name| std::env::var(name).ok();
-    Config::from_arg_matches(&Config::command().get_matches())?
-        .with_upstream(
-            variable("OPENAI_BASE_URL").as_deref(),
-            variable("OPENAI_API_KEY").as_deref(),
-        )
-        .map_err(invalid)
+    let variable = |name: &str| std::env::var(name).ok();
+    let config = Config::from_arg_matches(&Config::command().get_matches())?;
+    let (path, is_named) = match &config.config {
+        Some(path) => (path.clone(), true),
+        None => (FILE.into(), false),
+    };
+    let config = match std::fs::read_to_string(&path) {
+        Ok(text) => config.with_file(&path, &text, &variable).map_err(invalid)?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !is_named => config,
+        Err(error) => {
+            return Err(invalid(format!(
+                "{} cannot be read: {error}",
+                path.display()
+            )));
+        }
+    };
+    config.with_environment(&variable).map_err(invalid)
 }
 
 async fn run(config: Config) -> Result<(), String> {
@@ -69,15 +79,21 @@ async fn run(config: Config) -> Result<(), String> {
         state.drain.clone(),
     ));
     tracing::info!("Rill is at http://{address}");
-    if state.page.demo {
-        tracing::info!("no OPENAI_API_KEY and no OPENAI_BASE_URL: the built-in demo answers");
-    }
+    tokio::spawn(find_upstreams(state.clone()));
     stop_signal().await;
     tokio::select! {
         () = shut_down(&state, server) => {}
         () = stop_signal() => tracing::warn!("stopped at once"),
     }
     Ok(())
+}
+
+/// Looks for what nobody configured. The server answers meanwhile.
+async fn find_upstreams(state: AppState) {
+    state.look_for_ollama().await;
+    if state.upstreams.is_demo() {
+        tracing::info!("neither a key nor a base URL nor rill.toml: the built-in demo answers");
+    }
 }
 
 /// Lets the running replies finish, then ends them, then waits for their last bytes to leave.

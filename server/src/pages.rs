@@ -41,14 +41,14 @@ pub(crate) fn router(state: &AppState) -> Router<AppState> {
         move || app::shell(options.clone())
     };
     let context = {
-        let page = state.page.clone();
+        let state = state.clone();
         let reload_port = state
             .config
             .watch
             .as_ref()
             .map(|_| state.config.reload_port);
         move || {
-            provide_context(page.clone());
+            provide_context(state.page_info());
             set_page_headers(reload_port);
         }
     };

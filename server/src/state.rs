@@ -6,9 +6,10 @@ use app::protocol::PageInfo;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{Config, OPENAI};
+use crate::config::Config;
+use crate::upstream::kind::Kind;
 use crate::upstream::settings::Settings;
-use crate::upstream::{Limits, Upstream, demo};
+use crate::upstream::{Directory, Limits, Upstream, demo, ollama};
 
 /// The state of the server; cheap to clone.
 #[derive(Clone)]
@@ -16,9 +17,7 @@ pub struct AppState {
     /// The configuration, read once.
     pub config: Arc<Config>,
     /// Who answers.
-    pub upstream: Arc<Upstream>,
-    /// What the page is told.
-    pub page: PageInfo,
+    pub upstreams: Arc<Directory>,
     /// The replies that are being made.
     pub replies: TaskTracker,
     /// Cancelled when no new replies are to begin.
@@ -46,31 +45,42 @@ impl AppState {
     pub async fn new(mut config: Config) -> Result<Self, StartError> {
         // The first to come decides which cryptography TLS uses; that it is decided is all we need.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let demo = config.is_demo();
-        let base_url = if demo {
-            demo::MODEL.clone_into(&mut config.model);
-            demo::start().await?
-        } else {
-            config
-                .openai_base_url
-                .clone()
-                .unwrap_or_else(|| OPENAI.parse().expect("a URL"))
-        };
-        let settings = Settings {
-            key: config.openai_api_key.clone(),
-            ..Settings::new("openai", config.openai_kind, base_url)
-        };
-        let upstream = Upstream::new(settings, Limits::from(&config))?;
+        let limits = Limits::from(&config);
+        let mut settings = std::mem::take(&mut config.upstreams);
+        if settings.is_empty() {
+            settings.push(Settings {
+                models: vec![demo::NAME.to_owned()],
+                ..Settings::new(demo::NAME, Kind::ChatCompletions, demo::start().await?)
+            });
+        }
+        let upstreams = settings
+            .into_iter()
+            .map(|settings| Upstream::new(settings, limits).map(Arc::new))
+            .collect::<Result<_, _>>()?;
+        let fallback = std::mem::take(&mut config.fallback);
+        let upstreams = Directory::new(upstreams, config.model.clone(), fallback, limits);
         Ok(Self {
-            page: PageInfo {
-                model: config.model.clone(),
-                demo,
-            },
             config: Arc::new(config),
-            upstream: Arc::new(upstream),
+            upstreams: Arc::new(upstreams),
             replies: TaskTracker::new(),
             drain: CancellationToken::new(),
             shutdown: CancellationToken::new(),
         })
+    }
+
+    /// Looks for an Ollama on this machine, where that is wanted.
+    pub async fn look_for_ollama(&self) {
+        if let Some(url) = &self.config.ollama.0 {
+            ollama::look_for(url, &self.upstreams).await;
+        }
+    }
+
+    /// What the page is told now.
+    #[must_use]
+    pub fn page_info(&self) -> PageInfo {
+        PageInfo {
+            model: self.upstreams.default_model(),
+            demo: self.upstreams.is_demo(),
+        }
     }
 }

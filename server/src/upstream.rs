@@ -1,11 +1,16 @@
-//! Where replies come from. `http` and `answer` do the I/O; `chat_completions`, `responses` and
-//! `messages` are the APIs, each as two pure parts, and `kind` is the seam before them; `failure`,
-//! `retry` and `dialect` hold the rules for what goes wrong; `demo` is a provider of our own.
+//! Where replies come from. `directory` knows who has which model, `asking` asks it; `http` and
+//! `answer` do the I/O; `chat_completions`, `responses` and `messages` are the APIs, each as two pure
+//! parts, and `kind` is the seam before them; `failure`, `retry` and `dialect` hold the rules for what
+//! goes wrong; `ollama` finds one that is there, and `demo` is a provider of our own.
 //!
 //! Nobody outside can tell which provider it was: what comes out are the events of
 //! [`app::protocol`].
 
 pub mod settings;
+
+mod asking;
+mod directory;
+mod models;
 
 mod answer;
 mod http;
@@ -26,11 +31,15 @@ mod json;
 mod parts;
 
 pub mod demo;
+pub mod ollama;
 
 use std::time::Duration;
 
 pub use answer::MAX_ANSWER_BYTES;
 pub(crate) use answer::{Answer, Progress};
+pub(crate) use asking::Step;
+pub use directory::Directory;
+pub(crate) use directory::{Choice, Route};
 pub use http::Upstream;
 
 use crate::config::Config;
@@ -62,5 +71,14 @@ impl From<&Config> for Limits {
             backoff_base: config.backoff_base,
             retry_after_cap: config.retry_after_cap,
         }
+    }
+}
+
+#[cfg(test)]
+impl Limits {
+    /// Limits that no unit test meets.
+    pub(crate) fn for_tests() -> Self {
+        use clap::Parser;
+        Self::from(&Config::parse_from(["rill"]))
     }
 }

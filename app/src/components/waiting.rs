@@ -1,4 +1,5 @@
-//! A word about a long silence before the first text.
+//! A word about a long silence before the first text, and about a pause before the provider is asked
+//! again.
 
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use crate::wording;
 /// Shorter than this is no long silence.
 const PATIENCE: Duration = Duration::from_secs(9);
 
-/// Nothing at first; after a while it says who is being waited for, and counts on.
+/// Nothing at first; after a while it says who is being waited for, and counts on. While the server
+/// waits to ask again, it says that.
 #[component]
 pub fn Waiting(
     /// A reply of which nothing has come yet.
@@ -23,12 +25,14 @@ pub fn Waiting(
     let now = ticking(expect_context::<Chat>());
     move || {
         let now = now.get()?;
-        reply.with(|reply| {
+        let sentence = reply.with(|reply| {
             let waited = reply.waiting_time(now);
             let model = reply.transcript().model.as_ref().unwrap_or(&default_model);
-            (waited >= PATIENCE).then(
-                || view! { <p class="note waiting">{wording::still_waiting(model, waited)}</p> },
-            )
-        })
+            reply
+                .pause_left(now)
+                .map(wording::asking_again)
+                .or_else(|| (waited >= PATIENCE).then(|| wording::still_waiting(model, waited)))
+        })?;
+        Some(view! { <p class="note waiting">{sentence}</p> })
     }
 }

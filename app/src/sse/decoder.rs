@@ -10,13 +10,16 @@ use std::borrow::Cow;
 use memchr::memchr2;
 use thiserror::Error;
 
-use super::Event;
+use super::{Event, Item};
 
 /// The fields that an event can have; the stream may hold others, which are ignored.
 const FIELDS: [&str; 4] = ["data", "id", "event", "retry"];
 
 /// The longest that can stand before a value: the longest name, a colon, a space.
 const LONGEST_HEAD: usize = "event: ".len();
+
+/// The most bytes of a comment that are kept, where comments are wanted. Longer ones are passed over.
+const LONGEST_COMMENT: usize = 1024;
 
 /// The byte-order mark, which may stand at the very beginning of a stream.
 const BOM: &[u8] = "\u{feff}".as_bytes();
@@ -36,6 +39,8 @@ pub struct TooLarge {
 #[derive(Debug, Clone)]
 pub struct Decoder {
     limit: usize,
+    /// Whether comments are handed out too.
+    with_comments: bool,
     /// Once the limit was passed there is no way back into the stream.
     failed: bool,
     /// How many bytes of a byte-order mark were read; all of them once its place is passed.
@@ -62,6 +67,7 @@ impl Decoder {
     pub fn new(limit: usize) -> Self {
         Self {
             limit,
+            with_comments: false,
             failed: false,
             bom: 0,
             after_cr: false,
@@ -69,6 +75,16 @@ impl Decoder {
             buffer: Vec::new(),
             data_len: 0,
             fields: Fields::default(),
+        }
+    }
+
+    /// A decoder that hands out comments too, by [`Decoder::feed_items`]: where both ends are ours,
+    /// they tell what is no part of the stream. A comment of more than a kibibyte is passed over.
+    #[must_use]
+    pub fn with_comments(limit: usize) -> Self {
+        Self {
+            with_comments: true,
+            ..Self::new(limit)
         }
     }
 
@@ -81,6 +97,23 @@ impl Decoder {
         bytes: &[u8],
         mut on_event: impl FnMut(Event<'_>),
     ) -> Result<(), TooLarge> {
+        self.feed_items(bytes, |item| {
+            if let Item::Event(event) = item {
+                on_event(event);
+            }
+        })
+    }
+
+    /// Reads on, and hands out each event and, where they are wanted, each comment that `bytes`
+    /// complete.
+    ///
+    /// # Errors
+    /// As [`Decoder::feed`].
+    pub fn feed_items(
+        &mut self,
+        bytes: &[u8],
+        mut on_item: impl FnMut(Item<'_>),
+    ) -> Result<(), TooLarge> {
         if self.failed {
             return Err(TooLarge { limit: self.limit });
         }
@@ -92,9 +125,11 @@ impl Decoder {
                 self.skip_line = false;
             } else if self.buffer.len() > self.data_len {
                 self.keep(line)?;
-                self.end_kept_line()?;
+                self.end_kept_line(&mut on_item)?;
             } else if line.is_empty() {
-                self.dispatch(held.take(), &mut on_event);
+                self.dispatch(held.take(), &mut on_item);
+            } else if let Some(comment) = self.comment(line) {
+                on_item(Item::Comment(&decode(comment)));
             } else if let Some((name, start)) = split_field(line) {
                 let value = &line[start..];
                 let data_len = held.map_or(self.data_len, |data| data.len() + 1);
@@ -156,7 +191,7 @@ impl Decoder {
     }
 
     /// A blank line: the event is complete.
-    fn dispatch(&mut self, held: Option<&[u8]>, on_event: &mut impl FnMut(Event<'_>)) {
+    fn dispatch(&mut self, held: Option<&[u8]>, on_item: &mut impl FnMut(Item<'_>)) {
         // The line feed behind each line of data tells an empty line of data from no data.
         let data = held.or_else(|| self.buffer.strip_suffix(b"\n"));
         self.fields.last_event_id.clone_from(&self.fields.id);
@@ -166,10 +201,10 @@ impl Decoder {
             } else {
                 &self.fields.name
             };
-            on_event(Event {
+            on_item(Item::Event(Event {
                 name,
                 data: &decode(data),
-            });
+            }));
         }
         self.fields.name.clear();
         self.buffer.clear();
@@ -199,6 +234,10 @@ impl Decoder {
                 self.check_limit(self.buffer.len() - start + tail.len())?;
                 self.append(tail);
             }
+            // A comment that is wanted and not too long.
+            _ if self.comment(line).is_some() && line.len() + tail.len() <= LONGEST_COMMENT => {
+                self.append(tail);
+            }
             // Without its colon a name may still grow into another one.
             _ if FIELDS.iter().any(|name| name.as_bytes().starts_with(line)) => {}
             _ => {
@@ -210,8 +249,11 @@ impl Decoder {
     }
 
     /// The line whose beginning was kept has ended.
-    fn end_kept_line(&mut self) -> Result<(), TooLarge> {
+    fn end_kept_line(&mut self, on_item: &mut impl FnMut(Item<'_>)) -> Result<(), TooLarge> {
         self.skip_line = false;
+        if let Some(comment) = self.comment(&self.buffer[self.data_len..]) {
+            on_item(Item::Comment(&decode(comment)));
+        }
         if let Some((name, start)) = split_field(&self.buffer[self.data_len..]) {
             self.check_limit(self.buffer.len() - start)?;
             if name == "data" {
@@ -240,6 +282,13 @@ impl Decoder {
             self.buffer.reserve_exact(capacity - self.buffer.len());
         }
         self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The text of a line that is a comment, where comments are wanted and it is not too long.
+    fn comment<'l>(&self, line: &'l [u8]) -> Option<&'l [u8]> {
+        let is_taken = self.with_comments && line.len() <= LONGEST_COMMENT;
+        let comment = line.strip_prefix(b":").filter(|_| is_taken)?;
+        Some(comment.strip_prefix(b" ").unwrap_or(comment))
     }
 
     fn check_limit(&mut self, len: usize) -> Result<(), TooLarge> {
@@ -310,6 +359,31 @@ mod tests {
 
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn comments_are_handed_out_where_they_are_wanted_however_they_are_split() {
+        let long = format!(": {}\n", "x".repeat(2000));
+        let text = format!(": a b\ndata: 1\n:c\n\n{long}:\n: \u{e9}\r\n\r\n");
+        for chunk_len in 1..text.len() {
+            let mut decoder = Decoder::with_comments(8);
+            let mut got = Vec::new();
+            for chunk in text.as_bytes().chunks(chunk_len) {
+                decoder
+                    .feed_items(chunk, |item| {
+                        got.push(match item {
+                            Item::Comment(text) => format!("#{text}"),
+                            Item::Event(event) => event.data.to_owned(),
+                        });
+                    })
+                    .expect("within the limit");
+            }
+            assert_eq!(got, ["#a b", "#c", "1", "#", "#\u{e9}"], "{chunk_len}");
+        }
+        let mut decoder = Decoder::new(8);
+        decoder
+            .feed_items(b": a\n\n", |item| panic!("{item:?}"))
+            .expect("within the limit");
+    }
 
     /// Feeds the text with a limit of 8, whole and one byte a chunk: `expect` is the data of the
     /// events, and `TooLarge` at the end where the decoder fails.

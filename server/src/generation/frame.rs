@@ -15,6 +15,8 @@ pub struct Frame {
     text: String,
     json: Vec<u8>,
     next_id: u64,
+    /// The model that answers, where it is another one than the start said.
+    model: Option<String>,
 }
 
 impl Frame {
@@ -25,7 +27,16 @@ impl Frame {
             ChatEvent::Reasoning(text) => self.push_text("reasoning", text),
             ChatEvent::Start(start) => self.push_json("start", start),
             ChatEvent::Usage(usage) => self.push_json("usage", usage),
-            ChatEvent::Done(finish) => self.push_json("done", &Done { finish: *finish }),
+            ChatEvent::Retrying(retrying) => self.push_comment("retry", retrying),
+            ChatEvent::Model(model) => {
+                self.push_comment("model", model);
+                self.model = Some(model.clone().into_owned());
+            }
+            ChatEvent::Done(finish) => {
+                let model = self.model.take();
+                let finish = *finish;
+                self.push_json("done", &Done { finish, model });
+            }
             ChatEvent::Error(error) => self.push_json("error", error),
         }
     }
@@ -68,6 +79,17 @@ impl Frame {
         self.write_event(name, data);
     }
 
+    /// Adds what is told in passing: readers of plain Server-Sent Events do not see it.
+    fn push_comment(&mut self, name: &str, data: &impl Serialize) {
+        self.close_text();
+        for part in [": ", name, " "] {
+            self.bytes.extend_from_slice(part.as_bytes());
+        }
+        serde_json::to_writer(&mut self.bytes, data)
+            .expect("our comments are JSON of one line, and a Vec takes all");
+        self.bytes.extend_from_slice(b"\n\n");
+    }
+
     fn write_event(&mut self, name: &str, data: &(impl Serialize + ?Sized)) {
         self.json.clear();
         serde_json::to_writer(&mut self.json, data)
@@ -81,7 +103,7 @@ impl Frame {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use app::protocol::{Finish, Start};
+    use app::protocol::{Finish, Retrying, Start};
 
     fn check(events: &[ChatEvent<'_>], expect: &str) {
         let mut frame = Frame::default();
@@ -103,6 +125,19 @@ mod tests {
                 ChatEvent::Done(Finish::Stop),
             ],
             "id: 0\nevent: reasoning\ndata: \"r\"\n\nid: 1\ndata: \"ab\"\n\nid: 2\nevent: done\ndata: {\"finish\":\"stop\"}\n\n",
+        );
+    }
+
+    #[test]
+    fn what_is_told_in_passing_is_a_comment_without_a_number() {
+        check(
+            &[
+                ChatEvent::Retrying(Retrying { in_ms: 500 }),
+                ChatEvent::Model("b\n".into()),
+                ChatEvent::Text("a".into()),
+                ChatEvent::Done(Finish::Stop),
+            ],
+            ": retry {\"in_ms\":500}\n\n: model \"b\\n\"\n\nid: 0\ndata: \"a\"\n\nid: 1\nevent: done\ndata: {\"finish\":\"stop\",\"model\":\"b\\n\"}\n\n",
         );
     }
 

@@ -18,8 +18,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-/// The model's name that the demo goes by.
-pub const MODEL: &str = "demo";
+/// The name that the demo goes by, as an upstream and as its only model.
+pub const NAME: &str = "demo";
 
 /// Starts the demo on a free loopback port and gives its base URL. It ends with the process.
 ///
@@ -97,7 +97,7 @@ async fn complete(Json(request): Json<Request>) -> Response {
 fn chunk(delta: &Value, finish: Option<&str>) -> String {
     event(&json!({
         "object": "chat.completion.chunk",
-        "model": MODEL,
+        "model": NAME,
         "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
     }))
 }

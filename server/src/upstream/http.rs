@@ -4,7 +4,7 @@
 //! Dropping the future that opens an [`Answer`] closes the connection to the provider.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::SystemTime;
 
 use app::protocol::{ChatRequest, ErrorKind};
@@ -14,12 +14,13 @@ use reqwest::header::{
 };
 use reqwest::{Response, StatusCode};
 use secrecy::ExposeSecret;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::answer::Answer;
 use super::dialect::Dialect;
 use super::failure::{Failure, ProviderError};
-use super::kind::Kind;
+use super::kind::{Kind, Mapper};
+use super::models::Models;
 use super::settings::Settings;
 use super::{Limits, messages, retry};
 
@@ -33,7 +34,10 @@ const MAX_DIALECTS: usize = 256;
 pub struct Upstream {
     settings: Settings,
     client: reqwest::Client,
+    /// A client that leaves compressed answers as they are. Made when it is needed first.
+    raw: OnceLock<reqwest::Client>,
     limits: Limits,
+    pub(super) models: Models,
     /// What each model was found to accept, where it is not the usual. Learnt once, kept as long as
     /// we run.
     dialects: Mutex<HashMap<String, Dialect>>,
@@ -45,50 +49,38 @@ impl Upstream {
     /// # Errors
     /// When no HTTP client can be made, which is a matter of TLS and the system's certificates.
     pub fn new(settings: Settings, limits: Limits) -> Result<Self, reqwest::Error> {
-        let mut client = reqwest::Client::builder()
-            .user_agent(concat!("rill/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(limits.connect)
-            // A redirect could carry the key to another host.
-            .redirect(reqwest::redirect::Policy::none())
-            .tcp_nodelay(true);
-        if is_loopback(&settings.base_url) {
-            client = client.no_proxy();
-        }
-        if settings.http2 {
-            client = client.http2_prior_knowledge();
-        }
         Ok(Self {
-            client: client.build()?,
+            client: client(&settings, limits).build()?,
+            raw: OnceLock::new(),
+            models: Models::configured(&settings.models),
             settings,
             limits,
             dialects: Mutex::default(),
         })
     }
 
-    /// Sends the request until it is accepted, with the retries that nobody needs to see. Counts
-    /// each request that is sent in `attempts`.
-    pub(crate) async fn open(
+    /// What is configured of it.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Sends a question once; again only in another dialect, where this one was refused. Counts each
+    /// request that is sent in `attempts`.
+    pub(super) async fn attempt(
         &self,
         prompt: &ChatRequest,
         model: &str,
+        deadline: Instant,
         attempts: &mut u32,
     ) -> Result<Answer, Failure> {
-        let deadline = Instant::now() + self.limits.total;
         let mut dialect = self.dialect(model);
         let mut body = self.body(prompt, model, dialect);
-        let mut retries = 0;
         loop {
             *attempts += 1;
             let first_byte = (Instant::now() + self.limits.first_byte).min(deadline);
-            let (failure, status) = match timeout_at(first_byte, self.send(body.clone())).await {
+            return match timeout_at(first_byte, self.send(body.clone())).await {
                 Ok(Ok(response)) if response.status() == StatusCode::OK => {
-                    return Answer::read(
-                        response,
-                        self.mapper(),
-                        self.limits,
-                        first_byte,
-                        deadline,
-                    );
+                    Answer::read(response, self.mapper(), self.limits, first_byte, deadline)
                 }
                 Ok(Ok(response)) => {
                     let (failure, status, error) = refused(response, first_byte).await;
@@ -102,46 +94,59 @@ impl Upstream {
                             continue;
                         }
                     }
-                    (failure, status)
+                    Err(failure)
                 }
-                Ok(Err(error)) => (not_sent(&error), 0),
-                Err(_) if Instant::now() >= deadline => {
-                    return Err(Failure::request(
-                        ErrorKind::UpstreamTimeoutTotal,
-                        "before an answer",
-                    ));
-                }
-                // No second request: the first may already be paid for.
-                Err(_) => {
-                    return Err(Failure::request(
-                        ErrorKind::UpstreamTimeoutFirstByte,
-                        "no headers",
-                    ));
-                }
-            };
-            let wait = failure.retry_after.unwrap_or_else(|| {
-                retry::backoff(self.limits.backoff_base, retries + 1, rand::random())
-            });
-            if !failure.may_retry
-                || retries >= self.limits.max_retries
-                || wait > self.limits.retry_after_cap
-            {
-                return Err(failure);
-            }
-            retries += 1;
-            tracing::debug!(
-                status,
-                kind = failure.kind.as_str(),
-                wait_ms = wait.as_millis(),
-                "asking again"
-            );
-            if timeout_at(deadline, sleep(wait)).await.is_err() {
-                return Err(Failure::request(
+                Ok(Err(error)) => Err(not_sent(&error)),
+                Err(_) if Instant::now() >= deadline => Err(Failure::request(
                     ErrorKind::UpstreamTimeoutTotal,
-                    "while waiting to retry",
-                ));
-            }
+                    "before an answer",
+                )),
+                // No second request: the first may already be paid for.
+                Err(_) => Err(Failure::request(
+                    ErrorKind::UpstreamTimeoutFirstByte,
+                    "no headers",
+                )),
+            };
         }
+    }
+
+    /// The limits that it is held to.
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Passes a request of another program on, as it is but for the key.
+    pub(crate) async fn pass(
+        &self,
+        path: &str,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Response, reqwest::Error> {
+        let client = match self.raw.get() {
+            Some(client) => client,
+            None => {
+                let client = client(&self.settings, self.limits)
+                    .no_gzip()
+                    .no_brotli()
+                    .no_deflate()
+                    .build()?;
+                self.raw.get_or_init(|| client)
+            }
+        };
+        let request = client
+            .post(self.settings.url(path))
+            .headers(headers)
+            .body(body);
+        self.identify(request).send().await
+    }
+
+    /// Asks for something that costs nothing.
+    pub(super) async fn get(&self, path: &str) -> Result<Response, reqwest::Error> {
+        let request = self
+            .client
+            .get(self.settings.url(path))
+            .header(ACCEPT, "application/json");
+        self.identify(request).send().await
     }
 
     async fn send(&self, body: Bytes) -> Result<Response, reqwest::Error> {
@@ -186,7 +191,7 @@ impl Upstream {
             .into()
     }
 
-    fn mapper(&self) -> super::kind::Mapper {
+    fn mapper(&self) -> Mapper {
         let mapper = self.settings.kind.mapper();
         if self.settings.think_tags {
             mapper.with_think_tags()
@@ -224,6 +229,22 @@ fn sensitive(key: &str) -> Result<HeaderValue, InvalidHeaderValue> {
     let mut value = HeaderValue::from_str(key)?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+fn client(settings: &Settings, limits: Limits) -> reqwest::ClientBuilder {
+    let mut client = reqwest::Client::builder()
+        .user_agent(concat!("rill/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(limits.connect)
+        // A redirect could carry the key to another host.
+        .redirect(reqwest::redirect::Policy::none())
+        .tcp_nodelay(true);
+    if is_loopback(&settings.base_url) {
+        client = client.no_proxy();
+    }
+    if settings.http2 {
+        client = client.http2_prior_knowledge();
+    }
+    client
 }
 
 fn is_loopback(url: &reqwest::Url) -> bool {

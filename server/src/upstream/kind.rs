@@ -5,6 +5,7 @@
 
 use app::protocol::{ChatEvent, ChatRequest, Finish, Usage};
 use app::sse;
+use reqwest::Url;
 use serde::Deserialize;
 
 use super::dialect::Dialect;
@@ -37,6 +38,16 @@ impl Kind {
             Self::Responses => responses::PATH,
             Self::Messages => messages::PATH,
         }
+    }
+
+    /// The address of the provider whose API it is.
+    #[must_use]
+    pub fn usual_base_url(self) -> Url {
+        let url = match self {
+            Self::ChatCompletions | Self::Responses => "https://api.openai.com/v1",
+            Self::Messages => "https://api.anthropic.com",
+        };
+        url.parse().expect("a URL")
     }
 
     /// The JSON body of a streaming request.

@@ -62,6 +62,12 @@ impl Settings {
         url
     }
 
+    /// Whether this is OpenAI itself, and not one of the many that speak as it does.
+    #[must_use]
+    pub fn is_openai(&self) -> bool {
+        self.base_url.host_str() == Some("api.openai.com")
+    }
+
     /// Adds the configured fields to the body of a request.
     #[must_use]
     pub fn with_extra_fields(&self, body: Vec<u8>) -> Vec<u8> {

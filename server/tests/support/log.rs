@@ -68,6 +68,18 @@ pub(crate) async fn outcome_of(generation: &str) -> Line {
     }
 }
 
+/// A line with this field of this value, once it is written.
+pub(crate) async fn line_with(field: &str, value: &str) -> Line {
+    loop {
+        let lines = LOG.lock().expect("a whole log").lines.clone();
+        let is_it = |line: &Line| line.get(field).is_some_and(|got| got == value);
+        match lines.into_iter().find(is_it) {
+            Some(line) => return line,
+            None => tokio::task::yield_now().await,
+        }
+    }
+}
+
 /// Fails if anything that was logged so far holds a prompt or a key.
 pub(crate) fn assert_no_secret_was_logged() {
     let leaks = &LOG.lock().expect("a whole log").leaks;

@@ -38,11 +38,22 @@ impl Program {
         Self::start(command().env("RUST_LOG", "trace"), upstream).await
     }
 
+    /// Starts it with these variables and flags, and no upstream but what they name.
+    pub(crate) async fn with_variables(variables: &[(&str, &str)], arguments: &[&str]) -> Self {
+        let mut command = command();
+        Self::run_on(command.args(arguments).envs(variables.iter().copied())).await
+    }
+
     async fn start(command: &mut Command, upstream: &ScriptedUpstream) -> Self {
+        let command = command
+            .env("OPENAI_BASE_URL", upstream.base_url())
+            .env("OPENAI_API_KEY", log::KEY);
+        Self::run_on(command).await
+    }
+
+    async fn run_on(command: &mut Command) -> Self {
         let mut child = command
             .args(["--listen", "127.0.0.1:0"])
-            .env("OPENAI_BASE_URL", upstream.base_url())
-            .env("OPENAI_API_KEY", log::KEY)
             .spawn()
             .expect("the program starts");
         let lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
@@ -125,6 +136,7 @@ fn command() -> Command {
         .env_clear()
         .current_dir(std::env::temp_dir())
         .env("NO_COLOR", "1")
+        .env("RILL_OLLAMA", "off")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

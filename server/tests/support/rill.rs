@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use app::protocol::{CHAT_PATH, ChatEvent, ErrorKind, Finish, ReplyError};
 use app::sse;
@@ -53,13 +54,30 @@ impl Rill {
         upstream: &ScriptedUpstream,
         arguments: &[&str],
     ) -> Self {
-        log::capture();
-        let arguments = ["rill", "--listen", "127.0.0.1:0"].iter().chain(arguments);
-        let mut config = Config::try_parse_from(arguments)
-            .expect("flags that are right")
-            .with_upstream(Some(&upstream.base_url()), Some(log::KEY))
+        let base_url = upstream.base_url();
+        let variable = |name: &str| match name {
+            "OPENAI_BASE_URL" => Some(base_url.clone()),
+            "OPENAI_API_KEY" => Some(log::KEY.to_owned()),
+            _ => None,
+        };
+        let mut config = configured(arguments)
+            .with_environment(&variable)
             .expect("an upstream that is right");
-        config.openai_kind = kind;
+        config.upstreams[0].kind = kind;
+        Self::start(config).await
+    }
+
+    /// With this configuration file and these flags. The variable `KEY` holds the key.
+    pub(crate) async fn with_file(text: &str, arguments: &[&str]) -> Self {
+        let variable = |name: &str| (name == "KEY").then(|| log::KEY.to_owned());
+        let config = configured(arguments)
+            .with_file(Path::new("rill.toml"), text, &variable)
+            .expect("a file that is right");
+        Self::start(config).await
+    }
+
+    async fn start(config: Config) -> Self {
+        log::capture();
         let listener = TcpListener::bind(config.listen).await.expect("a free port");
         let address = listener.local_addr().expect("a bound socket");
         let state = AppState::new(config).await.expect("a state");
@@ -100,6 +118,12 @@ impl Drop for Rill {
             log::assert_no_secret_was_logged();
         }
     }
+}
+
+/// The configuration that these flags make, on a port of its own and without what runs beside it.
+fn configured(arguments: &[&str]) -> Config {
+    let own = ["rill", "--listen=127.0.0.1:0", "--ollama=off"];
+    Config::try_parse_from(own.iter().chain(arguments)).expect("flags that are right")
 }
 
 /// Asks the server at this address.

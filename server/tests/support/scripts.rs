@@ -156,6 +156,15 @@ pub(crate) fn saying(text: &str) -> Response {
     stream().then(&delta(text)).then(STOP).then(DONE)
 }
 
+/// A body of JSON.
+pub(crate) fn json(body: &Value) -> Response {
+    let mut response = stream().then(&body.to_string());
+    response
+        .headers
+        .insert("content-type".into(), "application/json".into());
+    response
+}
+
 /// A refusal of the upstream.
 pub(crate) fn refusal(status: u16, error: &Value) -> Response {
     Response {

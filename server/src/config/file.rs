@@ -1,0 +1,301 @@
+//! The configuration file, `rill.toml`: several upstreams, and which model stands in for which.
+//!
+//! A mistake in it is told with its line and its column, and in our words: the text of the line is not
+//! repeated, since somebody may have written a key into it. Keys come by variable or by file.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{parse_base_url, parse_key};
+use crate::upstream::kind::Kind;
+use crate::upstream::settings::Settings;
+
+/// What a configuration file says.
+#[derive(Debug, Default)]
+pub struct File {
+    /// The model that answers when a request names none.
+    pub model: Option<String>,
+    /// The upstreams, the first one first.
+    pub upstreams: Vec<Settings>,
+    /// For a model, the models that are tried when its upstream is down or overloaded.
+    pub fallback: BTreeMap<String, Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    model: Option<Spanned<String>>,
+    #[serde(default)]
+    upstream: Vec<Entry>,
+    #[serde(default)]
+    fallback: BTreeMap<String, Spanned<Vec<String>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    name: Spanned<String>,
+    #[serde(default = "chat_completions")]
+    kind: Kind,
+    base_url: Option<Spanned<String>>,
+    key_env: Option<Spanned<String>>,
+    key_file: Option<Spanned<PathBuf>>,
+    #[serde(default)]
+    models: Vec<Spanned<String>>,
+    #[serde(default)]
+    headers: BTreeMap<String, Spanned<String>>,
+    #[serde(default)]
+    body: serde_json::Map<String, serde_json::Value>,
+    #[serde(default)]
+    think_tags: bool,
+    #[serde(default)]
+    http2: bool,
+}
+
+fn chat_completions() -> Kind {
+    Kind::ChatCompletions
+}
+
+/// Reads the text of a configuration file. `path` is where it stands, for messages and for the files
+/// that it names; `variable` gives the values of the environment.
+///
+/// # Errors
+/// A sentence that begins with the file, the line and the column of the mistake.
+pub fn read(
+    path: &Path,
+    text: &str,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<File, String> {
+    let at = |span: Range<usize>, message: String| {
+        let (line, column) = position(text, span.start);
+        format!("{}:{line}:{column}: {message}", path.display())
+    };
+    let document: Document = toml::from_str(text)
+        .map_err(|error| at(error.span().unwrap_or(0..0), without_value(error.message())))?;
+    let mut file = File {
+        model: document.model.map(Spanned::into_inner),
+        ..File::default()
+    };
+    for entry in document.upstream {
+        let span = entry.name.span();
+        let settings =
+            settings(entry, path, variable).map_err(|(span, message)| at(span, message))?;
+        if file
+            .upstreams
+            .iter()
+            .any(|other| other.name == settings.name)
+        {
+            return Err(at(span, "another upstream has this name".to_owned()));
+        }
+        file.upstreams.push(settings);
+    }
+    for (model, others) in document.fallback {
+        if others.get_ref().is_empty() {
+            return Err(at(
+                others.span(),
+                "name at least one other model".to_owned(),
+            ));
+        }
+        file.fallback.insert(model, others.into_inner());
+    }
+    Ok(file)
+}
+
+/// A mistake, and where it stands.
+type Mistake = (Range<usize>, String);
+
+fn settings(
+    entry: Entry,
+    path: &Path,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Settings, Mistake> {
+    let name = entry.name.get_ref();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty() || !name.chars().all(is_plain) {
+        return Err((
+            entry.name.span(),
+            "name an upstream with letters, digits, `-`, `_` and `.`".to_owned(),
+        ));
+    }
+    let base_url = match &entry.base_url {
+        Some(url) => parse_base_url(url.get_ref()).map_err(|message| (url.span(), message))?,
+        None => entry.kind.usual_base_url(),
+    };
+    let mut models = Vec::new();
+    for model in entry.models {
+        if model.get_ref().trim().is_empty() {
+            return Err((model.span(), "a model has a name".to_owned()));
+        }
+        models.push(model.into_inner());
+    }
+    let mut headers = HeaderMap::new();
+    for (name, value) in entry.headers {
+        let (span, value) = (value.span(), value.into_inner());
+        let no_header = |_| (span.clone(), "this cannot be a header".to_owned());
+        let name = HeaderName::try_from(name).map_err(|_| no_header(()))?;
+        let mut value = HeaderValue::try_from(value).map_err(|_| no_header(()))?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    let key = match (entry.key_env, entry.key_file) {
+        (None, None) => None,
+        (Some(name), None) => {
+            let key = variable(name.get_ref()).filter(|key| !key.trim().is_empty());
+            let key = key.ok_or_else(|| {
+                let message = format!("the variable {} is not set", name.get_ref());
+                (name.span(), message)
+            })?;
+            Some(parse_key(&key).map_err(|message| (name.span(), message))?)
+        }
+        (None, Some(file)) => {
+            // A path without a root is meant from where the configuration stands.
+            let place = path.parent().unwrap_or(Path::new("")).join(file.get_ref());
+            let key = std::fs::read_to_string(&place)
+                .map_err(|error| (file.span(), format!("the key cannot be read: {error}")))?;
+            Some(parse_key(&key).map_err(|message| (file.span(), message))?)
+        }
+        (Some(_), Some(file)) => {
+            return Err((
+                file.span(),
+                "the key comes by key_env or by key_file, not by both".to_owned(),
+            ));
+        }
+    };
+    Ok(Settings {
+        key,
+        headers,
+        body: entry.body,
+        models,
+        think_tags: entry.think_tags,
+        http2: entry.http2,
+        ..Settings::new(entry.name.get_ref(), entry.kind, base_url)
+    })
+}
+
+/// The line and the column of a place in a text, both counted from 1, in characters.
+fn position(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    let line = before.matches('\n').count() + 1;
+    (line, before[line_start..].chars().count() + 1)
+}
+
+/// A message of the parser's, without the value that it may repeat: that could be a key in a wrong place.
+fn without_value(message: &str) -> String {
+    match message.split_once("string \"") {
+        Some((before, after)) => {
+            let rest = after.rsplit_once('"').map_or("", |(_, rest)| rest);
+            format!("{before}a string{rest}")
+        }
+        None if message.contains("unknown field `key`") || message.contains("api_key") => {
+            "a key does not belong into this file: name the variable that holds it by key_env, or a file by key_file"
+                .to_owned()
+        }
+        None => message.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secrecy::ExposeSecret;
+
+    fn read_text(text: &str) -> Result<File, String> {
+        let variable = |name: &str| (name == "KEY").then(|| "sk-1".to_owned());
+        read(Path::new("rill.toml"), text, &variable)
+    }
+
+    #[test]
+    fn an_upstream_is_described_field_by_field() {
+        let file = read_text(
+            r#"
+            model = "gpt-5-mini"
+
+            [[upstream]]
+            name = "work"
+            kind = "responses"
+            base_url = "https://example.com/v1"
+            key_env = "KEY"
+            models = ["gpt-5", "gpt-5-mini"]
+            headers = { "openai-organization" = "org-1" }
+            body = { service_tier = "flex", metadata = { a = "b" } }
+            think_tags = true
+            http2 = true
+
+            [[upstream]]
+            name = "claude"
+            kind = "anthropic"
+
+            [fallback]
+            "gpt-5" = ["claude/claude-haiku-4-5", "gpt-5-mini"]
+            "#,
+        )
+        .expect("a good file");
+        assert_eq!(file.model.as_deref(), Some("gpt-5-mini"));
+        assert_eq!(file.fallback["gpt-5"].len(), 2);
+        let [work, claude] = file.upstreams.as_slice() else {
+            panic!("two upstreams");
+        };
+        assert_eq!((work.name.as_str(), work.kind), ("work", Kind::Responses));
+        assert_eq!(
+            work.key.as_ref().map(ExposeSecret::expose_secret),
+            Some("sk-1")
+        );
+        assert_eq!(work.models, ["gpt-5", "gpt-5-mini"]);
+        assert_eq!(work.headers["openai-organization"], "org-1");
+        assert_eq!(work.body["metadata"]["a"], "b");
+        assert!(work.think_tags && work.http2);
+        assert_eq!(claude.kind, Kind::Messages);
+        assert_eq!(claude.base_url.as_str(), "https://api.anthropic.com/");
+        assert!(claude.key.is_none() && claude.models.is_empty());
+        assert!(read_text("").expect("an empty file").upstreams.is_empty());
+    }
+
+    #[test]
+    fn a_mistake_is_told_with_its_line_and_column() {
+        let check = |text: &str, place: &str, words: &str| {
+            let error = read_text(text).expect_err(text);
+            assert!(
+                error.starts_with(&format!("rill.toml:{place}: ")) && error.contains(words),
+                "{error}"
+            );
+            assert!(!error.contains("sk-"), "{error}");
+        };
+        let entry = |fields: &str| format!("[[upstream]]\nname = \"a\"\n{fields}\n");
+        check("model = ", "1:9", "");
+        check("modell = \"x\"", "1:1", "unknown field");
+        check(&entry("knid = \"chat\""), "3:1", "unknown field");
+        check(&entry("kind = \"chatt\""), "3:8", "unknown variant");
+        check(&entry("key = \"sk-1\""), "3:1", "key_env");
+        check(&entry("api_key = \"sk-1\""), "3:1", "key_env");
+        check(&entry("think_tags = \"sk-1\""), "3:14", "a string");
+        check(&entry("base_url = \"example.com\""), "3:12", "http");
+        check(&entry("key_env = \"NONE\""), "3:11", "NONE is not set");
+        check(&entry("key_file = \"/none\""), "3:12", "cannot be read");
+        check(
+            &entry("key_env = \"KEY\"\nkey_file = \"x\""),
+            "4:12",
+            "not by both",
+        );
+        check(&entry("models = [\"x\", \" \"]"), "3:16", "a name");
+        check(&entry("headers = { \"a b\" = \"x\" }"), "3:21", "header");
+        check("[[upstream]]\nkind = \"chat\"", "1:1", "name");
+        check("[[upstream]]\nname = \"a/b\"", "2:8", "letters");
+        check(&(entry("") + &entry("")), "5:8", "another upstream");
+        check("[fallback]\na = []", "2:5", "at least one");
+        check("[fallback]\na = 5", "2:5", "");
+    }
+
+    #[test]
+    fn the_key_is_never_printed() {
+        let file =
+            read_text("[[upstream]]\nname = \"a\"\nkey_env = \"KEY\"\nheaders = { x = \"sk-1\" }")
+                .expect("a good file");
+        assert!(!format!("{file:?}").contains("sk-1"), "{file:?}");
+    }
+}

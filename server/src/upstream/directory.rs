@@ -1,0 +1,314 @@
+//! All upstreams, and which of them has the model that is asked for.
+//!
+//! A model is known by its name at its upstream; where two upstreams have the same one, or anybody
+//! likes to be explicit, by the upstream's name before it: `work/gpt-5-mini`.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, RwLock};
+
+use app::protocol::ChatRequest;
+use futures::future::join_all;
+
+use super::asking::Asking;
+use super::kind::Kind;
+use super::models::Model;
+use super::{Limits, Upstream, demo};
+
+/// The model that is asked where nothing else is known of an upstream.
+const USUAL_MODEL: &str = "gpt-5-mini";
+/// The same at Anthropic.
+const USUAL_CLAUDE: &str = "claude-haiku-4-5";
+
+/// The upstreams that can be asked.
+#[derive(Debug)]
+pub struct Directory {
+    /// In the order of the configuration. One more can come while we run.
+    list: RwLock<Arc<[Arc<Upstream>]>>,
+    /// The model that answers when a request names none, if one is configured.
+    model: Option<String>,
+    fallback: BTreeMap<String, Vec<String>>,
+    pub(super) limits: Limits,
+}
+
+/// Where a model is to be had.
+#[derive(Debug, Clone)]
+pub(crate) struct Route {
+    /// Who has it.
+    pub(crate) upstream: Arc<Upstream>,
+    /// What it is called there.
+    pub(crate) model: String,
+}
+
+/// A model as people choose it.
+#[derive(Debug, Clone)]
+pub(crate) struct Choice {
+    /// What to call it so that it alone is meant.
+    pub(crate) name: String,
+    /// Who has it.
+    pub(crate) upstream: Arc<Upstream>,
+    /// What its upstream says of it.
+    pub(crate) model: Model,
+}
+
+impl Directory {
+    /// These upstreams, of which the first one answers where nothing else is said.
+    #[must_use]
+    pub fn new(
+        upstreams: Vec<Arc<Upstream>>,
+        model: Option<String>,
+        fallback: BTreeMap<String, Vec<String>>,
+        limits: Limits,
+    ) -> Self {
+        Self {
+            list: RwLock::new(upstreams.into()),
+            model,
+            fallback,
+            limits,
+        }
+    }
+
+    /// Begins to ask a model; without a name, the usual one.
+    pub(crate) fn ask<'a>(&'a self, prompt: &'a ChatRequest, model: &str) -> Asking<'a> {
+        Asking::new(self, prompt, model)
+    }
+
+    /// The upstreams as they are now.
+    pub(crate) fn upstreams(&self) -> Arc<[Arc<Upstream>]> {
+        Arc::clone(&self.list.read().expect("nobody panics while holding it"))
+    }
+
+    /// Adds an upstream that was found while we run, unless one of its name is there. It takes the
+    /// place of the demo.
+    pub(crate) fn add(&self, upstream: Arc<Upstream>) {
+        let mut list = self.list.write().expect("nobody panics while holding it");
+        let name = &upstream.settings().name;
+        if list.iter().all(|other| other.settings().name != *name) {
+            let others = list.iter().filter(|other| !is_demo(other)).cloned();
+            *list = others.chain([upstream]).collect();
+        }
+    }
+
+    /// Whether the embedded demo answers, since there is no other upstream.
+    #[must_use]
+    pub fn is_demo(&self) -> bool {
+        self.upstreams().iter().any(is_demo)
+    }
+
+    /// The model that answers when a request names none.
+    #[must_use]
+    pub fn default_model(&self) -> String {
+        let upstreams = self.upstreams();
+        let Some(first) = upstreams.first() else {
+            return USUAL_MODEL.to_owned();
+        };
+        if let Some(model) = &self.model
+            && !is_demo(first)
+        {
+            return model.clone();
+        }
+        let settings = first.settings();
+        if let Some(model) = settings.models.first() {
+            return model.clone();
+        }
+        match settings.kind {
+            _ if settings.is_openai() => USUAL_MODEL.to_owned(),
+            Kind::Messages => USUAL_CLAUDE.to_owned(),
+            Kind::ChatCompletions | Kind::Responses => first
+                .known_models()
+                .and_then(|models| Some(models.first()?.id.clone()))
+                .unwrap_or_else(|| USUAL_MODEL.to_owned()),
+        }
+    }
+
+    /// The models that may be tried in the place of this one, in order.
+    pub(super) fn fallbacks(&self, model: &str) -> &[String] {
+        self.fallback.get(model).map_or(&[], Vec::as_slice)
+    }
+
+    /// Finds who has a model. Asks for lists of models only where what is known does not tell.
+    pub(crate) async fn route(&self, name: &str) -> Option<Route> {
+        let upstreams = self.upstreams();
+        if let Some(route) = find(&upstreams, name) {
+            return Some(route);
+        }
+        join_all(upstreams.iter().map(Upstream::list_models)).await;
+        find(&upstreams, name).or_else(|| {
+            // Nobody says that it has it: one that does not say what it has may.
+            let silent = |upstream: &&Arc<Upstream>| upstream.known_models().is_none();
+            let upstream = upstreams.iter().find(silent).or(upstreams.first())?;
+            Some(Route {
+                upstream: Arc::clone(upstream),
+                model: name.to_owned(),
+            })
+        })
+    }
+
+    /// All models that can be chosen, upstream by upstream.
+    pub(crate) async fn choices(&self) -> Vec<Choice> {
+        let upstreams = self.upstreams();
+        let lists = join_all(upstreams.iter().map(Upstream::list_models)).await;
+        let mut choices = Vec::new();
+        for (upstream, models) in upstreams.iter().zip(&lists) {
+            for model in models.iter() {
+                let others = lists.iter().filter(|list| has(list, &model.id));
+                let name = if others.count() > 1 {
+                    format!("{}/{}", upstream.settings().name, model.id)
+                } else {
+                    model.id.clone()
+                };
+                choices.push(Choice {
+                    name,
+                    upstream: Arc::clone(upstream),
+                    model: model.clone(),
+                });
+            }
+        }
+        choices
+    }
+}
+
+fn is_demo(upstream: &Arc<Upstream>) -> bool {
+    upstream.settings().name == demo::NAME
+}
+
+fn has(models: &[Model], name: &str) -> bool {
+    models.iter().any(|model| model.id == name)
+}
+
+/// Finds who has a model by what is known now.
+fn find(upstreams: &[Arc<Upstream>], name: &str) -> Option<Route> {
+    let route = |upstream: &Arc<Upstream>, model: &str| Route {
+        upstream: Arc::clone(upstream),
+        model: model.to_owned(),
+    };
+    let known_to = |upstream: &&Arc<Upstream>| {
+        upstream
+            .known_models()
+            .is_some_and(|models| has(&models, name))
+    };
+    let exact = upstreams.iter().find(known_to);
+    let explicit = upstreams.iter().find_map(|upstream| {
+        let rest = name.strip_prefix(&upstream.settings().name)?;
+        Some((upstream, rest.strip_prefix('/')?))
+    });
+    if let Some((upstream, model)) = explicit {
+        let may_have = match upstream.known_models() {
+            Some(models) => has(&models, model),
+            // A provider of others' models names them alike, and may be the only one that is there.
+            None => exact.is_none() && upstreams.len() > 1,
+        };
+        if may_have {
+            return Some(route(upstream, model));
+        }
+    }
+    if let Some(upstream) = exact {
+        return Some(route(upstream, name));
+    }
+    if let [only] = upstreams {
+        return Some(route(only, name));
+    }
+    // Two families are known by their names; the others' lists must tell.
+    let family = |upstream: &&Arc<Upstream>| {
+        let settings = upstream.settings();
+        let is_of = |words: &[&str]| words.iter().any(|word| name.starts_with(word));
+        upstream.known_models().is_none()
+            && ((settings.is_openai() && is_of(&["gpt-", "chatgpt-", "o1", "o3", "o4"]))
+                || (settings.kind == Kind::Messages && is_of(&["claude-"])))
+    };
+    upstreams
+        .iter()
+        .find(family)
+        .map(|upstream| route(upstream, name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::upstream::settings::Settings;
+
+    fn upstream(name: &str, kind: Kind, base_url: &str, models: &[&str]) -> Arc<Upstream> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let settings = Settings {
+            models: models.iter().map(|model| (*model).to_owned()).collect(),
+            ..Settings::new(name, kind, base_url.parse().expect("a URL"))
+        };
+        Arc::new(Upstream::new(settings, Limits::for_tests()).expect("a client"))
+    }
+
+    fn local(name: &str, models: &[&str]) -> Arc<Upstream> {
+        upstream(name, Kind::ChatCompletions, "http://127.0.0.1:9/v1", models)
+    }
+
+    #[test]
+    fn a_model_is_found_by_its_name() {
+        let check = |upstreams: &[Arc<Upstream>], name: &str, expect: Option<(&str, &str)>| {
+            let found = find(upstreams, name);
+            let found = found.as_ref().map(|route| {
+                (
+                    route.upstream.settings().name.as_str(),
+                    route.model.as_str(),
+                )
+            });
+            assert_eq!(found, expect, "{name}");
+        };
+        let two = [local("a", &["x", "y"]), local("b", &["y", "z"])];
+        check(&two, "x", Some(("a", "x")));
+        check(&two, "z", Some(("b", "z")));
+        check(&two, "y", Some(("a", "y")));
+        check(&two, "b/y", Some(("b", "y")));
+        check(&two, "b/x", None);
+        check(&two, "w", None);
+
+        let one = [local("openai", &[])];
+        check(&one, "openai/gpt-5", Some(("openai", "openai/gpt-5")));
+        check(&one, "anything", Some(("openai", "anything")));
+        let said = [local("work", &["x"])];
+        check(&said, "work/x", Some(("work", "x")));
+
+        let router = [local("router", &["b/y"]), local("b", &[])];
+        check(&router, "b/y", Some(("router", "b/y")));
+        check(&router, "b/w", Some(("b", "w")));
+        check(&router, "router/b/y", Some(("router", "b/y")));
+
+        let families = [
+            local("ollama", &[]),
+            upstream("openai", Kind::Responses, "https://api.openai.com/v1", &[]),
+            upstream("claude", Kind::Messages, "https://api.anthropic.com", &[]),
+        ];
+        check(&families, "gpt-5", Some(("openai", "gpt-5")));
+        check(&families, "claude-x", Some(("claude", "claude-x")));
+        check(&families, "llama3.2", None);
+    }
+
+    #[test]
+    fn the_usual_model_is_the_one_that_is_there() {
+        let check = |upstreams: Vec<Arc<Upstream>>, expect: &str| {
+            let directory = Directory::new(upstreams, None, BTreeMap::new(), Limits::for_tests());
+            assert_eq!(directory.default_model(), expect);
+        };
+        check(vec![local("a", &["x", "y"]), local("b", &["z"])], "x");
+        check(vec![local("a", &[])], USUAL_MODEL);
+        check(
+            vec![upstream("c", Kind::Messages, "http://h", &[])],
+            USUAL_CLAUDE,
+        );
+        check(vec![], USUAL_MODEL);
+    }
+
+    #[tokio::test]
+    async fn two_models_of_one_name_are_told_apart_by_their_upstreams() {
+        let directory = Directory::new(
+            vec![local("a", &["x", "y"]), local("b", &["y", "z"])],
+            None,
+            BTreeMap::new(),
+            Limits::for_tests(),
+        );
+        let names: Vec<String> = directory
+            .choices()
+            .await
+            .into_iter()
+            .map(|choice| choice.name)
+            .collect();
+        assert_eq!(names, ["x", "a/y", "b/y", "z"]);
+    }
+}
