@@ -1,14 +1,24 @@
-//! `POST /api/chat`: checks the request, starts the reply, answers with its event stream.
+//! `POST /api/chat`: checks the request, starts the reply, answers with its event stream or in the form
+//! that was asked for. `GET /api/chat?q=…` is the same for a browser's own `EventSource`.
 
+mod accept;
+mod forms;
+
+use std::io;
 use std::time::Duration;
 
-use app::protocol::{ChatRequest, EVENT_STREAM, ErrorKind, MAX_REQUEST_BYTES};
+use app::protocol::{ChatMessage, ChatRequest, EVENT_STREAM, ErrorKind, MAX_REQUEST_BYTES, Role};
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{Request, State};
-use axum::http::HeaderMap;
-use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::extract::{Query, Request, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use futures::Stream;
+use serde::Deserialize;
 use tokio::time::timeout;
+
+use self::accept::Form;
+use self::forms::Events;
 
 use crate::error::AppError;
 use crate::generation;
@@ -25,19 +35,68 @@ pub(crate) async fn chat(
     if state.drain.is_cancelled() {
         return Err(ErrorKind::Shutdown.into());
     }
-    check_headers(request.headers())?;
+    let form = check_headers(request.headers())?;
     let request = parse(&read_body(request.into_body()).await?)?;
-    let events = Body::from_stream(generation::start(&state, request));
+    let bytes = generation::start(&state, request);
+    Ok(match form {
+        Form::Events => event_stream(bytes),
+        Form::Text => forms::text(Events::read(bytes)).await,
+        Form::Chunks => forms::chunks(Events::read(bytes)).await,
+        Form::Whole => forms::whole(Events::read(bytes)).await,
+    })
+}
+
+/// The query of a question that is asked by its address.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Question {
+    q: String,
+    model: Option<String>,
+}
+
+/// Answers a question that stands in the address.
+///
+/// A browser's `EventSource` connects again by itself when a stream has ended, and says then what it
+/// has read. Such a question has been asked already: 204 tells it to stay away.
+pub(crate) async fn chat_by_address(
+    State(state): State<AppState>,
+    request: Request,
+) -> Result<Response, AppError> {
+    if state.drain.is_cancelled() {
+        return Err(ErrorKind::Shutdown.into());
+    }
+    if !accept::names_event_stream(request.headers()) {
+        return Err(ErrorKind::NotAcceptable.into());
+    }
+    if request.headers().contains_key("last-event-id") {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let Query(question) = Query::<Question>::try_from_uri(request.uri()).map_err(|_| {
+        AppError::invalid("Ask with ?q= and, if need be, &model=, and nothing else.")
+    })?;
+    if question.q.trim().is_empty() {
+        return Err(AppError::invalid("q must hold the question."));
+    }
+    let mut request = ChatRequest::new(vec![ChatMessage {
+        role: Role::User,
+        content: question.q,
+    }]);
+    request.model = question.model;
+    check(&request)?;
+    Ok(event_stream(generation::start(&state, request)))
+}
+
+fn event_stream(bytes: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Response {
     let headers = [
         (CONTENT_TYPE.as_str(), EVENT_STREAM),
         (CACHE_CONTROL.as_str(), "no-store, no-transform"),
         ("x-accel-buffering", "no"),
     ];
-    Ok((headers, events).into_response())
+    (headers, Body::from_stream(bytes)).into_response()
 }
 
 /// All that can be refused before the body is read.
-fn check_headers(headers: &HeaderMap) -> Result<(), AppError> {
+fn check_headers(headers: &HeaderMap) -> Result<Form, AppError> {
     let text = |name| {
         headers
             .get(name)
@@ -49,49 +108,11 @@ fn check_headers(headers: &HeaderMap) -> Result<(), AppError> {
     if !media_type.is_some_and(|value| value.eq_ignore_ascii_case("application/json")) {
         return Err(ErrorKind::UnsupportedMediaType.into());
     }
-    let accept: Vec<_> = headers
-        .get_all(ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .collect();
-    if !accepts_event_stream(&accept.join(",")) {
-        return Err(ErrorKind::NotAcceptable.into());
-    }
+    let form = Form::wanted(headers).ok_or(ErrorKind::NotAcceptable)?;
     match text(CONTENT_LENGTH).map(str::parse::<usize>) {
         Some(Ok(length)) if length > MAX_REQUEST_BYTES => Err(ErrorKind::TooLarge.into()),
-        _ => Ok(()),
+        _ => Ok(form),
     }
-}
-
-/// Whether an `Accept` header takes an event stream: it names it or a wildcard, with a weight above
-/// nothing, or says nothing at all (RFC 9110, 12.5.1).
-fn accepts_event_stream(accept: &str) -> bool {
-    if accept.trim().is_empty() {
-        return true;
-    }
-    // The most specific range decides, whatever its place.
-    let mut best: Option<(u8, bool)> = None;
-    for range in accept.split(',') {
-        let mut parts = range.split(';').map(str::trim);
-        let specificity = match parts
-            .next()
-            .unwrap_or_default()
-            .to_ascii_lowercase()
-            .as_str()
-        {
-            EVENT_STREAM => 2,
-            "text/*" => 1,
-            "*/*" => 0,
-            _ => continue,
-        };
-        let weight = parts
-            .find_map(|part| part.strip_prefix("q="))
-            .map_or(Ok(1.0), str::parse::<f32>);
-        if best.is_none_or(|(so_far, _)| specificity >= so_far) {
-            best = Some((specificity, weight.is_ok_and(|weight| weight > 0.0)));
-        }
-    }
-    best.is_some_and(|(_, accepted)| accepted)
 }
 
 async fn read_body(body: Body) -> Result<Bytes, AppError> {
@@ -111,6 +132,11 @@ fn is_length_limit(error: &axum::Error) -> bool {
 fn parse(body: &[u8]) -> Result<ChatRequest, AppError> {
     let request: ChatRequest = serde_json::from_slice(body)
         .map_err(|cause| AppError::invalid(format!("This is no chat request: {cause}.")))?;
+    check(&request)?;
+    Ok(request)
+}
+
+fn check(request: &ChatRequest) -> Result<(), AppError> {
     if request.messages.is_empty() {
         return Err(AppError::invalid(
             "messages must hold at least one message.",
@@ -134,42 +160,12 @@ fn parse(body: &[u8]) -> Result<ChatRequest, AppError> {
     if request.max_tokens == Some(0) {
         return Err(AppError::invalid("max_tokens must be at least 1."));
     }
-    Ok(request)
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_event_stream_is_given_to_who_takes_one() {
-        let check =
-            |accept: &str, expect| assert_eq!(accepts_event_stream(accept), expect, "{accept}");
-        for yes in [
-            "",
-            "*/*",
-            "text/event-stream",
-            "Text/Event-Stream",
-            "text/*",
-            "application/json, text/event-stream;q=0.1",
-            "text/html,application/xml;q=0.9,*/*;q=0.8",
-            "text/event-stream; charset=utf-8",
-        ] {
-            check(yes, true);
-        }
-        for no in [
-            "application/json",
-            "text/plain",
-            "text/event-stream;q=0",
-            "text/event-stream;q=0, */*",
-            "*/*;q=0",
-            "application/x-ndjson",
-            "image/*",
-            "text/event-stream;q=x",
-        ] {
-            check(no, false);
-        }
-    }
 
     #[test]
     fn a_request_that_makes_no_sense_is_refused_before_it_costs_anything() {

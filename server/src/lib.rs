@@ -1,8 +1,8 @@
 //! The server: routes, upstreams, replies, access, configuration.
 //!
 //! In reading order: what it is told ([`config`]), what the handlers share ([`state`]), who may ask
-//! (`access`), the way of one message (`chat`, `generation`, [`upstream`]), the page (`pages`), and
-//! the sockets ([`listen`]). It knows nothing of the DOM.
+//! (`access`), the way of one message (`chat`, `generation`, [`upstream`]), other programs' way past
+//! it (`openai`), the page (`pages`), and the sockets ([`listen`]). It knows nothing of the DOM.
 
 pub mod config;
 pub mod state;
@@ -11,6 +11,7 @@ mod access;
 mod chat;
 mod error;
 pub mod generation;
+mod openai;
 pub mod upstream;
 
 mod pages;
@@ -19,7 +20,7 @@ pub mod listen;
 
 use std::any::Any;
 
-use app::protocol::{CHAT_PATH, ErrorKind};
+use app::protocol::{CHAT_PATH, ErrorKind, MODELS_PATH};
 use axum::Router;
 use axum::http::header::CACHE_CONTROL;
 use axum::middleware::from_fn_with_state;
@@ -33,7 +34,15 @@ use crate::state::AppState;
 /// Every route and every layer. A request passes the layers from the last to the first.
 pub fn router(state: AppState) -> Router {
     let router = Router::new()
-        .route(CHAT_PATH, post(chat::chat))
+        .route(
+            CHAT_PATH,
+            post(chat::chat)
+                .get(chat::chat_by_address)
+                // It would ask like a GET, and nobody would read the answer.
+                .head(async || AppError::from(ErrorKind::MethodNotAllowed)),
+        )
+        .route(MODELS_PATH, get(openai::choose_model))
+        .merge(openai::router())
         .route("/healthz", get(healthz))
         .merge(pages::router(&state))
         .method_not_allowed_fallback(async || AppError::from(ErrorKind::MethodNotAllowed))

@@ -4,10 +4,13 @@
 
 mod support;
 
+mod forms;
 mod guard;
 mod leaving;
 mod more_scripts;
+mod openai_surface;
 mod other_kinds;
+mod several_upstreams;
 mod shutdown;
 mod sse_contract;
 mod upstream_scripts;

@@ -1,0 +1,159 @@
+//! The form of an answer, as the `Accept` header asks for it (RFC 9110, 12.5.1).
+
+use app::protocol::EVENT_STREAM;
+use axum::http::HeaderMap;
+use axum::http::header::ACCEPT;
+
+/// The forms that a reply can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Server-Sent Events, what is given to who takes anything.
+    Events,
+    /// The text alone.
+    Text,
+    /// Chunks of Chat Completions, one a line.
+    Chunks,
+    /// One object when the reply is complete.
+    Whole,
+}
+
+/// All forms, the one that is preferred first, where a client likes several as much.
+const FORMS: [Form; 4] = [Form::Events, Form::Text, Form::Chunks, Form::Whole];
+
+impl Form {
+    /// The media type of the form.
+    pub(super) fn media_type(self) -> &'static str {
+        match self {
+            Self::Events => EVENT_STREAM,
+            Self::Text => "text/plain",
+            Self::Chunks => "application/x-ndjson",
+            Self::Whole => "application/json",
+        }
+    }
+
+    /// The form that these headers like best; none where they take none.
+    pub(super) fn wanted(headers: &HeaderMap) -> Option<Self> {
+        let accept = accept(headers);
+        if accept.trim().is_empty() {
+            return Some(Self::Events);
+        }
+        let mut best = None;
+        for form in FORMS {
+            let weight = weight(&accept, form.media_type());
+            if weight > 0.0 && best.is_none_or(|(_, so_far)| weight > so_far) {
+                best = Some((form, weight));
+            }
+        }
+        best.map(|(form, _)| form)
+    }
+}
+
+/// Whether these headers name an event stream, as browsers' `EventSource` does; a wildcard is no name.
+pub(super) fn names_event_stream(headers: &HeaderMap) -> bool {
+    accept(headers).split(',').any(|range| {
+        let (name, weight) = read_range(range);
+        name == EVENT_STREAM && weight > 0.0
+    })
+}
+
+fn accept(headers: &HeaderMap) -> String {
+    let values: Vec<_> = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect();
+    values.join(",")
+}
+
+/// How much a media type is liked. The most specific range decides, whatever its place.
+fn weight(accept: &str, media_type: &str) -> f32 {
+    let mut best: Option<(u8, f32)> = None;
+    for range in accept.split(',') {
+        let (name, weight) = read_range(range);
+        let specificity = match name.strip_suffix('*') {
+            None if name == media_type => 2,
+            Some("*/") => 0,
+            Some(group) if group.ends_with('/') && media_type.starts_with(group) => 1,
+            _ => continue,
+        };
+        if best.is_none_or(|(so_far, _)| specificity >= so_far) {
+            best = Some((specificity, weight));
+        }
+    }
+    best.map_or(0.0, |(_, weight)| weight)
+}
+
+/// The name of a media range in lower case, and its weight: nothing where that is no number.
+fn read_range(range: &str) -> (String, f32) {
+    let mut parts = range.split(';').map(str::trim);
+    let name = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let weight = parts
+        .find_map(|part| part.strip_prefix("q="))
+        .map_or(1.0, |weight| weight.parse().unwrap_or(0.0));
+    (name, weight)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(accept: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, accept.parse().expect("a header"));
+        headers
+    }
+
+    #[test]
+    fn the_form_is_the_one_that_is_liked_best() {
+        let check = |accept: &str, expect| {
+            assert_eq!(Form::wanted(&headers(accept)), expect, "{accept}");
+        };
+        for any in [
+            "",
+            "*/*",
+            "text/event-stream",
+            "Text/Event-Stream",
+            "text/*",
+            "application/json, text/event-stream",
+            "text/html,application/xml;q=0.9,*/*;q=0.8",
+            "text/event-stream; charset=utf-8",
+        ] {
+            check(any, Some(Form::Events));
+        }
+        check("text/plain", Some(Form::Text));
+        check("text/plain, text/event-stream;q=0.1", Some(Form::Text));
+        check("text/event-stream;q=0, */*", Some(Form::Text));
+        check("application/x-ndjson", Some(Form::Chunks));
+        check("application/json", Some(Form::Whole));
+        check("application/json;q=0.9,*/*;q=0.1", Some(Form::Whole));
+        check(
+            "application/*;q=0.5, application/x-ndjson;q=0",
+            Some(Form::Whole),
+        );
+        for none in [
+            "text/event-stream;q=0",
+            "*/*;q=0",
+            "text/html",
+            "image/*",
+            "text/event-streams",
+            "text/event-stream;q=x",
+            "*",
+        ] {
+            check(none, None);
+        }
+        assert_eq!(Form::wanted(&HeaderMap::new()), Some(Form::Events));
+    }
+
+    #[test]
+    fn a_wildcard_does_not_name_an_event_stream() {
+        let check = |accept: &str, expect| {
+            assert_eq!(names_event_stream(&headers(accept)), expect, "{accept}");
+        };
+        check("text/event-stream", true);
+        check("text/html, TEXT/EVENT-STREAM;q=0.1", true);
+        check("text/event-stream;q=0", false);
+        check("*/*", false);
+        check("text/*", false);
+        assert!(!names_event_stream(&HeaderMap::new()));
+    }
+}

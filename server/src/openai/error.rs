@@ -1,0 +1,119 @@
+//! Errors of ours in the form that OpenAI's libraries read: `{"error":{"message","type","param","code"}}`.
+
+use std::borrow::Cow;
+
+use app::protocol::ErrorKind;
+use app::wording::error_sentence;
+use axum::Json;
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONNECTION, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+/// What is answered where nothing could be passed through.
+#[derive(Debug, Clone)]
+pub(super) struct ApiError {
+    kind: ErrorKind,
+    message: Cow<'static, str>,
+    /// What the client got wrong was not logged yet; what failed at the upstream was.
+    is_logged: bool,
+}
+
+impl From<ErrorKind> for ApiError {
+    fn from(kind: ErrorKind) -> Self {
+        Self {
+            kind,
+            message: error_sentence(kind).into(),
+            is_logged: false,
+        }
+    }
+}
+
+impl ApiError {
+    /// 400 with what is wrong with the request.
+    pub(super) fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            message: message.into(),
+            ..ErrorKind::BadRequest.into()
+        }
+    }
+
+    /// 400 for a model whose upstream does not speak this API, with what does.
+    pub(super) fn speaks_another_api(model: &str) -> Self {
+        // The name is the client's own; more of it than can be a name is not repeated.
+        let model: String = model.chars().take(100).collect();
+        Self::invalid(format!(
+            "The model {model} is Anthropic's, which does not speak this API: ask it by POST /api/chat, \
+             with \"accept: application/x-ndjson\" for Chat Completions chunks."
+        ))
+    }
+
+    /// An error that stands in the log already.
+    pub(super) fn logged(kind: ErrorKind) -> Self {
+        Self {
+            is_logged: true,
+            ..kind.into()
+        }
+    }
+
+    fn status(&self) -> StatusCode {
+        match self.kind {
+            ErrorKind::BadRequest => StatusCode::BAD_REQUEST,
+            ErrorKind::Auth => StatusCode::UNAUTHORIZED,
+            ErrorKind::NotFound | ErrorKind::ModelNotFound => StatusCode::NOT_FOUND,
+            ErrorKind::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            ErrorKind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            ErrorKind::Shutdown => StatusCode::SERVICE_UNAVAILABLE,
+            ErrorKind::UpstreamTimeoutFirstByte => StatusCode::GATEWAY_TIMEOUT,
+            _ => StatusCode::BAD_GATEWAY,
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            error: Error<'a>,
+        }
+        #[derive(Serialize)]
+        struct Error<'a> {
+            message: &'a str,
+            r#type: &'static str,
+            param: Option<&'static str>,
+            code: &'static str,
+        }
+        let status = self.status();
+        let code = match self.kind {
+            // The words of OpenAI, where it has one.
+            ErrorKind::Auth => "invalid_api_key",
+            kind => kind.as_str(),
+        };
+        if !self.is_logged {
+            tracing::info!(
+                status = status.as_u16(),
+                kind = self.kind.as_str(),
+                "refused"
+            );
+        }
+        let error = Error {
+            message: &self.message,
+            r#type: if status.is_client_error() {
+                "invalid_request_error"
+            } else {
+                "upstream_error"
+            },
+            param: None,
+            code,
+        };
+        let mut response = (status, Json(Body { error })).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if matches!(self.kind, ErrorKind::TooLarge | ErrorKind::RequestTimeout) {
+            // The rest of the body is still on its way; it is not worth reading.
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}

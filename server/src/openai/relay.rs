@@ -1,0 +1,227 @@
+//! An upstream's body on its way to a client: each piece goes on as it is, when it is there.
+//!
+//! Nothing is read ahead of the client, nothing is copied, nothing is looked at. The body ends with the
+//! upstream's, when a limit is passed, when the server stops, or with the client's connection; in each
+//! case the upstream's connection is free. It notes its outcome in the log.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use app::protocol::ErrorKind;
+use axum::body::Bytes;
+use axum::http::StatusCode;
+use hyper::body::{Body, Frame, SizeHint};
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_util::sync::WaitForCancellationFutureOwned;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use super::error::ApiError;
+use crate::state::AppState;
+use crate::upstream::Limits;
+
+/// A body that passes through.
+pub(super) struct Relay {
+    body: reqwest::Body,
+    limits: Limits,
+    total: Instant,
+    last_byte: Instant,
+    /// One timer for both limits: it is set anew when it rings too early, not for each piece.
+    timer: Pin<Box<Sleep>>,
+    shutdown: Pin<Box<WaitForCancellationFutureOwned>>,
+    note: Note,
+    /// It is about to end with an error.
+    is_broken: bool,
+    /// The server waits for what is being answered before it stops.
+    _running: TaskTrackerToken,
+}
+
+impl Relay {
+    pub(super) fn new(
+        body: reqwest::Body,
+        limits: Limits,
+        total: Instant,
+        state: &AppState,
+        note: Note,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            body,
+            limits,
+            total,
+            last_byte: now,
+            timer: Box::pin(sleep_until(total.min(now + limits.idle))),
+            shutdown: Box::pin(state.shutdown.clone().cancelled_owned()),
+            note,
+            is_broken: false,
+            _running: state.replies.token(),
+        }
+    }
+
+    /// Ends it with an error, but not before what it has given has left: that happens when it has
+    /// nothing for a moment, and an error would take it along.
+    fn break_off<T>(&mut self, kind: ErrorKind, context: &mut Context<'_>) -> Poll<T> {
+        self.note.end = Some(End::Failed(kind));
+        self.is_broken = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Whether time is up, asked when the upstream has nothing.
+    fn poll_limits(&mut self, context: &mut Context<'_>) -> Poll<ErrorKind> {
+        if self.shutdown.as_mut().poll(context).is_ready() {
+            return Poll::Ready(ErrorKind::Shutdown);
+        }
+        while self.timer.as_mut().poll(context).is_ready() {
+            let now = Instant::now();
+            let silence = self.last_byte + self.limits.idle;
+            if now >= self.total {
+                return Poll::Ready(ErrorKind::UpstreamTimeoutTotal);
+            }
+            if now >= silence {
+                return Poll::Ready(ErrorKind::UpstreamTimeoutIdle);
+            }
+            self.timer.as_mut().reset(self.total.min(silence));
+        }
+        Poll::Pending
+    }
+}
+
+impl Body for Relay {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if self.is_broken {
+            return Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into())));
+        }
+        match Pin::new(&mut self.body).poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.last_byte = Instant::now();
+                if let Some(data) = frame.data_ref() {
+                    self.note.bytes += data.len();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(_))) => self.break_off(ErrorKind::UpstreamCut, context),
+            Poll::Ready(None) => {
+                self.note.end = Some(End::Complete);
+                Poll::Ready(None)
+            }
+            Poll::Pending => match self.poll_limits(context) {
+                Poll::Ready(kind) => self.break_off(kind, context),
+                Poll::Pending => Poll::Pending,
+            },
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// How a passage ended, as far as we know.
+#[derive(Clone, Copy)]
+enum End {
+    Complete,
+    Failed(ErrorKind),
+}
+
+/// The one line of the log that a passage makes, when it is over. Never what was asked or answered.
+pub(super) struct Note {
+    path: &'static str,
+    upstream: String,
+    model: String,
+    started: Instant,
+    status: Option<StatusCode>,
+    first_byte_ms: Option<u128>,
+    bytes: usize,
+    end: Option<End>,
+}
+
+impl Note {
+    pub(super) fn new(
+        path: &'static str,
+        upstream: String,
+        model: String,
+        started: Instant,
+    ) -> Self {
+        Self {
+            path,
+            upstream,
+            model,
+            started,
+            status: None,
+            first_byte_ms: None,
+            bytes: 0,
+            end: None,
+        }
+    }
+
+    /// The upstream has begun to answer with this status.
+    pub(super) fn answered(mut self, status: StatusCode) -> Self {
+        self.status = Some(status);
+        self.first_byte_ms = Some(self.started.elapsed().as_millis());
+        self
+    }
+
+    /// Nothing could be passed through. The error that says so needs no line of its own.
+    pub(super) fn failed(mut self, kind: ErrorKind) -> ApiError {
+        self.end = Some(End::Failed(kind));
+        ApiError::logged(kind)
+    }
+}
+
+impl Drop for Note {
+    fn drop(&mut self) {
+        let Self {
+            path,
+            upstream,
+            model,
+            first_byte_ms,
+            bytes,
+            ..
+        } = &*self;
+        // The name is the client's; more of it than can be a name is not kept.
+        let model = model.get(..100).unwrap_or(model);
+        let status = self.status.map(|status| status.as_u16());
+        let duration_ms = self.started.elapsed().as_millis();
+        let end = match self.end {
+            Some(End::Complete) => "complete",
+            Some(End::Failed(kind)) => {
+                let kind = kind.as_str();
+                tracing::warn!(
+                    path,
+                    upstream,
+                    model,
+                    status,
+                    first_byte_ms,
+                    duration_ms,
+                    bytes,
+                    kind,
+                    "passed"
+                );
+                return;
+            }
+            None => "left",
+        };
+        tracing::info!(
+            path,
+            upstream,
+            model,
+            status,
+            first_byte_ms,
+            duration_ms,
+            bytes,
+            end,
+            "passed"
+        );
+    }
+}
