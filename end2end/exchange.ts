@@ -5,10 +5,12 @@
  */
 import type { IncomingHttpHeaders, ServerResponse } from "node:http";
 
-/** What Rill asks for, as far as tests look at it. */
+/** What Rill asks for or passes on, as far as tests look at it. */
 export interface ChatBody {
   model: string;
-  messages: { role: "system" | "user" | "assistant"; content: string }[];
+  /** Missing where another API is asked. */
+  messages?: { role: "system" | "user" | "assistant"; content: string }[];
+  [field: string]: unknown;
   stream?: boolean;
   stream_options?: { include_usage?: boolean };
 }
@@ -26,6 +28,8 @@ export class Exchange {
   private cutByUs = false;
 
   constructor(
+    /** What was asked for, such as `/v1/chat/completions`. */
+    readonly path: string,
     readonly headers: IncomingHttpHeaders,
     readonly body: ChatBody,
     private readonly response: ServerResponse,
@@ -37,7 +41,7 @@ export class Exchange {
 
   /** The messages of the request, in short: `["user: …", "assistant: …"]`. */
   get history(): string[] {
-    return this.body.messages.map(({ role, content }) => `${role}: ${content}`);
+    return (this.body.messages ?? []).map(({ role, content }) => `${role}: ${content}`);
   }
 
   /** Whether nothing more can be sent. */

@@ -51,7 +51,7 @@ export class Guard {
 
   /** Fails the test if the server's log holds a secret. */
   expectDiscreet(rill: Rill, upstream: Upstream): void {
-    const said = upstream.exchanges.flatMap(({ body, sent }) => [...body.messages.map(({ content }) => content), ...sent.map(({ text }) => text)]);
+    const said = upstream.exchanges.flatMap(({ body, sent }) => [...(body.messages ?? []).map(({ content }) => content), ...sent.map(({ text }) => text)]);
     const secrets = [KEY, ...said.map((text) => text.trim()).filter((text) => text.length >= TELLING_LENGTH)];
     expect([...new Set(secrets)].filter((secret) => rill.log.includes(secret)), "the log must hold no key and nothing that was said").toEqual([]);
   }

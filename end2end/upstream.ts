@@ -1,5 +1,6 @@
 /**
  * A provider that speaks OpenAI's streamed Chat Completions over real HTTP and does what a test says.
+ * What it says in another API, a test writes down itself.
  *
  * A test plans the answers in the order of the requests (`willAnswer`, `willFail`, …); the last plan
  * is repeated. Without a plan the reply waits for the test, which releases every piece by itself
@@ -182,13 +183,13 @@ export class Upstream {
       response.end(JSON.stringify({ object: "list", data: [{ id: "scripted", object: "model", created: 1, owned_by: "test" }] }));
       return;
     }
-    if (request.method !== "POST" || path !== "/v1/chat/completions") {
+    if (request.method !== "POST" || !["/v1/chat/completions", "/v1/responses"].includes(path)) {
       response.writeHead(404).end();
       return;
     }
     const body = await readJson(request);
     if (body === undefined) return;
-    const exchange = new Exchange(request.headers, body, response);
+    const exchange = new Exchange(path, request.headers, body, response);
     this.exchanges.push(exchange);
     response.once("close", () => this.changes.emit("change"));
     this.repeated = this.plans.shift() ?? this.repeated;

@@ -76,7 +76,7 @@ test("a stopped answer is part of the conversation, an empty one is not", async 
   expect(third.history[0]).toBe("user: The first question");
   expect(third.history[1]).toBe("assistant: Half an answer");
   expect(third.history.at(-1)).toBe("user: The third question");
-  expect(third.body.messages.filter(({ content }) => content === "")).toEqual([]);
+  expect(third.body.messages!.filter(({ content }) => content === "")).toEqual([]);
   await upstream.finish();
 });
 

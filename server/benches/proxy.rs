@@ -1,9 +1,11 @@
 //! What a whole proxy costs: CPU time of the server process for each event, under a burst of 16
-//! streams, for Rill and in the same run for a bare pipe that copies bytes from reqwest to axum.
+//! streams, for Rill's chat, for its OpenAI-compatible surface, and in the same run for a bare pipe that
+//! copies bytes from reqwest to axum.
 //!
 //! `cargo bench -p server --bench proxy`. The upstream and the readers live in this process, each
 //! server in one of its own, and only the servers' CPU time is counted, as the kernel does. Linux
-//! only, since it reads `/proc`. Rill parses and writes anew each event; the pipe does not look.
+//! only, since it reads `/proc`. The chat parses and writes anew each event; the surface and the pipe
+//! do not look at them.
 
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
@@ -18,7 +20,7 @@ use axum::routing::post;
 
 const STREAMS: usize = 16;
 const EVENTS: usize = 20_000;
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 9;
 const EVENT: &str = "data: {\"id\":\"chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT\",\"object\":\"chat.completion.chunk\",\
     \"created\":1741569952,\"model\":\"gpt-5-mini\",\"service_tier\":\"default\",\"system_fingerprint\":null,\
     \"choices\":[{\"index\":0,\"delta\":{\"content\":\" word\"},\"logprobs\":null,\"finish_reason\":null}],\
@@ -30,17 +32,22 @@ fn main() {
         return bare_pipe(&upstream);
     }
     let upstream = start_upstream();
-    let rill = Proxy::start(
-        Command::new(env!("CARGO_BIN_EXE_rill"))
-            .args(["--listen", "127.0.0.1:39117"])
+    let rill = |port: u16, path| {
+        let address = format!("127.0.0.1:{port}");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rill"));
+        command
+            .args(["--listen", &address, "--ollama", "off"])
             .env("OPENAI_BASE_URL", format!("http://{upstream}/v1"))
-            .env("RUST_LOG", "warn"),
-        39117,
-    );
+            .env("RUST_LOG", "warn");
+        Proxy::start(&mut command, port, path)
+    };
+    let chat = rill(39117, "/api/chat");
+    let surface = rill(39119, "/v1/chat/completions");
     let pipe = Proxy::start(
         Command::new(std::env::current_exe().expect("this program"))
             .env("BARE_PIPE_TO", upstream.to_string()),
         39118,
+        "/v1/chat/completions",
     );
     println!(
         "{STREAMS} streams of {EVENTS} events at once, {ROUNDS} rounds; CPU of the server process"
@@ -49,16 +56,20 @@ fn main() {
         "{:<12} {:>14} {:>14} {:>12}",
         "", "CPU us/event", "events/s", "peak MiB"
     );
-    for proxy in [&rill, &pipe] {
+    let proxies = [("chat", &chat), ("surface", &surface), ("bare pipe", &pipe)];
+    for (_, proxy) in proxies {
         proxy.burst();
     }
-    let (mut of_rill, mut of_pipe) = (Vec::new(), Vec::new());
+    // One after the other in each round, so that a busy moment of the machine meets all of them.
+    let mut rounds: [Vec<(f64, f64)>; 3] = Default::default();
     for _ in 0..ROUNDS {
-        of_rill.push(rill.measure());
-        of_pipe.push(pipe.measure());
+        for ((_, proxy), measured) in proxies.iter().zip(&mut rounds) {
+            measured.push(proxy.measure());
+        }
     }
-    print_row("rill", &mut of_rill, &rill);
-    print_row("bare pipe", &mut of_pipe, &pipe);
+    for ((name, proxy), measured) in proxies.iter().zip(&mut rounds) {
+        print_row(name, measured, proxy);
+    }
 }
 
 fn print_row(name: &str, rounds: &mut [(f64, f64)], proxy: &Proxy) {
@@ -74,10 +85,11 @@ fn print_row(name: &str, rounds: &mut [(f64, f64)], proxy: &Proxy) {
 struct Proxy {
     child: Child,
     address: SocketAddr,
+    path: &'static str,
 }
 
 impl Proxy {
-    fn start(command: &mut Command, port: u16) -> Self {
+    fn start(command: &mut Command, port: u16, path: &'static str) -> Self {
         let child = command
             .stdout(Stdio::null())
             .spawn()
@@ -88,7 +100,11 @@ impl Proxy {
             assert!(Instant::now() < deadline, "the server does not listen");
             std::thread::sleep(Duration::from_millis(5));
         }
-        Self { child, address }
+        Self {
+            child,
+            address,
+            path,
+        }
     }
 
     /// CPU microseconds an event, and events a second.
@@ -108,8 +124,9 @@ impl Proxy {
                     let mut stream = TcpStream::connect(self.address).expect("the server listens");
                     write!(
                         stream,
-                        "POST /api/chat HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\n\
+                        "POST {} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\n\
                          connection: close\r\ncontent-length: {}\r\n\r\n{REQUEST}",
+                        self.path,
                         self.address,
                         REQUEST.len()
                     )
@@ -219,7 +236,7 @@ async fn bare_pipe(upstream: &str) {
         .build()
         .expect("a client");
     let router = Router::new().route(
-        "/api/chat",
+        "/v1/chat/completions",
         post(async move |body: String| {
             let response = client
                 .post(&url)

@@ -8,9 +8,22 @@ use app::sse::Decoder;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use server::generation::frame::Frame;
 use server::upstream::chat_completions::Mapper;
+use server::upstream::kind::Kind;
 
 /// A reply of `events` deltas as OpenAI writes them, one network read for each `per_read` events.
 fn reply(events: usize, per_read: usize) -> Vec<Vec<u8>> {
+    joined(events, per_read, |word| {
+        format!(
+            "data: {{\"id\":\"chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT\",\"object\":\"chat.completion.chunk\",\
+             \"created\":1741569952,\"model\":\"gpt-5-mini\",\"service_tier\":\"default\",\"system_fingerprint\":null,\
+             \"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{word}\"}},\"logprobs\":null,\"finish_reason\":null}}],\
+             \"usage\":null}}\n\n"
+        )
+    })
+}
+
+/// A reply of `events` words, each written by `event`, one network read for each `per_read` of them.
+fn joined(events: usize, per_read: usize, event: impl Fn(&str) -> String) -> Vec<Vec<u8>> {
     const WORDS: [&str; 8] = [
         "The",
         " quick",
@@ -21,16 +34,9 @@ fn reply(events: usize, per_read: usize) -> Vec<Vec<u8>> {
         " it\\n",
         " is.",
     ];
-    let event = |n: usize| {
-        let word = WORDS[n % WORDS.len()];
-        format!(
-            "data: {{\"id\":\"chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT\",\"object\":\"chat.completion.chunk\",\
-             \"created\":1741569952,\"model\":\"gpt-5-mini\",\"service_tier\":\"default\",\"system_fingerprint\":null,\
-             \"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{word}\"}},\"logprobs\":null,\"finish_reason\":null}}],\
-             \"usage\":null}}\n\n"
-        )
-    };
-    let events: Vec<String> = (0..events).map(event).collect();
+    let events: Vec<String> = (0..events)
+        .map(|number| event(WORDS[number % WORDS.len()]))
+        .collect();
     events
         .chunks(per_read)
         .map(|chunk| chunk.concat().into_bytes())
@@ -84,6 +90,46 @@ fn map_only(reads: &[Vec<u8>]) -> usize {
     events
 }
 
+/// A reply of `events` deltas as OpenAI's Responses API writes them.
+fn responses(events: usize, per_read: usize) -> Vec<Vec<u8>> {
+    joined(events, per_read, |word| {
+        format!(
+            "event: response.output_text.delta\ndata: {{\"type\":\"response.output_text.delta\",\"sequence_number\":4,\
+             \"item_id\":\"msg_67c9fdcf37fc8190ba82116e33fb28c507b8b0ad4e5eb654\",\"output_index\":0,\
+             \"content_index\":0,\"delta\":\"{word}\",\"logprobs\":[],\"obfuscation\":\"aXbYcZ\"}}\n\n"
+        )
+    })
+}
+
+/// The same as Anthropic's Messages API writes them.
+fn messages(events: usize, per_read: usize) -> Vec<Vec<u8>> {
+    joined(events, per_read, |word| {
+        format!(
+            "event: content_block_delta\ndata: {{\"type\":\"content_block_delta\",\"index\":0,\
+             \"delta\":{{\"type\":\"text_delta\",\"text\":\"{word}\"}}}}\n\n"
+        )
+    })
+}
+
+fn map_kind(kind: Kind, think_tags: bool, reads: &[Vec<u8>]) -> usize {
+    let mut decoder = Decoder::new(1024 * 1024);
+    let mut mapper = kind.mapper();
+    if think_tags {
+        mapper = mapper.with_think_tags();
+    }
+    let mut events = 0;
+    for read in reads {
+        decoder
+            .feed(read, |event| {
+                mapper
+                    .map(event, &mut |_| events += 1)
+                    .expect("a good event")
+            })
+            .expect("small events");
+    }
+    events
+}
+
 fn find_line_ends(reads: &[Vec<u8>]) -> usize {
     reads
         .iter()
@@ -111,6 +157,28 @@ fn bench(criterion: &mut Criterion) {
     group.bench_function("decoder", |b| b.iter(|| decode_only(&reads)));
     group.bench_function("decoder and mapper", |b| b.iter(|| map_only(&reads)));
     group.bench_function("decoder, mapper and encoder", |b| b.iter(|| relay(&reads)));
+    group.finish();
+
+    let mut group = criterion.benchmark_group("mapper of each kind");
+    group.throughput(Throughput::Elements(10_000));
+    for (name, kind, think_tags, reads) in [
+        (
+            "Chat Completions",
+            Kind::ChatCompletions,
+            false,
+            reply(10_000, 64),
+        ),
+        (
+            "with <think> tags",
+            Kind::ChatCompletions,
+            true,
+            reply(10_000, 64),
+        ),
+        ("Responses", Kind::Responses, false, responses(10_000, 64)),
+        ("Messages", Kind::Messages, false, messages(10_000, 64)),
+    ] {
+        group.bench_function(name, |b| b.iter(|| map_kind(kind, think_tags, &reads)));
+    }
     group.finish();
 }
 

@@ -10,7 +10,8 @@ use serde_json::Value;
 use server::upstream::MAX_ANSWER_BYTES;
 use tokio::task::JoinSet;
 
-use crate::support::rill::{Reply, Rill};
+use crate::support::over_http2::Http2Upstream;
+use crate::support::rill::{Reply, Rill, test_profile};
 use crate::support::scripted_upstream::ScriptedUpstream;
 use crate::support::scripts::{Content, End, Response, Script, Times, all_scripts};
 use crate::support::{log, soon, within_a_second};
@@ -18,6 +19,14 @@ use crate::support::{log, soon, within_a_second};
 #[tokio::test(flavor = "multi_thread")]
 async fn every_script_ends_as_a_person_must_see_it() {
     each_of(all_scripts(), play).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_http2_every_script_ends_in_the_same_way() {
+    let listening = all_scripts()
+        .into_iter()
+        .filter(|script| script.responses[0].end != End::Refuse);
+    each_of(listening.collect(), play_over_http2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,13 +89,44 @@ pub(crate) async fn play(script: Script) {
     let upstream = ScriptedUpstream::playing(script.responses.clone()).await;
     let rill = Rill::in_test_profile(script.kind(), &upstream).await;
     let reply = rill.ask().await;
+    let requests = if upstream.refuses_connections() {
+        log::outcome_of(reply.generation()).await["attempts"].clone()
+    } else {
+        upstream.request_count().to_string()
+    };
+    let wrong = what_is_wrong(&script, &reply, requests);
+    assert!(wrong.is_empty(), "{}", wrong.join("; "));
+    assert_waits_are_kept(&script, &upstream, &reply);
+    let address = upstream.base_url();
+    assert_errors_are_our_own_words(&address, &reply);
+}
+
+/// Plays a script in HTTP/2, as far as that is another matter.
+async fn play_over_http2(script: Script) {
+    let upstream = Http2Upstream::playing(script.responses.clone()).await;
+    let file = format!(
+        "[[upstream]]\nname = \"two\"\nkind = \"{}\"\nbase_url = \"{}\"\nkey_env = \"KEY\"\nhttp2 = true\n",
+        script.api,
+        upstream.base_url()
+    );
+    let profile = test_profile();
+    let arguments: Vec<&str> = profile.iter().map(String::as_str).collect();
+    let rill = Rill::with_file(&file, &arguments).await;
+    let reply = rill.ask().await;
+    let wrong = what_is_wrong(&script, &reply, upstream.request_count().to_string());
+    assert!(wrong.is_empty(), "{}", wrong.join("; "));
+    assert_errors_are_our_own_words(&upstream.base_url(), &reply);
+}
+
+/// All in which a reply is not what the script expects.
+fn what_is_wrong(script: &Script, reply: &Reply, requests: String) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut check = |what: &str, got: String, expect: String| {
         if got != expect {
             wrong.push(format!("{what} is {got}, not {expect}"));
         }
     };
-    let Script { expect, .. } = &script;
+    let Script { expect, .. } = script;
     check("outcome", reply.outcome().into(), expect.outcome.clone());
     check(
         "error",
@@ -99,12 +139,12 @@ pub(crate) async fn play(script: Script) {
     check(
         "text",
         short(&reply.transcript.text),
-        short(&expected_text(&script, &reply.transcript.text)),
+        short(&expected_text(script, &reply.transcript.text)),
     );
     check(
         "reasoning",
         short(&reply.transcript.reasoning),
-        short(&expected_reasoning(&script, &reply)),
+        short(&expected_reasoning(script, reply)),
     );
     check(
         "retry",
@@ -126,20 +166,13 @@ pub(crate) async fn play(script: Script) {
             format!("{:?}", number(["completion_tokens", "output_tokens"])),
         );
     }
-    let requests = if upstream.refuses_connections() {
-        log::outcome_of(reply.generation()).await["attempts"].clone()
-    } else {
-        upstream.request_count().to_string()
-    };
     check(
         "number of upstream requests",
         requests,
         expect.upstream_requests.to_string(),
     );
-    check("order of events", order_of(&reply), String::new());
-    assert!(wrong.is_empty(), "{}", wrong.join("; "));
-    assert_waits_are_kept(&script, &upstream, &reply);
-    assert_errors_are_our_own_words(&upstream, &reply);
+    check("order of events", order_of(reply), String::new());
+    wrong
 }
 
 /// The text that must come, with the file's ways to describe a long one written out.
@@ -269,12 +302,9 @@ fn assert_waits_are_kept(script: &Script, upstream: &ScriptedUpstream, reply: &R
 }
 
 /// Nothing of an upstream's error body, its address or a key is in an error.
-fn assert_errors_are_our_own_words(upstream: &ScriptedUpstream, reply: &Reply) {
+fn assert_errors_are_our_own_words(base_url: &str, reply: &Reply) {
     let Some(error) = reply.error() else { return };
-    let address = upstream
-        .base_url()
-        .replace("http://", "")
-        .replace("/v1", "");
+    let address = base_url.replace("http://", "").replace("/v1", "");
     for foreign in [address.as_str(), "sk-", "evil.test", "<", "{", "127.0.0.1"] {
         assert!(
             !error.message.contains(foreign),

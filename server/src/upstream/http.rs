@@ -26,6 +26,10 @@ use super::{Limits, messages, retry};
 
 /// The most bytes of an answer that is an error, of which only the kind is of interest.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
+/// How much of one answer may wait unread on a connection of HTTP/2, in bytes.
+const STREAM_WINDOW: u32 = 128 * 1024;
+/// And of all answers on it together.
+const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
 /// The most models whose dialects are remembered. Clients name them, so there is no end to them.
 const MAX_DIALECTS: usize = 256;
 
@@ -237,6 +241,11 @@ fn client(settings: &Settings, limits: Limits) -> reqwest::ClientBuilder {
         .connect_timeout(limits.connect)
         // A redirect could carry the key to another host.
         .redirect(reqwest::redirect::Policy::none())
+        // In HTTP/2 a provider may be this far ahead of a reader who is slow. With more, tens of
+        // thousands of small frames would wait, which the library takes for an attack: it would end
+        // the connection, and with it everybody's replies.
+        .http2_initial_stream_window_size(STREAM_WINDOW)
+        .http2_initial_connection_window_size(CONNECTION_WINDOW)
         .tcp_nodelay(true);
     if is_loopback(&settings.base_url) {
         client = client.no_proxy();

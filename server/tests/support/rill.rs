@@ -146,7 +146,7 @@ pub(crate) fn chat(body: &Value) -> Request {
 }
 
 /// The time limits of the conformance file as flags.
-fn test_profile() -> Vec<String> {
+pub(crate) fn test_profile() -> Vec<String> {
     #[derive(serde::Deserialize)]
     struct File {
         test_profile_ms: BTreeMap<String, u64>,

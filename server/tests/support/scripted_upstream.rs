@@ -346,15 +346,19 @@ fn head(response: &Response) -> String {
         response.status
     );
     for (name, value) in &response.headers {
-        let value = match value.as_str() {
-            "{now+1s as IMF-fixdate}" => {
-                httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(1))
-            }
-            value => value.to_owned(),
-        };
-        head.push_str(&format!("{name}: {value}\r\n"));
+        head.push_str(&format!("{name}: {}\r\n", header_value(value)));
     }
     head + "\r\n"
+}
+
+/// The value of a header of a script, which may be a time to be written down now.
+pub(crate) fn header_value(value: &str) -> String {
+    match value {
+        "{now+1s as IMF-fixdate}" => {
+            httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(1))
+        }
+        value => value.to_owned(),
+    }
 }
 
 struct Request {

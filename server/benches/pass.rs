@@ -1,0 +1,167 @@
+//! The pass-through path beside a bare pipe that copies bytes from reqwest to axum, in one run: a burst
+//! of streams through the OpenAI-compatible surface, and through the pipe, from the same upstream to
+//! the same reader.
+//!
+//! `cargo bench -p server --bench pass`. Everything lives in this process, each server in a runtime of
+//! its own; `proxy.rs` measures the servers' CPU apart. It needs sockets, so its numbers are those of a
+//! whole system and vary with it: what counts is how the two compare.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::post;
+use clap::Parser;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use server::config::Config;
+use server::state::AppState;
+
+const STREAMS: usize = 4;
+const EVENTS: usize = 5_000;
+const EVENT: &str = "data: {\"id\":\"chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT\",\"object\":\"chat.completion.chunk\",\
+    \"created\":1741569952,\"model\":\"gpt-5-mini\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\" word\"},\
+    \"finish_reason\":null}]}\n\n";
+const REQUEST: &str = r#"{"model":"m","stream":true,"messages":[{"role":"user","content":"Hi"}]}"#;
+const PATH: &str = "/v1/chat/completions";
+
+/// An upstream that writes each reply as fast as it is read, each event as a chunk of its own.
+fn start_upstream() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            std::thread::spawn(move || while answer(&mut stream).is_ok() {});
+        }
+    });
+    address
+}
+
+fn answer(stream: &mut TcpStream) -> std::io::Result<()> {
+    let mut request = Vec::new();
+    let mut buffer = [0; 4096];
+    while !String::from_utf8_lossy(&request).contains("\"Hi\"") {
+        match stream.read(&mut buffer)? {
+            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            read => request.extend_from_slice(&buffer[..read]),
+        }
+    }
+    let chunk = format!("{:x}\r\n{EVENT}\r\n", EVENT.len());
+    let batch = chunk.repeat(50);
+    stream.write_all(
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n",
+    )?;
+    for _ in 0..EVENTS / 50 {
+        stream.write_all(batch.as_bytes())?;
+    }
+    stream.write_all(b"0\r\n\r\n")
+}
+
+/// Runs a server on threads of its own and gives its address.
+fn serve<F>(serve: impl FnOnce(tokio::net::TcpListener) -> F + Send + 'static) -> SocketAddr
+where
+    F: Future<Output = ()>,
+{
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+                .await
+                .expect("a port");
+            tell.send(listener.local_addr().expect("bound"))
+                .expect("somebody waits");
+            serve(listener).await;
+        });
+    });
+    told.recv().expect("it starts")
+}
+
+async fn surface(listener: tokio::net::TcpListener, upstream: SocketAddr) {
+    let variable =
+        |name: &str| (name == "OPENAI_BASE_URL").then(|| format!("http://{upstream}/v1"));
+    let config = Config::parse_from(["rill", "--ollama=off"])
+        .with_environment(&variable)
+        .expect("an upstream");
+    let state = AppState::new(config).await.expect("a state");
+    let router = server::router(state.clone());
+    server::listen::serve(listener, router, state.drain.clone()).await;
+}
+
+async fn bare_pipe(listener: tokio::net::TcpListener, upstream: SocketAddr) {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let url = format!("http://{upstream}{PATH}");
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .tcp_nodelay(true)
+        .build()
+        .expect("a client");
+    let handler = async move |body: axum::body::Bytes| {
+        let response = client
+            .post(&url)
+            .body(body)
+            .send()
+            .await
+            .expect("an answer");
+        Body::from_stream(response.bytes_stream())
+    };
+    let router = Router::new().route(PATH, post(handler));
+    axum::serve(listener, router).await.expect("it serves");
+}
+
+/// Reads some streams at once, each to its end, and says how many bytes there were.
+fn read_all(address: SocketAddr) -> usize {
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..STREAMS)
+            .map(|_| {
+                scope.spawn(move || {
+                    let mut stream = TcpStream::connect(address).expect("it listens");
+                    write!(
+                        stream,
+                        "POST {PATH} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
+                         connection: close\r\ncontent-length: {}\r\n\r\n{REQUEST}",
+                        REQUEST.len()
+                    )
+                    .expect("it reads");
+                    let mut buffer = vec![0; 64 * 1024];
+                    let mut bytes = 0;
+                    loop {
+                        match stream.read(&mut buffer).expect("it answers") {
+                            0 => return bytes,
+                            read => bytes += read,
+                        }
+                    }
+                })
+            })
+            .collect();
+        readers
+            .into_iter()
+            .map(|reader| reader.join().expect("it reads"))
+            .sum()
+    })
+}
+
+fn bench(criterion: &mut Criterion) {
+    let upstream = start_upstream();
+    let pipe = serve(move |listener| bare_pipe(listener, upstream));
+    let surface = serve(move |listener| surface(listener, upstream));
+    let whole = STREAMS * EVENTS * EVENT.len();
+    let mut group = criterion.benchmark_group("pass-through");
+    group.sample_size(30);
+    group.throughput(Throughput::Elements((STREAMS * EVENTS) as u64));
+    for (name, address) in [("bare pipe", pipe), ("surface", surface)] {
+        group.bench_function(name, |b| {
+            b.iter(|| assert!(read_all(address) >= whole, "whole replies"));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, bench);
+criterion_main!(benches);
