@@ -17,6 +17,8 @@ export class Chat {
   readonly answers: Locator;
   readonly jump: Locator;
   readonly newChat: Locator;
+  readonly model: Locator;
+  readonly settings: Locator;
 
   constructor(
     readonly page: Page,
@@ -33,6 +35,8 @@ export class Chat {
     this.answers = this.conversation.getByRole("article", { name: "Assistant", exact: true });
     this.jump = page.getByRole("button", { name: "Jump to latest" });
     this.newChat = page.getByRole("button", { name: "New chat" });
+    this.model = page.getByRole("combobox", { name: "Model", exact: true });
+    this.settings = page.getByRole("dialog", { name: "Settings" });
   }
 
   /** Opens the page and waits until it can be used. */
@@ -50,6 +54,12 @@ export class Chat {
   async ask(text: string): Promise<void> {
     await this.composer.fill(text);
     await this.composer.press("Enter");
+  }
+
+  /** Opens the settings. */
+  async openSettings(): Promise<void> {
+    await this.page.getByRole("button", { name: "Settings" }).click();
+    await expect(this.settings).toBeVisible();
   }
 
   /** Changes the question that is being edited and sends it. */

@@ -20,6 +20,7 @@ use leptos::task::spawn_local;
 use crate::clock::Clock;
 use crate::conversation::{Conversation, MessageId, Step, Version};
 use crate::draft::{Draft, Outgoing};
+use crate::preferences::Preferences;
 use crate::protocol::{ChatEvent, ChatMessage, ChatRequest, ReplyError, Role};
 use crate::reply::Reply;
 use crate::transport::ChatTransport;
@@ -44,6 +45,7 @@ pub struct Chat {
     running: RwSignal<Option<Running>>,
     notice: RwSignal<Option<String>>,
     announcement: RwSignal<Announcement>,
+    preferences: Preferences,
     outside: StoredValue<Outside>,
 }
 
@@ -75,7 +77,11 @@ struct Undo {
 impl Chat {
     /// An empty chat.
     #[must_use]
-    pub fn new(transport: Option<Arc<dyn ChatTransport>>, clock: impl Clock + 'static) -> Self {
+    pub fn new(
+        transport: Option<Arc<dyn ChatTransport>>,
+        clock: impl Clock + 'static,
+        preferences: Preferences,
+    ) -> Self {
         Self {
             conversation: RwSignal::new(Conversation::default()),
             put_aside: RwSignal::new(Conversation::default()),
@@ -83,6 +89,7 @@ impl Chat {
             running: RwSignal::new(None),
             notice: RwSignal::new(None),
             announcement: RwSignal::new(Announcement::Nothing),
+            preferences,
             outside: StoredValue::new(Outside {
                 transport,
                 clock: Arc::new(clock),
@@ -287,7 +294,8 @@ impl Chat {
     fn ask(self, question: MessageId, undo: impl FnOnce(MessageId) -> Undo) {
         let Outside { transport, clock } = self.outside.get_value();
         let Some(transport) = transport else { return };
-        let request = ChatRequest::new(self.history(question));
+        let mut request = ChatRequest::new(self.history(question));
+        self.preferences.get_untracked().apply(&mut request);
         let reply = ArcRwSignal::new(Reply::asked(clock.now()));
         let added = self.conversation.try_update(|conversation| {
             conversation.append(Some(question), Message::Reply(reply.clone()))

@@ -1,6 +1,8 @@
 //! The parts of the page, from the frame inwards. Each knows the chat's verbs and nothing of the
 //! network; what they share (where the view stands, where one writes) comes by context.
 
+pub mod model_picker;
+pub mod settings;
 pub mod theme_switch;
 
 pub mod transcript;
@@ -14,6 +16,7 @@ pub mod streamed_text;
 pub mod waiting;
 
 pub mod copy_button;
+pub mod figures;
 pub mod versions;
 
 pub mod composer;

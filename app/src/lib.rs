@@ -10,11 +10,13 @@ pub mod wording;
 
 pub mod clock;
 pub mod memory;
+pub mod models;
 pub mod transport;
 
 pub mod conversation;
 pub mod draft;
 pub mod paragraphs;
+pub mod preferences;
 pub mod reply;
 
 pub mod chat;

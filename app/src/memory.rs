@@ -1,4 +1,4 @@
-//! What the page remembers in this browser: the draft and the theme.
+//! What the page remembers in this browser: the draft, the theme, what was chosen.
 //!
 //! The trait stands here and its real implementation in `frontend`, so that this crate does no I/O.
 //! On the server there is none, and a browser may refuse: forgetting is always allowed.
@@ -14,6 +14,8 @@ pub enum Item {
     Draft,
     /// Light or dark, if the person chose. `public/theme.js` reads it too, under this name.
     Theme,
+    /// The model, and how it shall answer.
+    Preferences,
 }
 
 impl Item {
@@ -23,6 +25,7 @@ impl Item {
         match self {
             Self::Draft => "rill.draft",
             Self::Theme => "rill.theme",
+            Self::Preferences => "rill.preferences",
         }
     }
 }

@@ -7,8 +7,11 @@ use crate::clock::BrowserClock;
 use crate::components::composer::Composer;
 use crate::components::composer_field::ComposerField;
 use crate::components::follow::Follow;
-use crate::components::theme_switch::ThemeSwitch;
+use crate::components::model_picker::ModelPicker;
+use crate::components::settings::Settings;
+use crate::components::theme_switch::{ChosenTheme, ThemeSwitch};
 use crate::components::transcript::Transcript;
+use crate::preferences::Preferences;
 use crate::protocol::PageInfo;
 use crate::transport::use_transport;
 use crate::wording;
@@ -16,7 +19,11 @@ use crate::wording;
 /// A conversation and all that is around it.
 #[component]
 pub fn ChatPage() -> impl IntoView {
-    let chat = Chat::new(use_transport(), BrowserClock);
+    let preferences = Preferences::new();
+    preferences.recall();
+    provide_context(preferences);
+    provide_context(ChosenTheme::new());
+    let chat = Chat::new(use_transport(), BrowserClock, preferences);
     let field = ComposerField::new();
     provide_context(chat);
     provide_context(field);
@@ -56,12 +63,14 @@ fn Header() -> impl IntoView {
                 </svg>
                 "Rill"
             </h1>
+            <ModelPicker/>
             {is_demo.then(|| view! { <span class="badge">"Demo"</span> })}
             <button type="button" class="new-chat" on:click=move |_| {
                 chat.start_anew();
                 field.focus();
             }>"New chat"</button>
             <ThemeSwitch/>
+            <Settings/>
         </header>
     }
 }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::protocol::ChatEvent;
+use crate::protocol::{ChatEvent, Usage};
 use crate::transcript::{End, Transcript};
 
 /// A reply that streams or has ended.
@@ -13,6 +13,8 @@ use crate::transcript::{End, Transcript};
 pub struct Reply {
     transcript: Transcript,
     asked_at: Duration,
+    /// The first piece of anything.
+    begun_at: Option<Duration>,
     /// The first piece of reasoning.
     thinking_since: Option<Duration>,
     /// The first piece of the answer, or the end.
@@ -22,6 +24,21 @@ pub struct Reply {
     asked_again_at: Option<Duration>,
 }
 
+/// What a reply cost.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Figures {
+    /// The model that answered.
+    pub model: Option<String>,
+    /// The token counts that the provider told.
+    pub usage: Usage,
+    /// From the question to the first piece of the answer or the reasoning.
+    pub first_token: Option<Duration>,
+    /// From there to the end.
+    pub writing: Option<Duration>,
+    /// How it ended.
+    pub end: Option<End>,
+}
+
 impl Reply {
     /// A reply that has just been asked for.
     #[must_use]
@@ -29,6 +46,7 @@ impl Reply {
         Self {
             transcript: Transcript::default(),
             asked_at: now,
+            begun_at: None,
             thinking_since: None,
             thought_until: None,
             ended_at: None,
@@ -47,6 +65,9 @@ impl Reply {
         }
         if !self.transcript.text.is_empty() {
             self.thought_until.get_or_insert(now);
+        }
+        if matches!(event, ChatEvent::Text(_) | ChatEvent::Reasoning(_)) {
+            self.begun_at.get_or_insert(now);
         }
         self.note_end(now);
     }
@@ -88,6 +109,19 @@ impl Reply {
     pub fn pause_left(&self, now: Duration) -> Option<Duration> {
         let left = self.asked_again_at?.checked_sub(now)?;
         (self.is_waiting() && !left.is_zero()).then_some(left)
+    }
+
+    /// What it cost, as far as that is known.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        let since = |from: Duration, until: Option<Duration>| Some(until?.saturating_sub(from));
+        Figures {
+            model: self.transcript.model.clone(),
+            usage: self.transcript.usage.unwrap_or_default(),
+            first_token: since(self.asked_at, self.begun_at),
+            writing: self.begun_at.and_then(|begun| since(begun, self.ended_at)),
+            end: self.transcript.end.clone(),
+        }
     }
 
     /// How long the model reasoned, once it is done with that.

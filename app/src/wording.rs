@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use crate::protocol::{ErrorKind, Finish};
+use crate::reply::Figures;
 use crate::transcript::{End, Transcript};
 
 /// What went wrong and what to do, in one sentence. Where a setting can mend it, the setting is named.
@@ -204,6 +205,57 @@ pub fn still_waiting(model: &str, waited: Duration) -> String {
     format!("Still waiting for {who}… {} s", waited.as_secs())
 }
 
+/// What a reply cost, in one line; `number` writes a number in the way of the person's language.
+#[must_use]
+pub fn figures(figures: &Figures, number: impl Fn(f64) -> String) -> String {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "counts of tokens are far below 2^52"
+    )]
+    let count = |tokens: u64| number(tokens as f64);
+    let seconds = |time: Duration| number((time.as_secs_f64() * 10.0).round() / 10.0);
+    let usage = figures.usage;
+    let mut parts = Vec::new();
+    parts.extend(figures.model.clone());
+    if let Some(time) = figures.first_token {
+        parts.push(format!("first token after {} s", seconds(time)));
+    }
+    if let Some(tokens) = usage.completion_tokens {
+        let thought = usage
+            .reasoning_tokens
+            .filter(|tokens| *tokens > 0)
+            .map_or(String::new(), |tokens| {
+                format!(" ({} of them reasoning)", count(tokens))
+            });
+        parts.push(format!("{} tokens{thought}", count(tokens)));
+        // A pace that was measured over less than this is none.
+        if let Some(time) = figures.writing.filter(|time| time.as_millis() >= 200) {
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "counts of tokens are far below 2^52"
+            )]
+            let pace = tokens as f64 / time.as_secs_f64();
+            parts.push(format!("{} tokens/s", number((pace * 10.0).round() / 10.0)));
+        }
+    }
+    if let Some(tokens) = usage.prompt_tokens {
+        let cached = usage
+            .cached_tokens
+            .filter(|tokens| *tokens > 0)
+            .map_or(String::new(), |tokens| {
+                format!(" ({} of them cached)", count(tokens))
+            });
+        parts.push(format!("{} tokens of conversation{cached}", count(tokens)));
+    }
+    match &figures.end {
+        Some(End::Done(finish)) => parts.push(format!("finish: {}", finish.as_str())),
+        Some(End::Error(error)) => parts.push(format!("finish: {}", error.kind.as_str())),
+        Some(End::Cut) => parts.push("finish: cut".to_owned()),
+        None => {}
+    }
+    parts.join(" · ")
+}
+
 /// The line that stands where the answer will be, while the server waits to ask the provider again.
 #[must_use]
 pub fn asking_again(left: Duration) -> String {
@@ -244,7 +296,7 @@ pub fn shown_message(message: &str, kind: ErrorKind) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::ReplyError;
+    use crate::protocol::{ReplyError, Usage};
 
     /// Every kind there is; a new one makes the `match` above fail to compile, not this list.
     const KINDS: [ErrorKind; 30] = [
@@ -409,6 +461,38 @@ mod tests {
             "",
             error(" "),
             Some((error_sentence(ErrorKind::Quota), Tone::Error)),
+        );
+    }
+
+    #[test]
+    fn what_a_reply_cost_is_told_as_far_as_it_is_known() {
+        let check = |figures: &Figures, expect: &str| {
+            assert_eq!(super::figures(figures, |number| number.to_string()), expect);
+        };
+        check(&Figures::default(), "");
+        let full = Figures {
+            model: Some("m".into()),
+            usage: Usage {
+                prompt_tokens: Some(12),
+                completion_tokens: Some(90),
+                reasoning_tokens: Some(30),
+                cached_tokens: Some(0),
+            },
+            first_token: Some(Duration::from_millis(840)),
+            writing: Some(Duration::from_secs(2)),
+            end: Some(End::Done(Finish::Length)),
+        };
+        check(
+            &full,
+            "m · first token after 0.8 s · 90 tokens (30 of them reasoning) · 45 tokens/s · 12 tokens of conversation · finish: length",
+        );
+        check(
+            &Figures {
+                writing: Some(Duration::from_millis(3)),
+                end: Some(End::Cut),
+                ..full
+            },
+            "m · first token after 0.8 s · 90 tokens (30 of them reasoning) · 12 tokens of conversation · finish: cut",
         );
     }
 }

@@ -2,9 +2,11 @@
 
 mod fetch;
 mod local_storage;
+mod models;
 mod transport;
 
 use app::memory::provide_memory;
+use app::models::provide_models;
 use app::transport::provide_transport;
 
 /// Called by the page once the wasm is loaded: brings the server's HTML to life.
@@ -14,6 +16,7 @@ pub fn hydrate() {
     leptos::mount::hydrate_body(|| {
         provide_transport(transport::HttpTransport);
         provide_memory(local_storage::LocalStorage);
+        provide_models(models::HttpModels);
         app::App()
     });
 }

@@ -109,7 +109,11 @@ async fn play_over_http2(script: Script) {
         script.api,
         upstream.base_url()
     );
-    let profile = test_profile();
+    let mut profile = test_profile();
+    if script.expect.error_kind.as_deref() != Some("upstream_timeout_total") {
+        // Each chunk is a frame here, and a debug build is slow with a hundred thousand of them.
+        profile.retain(|flag| !flag.starts_with("--total-timeout"));
+    }
     let arguments: Vec<&str> = profile.iter().map(String::as_str).collect();
     let rill = Rill::with_file(&file, &arguments).await;
     let reply = rill.ask().await;

@@ -71,7 +71,11 @@ impl Stage {
         let owner = Owner::new();
         owner.set();
         let (script, screen) = (Script::default(), Screen::default());
-        let chat = Chat::new(Some(Arc::new(script.clone())), screen.clone());
+        let chat = Chat::new(
+            Some(Arc::new(script.clone())),
+            screen.clone(),
+            Preferences::new(),
+        );
         Self {
             chat,
             script,

@@ -5,6 +5,7 @@ use leptos::prelude::*;
 
 use super::ask_again::AskAgainButton;
 use super::copy_button::CopyButton;
+use super::figures::Figures;
 use super::reasoning::Reasoning;
 use super::streamed_text::{Source, StreamedText};
 use super::versions::Versions;
@@ -61,6 +62,7 @@ pub fn ReplyView(
                 {move || ended.get().map(|ended| view! {
                     {ended.has_text.then(|| view! { <CopyButton text=Box::new(source)/> })}
                     <AskAgainButton id reply/>
+                    <Figures reply/>
                 })}
             </div>
         </article>

@@ -53,11 +53,33 @@ impl Theme {
     }
 }
 
+/// What was chosen, the same for every switch on the page.
+#[derive(Clone, Copy)]
+pub struct ChosenTheme(RwSignal<Theme>);
+
+impl ChosenTheme {
+    /// Nothing chosen yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(RwSignal::new(Theme::System))
+    }
+}
+
+impl Default for ChosenTheme {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// Three small buttons of which one is chosen.
 #[component]
-pub fn ThemeSwitch() -> impl IntoView {
+pub fn ThemeSwitch(
+    /// What makes them one group in the document, when there are several.
+    #[prop(default = "theme")]
+    group: &'static str,
+) -> impl IntoView {
     let memory = StoredValue::new(use_memory());
-    let chosen = RwSignal::new(Theme::System);
+    let ChosenTheme(chosen) = expect_context();
     // What was chosen on an earlier visit. The server cannot know, so it is read once the page is alive.
     Effect::new(move |_| {
         let name = memory.with_value(|memory| {
@@ -84,7 +106,7 @@ pub fn ThemeSwitch() -> impl IntoView {
             <label title=theme.label()>
                 <input
                     type="radio"
-                    name="theme"
+                    name=group
                     aria-label=theme.label()
                     prop:checked=move || chosen.get() == theme
                     on:change=move |_| choose(theme)

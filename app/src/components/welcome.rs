@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use super::composer_field::ComposerField;
 use crate::chat::Chat;
+use crate::preferences::Preferences;
 use crate::protocol::PageInfo;
 
 /// Says who answers, and in a demo what to set for real answers.
@@ -12,10 +13,16 @@ pub fn Welcome() -> impl IntoView {
     let chat = expect_context::<Chat>();
     let field = expect_context::<ComposerField>();
     let info = use_context::<PageInfo>().unwrap_or_default();
-    let model = if info.model.is_empty() {
+    let preferences = expect_context::<Preferences>();
+    let default = if info.model.is_empty() {
         "the model".to_owned()
     } else {
         info.model
+    };
+    let model = move || {
+        preferences
+            .with(|choices| choices.model())
+            .unwrap_or_else(|| default.clone())
     };
     view! {
         <div class="welcome">

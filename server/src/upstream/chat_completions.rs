@@ -133,11 +133,15 @@ impl Mapper {
             .filter(|choice| choice.index.unwrap_or(0) == 0);
         for choice in choices {
             if let Some(delta) = choice.delta.as_ref().or(choice.message.as_ref()) {
-                // Some servers send the same reasoning under both names.
-                let reasoning = delta
-                    .reasoning_content
-                    .as_ref()
-                    .or(delta.reasoning.as_ref());
+                // Some servers send the same reasoning under two names.
+                let reasoning = [
+                    &delta.reasoning_content,
+                    &delta.reasoning,
+                    &delta.reasoning_text,
+                    &delta.thinking,
+                ]
+                .into_iter()
+                .find_map(Option::as_ref);
                 emit(reasoning, |text| out(ChatEvent::Reasoning(text)));
                 emit(delta.content.as_ref(), |text| out(ChatEvent::Text(text)));
                 emit(delta.refusal.as_ref(), |text| {
@@ -165,8 +169,10 @@ impl Mapper {
         out: &mut impl FnMut(ChatEvent<'_>),
     ) -> Result<(), Failure> {
         let mut value = read_unusual(event)?;
-        let is_error =
-            event.name == "error" || value.get("error").is_some_and(|error| !error.is_null());
+        let is_error = event.name == "error"
+            || value.get("error").is_some_and(|error| !error.is_null())
+            // vLLM's older form, an error without anything around it.
+            || value.get("object").is_some_and(|object| object == "error");
         if is_error || first_finish_reason(&value) == Some("error") {
             return Err(error_frame(&value));
         }
@@ -206,7 +212,14 @@ fn flatten_parts(value: &mut Value) {
                 }
             }
             // Fields that we read as text but that are none are no reason to lose the rest.
-            for field in ["content", "reasoning", "reasoning_content", "refusal"] {
+            for field in [
+                "content",
+                "reasoning",
+                "reasoning_content",
+                "reasoning_text",
+                "thinking",
+                "refusal",
+            ] {
                 if delta.get(field).is_some_and(|value| !value.is_string()) {
                     delta.remove(field);
                 }
@@ -241,7 +254,9 @@ struct Chunk<'a> {
 impl Chunk<'_> {
     fn is_plain(&self) -> bool {
         let failed = |choice: &Choice<'_>| choice.finish_reason.as_deref() == Some("error");
-        self.error.is_none() && !self.choices.iter().flatten().any(failed)
+        // Without choices it is a keep-alive, a count of tokens, or an error of some form.
+        let has_failed = |choices: &Vec<Choice<'_>>| choices.iter().any(failed);
+        self.error.is_none() && self.choices.as_ref().is_some_and(|all| !has_failed(all))
     }
 }
 
@@ -266,6 +281,10 @@ struct Delta<'a> {
     reasoning_content: Option<Cow<'a, str>>,
     #[serde(borrow, default, deserialize_with = "text")]
     reasoning: Option<Cow<'a, str>>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    reasoning_text: Option<Cow<'a, str>>,
+    #[serde(borrow, default, deserialize_with = "text")]
+    thinking: Option<Cow<'a, str>>,
     #[serde(borrow, default, deserialize_with = "text")]
     refusal: Option<Cow<'a, str>>,
 }
@@ -352,6 +371,10 @@ mod tests {
             "r",
             Ok(None),
         );
+        for name in ["reasoning_content", "reasoning_text", "thinking"] {
+            let data = format!(r#"{{"choices":[{{"delta":{{"{name}":"r","content":""}}}}]}}"#);
+            check(&[&data], "", "r", Ok(None));
+        }
         check(
             &[r#"{"choices":[{"delta":{"reasoning":"r","reasoning_content":"r"}}]}"#],
             "",
@@ -455,6 +478,14 @@ mod tests {
             r#"{"message":"boom","code":"rate_limit_exceeded"}"#,
         )]);
         assert_eq!(end, Err(ErrorKind::RateLimited));
+        check(
+            &[
+                r#"{"object":"error","message":"maximum context length is 9","type":"BadRequestError","code":400}"#,
+            ],
+            "",
+            "",
+            Err(ErrorKind::ContextLength),
+        );
         check(
             &[r#"{"error":null,"choices":[{"delta":{"content":"fine"}}]}"#],
             "fine",

@@ -106,18 +106,7 @@ impl Directory {
         {
             return model.clone();
         }
-        let settings = first.settings();
-        if let Some(model) = settings.models.first() {
-            return model.clone();
-        }
-        match settings.kind {
-            _ if settings.is_openai() => USUAL_MODEL.to_owned(),
-            Kind::Messages => USUAL_CLAUDE.to_owned(),
-            Kind::ChatCompletions | Kind::Responses => first
-                .known_models()
-                .and_then(|models| Some(models.first()?.id.clone()))
-                .unwrap_or_else(|| USUAL_MODEL.to_owned()),
-        }
+        first.usual_model().to_owned()
     }
 
     /// The models that may be tried in the place of this one, in order.
@@ -130,6 +119,13 @@ impl Directory {
         let upstreams = self.upstreams();
         if let Some(route) = find(&upstreams, name) {
             return Some(route);
+        }
+        // The usual model of the first upstream needs no looking for.
+        if self.model.is_none() && name == self.default_model() {
+            return Some(Route {
+                upstream: Arc::clone(upstreams.first()?),
+                model: name.to_owned(),
+            });
         }
         join_all(upstreams.iter().map(Upstream::list_models)).await;
         find(&upstreams, name).or_else(|| {
@@ -163,7 +159,35 @@ impl Directory {
                 });
             }
         }
+        if choices.is_empty() {
+            // Nobody says what there is; that one can be asked is known all the same.
+            let name = self.default_model();
+            if let Some(upstream) = upstreams.first() {
+                choices.push(Choice {
+                    model: Model::named(&name),
+                    name,
+                    upstream: Arc::clone(upstream),
+                });
+            }
+        }
         choices
+    }
+}
+
+impl Upstream {
+    /// The model that is asked where nothing else is said. It stays the same as long as we run, also
+    /// when the upstream tells of others.
+    fn usual_model(&self) -> &str {
+        self.usual_model.get_or_init(|| {
+            let settings = self.settings();
+            let first_known = || Some(self.known_models()?.first()?.id.clone());
+            match settings.kind {
+                _ if !settings.models.is_empty() => settings.models[0].clone(),
+                _ if settings.is_openai() => USUAL_MODEL.to_owned(),
+                Kind::Messages => USUAL_CLAUDE.to_owned(),
+                _ => first_known().unwrap_or_else(|| USUAL_MODEL.to_owned()),
+            }
+        })
     }
 }
 
@@ -207,18 +231,31 @@ fn find(upstreams: &[Arc<Upstream>], name: &str) -> Option<Route> {
     if let [only] = upstreams {
         return Some(route(only, name));
     }
-    // Two families are known by their names; the others' lists must tell.
-    let family = |upstream: &&Arc<Upstream>| {
-        let settings = upstream.settings();
-        let is_of = |words: &[&str]| words.iter().any(|word| name.starts_with(word));
-        upstream.known_models().is_none()
-            && ((settings.is_openai() && is_of(&["gpt-", "chatgpt-", "o1", "o3", "o4"]))
-                || (settings.kind == Kind::Messages && is_of(&["claude-"])))
-    };
-    upstreams
+    by_family(upstreams, name).map(|upstream| route(upstream, name))
+}
+
+/// Finds who should have a model of one of the two families that are known by their names, among those
+/// of whose models nothing is known.
+fn by_family<'a>(upstreams: &'a [Arc<Upstream>], name: &str) -> Option<&'a Arc<Upstream>> {
+    const OPENAI: [&str; 5] = ["gpt-", "chatgpt-", "o1", "o3", "o4"];
+    let silent = upstreams
         .iter()
-        .find(family)
-        .map(|upstream| route(upstream, name))
+        .filter(|upstream| upstream.known_models().is_none());
+    let (anthropics, others): (Vec<_>, Vec<_>) =
+        silent.partition(|upstream| upstream.settings().kind == Kind::Messages);
+    if name.starts_with("claude-") {
+        return anthropics.first().copied();
+    }
+    if OPENAI.iter().any(|prefix| name.starts_with(prefix)) {
+        return match others.as_slice() {
+            [only] => Some(*only),
+            others => {
+                let mut others = others.iter().copied();
+                others.find(|upstream| upstream.settings().is_openai())
+            }
+        };
+    }
+    None
 }
 
 #[cfg(test)]
@@ -278,6 +315,12 @@ mod tests {
         check(&families, "gpt-5", Some(("openai", "gpt-5")));
         check(&families, "claude-x", Some(("claude", "claude-x")));
         check(&families, "llama3.2", None);
+        let mocks = [
+            local("one", &[]),
+            upstream("claude", Kind::Messages, "http://127.0.0.1:9", &[]),
+        ];
+        check(&mocks, "gpt-5", Some(("one", "gpt-5")));
+        check(&mocks, "claude-x", Some(("claude", "claude-x")));
     }
 
     #[test]

@@ -42,6 +42,7 @@ pub struct Upstream {
     raw: OnceLock<reqwest::Client>,
     limits: Limits,
     pub(super) models: Models,
+    pub(super) usual_model: OnceLock<String>,
     /// What each model was found to accept, where it is not the usual. Learnt once, kept as long as
     /// we run.
     dialects: Mutex<HashMap<String, Dialect>>,
@@ -57,6 +58,7 @@ impl Upstream {
             client: client(&settings, limits).build()?,
             raw: OnceLock::new(),
             models: Models::configured(&settings.models),
+            usual_model: OnceLock::new(),
             settings,
             limits,
             dialects: Mutex::default(),
