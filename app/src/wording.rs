@@ -205,47 +205,33 @@ pub fn still_waiting(model: &str, waited: Duration) -> String {
     format!("Still waiting for {who}… {} s", waited.as_secs())
 }
 
-/// What a reply cost, in one line; `number` writes a number in the way of the person's language.
+/// What a reply cost, in one line.
 #[must_use]
-pub fn figures(figures: &Figures, number: impl Fn(f64) -> String) -> String {
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "counts of tokens are far below 2^52"
-    )]
-    let count = |tokens: u64| number(tokens as f64);
-    let seconds = |time: Duration| number((time.as_secs_f64() * 10.0).round() / 10.0);
+pub fn figures(figures: &Figures) -> String {
     let usage = figures.usage;
+    let part_of = |tokens: Option<u64>, what: &str| match tokens {
+        Some(tokens @ 1..) => format!(" ({tokens} of them {what})"),
+        _ => String::new(),
+    };
     let mut parts = Vec::new();
     parts.extend(figures.model.clone());
     if let Some(time) = figures.first_token {
-        parts.push(format!("first token after {} s", seconds(time)));
+        let tenths = u64::try_from(time.as_millis()).unwrap_or(u64::MAX) / 100;
+        parts.push(format!("first token after {} s", with_tenths(tenths)));
     }
     if let Some(tokens) = usage.completion_tokens {
-        let thought = usage
-            .reasoning_tokens
-            .filter(|tokens| *tokens > 0)
-            .map_or(String::new(), |tokens| {
-                format!(" ({} of them reasoning)", count(tokens))
-            });
-        parts.push(format!("{} tokens{thought}", count(tokens)));
+        let thought = part_of(usage.reasoning_tokens, "reasoning");
+        parts.push(format!("{tokens} tokens{thought}"));
+        let millis = figures.writing.map_or(0, |time| time.as_millis());
         // A pace that was measured over less than this is none.
-        if let Some(time) = figures.writing.filter(|time| time.as_millis() >= 200) {
-            #[expect(
-                clippy::cast_precision_loss,
-                reason = "counts of tokens are far below 2^52"
-            )]
-            let pace = tokens as f64 / time.as_secs_f64();
-            parts.push(format!("{} tokens/s", number((pace * 10.0).round() / 10.0)));
+        if let Ok(millis @ 200..) = u64::try_from(millis) {
+            let pace = with_tenths(tokens.saturating_mul(10_000) / millis);
+            parts.push(format!("{pace} tokens/s"));
         }
     }
     if let Some(tokens) = usage.prompt_tokens {
-        let cached = usage
-            .cached_tokens
-            .filter(|tokens| *tokens > 0)
-            .map_or(String::new(), |tokens| {
-                format!(" ({} of them cached)", count(tokens))
-            });
-        parts.push(format!("{} tokens of conversation{cached}", count(tokens)));
+        let cached = part_of(usage.cached_tokens, "cached");
+        parts.push(format!("{tokens} tokens of conversation{cached}"));
     }
     match &figures.end {
         Some(End::Done(finish)) => parts.push(format!("finish: {}", finish.as_str())),
@@ -254,6 +240,11 @@ pub fn figures(figures: &Figures, number: impl Fn(f64) -> String) -> String {
         None => {}
     }
     parts.join(" · ")
+}
+
+/// A number of tenths. Floating point would bring all of its code into the page for this.
+fn with_tenths(tenths: u64) -> String {
+    format!("{}.{}", tenths / 10, tenths % 10)
 }
 
 /// The line that stands where the answer will be, while the server waits to ask the provider again.
@@ -467,7 +458,7 @@ mod tests {
     #[test]
     fn what_a_reply_cost_is_told_as_far_as_it_is_known() {
         let check = |figures: &Figures, expect: &str| {
-            assert_eq!(super::figures(figures, |number| number.to_string()), expect);
+            assert_eq!(super::figures(figures), expect);
         };
         check(&Figures::default(), "");
         let full = Figures {
@@ -484,7 +475,7 @@ mod tests {
         };
         check(
             &full,
-            "m · first token after 0.8 s · 90 tokens (30 of them reasoning) · 45 tokens/s · 12 tokens of conversation · finish: length",
+            "m · first token after 0.8 s · 90 tokens (30 of them reasoning) · 45.0 tokens/s · 12 tokens of conversation · finish: length",
         );
         check(
             &Figures {

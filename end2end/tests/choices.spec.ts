@@ -93,7 +93,7 @@ test("settings are sent where they are set, and remembered", async ({ chat, page
 
   await chat.openSettings();
   const temperature = chat.settings.getByRole("textbox", { name: "Temperature" });
-  await expect(temperature).toHaveValue("0.5");
+  await expect(temperature).toHaveValue("0,5");
   await temperature.fill("hot");
   await expect(chat.settings).toContainText("A number from 0 to 2, or nothing.");
   await page.keyboard.press("Escape");

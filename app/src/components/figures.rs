@@ -1,5 +1,6 @@
 //! What a reply cost, in one quiet line that is shown when somebody asks for it.
 
+use leptos::html::{Button, P};
 use leptos::prelude::*;
 
 use crate::reply::Reply;
@@ -11,23 +12,21 @@ pub fn Figures(
     /// A reply that has ended.
     reply: RwSignal<Reply>,
 ) -> impl IntoView {
-    let is_shown = RwSignal::new(false);
-    let line =
-        move || reply.with_untracked(|reply| wording::figures(&reply.figures(), local_number));
+    let button = NodeRef::<Button>::new();
+    let line = NodeRef::<P>::new();
+    let toggle = move |_| {
+        if let (Some(button), Some(line)) = (button.get_untracked(), line.get_untracked()) {
+            let is_shown = line.hidden();
+            let figures =
+                is_shown.then(|| reply.with_untracked(|reply| wording::figures(&reply.figures())));
+            line.set_text_content(figures.as_deref());
+            line.set_hidden(!is_shown);
+            // Only an invalid name could make it fail.
+            let _ = button.set_attribute("aria-expanded", if is_shown { "true" } else { "false" });
+        }
+    };
     view! {
-        <button
-            type="button"
-            aria-expanded=move || is_shown.get().to_string()
-            on:click=move |_| is_shown.update(|shown| *shown = !*shown)
-        >"Details"</button>
-        {move || is_shown.get().then(|| view! { <p class="figures">{line()}</p> })}
+        <button node_ref=button type="button" aria-expanded="false" on:click=toggle>"Details"</button>
+        <p node_ref=line class="figures" hidden></p>
     }
-}
-
-/// A number as the person's language writes it.
-fn local_number(number: f64) -> String {
-    let language = window().navigator().language().unwrap_or_default();
-    js_sys::Number::from(number)
-        .to_locale_string(&language)
-        .into()
 }

@@ -1,16 +1,21 @@
 //! Which model answers: a field that shows it, and a list that typing filters.
 //!
 //! The list is asked for when it is opened. A name that no list holds can be typed: some providers
-//! give none.
+//! give none. The options are made by hand rather than as views, which would make the page's wasm
+//! larger by more than all else here.
 
-use leptos::ev::KeyboardEvent;
-use leptos::html::Input;
+use std::sync::Arc;
+
+use leptos::ev::{KeyboardEvent, MouseEvent};
+use leptos::html::{Input, Ul};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use wasm_bindgen::JsCast;
+use web_sys::Element;
 
 use super::composer_field::ComposerField;
-use crate::models::use_models;
-use crate::preferences::Preferences;
+use crate::models::{Models, use_models};
+use crate::preferences::{Choices, Preferences};
 use crate::protocol::{ModelChoice, PageInfo};
 
 /// The most models that are shown at once; whoever wants another one types more of its name.
@@ -28,30 +33,27 @@ struct Offer {
 /// itself, unless it is one of them.
 fn offers(models: &[ModelChoice], default: &str, typed: &str) -> Vec<Offer> {
     let typed = typed.trim();
-    let lower = typed.to_lowercase();
+    let lower = typed.to_ascii_lowercase();
     let fits = |name: &str| {
-        let name = name.to_lowercase();
-        lower.split_whitespace().all(|word| name.contains(word))
+        let name = name.to_ascii_lowercase();
+        lower.split(' ').all(|word| name.contains(word))
+    };
+    let mut offers = Vec::new();
+    let mut offer = |model: &str, note: &str| {
+        let note = if model == default { "default" } else { note };
+        if fits(model) && offers.len() < MOST_SHOWN {
+            offers.push(Offer {
+                model: model.to_owned(),
+                note: note.to_owned(),
+            });
+        }
     };
     let is_listed = |name: &str| models.iter().any(|model| model.id == name);
-    let unlisted = (!default.is_empty() && !is_listed(default)).then(|| Offer {
-        model: default.to_owned(),
-        note: String::new(),
-    });
-    let listed = models.iter().map(|model| Offer {
-        model: model.id.clone(),
-        note: model.upstream.clone(),
-    });
-    let mut offers: Vec<Offer> = unlisted
-        .into_iter()
-        .chain(listed)
-        .filter(|offer| fits(&offer.model))
-        .take(MOST_SHOWN)
-        .collect();
-    for offer in &mut offers {
-        if offer.model == default {
-            offer.note = "default".to_owned();
-        }
+    if !default.is_empty() && !is_listed(default) {
+        offer(default, "");
+    }
+    for model in models {
+        offer(&model.id, &model.upstream);
     }
     if !typed.is_empty() && typed != default && !is_listed(typed) {
         offers.push(Offer {
@@ -62,111 +64,206 @@ fn offers(models: &[ModelChoice], default: &str, typed: &str) -> Vec<Offer> {
     offers
 }
 
-/// The model picker.
-#[component]
-pub fn ModelPicker() -> impl IntoView {
-    let preferences = expect_context::<Preferences>();
-    let composer = expect_context::<ComposerField>();
-    let default = StoredValue::new(use_context::<PageInfo>().unwrap_or_default().model);
-    let models = StoredValue::new(use_models());
-    let input = NodeRef::<Input>::new();
+/// The picker: what is chosen, and while it is open, what is offered.
+#[derive(Clone, Copy)]
+struct Picker {
+    preferences: Preferences,
+    composer: ComposerField,
+    /// The way to the list; there is none while the server renders.
+    source: StoredValue<Option<Arc<dyn Models>>>,
+    default: StoredValue<String>,
+    input: NodeRef<Input>,
+    listbox: NodeRef<Ul>,
+    models: StoredValue<Vec<ModelChoice>>,
+    /// What is offered; nothing while the list is closed.
+    offers: StoredValue<Vec<Offer>>,
+    /// The offer that Enter takes.
+    active: StoredValue<usize>,
+    /// Whether somebody has typed since the list was opened; before, the field shows what was chosen.
+    has_typed: StoredValue<bool>,
+    is_open: StoredValue<bool>,
+}
 
-    let list = RwSignal::new(Vec::<ModelChoice>::new());
-    let is_open = RwSignal::new(false);
-    // What stands in the field while somebody types; else it shows what was chosen.
-    let typed = RwSignal::new(None::<String>);
-    let active = RwSignal::new(0_usize);
-    let chosen = move || {
-        preferences
-            .with(|choices| choices.model())
-            .unwrap_or_else(|| default.get_value())
-    };
-    let offers = Memo::new(move |_| {
-        let typed = typed.get().unwrap_or_default();
-        list.with(|list| default.with_value(|default| offers(list, default, &typed)))
-    });
+impl Picker {
+    fn chosen(self, choices: &Choices) -> String {
+        choices.model().unwrap_or_else(|| self.default.get_value())
+    }
 
-    let open = move || {
-        if is_open.get_untracked() {
+    fn open(self) {
+        if self.is_open.get_value() {
             return;
         }
-        is_open.set(true);
-        active.set(0);
-        if let Some(models) = models.get_value() {
+        self.is_open.set_value(true);
+        self.has_typed.set_value(false);
+        self.active.set_value(0);
+        if let Some(input) = self.input.get_untracked() {
+            input.select();
+        }
+        self.show();
+        if let Some(models) = self.source.get_value() {
+            let list = models.list();
             spawn_local(async move {
-                if let Some(found) = models.list().await {
-                    list.set(found.models);
+                if let Some(list) = list.await {
+                    self.models.set_value(list.models);
+                    if self.is_open.get_value() {
+                        self.show();
+                    }
                 }
             });
         }
-        if let Some(input) = input.get_untracked() {
-            input.select();
-        }
-    };
-    let close = move || {
-        is_open.set(false);
-        typed.set(None);
-    };
-    let choose = move |model: String| {
-        let is_default = default.with_value(|default| *default == model);
-        preferences.change(|choices| {
-            choices.model = if is_default { String::new() } else { model };
+    }
+
+    fn close(self) {
+        self.is_open.set_value(false);
+        self.has_typed.set_value(false);
+        self.show();
+        self.show_chosen(&self.preferences.get_untracked());
+    }
+
+    fn choose(self, number: usize) {
+        let offer = self.offers.with_value(|offers| offers.get(number).cloned());
+        let Some(Offer { model, .. }) = offer else {
+            return;
+        };
+        let is_default = self.default.with_value(|default| *default == model);
+        self.preferences.set(Choices {
+            model: if is_default { String::new() } else { model },
+            ..self.preferences.get_untracked()
         });
-        close();
-        composer.focus();
-    };
-    let step = move |by: isize| {
-        let count = offers.with(Vec::len);
-        if count > 0 {
-            active.update(|at| *at = at.saturating_add_signed(by).min(count - 1));
-            scroll_to(active.get_untracked());
+        self.close();
+        self.composer.focus();
+    }
+
+    /// Goes to the next offer or to the one before.
+    fn step(self, is_down: bool) {
+        let last = self.offers.with_value(Vec::len).saturating_sub(1);
+        let at = self.active.get_value();
+        self.active.set_value(if is_down {
+            (at + 1).min(last)
+        } else {
+            at.saturating_sub(1)
+        });
+        self.show();
+    }
+
+    fn show_chosen(self, choices: &Choices) {
+        if let Some(input) = self.input.get_untracked()
+            && !self.has_typed.get_value()
+        {
+            input.set_value(&self.chosen(choices));
         }
+    }
+
+    /// Draws the list as it is now.
+    fn show(self) {
+        let (Some(input), Some(listbox)) =
+            (self.input.get_untracked(), self.listbox.get_untracked())
+        else {
+            return;
+        };
+        let is_open = self.is_open.get_value();
+        let typed = if self.has_typed.get_value() {
+            input.value()
+        } else {
+            String::new()
+        };
+        let offers = if is_open {
+            let default = self.default.get_value();
+            self.models
+                .with_value(|models| offers(models, &default, &typed))
+        } else {
+            Vec::new()
+        };
+        listbox.set_text_content(None);
+        listbox.set_hidden(!is_open);
+        let chosen = self.chosen(&self.preferences.get_untracked());
+        let active = self.active.get_value();
+        for (number, offer) in offers.iter().enumerate() {
+            let option = element("li", &offer.model);
+            let note = element("span", &offer.note);
+            set(&note, "class", "note");
+            // Only a node that is part of itself cannot be added to a node.
+            let _ = option.append_child(&note);
+            set(&option, "role", "option");
+            set(&option, "id", &format!("model-{number}"));
+            set(&option, "aria-selected", bool_name(offer.model == chosen));
+            let _ = listbox.append_child(&option);
+            if number == active {
+                set(&option, "class", "active");
+                option.scroll_into_view_with_bool(false);
+            }
+        }
+        set(&input, "aria-expanded", bool_name(is_open));
+        let active = if is_open && !offers.is_empty() {
+            format!("model-{active}")
+        } else {
+            String::new()
+        };
+        set(&input, "aria-activedescendant", &active);
+        self.offers.set_value(offers);
+    }
+}
+
+fn element(name: &str, text: &str) -> Element {
+    let element = document()
+        .create_element(name)
+        .expect("a name of an element");
+    element.set_text_content(Some(text));
+    element
+}
+
+fn set(element: &Element, name: &str, value: &str) {
+    // Only an invalid name could make it fail.
+    let _ = element.set_attribute(name, value);
+}
+
+fn bool_name(is_true: bool) -> &'static str {
+    if is_true { "true" } else { "false" }
+}
+
+/// The model picker.
+#[component]
+pub fn ModelPicker() -> impl IntoView {
+    let picker = Picker {
+        preferences: expect_context(),
+        composer: expect_context(),
+        source: StoredValue::new(use_models()),
+        default: StoredValue::new(use_context::<PageInfo>().unwrap_or_default().model),
+        input: NodeRef::new(),
+        listbox: NodeRef::new(),
+        models: StoredValue::default(),
+        offers: StoredValue::default(),
+        active: StoredValue::default(),
+        has_typed: StoredValue::default(),
+        is_open: StoredValue::default(),
     };
+    let Picker { input, listbox, .. } = picker;
+    Effect::new(move |_| picker.show_chosen(&picker.preferences.get()));
     let on_key = move |key: KeyboardEvent| {
         if key.is_composing() {
             return;
         }
+        let is_open = picker.is_open.get_value();
         match key.key().as_str() {
-            "ArrowDown" | "ArrowUp" => {
-                key.prevent_default();
-                if is_open.get_untracked() {
-                    step(if key.key() == "ArrowDown" { 1 } else { -1 });
-                } else {
-                    open();
-                }
-            }
-            "Enter" if is_open.get_untracked() => {
-                key.prevent_default();
-                let offer = offers.with(|offers| offers.get(active.get_untracked()).cloned());
-                if let Some(offer) = offer {
-                    choose(offer.model);
-                }
-            }
-            "Escape" if is_open.get_untracked() => {
-                // It closes the list, and stops no answer.
-                key.prevent_default();
+            name @ ("ArrowDown" | "ArrowUp") if is_open => picker.step(name == "ArrowDown"),
+            "ArrowDown" | "ArrowUp" => picker.open(),
+            "Enter" if is_open => picker.choose(picker.active.get_value()),
+            // It closes the list, and stops no answer.
+            "Escape" if is_open => {
                 key.stop_propagation();
-                close();
+                picker.close();
             }
-            _ => {}
+            _ => return,
         }
+        key.prevent_default();
     };
-    let option = move |(number, offer): (usize, Offer)| {
-        let model = offer.model.clone();
-        let is_chosen = chosen() == offer.model;
-        view! {
-            <li
-                role="option"
-                id=format!("model-{number}")
-                class:active=move || active.get() == number
-                aria-selected=is_chosen.to_string()
-                // The field keeps the focus.
-                on:pointerdown=move |press| press.prevent_default()
-                on:click=move |_| choose(model.clone())
-            >
-                <span>{offer.model}</span>
-                <span class="note">{offer.note}</span>
-            </li>
+    let on_click = move |click: MouseEvent| {
+        let option = click
+            .target()
+            .and_then(|target| target.dyn_into::<Element>().ok()?.closest("li").ok()?);
+        let number = option.and_then(|option| option.id().strip_prefix("model-")?.parse().ok());
+        if let Some(number) = number {
+            picker.choose(number);
         }
     };
     view! {
@@ -176,37 +273,34 @@ pub fn ModelPicker() -> impl IntoView {
                 type="text"
                 role="combobox"
                 aria-label="Model"
-                aria-expanded=move || is_open.get().to_string()
+                aria-expanded="false"
                 aria-controls="models"
                 aria-autocomplete="list"
-                aria-activedescendant=move || is_open.get().then(|| format!("model-{}", active.get()))
                 autocomplete="off"
                 autocapitalize="off"
                 spellcheck="false"
-                prop:value=move || typed.get().unwrap_or_else(chosen)
-                on:focus=move |_| open()
-                on:click=move |_| open()
-                on:blur=move |_| close()
-                on:input=move |input| {
-                    is_open.set(true);
-                    active.set(0);
-                    typed.set(Some(event_target_value(&input)));
+                on:focus=move |_| picker.open()
+                on:click=move |_| picker.open()
+                on:blur=move |_| picker.close()
+                on:input=move |_| {
+                    picker.is_open.set_value(true);
+                    picker.has_typed.set_value(true);
+                    picker.active.set_value(0);
+                    picker.show();
                 }
                 on:keydown=on_key
             />
-            <ul id="models" role="listbox" aria-label="Models" hidden=move || !is_open.get()>
-                {move || is_open.get().then(|| {
-                    offers.get().into_iter().enumerate().map(option).collect_view()
-                })}
-            </ul>
+            // The field keeps the focus while an option is pressed.
+            <ul
+                node_ref=listbox
+                id="models"
+                role="listbox"
+                aria-label="Models"
+                hidden
+                on:mousedown=move |press| press.prevent_default()
+                on:click=on_click
+            ></ul>
         </div>
-    }
-}
-
-/// Brings an option into sight that keys have gone to.
-fn scroll_to(number: usize) {
-    if let Some(option) = document().get_element_by_id(&format!("model-{number}")) {
-        option.scroll_into_view_with_bool(false);
     }
 }
 

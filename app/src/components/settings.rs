@@ -1,40 +1,28 @@
 //! What can be set for all conversations: the theme, and how the model shall answer.
 //!
 //! A field that is empty is not sent. What is wrong in a field is said below it, and the setting stays
-//! as it was.
+//! as it was. The fields are plain HTML that is filled in when the dialog opens and read where somebody
+//! writes: as views with a signal each they would make the page's wasm larger by a tenth.
 
-use leptos::ev::{KeyboardEvent, MouseEvent};
+use leptos::ev::{Event, KeyboardEvent, MouseEvent};
 use leptos::html::Dialog;
 use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use web_sys::{Element, HtmlDialogElement, HtmlInputElement};
 
 use super::theme_switch::ThemeSwitch;
 use crate::preferences::{Choices, Preferences, read_max_tokens, read_temperature};
-use crate::protocol::ReasoningEffort;
-
-const EFFORTS: [(&str, &str, Option<ReasoningEffort>); 4] = [
-    ("", "The model's own", None),
-    ("low", "Low", Some(ReasoningEffort::Low)),
-    ("medium", "Medium", Some(ReasoningEffort::Medium)),
-    ("high", "High", Some(ReasoningEffort::High)),
-];
 
 /// The button and its dialog.
 #[component]
 pub fn Settings() -> impl IntoView {
     let preferences = expect_context::<Preferences>();
     let dialog = NodeRef::<Dialog>::new();
-    // Built anew each time, so that it shows what is, and nothing half typed from before.
-    let is_open = RwSignal::new(false);
     let open = move |_| {
-        is_open.set(true);
         if let Some(dialog) = dialog.get_untracked() {
+            fill_in(&dialog, &preferences.get_untracked());
             // It fails only where it is open already.
             let _ = dialog.show_modal();
-        }
-    };
-    let close = move || {
-        if let Some(dialog) = dialog.get_untracked() {
-            dialog.close();
         }
     };
     let on_key = move |key: KeyboardEvent| {
@@ -44,13 +32,24 @@ pub fn Settings() -> impl IntoView {
         }
     };
     let on_click = move |click: MouseEvent| {
+        let target = click
+            .target()
+            .and_then(|target| target.dyn_into::<Element>().ok());
         // A click beside the dialog has the dialog itself as its target.
-        let is_beside = match (click.target(), dialog.get_untracked()) {
-            (Some(target), Some(dialog)) => target == dialog.into(),
-            _ => false,
-        };
-        if is_beside {
-            close();
+        let closes =
+            |target: Element| target.tag_name() == "DIALOG" || target.class_name() == "close";
+        if target.is_some_and(closes)
+            && let Some(dialog) = dialog.get_untracked()
+        {
+            dialog.close();
+        }
+    };
+    let on_input = move |input: Event| {
+        let field = input
+            .target()
+            .map(JsCast::unchecked_into::<HtmlInputElement>);
+        if let (Some(field), Some(dialog)) = (field, dialog.get_untracked()) {
+            read(preferences, &dialog, &field.name(), field.value());
         }
     };
     view! {
@@ -67,95 +66,97 @@ pub fn Settings() -> impl IntoView {
             aria-labelledby="settings-title"
             on:keydown=on_key
             on:click=on_click
-            on:close=move |_| is_open.set(false)
+            on:input=on_input
         >
             <div class="sheet">
                 <h2 id="settings-title">"Settings"</h2>
-                {move || is_open.get().then(|| view! { <Fields preferences/> })}
-                <button type="button" class="close" on:click=move |_| close()>"Close"</button>
+                <div class="field">
+                    <span>"Theme"</span>
+                    <ThemeSwitch group="theme-in-settings"/>
+                </div>
+                <div class="fields">
+                    <label class="wide">
+                        "System prompt"
+                        <textarea name="system" rows="4" dir="auto" placeholder="Nothing"></textarea>
+                    </label>
+                    <label class="field">
+                        "Temperature"
+                        <input name="temperature" type="text" inputmode="decimal" autocomplete="off" placeholder="The model's own" aria-describedby="temperature-error"/>
+                    </label>
+                    <p class="wrong" id="temperature-error"></p>
+                    <label class="field">
+                        "Reasoning effort"
+                        <select name="effort">
+                            <option value="">"The model's own"</option>
+                            <option value="low">"Low"</option>
+                            <option value="medium">"Medium"</option>
+                            <option value="high">"High"</option>
+                        </select>
+                    </label>
+                    <label class="field">
+                        "Maximum length"
+                        <input name="length" type="text" inputmode="numeric" autocomplete="off" placeholder="No limit, in tokens" aria-describedby="length-error"/>
+                    </label>
+                    <p class="wrong" id="length-error"></p>
+                    <button type="button" class="close">"Close"</button>
+                </div>
             </div>
         </dialog>
     }
 }
 
-#[component]
-fn Fields(preferences: Preferences) -> impl IntoView {
-    let Choices {
-        system,
-        temperature,
-        reasoning_effort,
-        max_tokens,
-        ..
-    } = preferences.get_untracked();
-    let temperature_error = RwSignal::new("");
-    let length_error = RwSignal::new("");
-    let written = |number: Option<String>| number.unwrap_or_default();
-    view! {
-        <div class="field">
-            <span>"Theme"</span>
-            <ThemeSwitch group="theme-in-settings"/>
-        </div>
-        <label class="wide">
-            "System prompt"
-            <textarea
-                rows="4"
-                dir="auto"
-                placeholder="Nothing"
-                prop:value=system
-                on:input=move |input| preferences.change(|choices| choices.system = event_target_value(&input))
-            ></textarea>
-        </label>
-        <label class="field">
-            "Temperature"
-            <input
-                type="text"
-                inputmode="decimal"
-                placeholder="The model's own"
-                aria-describedby="temperature-error"
-                aria-invalid=move || (!temperature_error.get().is_empty()).to_string()
-                prop:value=written(temperature.map(|number| number.to_string()))
-                on:input=move |input| match read_temperature(&event_target_value(&input)) {
-                    Ok(number) => {
-                        temperature_error.set("");
-                        preferences.change(|choices| choices.temperature = number);
-                    }
-                    Err(sentence) => temperature_error.set(sentence),
-                }
-            />
-        </label>
-        <p class="wrong" id="temperature-error">{move || temperature_error.get()}</p>
-        <label class="field">
-            "Reasoning effort"
-            <select on:change=move |change| {
-                let name = event_target_value(&change);
-                let effort = EFFORTS.iter().find(|(value, ..)| *value == name).and_then(|(.., effort)| *effort);
-                preferences.change(|choices| choices.reasoning_effort = effort);
-            }>
-                {EFFORTS
-                    .map(|(value, label, effort)| view! {
-                        <option value=value selected=effort == reasoning_effort>{label}</option>
-                    })
-                    .collect_view()}
-            </select>
-        </label>
-        <label class="field">
-            "Maximum length"
-            <input
-                type="text"
-                inputmode="numeric"
-                placeholder="No limit, in tokens"
-                aria-describedby="length-error"
-                aria-invalid=move || (!length_error.get().is_empty()).to_string()
-                prop:value=written(max_tokens.map(|number| number.to_string()))
-                on:input=move |input| match read_max_tokens(&event_target_value(&input)) {
-                    Ok(number) => {
-                        length_error.set("");
-                        preferences.change(|choices| choices.max_tokens = number);
-                    }
-                    Err(sentence) => length_error.set(sentence),
-                }
-            />
-        </label>
-        <p class="wrong" id="length-error">{move || length_error.get()}</p>
+/// Shows in the fields what is chosen.
+fn fill_in(dialog: &HtmlDialogElement, choices: &Choices) {
+    for (name, value) in [
+        ("system", &choices.system),
+        ("temperature", &choices.temperature),
+        ("effort", &choices.reasoning_effort),
+        ("length", &choices.max_tokens),
+    ] {
+        if let Some(field) = find(dialog, &format!("[name={name}]")) {
+            // Text areas and lists have a value as inputs do.
+            field.unchecked_into::<HtmlInputElement>().set_value(value);
+        }
     }
+    say(dialog, "temperature", "");
+    say(dialog, "length", "");
+}
+
+/// Takes what was written into a field, if it is right.
+fn read(preferences: Preferences, dialog: &HtmlDialogElement, name: &str, value: String) {
+    let mut choices = preferences.get_untracked();
+    let wrong = match name {
+        "temperature" => read_temperature(&value).err(),
+        "length" => read_max_tokens(&value).err(),
+        _ => None,
+    };
+    say(dialog, name, wrong.unwrap_or_default());
+    if wrong.is_some() {
+        return;
+    }
+    match name {
+        "system" => choices.system = value,
+        "temperature" => choices.temperature = value,
+        "effort" => choices.reasoning_effort = value,
+        "length" => choices.max_tokens = value,
+        _ => return,
+    }
+    preferences.set(choices);
+}
+
+/// Says what is wrong with a field, or that nothing is.
+fn say(dialog: &HtmlDialogElement, name: &str, sentence: &str) {
+    let Some(place) = find(dialog, &format!("#{name}-error")) else {
+        return;
+    };
+    place.set_text_content(Some(sentence));
+    if let Some(field) = find(dialog, &format!("[name={name}]")) {
+        let is_wrong = if sentence.is_empty() { "false" } else { "true" };
+        // Only an invalid name could make it fail.
+        let _ = field.set_attribute("aria-invalid", is_wrong);
+    }
+}
+
+fn find(dialog: &HtmlDialogElement, selector: &str) -> Option<Element> {
+    dialog.query_selector(selector).ok()?
 }

@@ -1,5 +1,6 @@
 //! What stands where a conversation will be.
 
+use leptos::html::Span;
 use leptos::prelude::*;
 
 use super::composer_field::ComposerField;
@@ -19,14 +20,19 @@ pub fn Welcome() -> impl IntoView {
     } else {
         info.model
     };
-    let model = move || {
-        preferences
-            .with(|choices| choices.model())
-            .unwrap_or_else(|| default.clone())
-    };
+    let name = NodeRef::<Span>::new();
+    {
+        let default = default.clone();
+        Effect::new(move |_| {
+            let model = preferences.get().model().unwrap_or_else(|| default.clone());
+            if let Some(name) = name.get() {
+                name.set_text_content(Some(&model));
+            }
+        });
+    }
     view! {
         <div class="welcome">
-            <h2>"Ask "<span class="model">{model}</span></h2>
+            <h2>"Ask "<span class="model" node_ref=name>{default}</span></h2>
             <p>"Enter sends, Shift+Enter makes a new line, Esc stops an answer."</p>
             {info.demo.then(|| view! {
                 <p class="demo" role="note">
