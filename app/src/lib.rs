@@ -15,8 +15,12 @@ pub mod transport;
 
 pub mod conversation;
 pub mod draft;
+<<<<<<< HEAD
 pub mod paragraphs;
 pub mod preferences;
+=======
+pub mod markdown;
+>>>>>>> 09643e6 (Replies are Markdown, read and shown piece by piece; code in colours)
 pub mod reply;
 
 pub mod chat;
