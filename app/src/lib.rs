@@ -15,12 +15,8 @@ pub mod transport;
 
 pub mod conversation;
 pub mod draft;
-<<<<<<< HEAD
-pub mod paragraphs;
-pub mod preferences;
-=======
 pub mod markdown;
->>>>>>> 09643e6 (Replies are Markdown, read and shown piece by piece; code in colours)
+pub mod preferences;
 pub mod reply;
 
 pub mod chat;

@@ -11,6 +11,7 @@ pub mod node;
 pub mod parse;
 
 mod definitions;
+pub mod formula;
 mod link;
 mod math;
 

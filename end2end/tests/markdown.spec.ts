@@ -159,7 +159,7 @@ test("nothing that a model writes comes alive", async ({ chat, upstream }) => {
   await chat.finished();
   const found = await chat.answer().locator("[data-text]").evaluate((root) => {
     const bad: string[] = [];
-    const known = new Set("A BLOCKQUOTE BR BUTTON CODE DEL DIV EM FIGURE H1 H2 H3 H4 H5 H6 HR LI OL P PRE SPAN STRONG SUP TABLE TBODY TD TH THEAD TR UL".split(" "));
+    const known = new Set("math mrow mi mn mo mtext mspace A BLOCKQUOTE BR BUTTON CODE DEL DIV EM FIGURE H1 H2 H3 H4 H5 H6 HR LI OL P PRE SPAN STRONG SUP TABLE TBODY TD TH THEAD TR UL".split(" "));
     for (const element of root.querySelectorAll("*")) {
       if (!known.has(element.tagName)) bad.push(`element ${element.tagName}`);
       for (const { name, value } of element.attributes) {
@@ -205,4 +205,19 @@ test("code is coloured as it grows, and the text is never held back", async ({ c
   await upstream.finish();
   await chat.finished();
   await expect(code).toHaveText('// a comment\nfn main() {\n    let answer = 42;\n    println!("{answer}");\n}\n');
+});
+
+test("formulas are drawn, prices are not, and what cannot be drawn is shown as it is", async ({ chat, upstream }) => {
+  await chat.open();
+  await chat.ask("Write some formulas");
+  await upstream.send("So $e^{i\\pi} + 1 = 0$ and \\(x^2\\), for $4 and $5.\n\n$$\n\\frac{a}{b}\n$$\n\nBut $\\bad{x}$.");
+  const text = chat.answer().locator("[data-text]");
+  await expect(text.locator("math")).toHaveCount(3);
+  await expect(text.locator("math mfrac")).toHaveCount(1);
+  await expect(text.locator(".display math")).toHaveCount(1);
+  await expect(text).toContainText("for $4 and $5.");
+  await expect(text).toContainText("But \\bad{x}.");
+  expect(await text.locator("math").first().evaluate((math) => math.namespaceURI)).toBe("http://www.w3.org/1998/Math/MathML");
+  await upstream.finish();
+  await chat.finished();
 });

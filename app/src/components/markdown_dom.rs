@@ -1,16 +1,21 @@
 //! The browser's document as the Markdown renderer needs it. The cursor stands in it, too, and is no
 //! part of the text: whoever looks for the text does not see it.
 
+use leptos::lazy;
 use leptos::prelude::document;
+use leptos::task::spawn_local;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, Node, Text};
 
 use super::code_block::load_highlighter;
+use crate::markdown::formula::{Step, formula};
 use crate::markdown::node::{Attr, Kind, Sink, Tag};
 use crate::markdown::patch::Dom;
 
 /// What the cursor is known by.
 pub(super) const CURSOR: &str = "data-cursor";
+
+const MATHML: &str = "http://www.w3.org/1998/Math/MathML";
 
 /// The browser's document.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +53,59 @@ impl Sink for Maker {
     fn close(&mut self) {
         self.open.pop();
     }
+
+    fn formula(&mut self, tex: &str, is_display: bool) {
+        self.text(tex);
+        if let Some(element) = self.open.last() {
+            draw_formula(element.clone(), tex.to_owned(), is_display);
+        }
+    }
+}
+
+/// Puts a drawn formula in the place of its source, once what draws it is loaded.
+fn draw_formula(place: Element, tex: String, is_display: bool) {
+    spawn_local(async move {
+        let Some(steps) = load_formula(tex, is_display).await else {
+            return;
+        };
+        let mut open: Vec<Element> = Vec::new();
+        for step in steps {
+            match step {
+                Step::Open(name) => {
+                    let element = document()
+                        .create_element_ns(Some(MATHML), name)
+                        .expect("the name of the tag is valid");
+                    match open.last() {
+                        Some(parent) => append(parent, &element),
+                        None => {
+                            place.set_text_content(None);
+                            append(&place, &element);
+                        }
+                    }
+                    open.push(element);
+                }
+                Step::Attr(name, value) => {
+                    if let Some(element) = open.last() {
+                        set(element, name, &value);
+                    }
+                }
+                Step::Text(text) => {
+                    if let Some(element) = open.last() {
+                        append(element, &document().create_text_node(&text));
+                    }
+                }
+                Step::Close => {
+                    open.pop();
+                }
+            }
+        }
+    });
+}
+
+/// What draws formulas is a file of its own, loaded with the first one.
+#[lazy]
+fn load_formula(tex: String, is_display: bool) -> Option<Vec<Step>> {
+    formula(&tex, is_display)
 }
 
 impl Dom for PageDom {

@@ -1,10 +1,24 @@
 //! The tree as HTML, for the server and for tests. What the text says is escaped here and nowhere else.
 
+use super::formula::{Step, formula};
 use super::node::{Attr, Node, Sink, Tag};
 
 /// Writes nodes as HTML.
 #[must_use]
 pub fn html(nodes: &[Node]) -> String {
+    let mut writer = Html {
+        draws_formulas: true,
+        ..Html::default()
+    };
+    for node in nodes {
+        node.write(&mut writer);
+    }
+    writer.finish()
+}
+
+/// The same, with formulas as they were written.
+#[cfg(test)]
+pub(super) fn plain_html(nodes: &[Node]) -> String {
     let mut writer = Html::default();
     for node in nodes {
         node.write(&mut writer);
@@ -19,6 +33,8 @@ pub(super) struct Html {
     open: Vec<Tag>,
     /// Whether the last start tag still takes attributes.
     is_in_tag: bool,
+    /// Whether formulas become MathML; else they stay as they were written.
+    draws_formulas: bool,
 }
 
 impl Html {
@@ -32,6 +48,29 @@ impl Html {
         if std::mem::take(&mut self.is_in_tag) {
             self.html.push('>');
         }
+    }
+
+    fn open_tag(&mut self, name: &str) {
+        self.finish_tag();
+        self.html.push('<');
+        self.html.push_str(name);
+        self.is_in_tag = true;
+    }
+
+    fn attribute(&mut self, name: &str, value: &str) {
+        debug_assert!(self.is_in_tag, "attributes come before content");
+        self.html.push(' ');
+        self.html.push_str(name);
+        self.html.push_str("=\"");
+        self.escape(value);
+        self.html.push('"');
+    }
+
+    fn close_tag(&mut self, name: &str) {
+        self.finish_tag();
+        self.html.push_str("</");
+        self.html.push_str(name);
+        self.html.push('>');
     }
 
     fn escape(&mut self, text: &str) {
@@ -53,20 +92,12 @@ impl Html {
 
 impl Sink for Html {
     fn open(&mut self, tag: Tag) {
-        self.finish_tag();
-        self.html.push('<');
-        self.html.push_str(tag.name());
+        self.open_tag(tag.name());
         self.open.push(tag);
-        self.is_in_tag = true;
     }
 
     fn attr(&mut self, name: Attr, value: &str) {
-        debug_assert!(self.is_in_tag, "attributes come before content");
-        self.html.push(' ');
-        self.html.push_str(name.name());
-        self.html.push_str("=\"");
-        self.escape(value);
-        self.html.push('"');
+        self.attribute(name.name(), value);
     }
 
     fn text(&mut self, text: &str) {
@@ -75,12 +106,33 @@ impl Sink for Html {
     }
 
     fn close(&mut self) {
-        self.finish_tag();
         let Some(tag) = self.open.pop() else { return };
-        if !tag.is_void() {
-            self.html.push_str("</");
-            self.html.push_str(tag.name());
-            self.html.push('>');
+        if tag.is_void() {
+            self.finish_tag();
+        } else {
+            self.close_tag(tag.name());
+        }
+    }
+
+    fn formula(&mut self, tex: &str, is_display: bool) {
+        let steps = self
+            .draws_formulas
+            .then(|| formula(tex, is_display))
+            .flatten();
+        let Some(steps) = steps else {
+            return self.text(tex);
+        };
+        let mut open = Vec::new();
+        for step in steps {
+            match step {
+                Step::Open(name) => {
+                    self.open_tag(name);
+                    open.push(name);
+                }
+                Step::Attr(name, value) => self.attribute(name, &value),
+                Step::Text(text) => self.text(&text),
+                Step::Close => self.close_tag(open.pop().unwrap_or_default()),
+            }
         }
     }
 }

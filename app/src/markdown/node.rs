@@ -252,6 +252,11 @@ pub trait Sink {
     fn text(&mut self, text: &str);
     /// Ends the element that is open.
     fn close(&mut self);
+    /// Adds a whole formula, in TeX, to the element that is open. Where it is not drawn, its source is.
+    fn formula(&mut self, tex: &str, is_display: bool) {
+        let _ = is_display;
+        self.text(tex);
+    }
 }
 
 impl Node {
@@ -429,8 +434,16 @@ impl Kind {
                 sink.text(label);
                 0
             }
-            Self::Math { tex, .. } => {
-                sink.text(tex);
+            Self::Math {
+                tex,
+                is_display,
+                is_whole,
+            } => {
+                if *is_whole {
+                    sink.formula(tex, *is_display);
+                } else {
+                    sink.text(tex);
+                }
                 0
             }
             _ => 0,

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::cut::Limits;
 use super::fake_dom::{FakeDom, FakeNode};
-use super::html::html;
+use super::html::plain_html;
 use super::node::Tag;
 use super::parse::parse_whole;
 use super::stream::Stream;
@@ -30,7 +30,7 @@ fn streamed(pieces: &[&str], step: usize, limits: Limits) -> String {
 }
 
 fn whole(text: &str) -> String {
-    html(&parse_whole(text))
+    plain_html(&parse_whole(text))
 }
 
 #[track_caller]
