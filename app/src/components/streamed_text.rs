@@ -61,11 +61,16 @@ pub fn StreamedText(
             load_highlighter();
         }
         if is_streaming || !place.has_child_nodes() {
-            let flow = Flow::new(&place, source, is_streaming);
+            let flow = (!place.has_child_nodes()).then(|| Flow::new(&place, source, is_streaming));
             spawn_local(async move {
-                let loaded = Rc::new(RefCell::new((flow, load_renderer(place.into()).await)));
+                let loaded = load_renderer(place.clone().into()).await;
+                // What the server showed of a reply that still streams stays until it can be shown anew.
+                let flow = flow.unwrap_or_else(|| {
+                    place.set_text_content(None);
+                    Flow::new(&place, source, is_streaming)
+                });
                 // The reply may be gone by now.
-                let _ = renderer.try_set(Some(loaded));
+                let _ = renderer.try_set(Some(Rc::new(RefCell::new((flow, loaded)))));
             });
         }
     });
@@ -145,7 +150,6 @@ struct Flow {
 
 impl Flow {
     fn new(place: &Element, source: Source, is_streaming: bool) -> Self {
-        place.set_text_content(None);
         let cursor = (source == Source::Answer && is_streaming).then(|| {
             let cursor = create("span");
             set(&cursor, CURSOR, "");

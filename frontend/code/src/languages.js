@@ -95,6 +95,9 @@ const modes = [
 
 const byName = new Map(modes.flatMap(([load, names]) => names.split(" ").map((name) => [name, load])));
 
+/** Every name of a language. */
+export const languages = modes.flatMap(([, names]) => names.split(" "));
+
 /** What loads the mode of a language, or nothing for one that is not known. */
 export function loaderOf(language) {
   return byName.get(language.toLowerCase());
