@@ -41,7 +41,15 @@ export class Rill {
     const folder = mkdtempSync(join(tmpdir(), "rill-end2end-"));
     const child = spawn(binary, ["--listen", `127.0.0.1:${port}`, ...flags], {
       cwd: folder,
-      env: { LEPTOS_SITE_ROOT: siteRoot, NO_COLOR: "1", RILL_OLLAMA: "off", ...environment },
+      env: {
+        LEPTOS_SITE_ROOT: siteRoot,
+        NO_COLOR: "1",
+        RILL_OLLAMA: "off",
+        // Nobody's own conversations are ever touched, and the upstream is asked for replies only.
+        RILL_DATA_DIR: join(folder, "data"),
+        RILL_TITLES: "off",
+        ...environment,
+      },
       stdio: ["ignore", "pipe", "pipe"],
     });
     const rill = new Rill(child, folder, `http://127.0.0.1:${port}`);

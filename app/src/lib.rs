@@ -9,6 +9,7 @@ pub mod transcript;
 pub mod wording;
 
 pub mod clock;
+pub mod library;
 pub mod memory;
 pub mod models;
 pub mod transport;

@@ -5,6 +5,8 @@
 //! provider sends and wants is not described here: those types stay private to its file in the
 //! server. The contract itself, with its prose, is `PROTOCOL` in the README's section "HTTP API".
 
+pub mod saved;
+
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
@@ -93,8 +95,9 @@ pub enum ReasoningEffort {
 
 /// One event of a reply.
 ///
-/// A reply is `Start`, then any number of `Text`, `Reasoning` and `Usage`, then exactly one terminal
-/// event, `Done` or `Error`. A stream that ends without one was cut.
+/// A reply is `Start`, then any number of `Text`, `Reasoning`, `Usage` and `Notice`, then exactly one
+/// terminal event, `Done` or `Error`. A stream that ends without one was cut. A second `Start` means
+/// that the reply is told again from its beginning.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ChatEvent<'a> {
     /// The request was accepted; the upstream has not answered yet.
@@ -111,6 +114,8 @@ pub enum ChatEvent<'a> {
     /// Another model answers than the start said, since that one's upstream is down or overloaded. It
     /// is told as a comment at once, and by `done` in the end.
     Model(Cow<'a, str>),
+    /// Something that the person should know while the reply goes on.
+    Notice(Notice),
     /// Terminal: the reply ended by itself or by a stop.
     Done(Finish),
     /// Terminal: the reply failed. Text that came before stays valid.
@@ -138,6 +143,7 @@ impl ChatEvent<'_> {
             "reasoning" => ChatEvent::Reasoning(Cow::Owned(serde_json::from_str(data)?)),
             "start" => ChatEvent::Start(serde_json::from_str(data)?),
             "usage" => ChatEvent::Usage(serde_json::from_str(data)?),
+            "notice" => ChatEvent::Notice(serde_json::from_str(data)?),
             "done" => ChatEvent::Done(serde_json::from_str::<Done>(data)?.finish),
             "error" => ChatEvent::Error(serde_json::from_str(data)?),
             _ => return Ok(None),
@@ -166,12 +172,30 @@ pub struct Retrying {
 }
 
 /// Data of the `start` event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Start {
     /// The id of this reply, unguessable.
     pub generation: String,
     /// The model that was asked.
     pub model: String,
+    /// The saved conversation that it belongs to, if it is saved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<String>,
+    /// The saved message that it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_message: Option<String>,
+    /// The saved message that it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// Data of the `notice` event: something that went wrong beside the reply, which goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// What it is about, for programs: [`ErrorKind::NotSaved`].
+    pub kind: ErrorKind,
+    /// A sentence of ours for a person.
+    pub message: String,
 }
 
 /// Data of the `usage` event: token counts, left out where the upstream does not tell.
@@ -255,6 +279,19 @@ pub struct ErrorBody {
     pub error: Refusal,
 }
 
+impl ErrorBody {
+    /// A refusal of this kind, in the words for it.
+    #[must_use]
+    pub fn of(kind: ErrorKind) -> Self {
+        Self {
+            error: Refusal {
+                kind,
+                message: crate::wording::error_sentence(kind).to_owned(),
+            },
+        }
+    }
+}
+
 /// Why a request was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
@@ -322,6 +359,8 @@ pub enum ErrorKind {
     WrongHost,
     /// Refusal: the request did not arrive in time.
     RequestTimeout,
+    /// What was asked for could not be read from the store or written to it.
+    NotSaved,
     /// The server itself failed.
     Internal,
     /// Made by the page, never sent: the server could not be reached.
@@ -363,6 +402,7 @@ impl ErrorKind {
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::WrongHost => "wrong_host",
             Self::RequestTimeout => "request_timeout",
+            Self::NotSaved => "not_saved",
             Self::Internal => "internal",
             Self::ServerUnreachable => "server_unreachable",
             Self::Unknown => "unknown",
@@ -395,6 +435,9 @@ pub struct PageInfo {
     pub model: String,
     /// Whether the embedded demo answers, since no upstream is configured.
     pub demo: bool,
+    /// Whether conversations are kept in memory only, since no folder for them could be made.
+    #[serde(default)]
+    pub unsaved: bool,
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! The page shows it and the server can save it, so the screen and the database agree. It knows
 //! nothing of how it is displayed or stored.
 
-use crate::protocol::{ChatEvent, Finish, ReplyError, Usage};
+use crate::protocol::{ChatEvent, Finish, Notice, ReplyError, Usage};
 
 /// A reply, as far as it has come.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -18,6 +18,8 @@ pub struct Transcript {
     pub reasoning: String,
     /// What it cost, when the upstream told.
     pub usage: Option<Usage>,
+    /// What went wrong beside it, such as that it could not be saved.
+    pub notice: Option<Notice>,
     /// How it ended; `None` while it streams.
     pub end: Option<End>,
 }
@@ -40,15 +42,20 @@ impl Transcript {
             return;
         }
         match event {
+            // It is told from its beginning, perhaps once more.
             ChatEvent::Start(start) => {
-                self.generation = Some(start.generation.clone());
-                self.model = Some(start.model.clone());
+                *self = Self {
+                    generation: Some(start.generation.clone()),
+                    model: Some(start.model.clone()),
+                    ..Self::default()
+                };
             }
             ChatEvent::Text(text) => self.text.push_str(text),
             ChatEvent::Reasoning(text) => self.reasoning.push_str(text),
             ChatEvent::Usage(usage) => self.usage = Some(*usage),
             ChatEvent::Retrying(_) => {}
             ChatEvent::Model(model) => self.model = Some(model.clone().into_owned()),
+            ChatEvent::Notice(notice) => self.notice = Some(notice.clone()),
             ChatEvent::Done(finish) => self.end = Some(End::Done(*finish)),
             ChatEvent::Error(error) => self.end = Some(End::Error(error.clone())),
         }
@@ -111,6 +118,7 @@ mod tests {
             ChatEvent::Start(Start {
                 generation: "g".into(),
                 model: "m".into(),
+                ..Start::default()
             }),
             ChatEvent::Reasoning("hm".into()),
             ChatEvent::Text("a".into()),
@@ -121,6 +129,22 @@ mod tests {
         assert_eq!((got.text.as_str(), got.reasoning.as_str()), ("ab", "hmm"));
         assert_eq!(got.end, Some(End::Done(Finish::Stop)));
         assert!(got.was_accepted());
+    }
+
+    #[test]
+    fn a_reply_that_is_told_again_is_not_doubled() {
+        let start = ChatEvent::Start(Start {
+            generation: "g".into(),
+            model: "m".into(),
+            ..Start::default()
+        });
+        let got = fold(&[
+            start.clone(),
+            ChatEvent::Text("ab".into()),
+            start,
+            ChatEvent::Text("a".into()),
+        ]);
+        assert_eq!(got.text, "a");
     }
 
     #[test]

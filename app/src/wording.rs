@@ -81,6 +81,9 @@ pub fn error_sentence(kind: ErrorKind) -> &'static str {
         ErrorKind::RequestTimeout => {
             "The request did not arrive in time: check the connection and try again."
         }
+        ErrorKind::NotSaved => {
+            "This could not be saved: copy what you need, and look at the server's log for what is wrong with its database."
+        }
         ErrorKind::Internal => "Something went wrong in the server: its log says what. Try again.",
         ErrorKind::ServerUnreachable => {
             "The server cannot be reached: check that Rill is running and that you are connected."
@@ -290,7 +293,7 @@ mod tests {
     use crate::protocol::{ReplyError, Usage};
 
     /// Every kind there is; a new one makes the `match` above fail to compile, not this list.
-    const KINDS: [ErrorKind; 30] = [
+    const KINDS: [ErrorKind; 31] = [
         ErrorKind::Auth,
         ErrorKind::Quota,
         ErrorKind::RateLimited,
@@ -318,6 +321,7 @@ mod tests {
         ErrorKind::UnsupportedMediaType,
         ErrorKind::WrongHost,
         ErrorKind::RequestTimeout,
+        ErrorKind::NotSaved,
         ErrorKind::Internal,
         ErrorKind::ServerUnreachable,
         ErrorKind::Unknown,

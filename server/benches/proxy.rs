@@ -32,12 +32,15 @@ fn main() {
         return bare_pipe(&upstream);
     }
     let upstream = start_upstream();
+    // Each has a folder of its own.
+    let data = tempfile::TempDir::new().expect("a folder");
     let rill = |port: u16, path| {
         let address = format!("127.0.0.1:{port}");
         let mut command = Command::new(env!("CARGO_BIN_EXE_rill"));
         command
             .args(["--listen", &address, "--ollama", "off"])
             .env("OPENAI_BASE_URL", format!("http://{upstream}/v1"))
+            .env("RILL_DATA_DIR", data.path().join(port.to_string()))
             .env("RUST_LOG", "warn");
         Proxy::start(&mut command, port, path)
     };

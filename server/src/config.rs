@@ -4,11 +4,14 @@
 //! module only describes and checks; `main` reads the environment.
 
 pub mod file;
+mod saving;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+pub use self::saving::{Command, Saving, Switch};
 
 use clap::Parser;
 use clap::builder::ValueParser;
@@ -98,6 +101,14 @@ pub struct Config {
     /// How long running replies may go on after the server was asked to stop.
     #[arg(long, env = "RILL_DRAIN_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = time_or_zero())]
     pub drain_timeout: Duration,
+
+    /// Where conversations are kept.
+    #[command(flatten)]
+    pub saving: Saving,
+
+    /// What is to be done instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
 
     /// How long to wait for the upstream's token counts after the answer's end.
     #[arg(long, hide = true, default_value = "2s", value_parser = time())]

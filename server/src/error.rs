@@ -29,6 +29,24 @@ impl From<ErrorKind> for AppError {
 }
 
 impl AppError {
+    /// A refusal in words of its own.
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+        }
+    }
+
+    /// What the client is told.
+    pub(crate) fn body(&self) -> ErrorBody {
+        ErrorBody {
+            error: Refusal {
+                kind: self.kind,
+                message: self.message.clone().into_owned(),
+            },
+        }
+    }
+
     /// 400 with what is wrong with the request, and what would be right.
     pub(crate) fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
         Self {
@@ -48,7 +66,7 @@ impl AppError {
             ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ErrorKind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             ErrorKind::WrongHost => StatusCode::MISDIRECTED_REQUEST,
-            ErrorKind::Shutdown => StatusCode::SERVICE_UNAVAILABLE,
+            ErrorKind::Shutdown | ErrorKind::NotSaved => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -62,12 +80,7 @@ impl IntoResponse for AppError {
             kind = self.kind.as_str(),
             "refused"
         );
-        let body = ErrorBody {
-            error: Refusal {
-                kind: self.kind,
-                message: self.message.into_owned(),
-            },
-        };
+        let body = self.body();
         let mut response = (status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

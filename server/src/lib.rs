@@ -1,17 +1,21 @@
 //! The server: routes, upstreams, replies, access, configuration.
 //!
 //! In reading order: what it is told ([`config`]), what the handlers share ([`state`]), who may ask
-//! (`access`), the way of one message (`chat`, `generation`, [`upstream`]), other programs' way past
-//! it (`openai`), the page (`pages`), and the sockets ([`listen`]). It knows nothing of the DOM.
+//! (`access`), the way of one message (`chat`, [`generation`], [`upstream`]), what is kept
+//! (`conversations`, [`store`]), other programs' way past it (`openai`), the page (`pages`), and the
+//! sockets ([`listen`]). It knows nothing of the DOM.
 
 pub mod config;
 pub mod state;
 
 mod access;
+mod body;
 mod chat;
+mod conversations;
 mod error;
 pub mod generation;
 mod openai;
+pub mod store;
 pub mod upstream;
 
 mod pages;
@@ -44,6 +48,7 @@ pub fn router(state: AppState) -> Router {
         .route(MODELS_PATH, get(openai::choose_model))
         .merge(openai::router())
         .route("/healthz", get(healthz))
+        .merge(conversations::router())
         .merge(pages::router(&state))
         .method_not_allowed_fallback(async || AppError::from(ErrorKind::MethodNotAllowed))
         .layer(CatchPanicLayer::custom(panicked))

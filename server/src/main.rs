@@ -2,11 +2,12 @@
 //! program, and the only place that reads the environment.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches};
-use server::config::{Config, FILE};
+use server::config::{Command, Config, FILE};
 use server::state::AppState;
-use server::{listen, router};
+use server::{listen, router, store};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
@@ -24,13 +25,25 @@ async fn main() -> ExitCode {
         )
         .with_writer(std::io::stderr)
         .init();
-    match run(config).await {
+    let done = match &config.command {
+        None => run(config).await,
+        Some(Command::Backup { file }) => say(store::backup(&config.saving, file).await),
+        Some(Command::Check) => say(store::check(&config.saving).await),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(sentence) => {
             tracing::error!("{sentence}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Says on standard output what a command has done.
+#[expect(clippy::print_stdout, reason = "it is what the command is for")]
+fn say(done: Result<String, String>) -> Result<(), String> {
+    println!("{}", done?);
+    Ok(())
 }
 
 /// Flags win over the environment, and that over `.env`.
@@ -85,6 +98,7 @@ async fn run(config: Config) -> Result<(), String> {
         () = shut_down(&state, server) => {}
         () = stop_signal() => tracing::warn!("stopped at once"),
     }
+    let _ = timeout(Duration::from_secs(2), state.store.close()).await;
     Ok(())
 }
 
@@ -106,7 +120,7 @@ async fn shut_down(state: &AppState, server: tokio::task::JoinHandle<()>) {
         state.shutdown.cancel();
         state.replies.wait().await;
     }
-    let _ = timeout(std::time::Duration::from_secs(1), server).await;
+    let _ = timeout(Duration::from_secs(1), server).await;
 }
 
 /// Ctrl-C or SIGTERM.

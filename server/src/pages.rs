@@ -7,8 +7,9 @@ use std::path::PathBuf;
 
 use any_spawner::Executor;
 use app::protocol::ErrorKind;
+use app::protocol::saved::Opened;
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Path, Request};
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::{Response, StatusCode};
 use axum::response::IntoResponse;
@@ -24,6 +25,7 @@ use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::config::Config;
+use crate::conversations::library::Shelf;
 use crate::error::AppError;
 use crate::state::AppState;
 
@@ -40,33 +42,53 @@ pub(crate) fn router(state: &AppState) -> Router<AppState> {
         let options = options.clone();
         move || app::shell(options.clone())
     };
-    let context = {
+    let render = {
         let state = state.clone();
         let reload_port = state
             .config
             .watch
             .as_ref()
             .map(|_| state.config.reload_port);
-        move || {
-            provide_context(state.page_info());
-            set_page_headers(reload_port);
+        move |opened: Opened, request: Request| {
+            let state = state.clone();
+            let context = move || {
+                provide_context(state.page_info());
+                provide_context(opened.clone());
+                set_page_headers(reload_port);
+            };
+            render_app_to_stream_with_context(context, shell.clone())(request)
         }
     };
-    let render = render_app_to_stream_with_context(context, shell);
     let home = {
-        let render = render.clone();
-        async move |request: Request| render(request).await
+        let (render, state) = (render.clone(), state.clone());
+        async move |request: Request| {
+            let opened = Shelf::local(state).open(None).await;
+            render(opened, request).await
+        }
+    };
+    let conversation = {
+        let (render, state) = (render.clone(), state.clone());
+        async move |Path(id): Path<String>, request: Request| {
+            let opened = Shelf::local(state).open(Some(&id)).await;
+            let is_there = opened.conversation.is_some();
+            let mut response = render(opened, request).await;
+            if !is_there {
+                *response.status_mut() = StatusCode::NOT_FOUND;
+            }
+            response
+        }
     };
     let not_found = async move |request: Request| {
         if is_for_programs(request.uri().path()) {
             return AppError::from(ErrorKind::NotFound).into_response();
         }
-        let mut response = render(request).await;
+        let mut response = render(Opened::default(), request).await;
         *response.status_mut() = StatusCode::NOT_FOUND;
         response
     };
     let pages = Router::new()
         .route("/", get(home))
+        .route("/c/{id}", get(conversation))
         .layer(CompressionLayer::new());
     let hashed = ServiceBuilder::new()
         .layer(cache_when_found(if options.hash_files {

@@ -1,12 +1,17 @@
 //! What the handlers share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use app::protocol::PageInfo;
+use app::protocol::saved::Change;
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
+use crate::generation::Generations;
+use crate::store::{self, Store, StoreError};
 use crate::upstream::kind::Kind;
 use crate::upstream::settings::Settings;
 use crate::upstream::{Directory, Limits, Upstream, demo, ollama};
@@ -20,6 +25,14 @@ pub struct AppState {
     pub upstreams: Arc<Directory>,
     /// The replies that are being made.
     pub replies: TaskTracker,
+    /// Those of them that are saved, by their ids.
+    pub generations: Arc<Generations>,
+    /// Where conversations are kept.
+    pub store: Arc<dyn Store>,
+    /// Whether they are still there when the server has ended.
+    pub keeps: bool,
+    /// What changes in the lists of conversations, with its owner.
+    pub changes: broadcast::Sender<(String, Change)>,
     /// Cancelled when no new replies are to begin.
     pub drain: CancellationToken,
     /// Cancelled when the running replies are to end.
@@ -32,6 +45,9 @@ pub enum StartError {
     /// No HTTP client for the upstream.
     #[error("no connection to providers can be made: {0}")]
     Client(#[from] reqwest::Error),
+    /// No place for conversations.
+    #[error("{0}")]
+    Store(String),
     /// The demo found no port.
     #[error("the demo upstream found no free port: {0}")]
     Demo(#[from] std::io::Error),
@@ -59,11 +75,24 @@ impl AppState {
             .collect::<Result<_, _>>()?;
         let fallback = std::mem::take(&mut config.fallback);
         let upstreams = Directory::new(upstreams, config.model.clone(), fallback, limits);
+        let opened = store::open(&config.saving)
+            .await
+            .map_err(StartError::Store)?;
+        if let Some(place) = &opened.place {
+            tracing::info!("conversations are kept in {place}");
+        }
+        let drain = CancellationToken::new();
+        let store: Arc<dyn Store> = Arc::new(opened.store);
+        tokio::spawn(purge(Arc::clone(&store), drain.clone()));
         Ok(Self {
             config: Arc::new(config),
             upstreams: Arc::new(upstreams),
             replies: TaskTracker::new(),
-            drain: CancellationToken::new(),
+            generations: Arc::default(),
+            store,
+            keeps: opened.place.is_some(),
+            changes: broadcast::Sender::new(CHANGES),
+            drain,
             shutdown: CancellationToken::new(),
         })
     }
@@ -81,6 +110,45 @@ impl AppState {
         PageInfo {
             model: self.upstreams.default_model(),
             demo: self.upstreams.is_demo(),
+            unsaved: !self.keeps,
+        }
+    }
+
+    /// Tells the lists what a conversation looks like now.
+    pub(crate) async fn tell_changed(&self, owner: &str, id: &str) {
+        match self.store.summary(owner, id).await {
+            Ok(summary) => self.tell(owner, Change::Changed(summary)),
+            // It is in no list any more.
+            Err(StoreError::NotFound) => {}
+            Err(error) => tracing::debug!(%error, "a change was not told"),
+        }
+    }
+
+    /// Tells the lists of a change.
+    pub(crate) fn tell(&self, owner: &str, change: Change) {
+        // Perhaps nobody listens.
+        let _ = self.changes.send((owner.to_owned(), change));
+    }
+}
+
+/// How many changes may wait for a list that is slow, before it is told to read all anew.
+const CHANGES: usize = 256;
+/// How long what was deleted can be restored, and how often it is looked after.
+const KEPT_DELETED: Duration = Duration::from_secs(24 * 60 * 60);
+const PURGE: Duration = Duration::from_secs(60 * 60);
+
+/// Removes for good what was deleted long ago, again and again.
+async fn purge(store: Arc<dyn Store>, drain: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(PURGE) => {}
+            () = drain.cancelled() => return,
+        }
+        let kept = i64::try_from(KEPT_DELETED.as_millis()).expect("a day is short");
+        match store.purge(store::now() - kept).await {
+            Ok(0) => {}
+            Ok(conversations) => tracing::info!(conversations, "removed what was deleted"),
+            Err(error) => tracing::error!(%error, "what was deleted could not be removed"),
         }
     }
 }

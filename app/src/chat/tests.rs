@@ -173,6 +173,7 @@ fn start() -> ChatEvent<'static> {
     ChatEvent::Start(Start {
         generation: "g".into(),
         model: "m".into(),
+        ..Start::default()
     })
 }
 

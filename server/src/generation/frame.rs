@@ -27,6 +27,7 @@ impl Frame {
             ChatEvent::Reasoning(text) => self.push_text("reasoning", text),
             ChatEvent::Start(start) => self.push_json("start", start),
             ChatEvent::Usage(usage) => self.push_json("usage", usage),
+            ChatEvent::Notice(notice) => self.push_json("notice", notice),
             ChatEvent::Retrying(retrying) => self.push_comment("retry", retrying),
             ChatEvent::Model(model) => {
                 self.push_comment("model", model);
@@ -155,6 +156,7 @@ mod tests {
         frame.push(&ChatEvent::Start(Start {
             generation: "g".into(),
             model: "m".into(),
+            ..Start::default()
         }));
         assert!(frame.finish().starts_with(b"id: 0\nevent: start\n"));
         frame.clear();

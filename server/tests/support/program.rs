@@ -3,7 +3,9 @@
 
 use std::net::SocketAddr;
 use std::process::Stdio;
+use std::sync::Arc;
 
+use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, Command};
 
@@ -16,6 +18,9 @@ pub(crate) struct Program {
     child: Child,
     lines: Lines<BufReader<ChildStderr>>,
     log: String,
+    /// Where it keeps conversations.
+    #[expect(dead_code, reason = "held for its folder")]
+    pub(crate) data: Arc<TempDir>,
 }
 
 /// How a program ended and what it had said.
@@ -30,30 +35,42 @@ pub(crate) struct Ended {
 impl Program {
     /// Starts it with these flags on a port of its own.
     pub(crate) async fn before(upstream: &ScriptedUpstream, arguments: &[&str]) -> Self {
-        Self::start(command().args(arguments), upstream).await
+        Self::over(new_folder(), upstream, arguments).await
+    }
+
+    /// Starts it with what a program before it has kept.
+    pub(crate) async fn over(
+        data: Arc<TempDir>,
+        upstream: &ScriptedUpstream,
+        arguments: &[&str],
+    ) -> Self {
+        Self::start(command().args(arguments), data, upstream).await
     }
 
     /// Starts it so that it logs as much as it can.
     pub(crate) async fn with_trace_log(upstream: &ScriptedUpstream) -> Self {
-        Self::start(command().env("RUST_LOG", "trace"), upstream).await
+        Self::start(command().env("RUST_LOG", "trace"), new_folder(), upstream).await
     }
 
     /// Starts it with these variables and flags, and no upstream but what they name.
     pub(crate) async fn with_variables(variables: &[(&str, &str)], arguments: &[&str]) -> Self {
         let mut command = command();
-        Self::run_on(command.args(arguments).envs(variables.iter().copied())).await
+        let command = command.args(arguments).envs(variables.iter().copied());
+        Self::run_on(command, new_folder()).await
     }
 
-    async fn start(command: &mut Command, upstream: &ScriptedUpstream) -> Self {
+    async fn start(command: &mut Command, data: Arc<TempDir>, upstream: &ScriptedUpstream) -> Self {
         let command = command
             .env("OPENAI_BASE_URL", upstream.base_url())
             .env("OPENAI_API_KEY", log::KEY);
-        Self::run_on(command).await
+        Self::run_on(command, data).await
     }
 
-    async fn run_on(command: &mut Command) -> Self {
+    async fn run_on(command: &mut Command, data: Arc<TempDir>) -> Self {
         let mut child = command
             .args(["--listen", "127.0.0.1:0"])
+            .env("RILL_DATA_DIR", data.path())
+            .env("RILL_TITLES", "off")
             .spawn()
             .expect("the program starts");
         let lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
@@ -63,6 +80,7 @@ impl Program {
             child,
             lines,
             log: String::new(),
+            data,
         };
         let line = program.logs("http://").await;
         let (_, address) = line.split_once("http://").expect("it was looked for");
@@ -114,8 +132,10 @@ impl Program {
 
     /// Runs it to its end with these flags and these variables.
     pub(crate) async fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
+        let data = new_folder();
         let output = command()
             .args(arguments)
+            .env("RILL_DATA_DIR", data.path())
             .envs(variables.iter().copied())
             .output()
             .await;
@@ -127,6 +147,10 @@ impl Program {
             log: text(output.stderr),
         }
     }
+}
+
+fn new_folder() -> Arc<TempDir> {
+    Arc::new(TempDir::new().expect("a folder"))
 }
 
 fn command() -> Command {

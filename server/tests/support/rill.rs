@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use app::protocol::{CHAT_PATH, ChatEvent, ErrorKind, Finish, ReplyError};
 use app::sse;
@@ -16,6 +17,7 @@ use serde_json::{Value, json};
 use server::config::Config;
 use server::state::AppState;
 use server::upstream::kind::Kind;
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -28,6 +30,8 @@ pub(crate) struct Rill {
     pub(crate) address: SocketAddr,
     pub(crate) state: AppState,
     pub(crate) serving: JoinHandle<()>,
+    /// Where it keeps conversations. Nobody else's are ever touched.
+    pub(crate) data: Arc<TempDir>,
 }
 
 impl Rill {
@@ -54,17 +58,17 @@ impl Rill {
         upstream: &ScriptedUpstream,
         arguments: &[&str],
     ) -> Self {
-        let base_url = upstream.base_url();
-        let variable = |name: &str| match name {
-            "OPENAI_BASE_URL" => Some(base_url.clone()),
-            "OPENAI_API_KEY" => Some(log::KEY.to_owned()),
-            _ => None,
-        };
-        let mut config = configured(arguments)
-            .with_environment(&variable)
-            .expect("an upstream that is right");
-        config.upstreams[0].kind = kind;
-        Self::start(config).await
+        Self::start(configured_before(kind, upstream, arguments), new_folder()).await
+    }
+
+    /// With what a server before it has kept.
+    pub(crate) async fn over(
+        data: Arc<TempDir>,
+        upstream: &ScriptedUpstream,
+        arguments: &[&str],
+    ) -> Self {
+        let config = configured_before(Kind::ChatCompletions, upstream, arguments);
+        Self::start(config, data).await
     }
 
     /// With this configuration file and these flags. The variable `KEY` holds the key.
@@ -73,11 +77,12 @@ impl Rill {
         let config = configured(arguments)
             .with_file(Path::new("rill.toml"), text, &variable)
             .expect("a file that is right");
-        Self::start(config).await
+        Self::start(config, new_folder()).await
     }
 
-    async fn start(config: Config) -> Self {
+    async fn start(mut config: Config, data: Arc<TempDir>) -> Self {
         log::capture();
+        config.saving.data_dir = Some(data.path().to_owned());
         let listener = TcpListener::bind(config.listen).await.expect("a free port");
         let address = listener.local_addr().expect("a bound socket");
         let state = AppState::new(config).await.expect("a state");
@@ -87,6 +92,7 @@ impl Rill {
             address,
             state,
             serving,
+            data,
         }
     }
 
@@ -120,10 +126,38 @@ impl Drop for Rill {
     }
 }
 
+fn new_folder() -> Arc<TempDir> {
+    Arc::new(TempDir::new().expect("a folder"))
+}
+
 /// The configuration that these flags make, on a port of its own and without what runs beside it.
+/// Titles are asked for only where a flag says so, so that the upstream is asked for replies only.
 fn configured(arguments: &[&str]) -> Config {
-    let own = ["rill", "--listen=127.0.0.1:0", "--ollama=off"];
+    let mut own = vec!["rill", "--listen=127.0.0.1:0", "--ollama=off"];
+    if !arguments.contains(&"--titles=on") {
+        own.push("--titles=off");
+    }
     Config::try_parse_from(own.iter().chain(arguments)).expect("flags that are right")
+}
+
+/// The same, before an upstream of this kind.
+fn configured_before(kind: Kind, upstream: &ScriptedUpstream, arguments: &[&str]) -> Config {
+    let base_url = upstream.base_url();
+    let variable = |name: &str| match name {
+        "OPENAI_BASE_URL" => Some(base_url.clone()),
+        "OPENAI_API_KEY" => Some(log::KEY.to_owned()),
+        _ => None,
+    };
+    let mut config = configured(arguments)
+        .with_environment(&variable)
+        .expect("an upstream that is right");
+    config.upstreams[0].kind = kind;
+    config
+}
+
+/// Reads an answer as a reply.
+pub(crate) fn read_reply(answer: Answer) -> OpenReply {
+    OpenReply::read(answer)
 }
 
 /// Asks the server at this address.

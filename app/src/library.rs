@@ -1,0 +1,88 @@
+//! Reading and editing saved conversations: what can be asked for, and the server functions by which
+//! it is.
+//!
+//! The functions stand at fixed paths, take and give JSON, and serve the page and other programs
+//! alike. What they do is the [`Library`]'s affair, which the server provides as a context; so this
+//! crate knows no database. Replies are not read here: they are streams.
+
+mod functions;
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use leptos::prelude::{
+    FromServerFnError, ServerFnErrorErr, is_server, provide_context, use_context,
+};
+use leptos::server_fn::codec::JsonEncoding;
+
+pub use self::functions::*;
+use crate::protocol::saved::{ConversationDetail, ConversationList, SearchHits};
+use crate::protocol::{ErrorBody, ErrorKind, Refusal};
+use crate::wording;
+
+/// What a [`Library`] answers.
+pub type Answer<'a, T> = BoxFuture<'a, Result<T, ErrorBody>>;
+
+/// The saved conversations of one person. Ids that are not theirs are not found.
+pub trait Library: Send + Sync {
+    /// The head of the list, or the part of it that begins at the cursor `before`.
+    fn list(&self, before: Option<String>, limit: Option<u32>) -> Answer<'_, ConversationList>;
+    /// A whole conversation.
+    fn get(&self, id: String) -> Answer<'_, ConversationDetail>;
+    /// Gives it another title.
+    fn rename(&self, id: String, title: String) -> Answer<'_, ()>;
+    /// Puts it above the others, or back among them.
+    fn pin(&self, id: String, pinned: bool) -> Answer<'_, ()>;
+    /// Deletes it. For a while it can be restored.
+    fn delete(&self, id: String) -> Answer<'_, ()>;
+    /// Takes the deletion back.
+    fn restore(&self, id: String) -> Answer<'_, ()>;
+    /// Notes which path of it is shown: the one that ends with this message.
+    fn show(&self, id: String, leaf: String) -> Answer<'_, ()>;
+    /// Notes that it has been read.
+    fn read(&self, id: String) -> Answer<'_, ()>;
+    /// Looks for words in titles and messages. The last word need not be whole.
+    fn search(&self, query: String, limit: Option<u32>) -> Answer<'_, SearchHits>;
+}
+
+/// Makes the library available to the server functions.
+pub fn provide_library(library: Arc<dyn Library>) {
+    provide_context(library);
+}
+
+/// The library, on the server.
+///
+/// # Errors
+/// Where none was provided.
+pub fn use_library() -> Result<Arc<dyn Library>, ErrorBody> {
+    use_context().ok_or_else(|| ErrorBody::of(ErrorKind::Internal))
+}
+
+impl FromServerFnError for ErrorBody {
+    type Encoder = JsonEncoding;
+
+    fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
+        match error {
+            ServerFnErrorErr::Request(_) => Self::of(ErrorKind::ServerUnreachable),
+            ServerFnErrorErr::Deserialization(cause)
+            | ServerFnErrorErr::Args(cause)
+            | ServerFnErrorErr::MissingArg(cause)
+                if is_server() =>
+            {
+                Self {
+                    error: Refusal {
+                        kind: ErrorKind::BadRequest,
+                        message: format!("This is no such request: {cause}."),
+                    },
+                }
+            }
+            ServerFnErrorErr::Deserialization(_) => Self {
+                error: Refusal {
+                    kind: ErrorKind::Unknown,
+                    message: wording::NOT_THE_SERVER.to_owned(),
+                },
+            },
+            _ => Self::of(ErrorKind::Internal),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The server functions. Each says what it takes by its parameters, which are the fields of the JSON
+//! that is posted, and what it gives by its result; what it means stands at the method of
+//! [`Library`](super::Library) that has its name.
+
+#![expect(
+    missing_docs,
+    reason = "the macro makes of each function a struct, whose fields are its parameters"
+)]
+
+use leptos::prelude::server;
+use leptos::server_fn::codec::Json;
+
+use crate::protocol::ErrorBody;
+use crate::protocol::saved::{ConversationDetail, ConversationList, SearchHits};
+
+#[server(name = ListConversations, prefix = "/api/conversations", endpoint = "list", input = Json, output = Json)]
+pub async fn list(
+    before: Option<String>,
+    limit: Option<u32>,
+) -> Result<ConversationList, ErrorBody> {
+    super::use_library()?.list(before, limit).await
+}
+
+#[server(name = GetConversation, prefix = "/api/conversations", endpoint = "get", input = Json, output = Json)]
+pub async fn get(id: String) -> Result<ConversationDetail, ErrorBody> {
+    super::use_library()?.get(id).await
+}
+
+#[server(name = RenameConversation, prefix = "/api/conversations", endpoint = "rename", input = Json, output = Json)]
+pub async fn rename(id: String, title: String) -> Result<(), ErrorBody> {
+    super::use_library()?.rename(id, title).await
+}
+
+#[server(name = PinConversation, prefix = "/api/conversations", endpoint = "pin", input = Json, output = Json)]
+pub async fn pin(id: String, pinned: bool) -> Result<(), ErrorBody> {
+    super::use_library()?.pin(id, pinned).await
+}
+
+#[server(name = DeleteConversation, prefix = "/api/conversations", endpoint = "delete", input = Json, output = Json)]
+pub async fn delete(id: String) -> Result<(), ErrorBody> {
+    super::use_library()?.delete(id).await
+}
+
+#[server(name = RestoreConversation, prefix = "/api/conversations", endpoint = "restore", input = Json, output = Json)]
+pub async fn restore(id: String) -> Result<(), ErrorBody> {
+    super::use_library()?.restore(id).await
+}
+
+#[server(name = ShowMessage, prefix = "/api/conversations", endpoint = "show", input = Json, output = Json)]
+pub async fn show(id: String, leaf: String) -> Result<(), ErrorBody> {
+    super::use_library()?.show(id, leaf).await
+}
+
+#[server(name = ReadConversation, prefix = "/api/conversations", endpoint = "read", input = Json, output = Json)]
+pub async fn read(id: String) -> Result<(), ErrorBody> {
+    super::use_library()?.read(id).await
+}
+
+#[server(name = SearchConversations, prefix = "/api/conversations", endpoint = "search", input = Json, output = Json)]
+pub async fn search(query: String, limit: Option<u32>) -> Result<SearchHits, ErrorBody> {
+    super::use_library()?.search(query, limit).await
+}

@@ -1,0 +1,95 @@
+//! Where conversations are kept, and what can be done with them from the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use secrecy::SecretString;
+
+/// Settings of the store.
+#[derive(Debug, Clone, Args)]
+pub struct Saving {
+    /// The folder where conversations are kept, in the file `rill.db`
+    /// [default: `rill` in the platform's folder for data].
+    #[arg(long, env = "RILL_DATA_DIR", value_name = "FOLDER", global = true)]
+    pub data_dir: Option<PathBuf>,
+
+    /// Keep conversations in this PostgreSQL database instead (`postgres://user@host/name`). A
+    /// password is better given in the environment, since others can read a process's arguments.
+    #[arg(long, env = "RILL_DATABASE_URL", value_name = "URL", global = true, hide_env_values = true, value_parser = database_url)]
+    pub database_url: Option<SecretString>,
+
+    /// Whether the model is asked for titles of new conversations. Otherwise they are called by
+    /// their first words.
+    #[arg(
+        long,
+        env = "RILL_TITLES",
+        value_name = "on|off",
+        default_value = "on",
+        hide_possible_values = true
+    )]
+    pub titles: Switch,
+}
+
+/// Something that can be turned off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// It is done.
+    On,
+    /// It is not.
+    Off,
+}
+
+/// What can be done instead of serving.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Write a consistent copy of the database into a new file, also while Rill runs.
+    Backup {
+        /// The file to write. It must not exist.
+        file: PathBuf,
+    },
+    /// Verify the database, also while Rill runs.
+    Check,
+}
+
+fn database_url(text: &str) -> Result<SecretString, String> {
+    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+        Ok(SecretString::from(text))
+    } else {
+        Err("write a URL as postgres://user@host/name".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use clap::Parser;
+
+    fn parse(arguments: &[&str]) -> Result<Config, String> {
+        Config::try_parse_from(std::iter::once("rill").chain(arguments.iter().copied()))
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_folder_may_stand_before_or_after_a_command() {
+        for arguments in [["--data-dir", "d", "check"], ["check", "--data-dir", "d"]] {
+            let config = parse(&arguments).expect("valid");
+            assert_eq!(config.saving.data_dir, Some(PathBuf::from("d")));
+            assert_eq!(config.command, Some(Command::Check));
+        }
+    }
+
+    #[test]
+    fn a_database_is_named_by_a_url_that_is_never_printed() {
+        let config = parse(&["--database-url", "postgres://u:SECRET@h/d"]).expect("valid");
+        assert!(!format!("{config:?}").contains("SECRET"));
+        assert!(parse(&["--database-url", "mysql://h/d"]).is_err());
+    }
+
+    #[test]
+    fn titles_can_be_turned_off() {
+        assert_eq!(parse(&[]).expect("valid").saving.titles, Switch::On);
+        let off = parse(&["--titles", "off"]).expect("valid");
+        assert_eq!(off.saving.titles, Switch::Off);
+    }
+}

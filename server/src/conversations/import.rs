@@ -1,0 +1,267 @@
+//! `POST /api/import`: conversations from a file of ours or of ChatGPT's, of any size that is meant.
+//!
+//! The body is written to a file first, so that a slow upload holds nothing, then read one
+//! conversation at a time and added where nobody sees it; all of it is shown at the end, or nothing.
+//! Who takes `application/x-ndjson` is told how far it is: lines `{"read","total"}`, and last
+//! `{"report"}` or `{"error"}`.
+
+mod chatgpt;
+mod file;
+
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use app::protocol::ErrorKind;
+use app::protocol::saved::{Change, ImportReport, Skipped};
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderMap};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream;
+use serde_json::json;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{interval, timeout};
+
+use self::file::Item;
+use crate::body;
+use crate::error::AppError;
+use crate::state::AppState;
+use crate::store::{LOCAL_OWNER, new_id};
+
+/// The largest file, in bytes.
+const MAX_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+/// How long an upload may stand still.
+const SILENCE: Duration = Duration::from_secs(30);
+/// How many conversations, and how many messages in them, are added in one go.
+const BATCH: usize = 50;
+const BATCH_MESSAGES: usize = 500;
+/// How often it is told how far it is.
+const TELL: Duration = Duration::from_millis(250);
+/// How many of those that were left out are named.
+const NAMED: usize = 100;
+
+/// `POST /api/import`
+pub(super) async fn import(
+    State(state): State<AppState>,
+    request: Request,
+) -> Result<Response, AppError> {
+    let headers = request.headers();
+    if !body::is_json(headers) {
+        return Err(ErrorKind::UnsupportedMediaType.into());
+    }
+    let wants_progress = wants_progress(headers);
+    let (file, total) = spool(request.into_body()).await?;
+    let read = Arc::new(AtomicU64::new(0));
+    let (done, result) = oneshot::channel();
+    let adding = add_all(state.clone(), file, Arc::clone(&read));
+    // It does not depend on who waits for it.
+    state.replies.spawn(async move {
+        let _ = done.send(adding.await);
+    });
+    if wants_progress {
+        return Ok(progress(read, total, result));
+    }
+    let report = result
+        .await
+        .map_err(|_| AppError::from(ErrorKind::Internal))??;
+    Ok(([(CACHE_CONTROL, "no-store")], axum::Json(report)).into_response())
+}
+
+fn wants_progress(headers: &HeaderMap) -> bool {
+    headers
+        .get(ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|accept| accept.contains("application/x-ndjson"))
+}
+
+/// Writes a body into a file that goes when it is closed.
+async fn spool(body: Body) -> Result<(File, u64), AppError> {
+    let failed = |error: std::io::Error| {
+        tracing::error!(%error, "an upload could not be kept");
+        AppError::from(ErrorKind::NotSaved)
+    };
+    let mut file = tempfile::tempfile().map_err(failed)?;
+    let mut total = 0;
+    let mut chunks = body.into_data_stream();
+    loop {
+        let chunk = match timeout(SILENCE, chunks.next()).await {
+            Ok(Some(Ok(chunk))) => chunk,
+            Ok(Some(Err(_))) => return Err(AppError::invalid("The request's body broke off.")),
+            Ok(None) => break,
+            Err(_) => return Err(ErrorKind::RequestTimeout.into()),
+        };
+        total += chunk.len() as u64;
+        if total > MAX_BYTES {
+            return Err(ErrorKind::TooLarge.into());
+        }
+        // The system takes it at once, except where its memory is short.
+        file.write_all(&chunk).map_err(failed)?;
+    }
+    file.rewind().map_err(failed)?;
+    Ok((file, total))
+}
+
+/// Lines that tell how far an import is, and the last how it ended.
+fn progress(
+    read: Arc<AtomicU64>,
+    total: u64,
+    mut result: oneshot::Receiver<Result<ImportReport, AppError>>,
+) -> Response {
+    let (sender, lines) = mpsc::channel::<Bytes>(4);
+    tokio::spawn(async move {
+        let mut ticks = interval(TELL);
+        loop {
+            let (line, is_last) = tokio::select! {
+                biased;
+                result = &mut result => {
+                    let result = result.unwrap_or_else(|_| Err(ErrorKind::Internal.into()));
+                    let line = match result {
+                        Ok(report) => json!({ "report": report }),
+                        Err(error) => json!(error.body()),
+                    };
+                    (line, true)
+                }
+                _ = ticks.tick() => {
+                    (json!({ "read": read.load(Ordering::Relaxed), "total": total }), false)
+                }
+            };
+            let sent = sender.send(format!("{line}\n").into()).await;
+            if is_last || sent.is_err() {
+                return;
+            }
+        }
+    });
+    let body = stream::unfold(lines, |mut lines| async move {
+        let line = lines.recv().await?;
+        Some((Ok::<_, std::io::Error>(line), lines))
+    });
+    let headers = [
+        (CONTENT_TYPE.as_str(), "application/x-ndjson"),
+        (CACHE_CONTROL.as_str(), "no-store, no-transform"),
+        ("x-accel-buffering", "no"),
+    ];
+    (headers, Body::from_stream(body)).into_response()
+}
+
+/// Reads a file and adds what is in it, all or nothing.
+async fn add_all(
+    state: AppState,
+    file: File,
+    read: Arc<AtomicU64>,
+) -> Result<ImportReport, AppError> {
+    let import = new_id();
+    let added = add_hidden(&state, file, read, &import).await;
+    let shown = match added {
+        Ok(report) => match state.store.finish_import(LOCAL_OWNER, &import).await {
+            Ok(()) => Ok(report),
+            Err(error) => Err(error.into()),
+        },
+        Err(error) => Err(error),
+    };
+    match shown {
+        Ok(report) => {
+            tracing::info!(
+                conversations = report.conversations,
+                messages = report.messages,
+                "imported"
+            );
+            state.tell(LOCAL_OWNER, Change::Reload);
+            Ok(report)
+        }
+        Err(error) => {
+            // What is left of it is removed at the next start, if not now.
+            if let Err(error) = state.store.abandon_import(Some(&import)).await {
+                tracing::error!(%error, "what was imported could not be removed");
+            }
+            Err(error)
+        }
+    }
+}
+
+async fn add_hidden(
+    state: &AppState,
+    file: File,
+    read: Arc<AtomicU64>,
+    import: &str,
+) -> Result<ImportReport, AppError> {
+    let (sender, mut items) = mpsc::channel(BATCH);
+    let reading = tokio::task::spawn_blocking(move || {
+        let counted = Counted { file, read };
+        // Who no longer takes anything has failed and says so.
+        file::read(BufReader::with_capacity(64 * 1024, counted), |item| {
+            sender.blocking_send(item).is_ok()
+        })
+    });
+    let mut report = ImportReport::default();
+    let mut batch = Vec::new();
+    let mut messages = 0;
+    loop {
+        let item = items.recv().await;
+        let is_over = item.is_none();
+        match item {
+            Some(Item::Conversation(conversation, left_out)) => {
+                if let Some(why) = left_out {
+                    skip(&mut report, &conversation.title, why);
+                }
+                messages += conversation.messages.len();
+                batch.push(*conversation);
+            }
+            Some(Item::Skipped(skipped)) => skip(&mut report, &skipped.what, skipped.why),
+            None => {}
+        }
+        if is_over || batch.len() >= BATCH || messages >= BATCH_MESSAGES {
+            let there = state.store.import(LOCAL_OWNER, import, &batch).await?;
+            for (place, conversation) in batch.drain(..).enumerate() {
+                if there.contains(&place) {
+                    skip(
+                        &mut report,
+                        &conversation.title,
+                        "It is there already.".into(),
+                    );
+                } else {
+                    report.conversations += 1;
+                    report.messages += conversation.messages.len() as u64;
+                }
+            }
+            messages = 0;
+        }
+        if is_over {
+            break;
+        }
+    }
+    reading
+        .await
+        .map_err(|_| AppError::from(ErrorKind::Internal))?
+        .map_err(AppError::invalid)?;
+    Ok(report)
+}
+
+fn skip(report: &mut ImportReport, what: &str, why: String) {
+    if report.skipped.len() < NAMED {
+        report.skipped.push(Skipped {
+            what: what.to_owned(),
+            why,
+        });
+    } else {
+        report.more_skipped += 1;
+    }
+}
+
+/// A file that tells how much of it was read.
+struct Counted {
+    file: File,
+    read: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.read.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}

@@ -1,0 +1,356 @@
+//! The log of a saved reply: its events, numbered and kept once, for any number of readers from any
+//! position.
+//!
+//! The text in the log is the text of the reply. Beside it stands one mark for each event, as a rule
+//! a single byte, which says how much of the text is its. A reader holds a position and nothing
+//! else; what it is given is cut from the one text. So a reply of a thousand readers needs hardly
+//! more memory than one of a single reader, and a slow reader slows nobody.
+//!
+//! Events are numbered 0, 1, 2, … Pieces of the same text that a reader has not seen yet are given as
+//! one event, under the number of the last, so that going on after that number is exact.
+//!
+//! The log does no I/O and knows no time. It never waits for a reader: its bound is the bound of a
+//! reply.
+
+mod marks;
+mod reader;
+
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use app::protocol::{ChatEvent, ErrorKind, Finish, Notice, ReplyError, Start, Usage};
+use app::wording;
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use self::marks::{Kind, Marks};
+pub use self::reader::{NoSuchPosition, Reader};
+use super::relay::Sink;
+
+/// The events of one reply.
+pub struct Log {
+    entries: RwLock<Entries>,
+    /// Told whenever something was added.
+    grown: watch::Sender<()>,
+}
+
+/// What a log holds. The number of an event is its place: the start has 0, each mark the next, and
+/// the end the last.
+struct Entries {
+    start: Start,
+    marks: Marks,
+    text: String,
+    reasoning: String,
+    usage: Option<Usage>,
+    /// The model that answers, where it is another one than the start said.
+    model: Option<String>,
+    /// What was last told in passing, and how often that happened.
+    passing: Bytes,
+    passed: u64,
+    end: Option<End>,
+}
+
+/// How a reply ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// Without an error.
+    Done(Finish),
+    /// With an error. What came before stays valid.
+    Failed(ReplyError),
+}
+
+/// A reply, or a piece of one, as it is stored and read back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Piece {
+    /// The answer.
+    pub text: String,
+    /// The reasoning.
+    pub reasoning: String,
+    /// How both were cut into events. To be kept as it is.
+    pub marks: Vec<u8>,
+}
+
+impl Piece {
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.marks.is_empty()
+    }
+
+    /// The number of the last event in it, if it is a reply from its beginning.
+    #[must_use]
+    pub fn last_seq(&self) -> u64 {
+        Marks::read(self.marks.clone(), self.text.len(), self.reasoning.len()).count()
+    }
+
+    /// Adds a piece that follows this one.
+    pub fn append(&mut self, next: &Self) {
+        self.text.push_str(&next.text);
+        self.reasoning.push_str(&next.reasoning);
+        self.marks.extend_from_slice(&next.marks);
+    }
+}
+
+impl Log {
+    /// The log of a reply that begins.
+    #[must_use]
+    pub fn new(start: Start) -> Arc<Self> {
+        Self::restored(start, Piece::default(), None, None)
+    }
+
+    /// A log as far as it was stored. Without an end, it goes on.
+    #[must_use]
+    pub fn restored(
+        start: Start,
+        piece: Piece,
+        usage: Option<Usage>,
+        end: Option<End>,
+    ) -> Arc<Self> {
+        let marks = Marks::read(piece.marks, piece.text.len(), piece.reasoning.len());
+        Arc::new(Self {
+            entries: RwLock::new(Entries {
+                start,
+                marks,
+                text: piece.text,
+                reasoning: piece.reasoning,
+                usage,
+                model: None,
+                passing: Bytes::new(),
+                passed: 0,
+                end,
+            }),
+            grown: watch::Sender::new(()),
+        })
+    }
+
+    /// Where the relay puts the events of the reply.
+    #[must_use]
+    pub fn writer(self: &Arc<Self>) -> Writer {
+        Writer {
+            log: Arc::clone(self),
+            text: String::new(),
+            pieces: Vec::new(),
+        }
+    }
+
+    /// A reader of all that follows the event with this number, or of everything.
+    ///
+    /// # Errors
+    /// When there is no such event yet.
+    pub fn read_after(self: &Arc<Self>, after: Option<u64>) -> Result<Reader, NoSuchPosition> {
+        Reader::new(Arc::clone(self), after)
+    }
+
+    /// Says to the readers that what they read could not be saved. Once is enough.
+    pub fn note_not_saved(&self) {
+        {
+            let mut entries = self.write();
+            if entries.end.is_some() || entries.marks.has(Kind::Notice) {
+                return;
+            }
+            entries.marks.push(Kind::Notice, 0);
+        }
+        self.grown.send_replace(());
+    }
+
+    /// Says what the reply cost.
+    pub fn note_usage(&self, usage: Usage) {
+        {
+            let mut entries = self.write();
+            if entries.end.is_some() {
+                return;
+            }
+            entries.usage = Some(usage);
+            entries.marks.push(Kind::Usage, 0);
+        }
+        self.grown.send_replace(());
+    }
+
+    /// Ends the reply. The first end counts.
+    pub fn end(&self, end: End) {
+        {
+            let mut entries = self.write();
+            if entries.end.is_some() {
+                return;
+            }
+            entries.end = Some(end);
+        }
+        self.grown.send_replace(());
+    }
+
+    /// The number of the last event.
+    #[must_use]
+    pub fn last_seq(&self) -> u64 {
+        self.read().last_seq()
+    }
+
+    /// All of it so far, with the number of the last event in it.
+    #[must_use]
+    pub fn whole(&self) -> (Piece, u64) {
+        let entries = self.read();
+        (
+            entries.since(&marks::Position::default()),
+            entries.last_seq(),
+        )
+    }
+
+    /// How it ended, if it has.
+    #[must_use]
+    pub fn ended(&self) -> Option<End> {
+        self.read().end.clone()
+    }
+
+    /// Whether the readers were told that it could not be saved.
+    #[must_use]
+    pub fn is_not_saved(&self) -> bool {
+        self.read().marks.has(Kind::Notice)
+    }
+
+    /// About how many bytes it needs.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let entries = self.read();
+        size_of::<Self>()
+            + entries.text.capacity()
+            + entries.reasoning.capacity()
+            + entries.marks.capacity()
+    }
+
+    /// Tells the readers of now something that is no part of the reply.
+    fn pass(&self, name: &str, json: &str, model: Option<&str>) {
+        {
+            let mut entries = self.write();
+            entries.passing = format!(": {name} {json}\n\n").into();
+            entries.passed += 1;
+            if let Some(model) = model {
+                entries.model = Some(model.to_owned());
+            }
+        }
+        self.grown.send_replace(());
+    }
+
+    fn append(&self, text: &str, pieces: &[(Kind, usize)]) {
+        {
+            let mut entries = self.write();
+            if entries.end.is_some() {
+                return;
+            }
+            let mut rest = text;
+            for (kind, length) in pieces {
+                let (piece, after) = rest.split_at(*length);
+                rest = after;
+                match kind {
+                    Kind::Text => entries.text.push_str(piece),
+                    Kind::Reasoning => entries.reasoning.push_str(piece),
+                    Kind::Usage | Kind::Notice => {}
+                }
+                entries.marks.push(*kind, *length);
+            }
+        }
+        self.grown.send_replace(());
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Entries> {
+        self.entries.read().expect("nobody panics while holding it")
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Entries> {
+        self.entries
+            .write()
+            .expect("nobody panics while holding it")
+    }
+}
+
+impl Entries {
+    fn last_seq(&self) -> u64 {
+        self.marks.count() + u64::from(self.end.is_some())
+    }
+
+    /// What was added after this position.
+    fn since(&self, position: &marks::Position) -> Piece {
+        Piece {
+            text: self.text[position.text..].to_owned(),
+            reasoning: self.reasoning[position.reasoning..].to_owned(),
+            marks: self.marks.bytes()[position.mark..].to_vec(),
+        }
+    }
+}
+
+/// What is told to who reads a reply that could not be saved.
+#[must_use]
+pub fn not_saved() -> Notice {
+    Notice {
+        kind: ErrorKind::NotSaved,
+        message: wording::error_sentence(ErrorKind::NotSaved).to_owned(),
+    }
+}
+
+/// Adds events to a log: text that arrived together as one.
+pub struct Writer {
+    log: Arc<Log>,
+    text: String,
+    pieces: Vec<(Kind, usize)>,
+}
+
+impl Sink for Writer {
+    fn push(&mut self, event: &ChatEvent<'_>) {
+        let (kind, text) = match event {
+            ChatEvent::Text(text) => (Kind::Text, text),
+            ChatEvent::Reasoning(text) => (Kind::Reasoning, text),
+            ChatEvent::Retrying(retrying) => {
+                let json = serde_json::to_string(retrying).expect("a number is JSON");
+                return self.log.pass("retry", &json, None);
+            }
+            ChatEvent::Model(model) => {
+                let json = serde_json::to_string(model).expect("a name is JSON");
+                return self.log.pass("model", &json, Some(model));
+            }
+            // The rest is not the relay's to say.
+            ChatEvent::Start(_)
+            | ChatEvent::Usage(_)
+            | ChatEvent::Notice(_)
+            | ChatEvent::Done(_)
+            | ChatEvent::Error(_) => return,
+        };
+        if text.is_empty() {
+            return;
+        }
+        self.text.push_str(text);
+        match self.pieces.last_mut() {
+            Some((last, length)) if *last == kind => *length += text.len(),
+            _ => self.pieces.push((kind, text.len())),
+        }
+    }
+
+    fn size(&self) -> usize {
+        self.text.len()
+    }
+
+    async fn hand_on(&mut self) -> std::io::Result<()> {
+        self.publish();
+        Ok(())
+    }
+}
+
+impl Writer {
+    /// Shows the readers what has been added.
+    pub(crate) fn publish(&mut self) {
+        if !self.pieces.is_empty() {
+            self.log.append(&self.text, &self.pieces);
+            self.text.clear();
+            self.pieces.clear();
+        }
+    }
+
+    /// Adds one event, for measurements.
+    pub fn add(&mut self, event: &ChatEvent<'_>) {
+        self.push(event);
+    }
+
+    /// Shows the readers what has been added, for measurements.
+    pub fn show(&mut self) {
+        self.publish();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,287 @@
+use futures::FutureExt;
+use proptest::prelude::*;
+
+use app::transcript::Transcript;
+
+use super::*;
+
+fn start() -> Start {
+    Start {
+        generation: "g".into(),
+        model: "m".into(),
+        ..Start::default()
+    }
+}
+
+/// What a reader has, as a page folds it, and the number of the last event it saw.
+#[derive(Debug, Default, Clone)]
+struct Seen {
+    transcript: Transcript,
+    last: Option<u64>,
+    ends: usize,
+}
+
+impl Seen {
+    fn take(&mut self, bytes: &[u8]) {
+        let text = std::str::from_utf8(bytes).expect("UTF-8");
+        for block in text.split_terminator("\n\n") {
+            let mut lines = block.lines();
+            let id = lines.next().and_then(|line| line.strip_prefix("id: "));
+            let id: u64 = id.expect("an id").parse().expect("a number");
+            assert!(self.last < Some(id), "{id} after {:?}", self.last);
+            self.last = Some(id);
+            let rest: Vec<&str> = lines.collect();
+            let (name, data) = match rest.as_slice() {
+                [data] => ("message", data),
+                [name, data] => (name.strip_prefix("event: ").expect("a name"), data),
+                other => panic!("no event of ours: {other:?}"),
+            };
+            let data = data.strip_prefix("data: ").expect("data");
+            let event = ChatEvent::from_sse(name, data)
+                .expect("our JSON")
+                .expect("our event");
+            self.ends += usize::from(event.is_terminal());
+            self.transcript.apply(&event);
+        }
+    }
+}
+
+/// Reads what is there now.
+fn poll(reader: &mut Reader, seen: &mut Seen) {
+    while let Some(Some(bytes)) = reader.next().now_or_never() {
+        seen.take(&bytes);
+    }
+}
+
+fn publish(log: &Arc<Log>, events: &[ChatEvent<'_>]) {
+    let mut writer = log.writer();
+    events.iter().for_each(|event| writer.push(event));
+    writer.publish();
+}
+
+#[test]
+fn a_reader_who_keeps_up_gets_the_numbers_without_a_gap() {
+    let log = Log::new(start());
+    let mut reader = log.read_after(None).expect("the beginning");
+    let mut out = Vec::new();
+    let mut read = |reader: &mut Reader| {
+        while let Some(Some(bytes)) = reader.next().now_or_never() {
+            out.extend_from_slice(&bytes);
+        }
+    };
+    read(&mut reader);
+    publish(&log, &[ChatEvent::Reasoning("r".into())]);
+    read(&mut reader);
+    publish(&log, &[ChatEvent::Text("a\n".into())]);
+    read(&mut reader);
+    log.note_usage(Usage::default());
+    log.end(End::Done(Finish::Stop));
+    read(&mut reader);
+    assert_eq!(
+        String::from_utf8(out).expect("UTF-8"),
+        "id: 0\nevent: start\ndata: {\"generation\":\"g\",\"model\":\"m\"}\n\n\
+         id: 1\nevent: reasoning\ndata: \"r\"\n\n\
+         id: 2\ndata: \"a\\n\"\n\n\
+         id: 3\nevent: usage\ndata: {}\n\n\
+         id: 4\nevent: done\ndata: {\"finish\":\"stop\"}\n\n"
+    );
+}
+
+#[test]
+fn a_reader_who_is_behind_gets_joined_text_under_the_last_number() {
+    let log = Log::new(start());
+    for piece in ["a", "b", "c"] {
+        publish(&log, &[ChatEvent::Text(piece.into())]);
+    }
+    let mut reader = log.read_after(Some(1)).expect("the first piece");
+    let bytes = reader.next().now_or_never().flatten().expect("the rest");
+    assert_eq!(bytes, "id: 3\ndata: \"bc\"\n\n");
+}
+
+#[test]
+fn there_is_nothing_after_what_is_not_there() {
+    let log = Log::new(start());
+    publish(&log, &[ChatEvent::Text("a".into())]);
+    assert!(log.read_after(Some(1)).is_ok());
+    assert!(log.read_after(Some(2)).is_err());
+    assert!(log.read_after(Some(u64::MAX)).is_err());
+    log.end(End::Done(Finish::Stop));
+    let mut after_the_end = log.read_after(Some(2)).expect("the end is event 2");
+    assert_eq!(after_the_end.next().now_or_never(), Some(None));
+}
+
+#[test]
+fn the_first_end_counts_and_nothing_follows_it() {
+    let log = Log::new(start());
+    log.end(End::Done(Finish::Stopped));
+    log.end(End::Done(Finish::Stop));
+    publish(&log, &[ChatEvent::Text("late".into())]);
+    log.note_not_saved();
+    let mut seen = Seen::default();
+    poll(&mut log.read_after(None).expect("the beginning"), &mut seen);
+    assert_eq!((seen.ends, seen.transcript.text.as_str()), (1, ""));
+    assert_eq!(log.ended(), Some(End::Done(Finish::Stopped)));
+}
+
+#[test]
+fn a_log_that_was_stored_is_the_same_log() {
+    let log = Log::new(start());
+    publish(
+        &log,
+        &[
+            ChatEvent::Reasoning("hm".into()),
+            ChatEvent::Text("naïve".into()),
+            ChatEvent::Text(" 東京".into()),
+        ],
+    );
+    publish(&log, &[ChatEvent::Text(" \u{1f469}".into())]);
+    let (piece, last) = log.whole();
+    let again = Log::restored(start(), piece, None, Some(End::Done(Finish::Stop)));
+    assert_eq!(last, 3);
+    assert_eq!(again.last_seq(), 4);
+    for after in 0..=4 {
+        let mut seen = Seen::default();
+        poll(
+            &mut again.read_after(Some(after)).expect("there"),
+            &mut seen,
+        );
+        assert_eq!(seen.ends, usize::from(after < 4));
+    }
+}
+
+#[test]
+fn a_log_needs_little_more_than_its_text() {
+    let log = Log::new(start());
+    let words = 20_000;
+    for _ in 0..words {
+        publish(&log, &[ChatEvent::Text(" word".into())]);
+    }
+    let text = words * " word".len();
+    // Buffers grow by doubling; that is part of what the text needs.
+    let beyond = log.size() - text.next_power_of_two();
+    assert!(beyond < 64 * 1024, "{beyond} bytes beyond the text");
+}
+
+/// What can happen, in any order.
+#[derive(Debug, Clone)]
+enum Step {
+    /// Pieces arrive together. Empty ones too.
+    Arrive(Vec<(bool, String)>),
+    /// Somebody begins to read.
+    Join,
+    /// A reader reads what is there.
+    Read(prop::sample::Index),
+    /// A reader leaves, and comes back after what they saw.
+    Resume(prop::sample::Index),
+    /// A reader leaves for good.
+    Leave(prop::sample::Index),
+    /// Somebody comes who has seen the reply up to some event.
+    JoinAfter(prop::sample::Index),
+    /// The store fails.
+    FailToSave,
+    /// The reply ends.
+    End,
+    /// The person stops it.
+    Stop,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let piece = (any::<bool>(), "[a-c東é\n\"]{0,40}");
+    let index = any::<prop::sample::Index>;
+    let step = prop_oneof![
+        6 => prop::collection::vec(piece, 0..4).prop_map(Step::Arrive),
+        2 => Just(Step::Join),
+        6 => index().prop_map(Step::Read),
+        3 => index().prop_map(Step::Resume),
+        1 => index().prop_map(Step::Leave),
+        2 => index().prop_map(Step::JoinAfter),
+        1 => Just(Step::FailToSave),
+        1 => Just(Step::End),
+        1 => Just(Step::Stop),
+    ];
+    prop::collection::vec(step, 0..60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn every_reader_gets_an_exact_prefix_or_the_whole_and_then_one_end(steps in steps()) {
+        let log = Log::new(start());
+        let mut readers: Vec<(Reader, Seen)> = Vec::new();
+        let mut truth = Transcript::default();
+        // What had been said up to each event, for those who come in the middle.
+        let mut history = vec![(0_u64, String::new(), String::new())];
+        let mut end = None;
+        for step in steps {
+            match step {
+                Step::Arrive(pieces) => {
+                    let events: Vec<ChatEvent<'_>> = pieces
+                        .iter()
+                        .map(|(is_text, piece)| if *is_text {
+                            ChatEvent::Text(piece.as_str().into())
+                        } else {
+                            ChatEvent::Reasoning(piece.as_str().into())
+                        })
+                        .collect();
+                    publish(&log, &events);
+                    if end.is_none() {
+                        events.iter().for_each(|event| truth.apply(event));
+                        history.push((log.last_seq(), truth.text.clone(), truth.reasoning.clone()));
+                    }
+                }
+                Step::Join => {
+                    readers.push((log.read_after(None).expect("the beginning"), Seen::default()));
+                }
+                Step::JoinAfter(index) => {
+                    let (after, text, reasoning) = index.get(&history).clone();
+                    let mut seen = Seen { last: Some(after), ..Seen::default() };
+                    seen.transcript.text = text;
+                    seen.transcript.reasoning = reasoning;
+                    readers.push((log.read_after(Some(after)).expect("it was there"), seen));
+                }
+                Step::Read(index) if !readers.is_empty() => {
+                    let (reader, seen) = index.get_mut(&mut readers);
+                    poll(reader, seen);
+                }
+                Step::Resume(index) if !readers.is_empty() => {
+                    let (reader, seen) = index.get_mut(&mut readers);
+                    *reader = log.read_after(seen.last).expect("they saw it");
+                }
+                Step::Leave(index) if !readers.is_empty() => {
+                    let at = index.index(readers.len());
+                    readers.swap_remove(at);
+                }
+                Step::FailToSave => log.note_not_saved(),
+                Step::End => {
+                    log.note_usage(Usage::default());
+    log.end(End::Done(Finish::Stop));
+                    end.get_or_insert(Finish::Stop);
+                }
+                Step::Stop => {
+                    log.end(End::Done(Finish::Stopped));
+                    end.get_or_insert(Finish::Stopped);
+                }
+                Step::Read(_) | Step::Resume(_) | Step::Leave(_) => {}
+            }
+            for (_, seen) in &readers {
+                prop_assert!(truth.text.starts_with(&seen.transcript.text));
+                prop_assert!(truth.reasoning.starts_with(&seen.transcript.reasoning));
+            }
+        }
+        let expect_ends = usize::from(end.is_some());
+        for (mut reader, mut seen) in readers {
+            poll(&mut reader, &mut seen);
+            prop_assert_eq!(&seen.transcript.text, &truth.text);
+            prop_assert_eq!(&seen.transcript.reasoning, &truth.reasoning);
+            prop_assert_eq!(seen.ends, expect_ends);
+            prop_assert_eq!(
+                seen.transcript.end,
+                end.map(app::transcript::End::Done)
+            );
+        }
+        // What is stored is what was read.
+        let (piece, _) = log.whole();
+        prop_assert_eq!((piece.text, piece.reasoning), (truth.text, truth.reasoning));
+    }
+}

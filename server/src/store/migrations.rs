@@ -1,0 +1,46 @@
+//! The steps by which a database came to its present form. They are part of the program and run when
+//! it starts. A step that was released is never changed; a new one is added.
+
+use std::borrow::Cow;
+
+use sqlx::SqlSafeStr;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+
+use super::sql::Dialect;
+
+/// One step.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Step {
+    pub(super) version: i64,
+    pub(super) name: &'static str,
+    pub(super) sqlite: &'static str,
+    pub(super) postgres: &'static str,
+    /// Whether it changes what is there, so that a copy of it is made first.
+    pub(super) changes_data: bool,
+}
+
+pub(super) const STEPS: &[Step] = &[Step {
+    version: 1,
+    name: "conversations",
+    sqlite: include_str!("migrations/sqlite/0001_conversations.sql"),
+    postgres: include_str!("migrations/postgres/0001_conversations.sql"),
+    changes_data: false,
+}];
+
+/// The steps for a database, as sqlx runs them.
+pub(super) fn migrator(steps: &[Step], dialect: Dialect) -> Migrator {
+    let migration = |step: &Step| {
+        let sql = match dialect {
+            Dialect::Sqlite => step.sqlite,
+            Dialect::Postgres => step.postgres,
+        };
+        Migration::new(
+            step.version,
+            Cow::Borrowed(step.name),
+            MigrationType::Simple,
+            sql.into_sql_str(),
+            false,
+        )
+    };
+    Migrator::with_migrations(steps.iter().map(migration).collect())
+}

@@ -1,0 +1,376 @@
+//! Opens the store that the settings name: finds the folder, connects, brings the database to its
+//! present form. Also what can be done with a database from the command line.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use sqlx::any::AnyPoolOptions;
+use sqlx::migrate::MigrateError;
+use sqlx::{AnyConnection, AnyPool, Connection, Row, query};
+
+use super::migrations::{STEPS, Step, migrator};
+use super::sql::Dialect;
+use super::{Sql, Store, StoreError, sqlite};
+use crate::config::Saving;
+
+/// How many read SQLite at one time. Each is a thread, which ends when it was idle for a while.
+const READERS: u32 = 4;
+/// How many connections to PostgreSQL there are.
+const POSTGRES_CONNECTIONS: u32 = 10;
+const IDLE: Duration = Duration::from_secs(60);
+/// How long one waits for a connection.
+const ACQUIRE: Duration = Duration::from_secs(5);
+
+/// A store that is ready.
+pub struct Opened {
+    /// The store.
+    pub store: Sql,
+    /// Where it keeps what it keeps, for the log. Nothing: in memory only, since no folder could be
+    /// made.
+    pub place: Option<String>,
+}
+
+/// Opens the store that the settings name, and interrupts what a crash has left running.
+///
+/// A folder that nobody named and that cannot be made is no reason not to start: conversations are
+/// then kept in memory, and the page says so. One that was named is.
+///
+/// # Errors
+/// A sentence that says what is wrong and what to do.
+pub async fn open(saving: &Saving) -> Result<Opened, String> {
+    sqlx::any::install_default_drivers();
+    let opened = match &saving.database_url {
+        Some(url) => Opened {
+            store: open_postgres(url.expose_secret(), STEPS).await?,
+            place: Some("PostgreSQL".to_owned()),
+        },
+        None => match folder(saving) {
+            Ok(folder) => Opened {
+                store: open_sqlite(&folder, STEPS).await?,
+                place: Some(folder.join(FILE).display().to_string()),
+            },
+            Err(sentence) if saving.data_dir.is_some() => return Err(sentence),
+            Err(sentence) => {
+                tracing::warn!("{sentence} Until then conversations are lost when Rill ends.");
+                Opened {
+                    store: open_memory().await?,
+                    place: None,
+                }
+            }
+        },
+    };
+    let failed = |error: StoreError| format!("the database cannot be used: {error}");
+    let interrupted = opened.store.interrupt_all().await.map_err(failed)?;
+    if interrupted > 0 {
+        tracing::warn!(replies = interrupted, "the last run ended in mid-reply");
+    }
+    opened.store.abandon_import(None).await.map_err(failed)?;
+    Ok(opened)
+}
+
+const FILE: &str = "rill.db";
+
+/// The folder for the data, made if it is not there.
+fn folder(saving: &Saving) -> Result<PathBuf, String> {
+    let folder = match &saving.data_dir {
+        Some(folder) => folder.clone(),
+        None => dirs::data_dir()
+            .ok_or("there is no folder for data on this machine: name one with --data-dir.")?
+            .join("rill"),
+    };
+    std::fs::create_dir_all(&folder)
+        .and_then(|()| {
+            // Whether one may write there is known only by doing it.
+            tempfile_in(&folder)
+        })
+        .map_err(|error| {
+            format!(
+                "conversations cannot be kept in {}: {error}. Name another folder with --data-dir.",
+                folder.display()
+            )
+        })?;
+    Ok(folder)
+}
+
+fn tempfile_in(folder: &Path) -> std::io::Result<()> {
+    let probe = folder.join(format!(".rill-{}", std::process::id()));
+    std::fs::write(&probe, b"")?;
+    std::fs::remove_file(probe)
+}
+
+/// Two servers over one file would each take the other's replies for interrupted ones.
+fn lock(folder: &Path) -> Result<File, String> {
+    let path = folder.join("rill.lock");
+    let file = File::create(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(format!(
+            "another Rill keeps its conversations in {}: stop it, or name another folder with --data-dir.",
+            folder.display()
+        )),
+        // A file system without locks: then nobody can be warned.
+        Err(TryLockError::Error(_)) => Ok(file),
+    }
+}
+
+fn sqlite_url(path: &Path, mode: &str) -> Result<String, String> {
+    let text = path.to_str().ok_or_else(|| {
+        format!(
+            "the path {} is not text: name another folder with --data-dir.",
+            path.display()
+        )
+    })?;
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    Ok(format!("sqlite://{encoded}?mode={mode}"))
+}
+
+fn sqlite_options(connections: u32) -> AnyPoolOptions {
+    AnyPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE)
+        .idle_timeout(if connections > 1 { Some(IDLE) } else { None })
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                for setting in sqlite::SETTINGS {
+                    query(setting).execute(&mut *connection).await?;
+                }
+                Ok(())
+            })
+        })
+}
+
+pub(super) async fn open_sqlite(folder: &Path, steps: &[Step]) -> Result<Sql, String> {
+    let lock = lock(folder)?;
+    let path = folder.join(FILE);
+    let url = sqlite_url(&path, "rwc")?;
+    let failed = |error: sqlx::Error| {
+        let error = StoreError::from(error);
+        format!("the database {} cannot be used: {error}", path.display())
+    };
+    let write = sqlite_options(1).connect(&url).await.map_err(failed)?;
+    let backup = backup_before(&write, folder, steps).await.map_err(failed)?;
+    if let Some(backup) = backup {
+        tracing::info!("the database is brought up to date; a copy is kept in {backup}");
+    }
+    migrate(&write, steps, Dialect::Sqlite, &path.display().to_string()).await?;
+    let read = sqlite_options(READERS).connect_lazy(&url).map_err(failed)?;
+    Ok(Sql {
+        write,
+        read,
+        dialect: Dialect::Sqlite,
+        _lock: Some(lock),
+    })
+}
+
+async fn open_memory() -> Result<Sql, String> {
+    // A database in memory belongs to its one connection.
+    let pool = sqlite_options(1)
+        .connect("sqlite::memory:")
+        .await
+        .map_err(|error| format!("no database can be made in memory: {error}"))?;
+    migrate(&pool, STEPS, Dialect::Sqlite, "in memory").await?;
+    Ok(Sql {
+        write: pool.clone(),
+        read: pool,
+        dialect: Dialect::Sqlite,
+        _lock: None,
+    })
+}
+
+pub(super) async fn open_postgres(url: &str, steps: &[Step]) -> Result<Sql, String> {
+    let pool = AnyPoolOptions::new()
+        .max_connections(POSTGRES_CONNECTIONS)
+        .acquire_timeout(ACQUIRE)
+        .idle_timeout(IDLE)
+        .connect(url)
+        .await
+        // The address may hold a password and is not repeated.
+        .map_err(|error| {
+            let error = StoreError::from(error);
+            format!("the database of --database-url cannot be reached: {error}")
+        })?;
+    migrate(&pool, steps, Dialect::Postgres, "of --database-url").await?;
+    Ok(Sql {
+        write: pool.clone(),
+        read: pool,
+        dialect: Dialect::Postgres,
+        _lock: None,
+    })
+}
+
+async fn migrate(
+    pool: &AnyPool,
+    steps: &[Step],
+    dialect: Dialect,
+    place: &str,
+) -> Result<(), String> {
+    migrator(steps, dialect)
+        .run(pool)
+        .await
+        .map_err(|error| match error {
+            MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => format!(
+                "the database {place} was made by a newer version of Rill: install that version, or \
+                 name another place with --data-dir."
+            ),
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+                let error = StoreError::from(error);
+                format!("the database {place} cannot be brought up to date: {error}")
+            }
+            error => format!("the database {place} cannot be brought up to date: {error}"),
+        })
+}
+
+/// Copies the database beside itself before a step that changes what is in it. Gives the copy.
+async fn backup_before(
+    pool: &AnyPool,
+    folder: &Path,
+    steps: &[Step],
+) -> Result<Option<String>, sqlx::Error> {
+    let is_new = query("select count(*) from sqlite_master where name = '_sqlx_migrations'")
+        .fetch_one(pool)
+        .await?
+        .try_get::<i64, _>(0)?
+        == 0;
+    if is_new {
+        return Ok(None);
+    }
+    let applied: i64 = query("select coalesce(max(version), 0) from _sqlx_migrations")
+        .fetch_one(pool)
+        .await?
+        .try_get(0)?;
+    let is_due = |step: &&Step| step.version > applied && step.changes_data;
+    let Some(step) = steps.iter().find(is_due) else {
+        return Ok(None);
+    };
+    let copy = folder.join(format!("rill-before-{}.db", step.version));
+    let copy = copy.display().to_string();
+    // One of an earlier try would be in the way.
+    let _ = std::fs::remove_file(&copy);
+    query("vacuum into $1").bind(&copy).execute(pool).await?;
+    Ok(Some(copy))
+}
+
+/// Writes a consistent copy of the database into a new file, also while a server works with it.
+///
+/// # Errors
+/// A sentence that says what is wrong and what to do.
+pub async fn backup(saving: &Saving, file: &Path) -> Result<String, String> {
+    if saving.database_url.is_some() {
+        return Err("a PostgreSQL database is copied by pg_dump.".to_owned());
+    }
+    if file.exists() {
+        return Err(format!(
+            "{} is there already: name a new file.",
+            file.display()
+        ));
+    }
+    let (mut connection, path) = connect(saving).await?;
+    let copy = file
+        .to_str()
+        .ok_or("the file's name must be text.")?
+        .to_owned();
+    query("vacuum into $1")
+        .bind(copy)
+        .execute(&mut connection)
+        .await
+        .map_err(|error| {
+            let error = StoreError::from(error);
+            format!("{} could not be written: {error}", file.display())
+        })?;
+    let _ = connection.close().await;
+    Ok(format!(
+        "{} was copied to {}",
+        path.display(),
+        file.display()
+    ))
+}
+
+/// Verifies the database, also while a server works with it.
+///
+/// # Errors
+/// A sentence that says what is wrong and what to do.
+pub async fn check(saving: &Saving) -> Result<String, String> {
+    if saving.database_url.is_some() {
+        return Err("a PostgreSQL database is verified by pg_amcheck.".to_owned());
+    }
+    let (mut connection, path) = connect(saving).await?;
+    let damaged = |what: &str| {
+        format!(
+            "{} is damaged: {what}. Restore a backup, or save what can be read by exporting it.",
+            path.display()
+        )
+    };
+    let mut findings = Vec::new();
+    for sql in ["pragma integrity_check(10)", "pragma foreign_key_check"] {
+        let rows = query(sql)
+            .fetch_all(&mut connection)
+            .await
+            .map_err(|error| damaged(&StoreError::from(error).to_string()))?;
+        for row in rows {
+            let word: String = row.try_get(0).unwrap_or_default();
+            if word != "ok" {
+                findings.push(word);
+            }
+        }
+    }
+    for index in ["message_words", "title_words"] {
+        // The only question that this table answers by failing.
+        let sql = match index {
+            "message_words" => {
+                "insert into message_words (message_words) values ('integrity-check')"
+            }
+            _ => "insert into title_words (title_words) values ('integrity-check')",
+        };
+        if let Err(error) = query(sql).execute(&mut connection).await {
+            findings.push(StoreError::from(error).to_string());
+        }
+    }
+    if let Some(first) = findings.first() {
+        return Err(damaged(first));
+    }
+    let count =
+        query("select (select count(*) from conversations), (select count(*) from messages)")
+            .fetch_one(&mut connection)
+            .await
+            .map_err(|error| damaged(&StoreError::from(error).to_string()))?;
+    let number = |at: usize| count.try_get::<i64, _>(at).unwrap_or_default();
+    let sentence = format!(
+        "{} is whole: {} conversations, {} messages",
+        path.display(),
+        number(0),
+        number(1)
+    );
+    let _ = connection.close().await;
+    Ok(sentence)
+}
+
+/// A connection to the database of these settings as it is.
+async fn connect(saving: &Saving) -> Result<(AnyConnection, PathBuf), String> {
+    sqlx::any::install_default_drivers();
+    let path = folder(saving)?.join(FILE);
+    if !path.exists() {
+        return Err(format!("there is no database at {}.", path.display()));
+    }
+    let mut connection = AnyConnection::connect(&sqlite_url(&path, "rw")?)
+        .await
+        .map_err(|error| {
+            let error = StoreError::from(error);
+            format!("{} cannot be opened: {error}", path.display())
+        })?;
+    query("pragma busy_timeout = 4000")
+        .execute(&mut connection)
+        .await
+        .map_err(|error| StoreError::from(error).to_string())?;
+    Ok((connection, path))
+}

@@ -1,0 +1,209 @@
+//! The store in SQL, the same for both databases, through sqlx's `Any` driver.
+//!
+//! One connection writes to SQLite, so that writers wait for each other here and not for the
+//! database's lock; others read beside it. Each method is one transaction where it writes more than
+//! one row.
+
+mod begin;
+mod edit;
+mod import;
+mod read;
+mod rows;
+
+use std::fs::File;
+
+use app::protocol::saved::{
+    ConversationDetail, ConversationList, ConversationSummary, ExportedConversation, SearchHit,
+};
+use async_trait::async_trait;
+use sqlx::{AnyConnection, AnyPool};
+
+use super::{
+    Begun, Finished, NewReply, Result, Store, StoreError, StoredReply, TitledBy, postgres, sqlite,
+};
+use crate::generation::log::Piece;
+
+/// A database with conversations.
+pub struct Sql {
+    pub(super) write: AnyPool,
+    pub(super) read: AnyPool,
+    pub(super) dialect: Dialect,
+    /// Says to other processes that this one works with the file.
+    pub(super) _lock: Option<File>,
+}
+
+/// Which SQL is spoken, where it differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+impl Dialect {
+    /// Puts the words of a message into the index, in the place of what was there of it.
+    async fn index_message(
+        self,
+        connection: &mut AnyConnection,
+        owner: &str,
+        key: i64,
+        text: &str,
+    ) -> Result<()> {
+        match self {
+            Self::Sqlite => sqlite::index_message(connection, owner, key, text).await,
+            Self::Postgres => postgres::index_message(connection, key, text).await,
+        }
+    }
+
+    /// The same for a title.
+    async fn index_title(
+        self,
+        connection: &mut AnyConnection,
+        owner: &str,
+        key: i64,
+        title: &str,
+    ) -> Result<()> {
+        match self {
+            Self::Sqlite => sqlite::index_title(connection, owner, key, title).await,
+            Self::Postgres => postgres::index_title(connection, key, title).await,
+        }
+    }
+
+    /// A text as the database can hold it: PostgreSQL has no room for the character zero.
+    fn text(self, text: &str) -> String {
+        match self {
+            Self::Postgres if text.contains('\0') => text.replace('\0', "\u{fffd}"),
+            _ => text.to_owned(),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Sql {
+    async fn begin(&self, owner: &str, reply: &NewReply) -> Result<Begun> {
+        match self.begin_reply(owner, reply).await {
+            // Another server was faster with the same request or the same new conversation.
+            Err(StoreError::Failed(_)) if self.dialect == Dialect::Postgres => {
+                self.begin_reply(owner, reply).await
+            }
+            other => other,
+        }
+    }
+
+    async fn append(
+        &self,
+        owner: &str,
+        generation: &str,
+        number: i64,
+        piece: &Piece,
+    ) -> Result<()> {
+        self.append_piece(owner, generation, number, piece).await
+    }
+
+    async fn finish(&self, owner: &str, generation: &str, finished: &Finished) -> Result<()> {
+        self.finish_reply(owner, generation, finished).await
+    }
+
+    async fn interrupt_all(&self) -> Result<u64> {
+        self.interrupt_replies().await
+    }
+
+    async fn reply(&self, owner: &str, generation: &str) -> Result<StoredReply> {
+        self.stored_reply(owner, generation).await
+    }
+
+    async fn list(
+        &self,
+        owner: &str,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<ConversationList> {
+        self.list_part(owner, before, limit).await
+    }
+
+    async fn summary(&self, owner: &str, id: &str) -> Result<ConversationSummary> {
+        self.summary_of(owner, id).await
+    }
+
+    async fn get(&self, owner: &str, id: &str) -> Result<ConversationDetail> {
+        let whole = self.whole(owner, id).await?;
+        Ok(ConversationDetail {
+            id: whole.id,
+            title: whole.title,
+            pinned: whole.pinned,
+            leaf: whole.leaf,
+            messages: whole.messages,
+        })
+    }
+
+    async fn exported(&self, owner: &str, id: &str) -> Result<ExportedConversation> {
+        self.whole(owner, id).await
+    }
+
+    async fn ids(&self, owner: &str) -> Result<Vec<String>> {
+        self.all_ids(owner).await
+    }
+
+    async fn rename(&self, owner: &str, id: &str, title: &str, by: TitledBy) -> Result<()> {
+        self.set_title(owner, id, title, by).await
+    }
+
+    async fn pin(&self, owner: &str, id: &str, pinned: bool) -> Result<()> {
+        self.set_pinned(owner, id, pinned).await
+    }
+
+    async fn delete(&self, owner: &str, id: &str, now: i64) -> Result<Vec<String>> {
+        self.set_deleted(owner, id, now).await
+    }
+
+    async fn restore(&self, owner: &str, id: &str) -> Result<()> {
+        self.set_restored(owner, id).await
+    }
+
+    async fn show(&self, owner: &str, id: &str, leaf: &str) -> Result<()> {
+        self.set_leaf(owner, id, leaf).await
+    }
+
+    async fn read(&self, owner: &str, id: &str, now: i64) -> Result<()> {
+        self.set_read(owner, id, now).await
+    }
+
+    async fn search(&self, owner: &str, query: &str, limit: u32) -> Result<Vec<SearchHit>> {
+        self.find(owner, query, limit).await
+    }
+
+    async fn purge(&self, deleted_before: i64) -> Result<u64> {
+        self.remove_deleted(deleted_before).await
+    }
+
+    async fn import(
+        &self,
+        owner: &str,
+        import: &str,
+        conversations: &[ExportedConversation],
+    ) -> Result<Vec<usize>> {
+        self.add_hidden(owner, import, conversations).await
+    }
+
+    async fn finish_import(&self, owner: &str, import: &str) -> Result<()> {
+        self.show_imported(owner, import).await
+    }
+
+    async fn abandon_import(&self, import: Option<&str>) -> Result<()> {
+        self.remove_imported(import).await
+    }
+
+    async fn close(&self) {
+        self.read.close().await;
+        self.write.close().await;
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::RowNotFound => Self::NotFound,
+            sqlx::Error::Database(error) => Self::Failed(sqlite::describe(error.as_ref())),
+            error => Self::Failed(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,415 @@
+//! The life of a reply: begun, added to, finished, or interrupted.
+
+use app::protocol::{ChatMessage, Role};
+use sqlx::{AnyConnection, Row, query};
+
+use super::rows::{self, ReplyRow};
+use super::{Result, Sql, StoreError};
+use crate::generation::log::{End, Piece};
+use crate::store::{Ask, Begun, Finished, NewReply, StoredReply, TitledBy, new_id};
+
+impl Sql {
+    pub(super) async fn begin_reply(&self, owner: &str, reply: &NewReply) -> Result<Begun> {
+        let mut tx = self.write.begin().await?;
+        let known = query(
+            "select g.id, g.message, m.parent from generations g
+             join messages m on m.id = g.message
+             where g.owner = $1 and g.request_id = $2",
+        )
+        .bind(owner)
+        .bind(&reply.request_id)
+        .fetch_optional(&mut *tx)
+        .await?;
+        if let Some(row) = known {
+            return Ok(Begun {
+                generation: row.try_get(0)?,
+                message: row.try_get(1)?,
+                user_message: row.try_get(2)?,
+                ..Begun::default()
+            });
+        }
+        let (conversation, is_first) = self.conversation_for(&mut tx, owner, reply).await?;
+        let mut begun = Begun {
+            generation: reply.generation.clone(),
+            is_first,
+            ..Begun::default()
+        };
+        match &reply.ask {
+            Ask::Question { parent, text } => {
+                if let Some(parent) = parent {
+                    message(&mut tx, conversation, parent).await?;
+                }
+                let question = new_id();
+                let row = query(
+                    "insert into messages (id, conversation, owner, parent, role, text, state, finish, created_at)
+                     values ($1, $2, $3, $4, 'user', $5, 'done', 'stop', $6) returning key",
+                )
+                .bind(&question)
+                .bind(conversation)
+                .bind(owner)
+                .bind(parent.as_deref())
+                .bind(self.dialect.text(text))
+                .bind(reply.now)
+                .fetch_one(&mut *tx)
+                .await?;
+                let key = row.try_get(0)?;
+                self.dialect
+                    .index_message(&mut tx, owner, key, text)
+                    .await?;
+                begun.message = new_id();
+                self.insert_reply(
+                    &mut tx,
+                    owner,
+                    conversation,
+                    reply,
+                    &begun.message,
+                    Some(&question),
+                )
+                .await?;
+                begun.user_message = Some(question);
+            }
+            Ask::Again(earlier) => {
+                let earlier = reply_row(&mut tx, conversation, earlier).await?;
+                begun.message = new_id();
+                let parent = earlier.parent.as_deref();
+                self.insert_reply(&mut tx, owner, conversation, reply, &begun.message, parent)
+                    .await?;
+                begun.user_message = earlier.parent;
+            }
+            Ask::Continue(cut) => {
+                let cut = reply_row(&mut tx, conversation, cut).await?;
+                query(
+                    "update messages set state = 'streaming', finish = null, error = null, generation = $2
+                     where id = $1",
+                )
+                .bind(&cut.id)
+                .bind(&reply.generation)
+                .execute(&mut *tx)
+                .await?;
+                begun.message = cut.id;
+                begun.user_message = cut.parent;
+                // Its events are counted anew: what there is of it is the first.
+                begun.base = Piece {
+                    marks: Vec::new(),
+                    ..cut.piece
+                };
+            }
+        }
+        query(
+            "insert into generations (id, owner, request_id, message, conversation)
+             values ($1, $2, $3, $4, $5)",
+        )
+        .bind(&reply.generation)
+        .bind(owner)
+        .bind(&reply.request_id)
+        .bind(&begun.message)
+        .bind(conversation)
+        .execute(&mut *tx)
+        .await?;
+        query("update conversations set leaf = $1, updated_at = $2 where key = $3")
+            .bind(&begun.message)
+            .bind(reply.now)
+            .bind(conversation)
+            .execute(&mut *tx)
+            .await?;
+        if let Some(question) = &begun.user_message {
+            begun.history = line_to(&mut tx, conversation, question).await?;
+        }
+        tx.commit().await?;
+        Ok(begun)
+    }
+
+    /// The conversation of a reply, and whether it was made for it.
+    async fn conversation_for(
+        &self,
+        tx: &mut AnyConnection,
+        owner: &str,
+        reply: &NewReply,
+    ) -> Result<(i64, bool)> {
+        let row = query("select key, owner, deleted_at, import from conversations where id = $1")
+            .bind(&reply.conversation)
+            .fetch_optional(&mut *tx)
+            .await?;
+        if let Some(row) = row {
+            let is_there = row.try_get::<String, _>(1)? == owner
+                && row.try_get::<Option<i64>, _>(2)?.is_none()
+                && row.try_get::<Option<String>, _>(3)?.is_none();
+            return if is_there {
+                Ok((row.try_get(0)?, false))
+            } else {
+                Err(StoreError::NotFound)
+            };
+        }
+        if !matches!(reply.ask, Ask::Question { parent: None, .. }) {
+            return Err(StoreError::NotFound);
+        }
+        let title = self.dialect.text(&reply.title);
+        let row = query(
+            "insert into conversations (id, owner, title, titled_by, created_at, updated_at)
+             values ($1, $2, $3, $4, $5, $5) returning key",
+        )
+        .bind(&reply.conversation)
+        .bind(owner)
+        .bind(&title)
+        .bind(rows::titled_by(TitledBy::FirstWords))
+        .bind(reply.now)
+        .fetch_one(&mut *tx)
+        .await?;
+        let key = row.try_get(0)?;
+        self.dialect.index_title(tx, owner, key, &title).await?;
+        Ok((key, true))
+    }
+
+    async fn insert_reply(
+        &self,
+        tx: &mut AnyConnection,
+        owner: &str,
+        conversation: i64,
+        reply: &NewReply,
+        id: &str,
+        parent: Option<&str>,
+    ) -> Result<()> {
+        query(
+            "insert into messages (id, conversation, owner, parent, role, text, model, parameters, state, generation, created_at)
+             values ($1, $2, $3, $4, 'assistant', '', $5, $6, 'streaming', $7, $8)",
+        )
+        .bind(id)
+        .bind(conversation)
+        .bind(owner)
+        .bind(parent)
+        .bind(&reply.model)
+        .bind(&reply.parameters)
+        .bind(&reply.generation)
+        .bind(reply.now)
+        .execute(&mut *tx)
+        .await?;
+        Ok(())
+    }
+
+    pub(super) async fn append_piece(
+        &self,
+        owner: &str,
+        generation: &str,
+        number: i64,
+        piece: &Piece,
+    ) -> Result<()> {
+        query(
+            "insert into pieces (generation, number, owner, text, reasoning, marks)
+             values ($1, $2, $3, $4, $5, $6)",
+        )
+        .bind(generation)
+        .bind(number)
+        .bind(owner)
+        .bind(self.dialect.text(&piece.text))
+        .bind(self.dialect.text(&piece.reasoning))
+        .bind(piece.marks.clone())
+        .execute(&self.write)
+        .await?;
+        Ok(())
+    }
+
+    pub(super) async fn finish_reply(
+        &self,
+        owner: &str,
+        generation: &str,
+        finished: &Finished,
+    ) -> Result<()> {
+        let (state, finish, error) = match &finished.end {
+            End::Done(finish) => ("done", Some(finish.as_str()), None),
+            End::Failed(error) => ("error", None, Some(rows::to_json(error))),
+        };
+        let ms = |time: Option<u64>| time.and_then(|time| i64::try_from(time).ok());
+        let mut tx = self.write.begin().await?;
+        // By the message and by the generation: what goes on under another one is not ended by this.
+        let row = query(
+            "update messages set text = $3, reasoning = $4, marks = $5, state = $6, finish = $7, error = $8,
+                 usage = $9, first_token_ms = $10, duration_ms = $11, thinking_ms = $12, model = $13
+             where id = (select message from generations where id = $1 and owner = $2)
+                 and generation = $1
+             returning key, conversation",
+        )
+        .bind(generation)
+        .bind(owner)
+        .bind(self.dialect.text(&finished.whole.text))
+        .bind(self.dialect.text(&finished.whole.reasoning))
+        .bind(finished.whole.marks.clone())
+        .bind(state)
+        .bind(finish)
+        .bind(error)
+        .bind(finished.usage.as_ref().map(rows::to_json))
+        .bind(ms(finished.timing.first_token_ms))
+        .bind(ms(finished.timing.duration_ms))
+        .bind(ms(finished.timing.thinking_ms))
+        .bind(&finished.model)
+        .fetch_one(&mut *tx)
+        .await?;
+        self.dialect
+            .index_message(&mut tx, owner, row.try_get(0)?, &finished.whole.text)
+            .await?;
+        query("update conversations set updated_at = $1, ended_at = $1 where key = $2")
+            .bind(finished.now)
+            .bind(row.try_get::<i64, _>(1)?)
+            .execute(&mut *tx)
+            .await?;
+        query("delete from pieces where generation = $1")
+            .bind(generation)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    pub(super) async fn interrupt_replies(&self) -> Result<u64> {
+        let mut tx = self.write.begin().await?;
+        let running = query(
+            "select key, owner, generation, text, reasoning, marks from messages where state = 'streaming'",
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        for row in &running {
+            let key: i64 = row.try_get(0)?;
+            let owner: String = row.try_get(1)?;
+            let mut piece = Piece {
+                text: row.try_get(3)?,
+                reasoning: row.try_get(4)?,
+                marks: row.try_get(5)?,
+            };
+            if let Some(generation) = row.try_get::<Option<String>, _>(2)? {
+                for more in pieces(&mut tx, &generation).await? {
+                    piece.append(&more);
+                }
+                query("delete from pieces where generation = $1")
+                    .bind(&generation)
+                    .execute(&mut *tx)
+                    .await?;
+            }
+            self.dialect
+                .index_message(&mut tx, &owner, key, &piece.text)
+                .await?;
+            query(
+                "update messages set text = $2, reasoning = $3, marks = $4, state = 'interrupted' where key = $1",
+            )
+            .bind(key)
+            .bind(piece.text)
+            .bind(piece.reasoning)
+            .bind(piece.marks)
+            .execute(&mut *tx)
+            .await?;
+        }
+        tx.commit().await?;
+        Ok(running.len() as u64)
+    }
+
+    pub(super) async fn stored_reply(&self, owner: &str, generation: &str) -> Result<StoredReply> {
+        let mut connection = self.read.acquire().await?;
+        let row = query(
+            "select c.id, m.id, m.parent, m.text, m.reasoning, m.marks, m.state, m.finish, m.error, m.usage,
+                 m.model, m.generation
+             from generations g join messages m on m.id = g.message
+             join conversations c on c.key = g.conversation
+             where g.id = $1 and g.owner = $2 and c.deleted_at is null",
+        )
+        .bind(generation)
+        .bind(owner)
+        .fetch_one(&mut *connection)
+        .await?;
+        let mut piece = Piece {
+            text: row.try_get(3)?,
+            reasoning: row.try_get(4)?,
+            marks: row.try_get(5)?,
+        };
+        let current: Option<String> = row.try_get(11)?;
+        let current = current.unwrap_or_else(|| generation.to_owned());
+        let end = rows::end(row.try_get(6)?, row.try_get(7)?, row.try_get(8)?);
+        if end.is_none() {
+            for more in pieces(&mut connection, &current).await? {
+                piece.append(&more);
+            }
+        }
+        Ok(StoredReply {
+            generation: current,
+            conversation: row.try_get(0)?,
+            message: row.try_get(1)?,
+            user_message: row.try_get(2)?,
+            model: row.try_get::<Option<String>, _>(10)?.unwrap_or_default(),
+            piece,
+            usage: rows::from_json(row.try_get(9)?),
+            end,
+        })
+    }
+}
+
+/// The pieces of a reply that is being made, in order.
+pub(super) async fn pieces(connection: &mut AnyConnection, generation: &str) -> Result<Vec<Piece>> {
+    let rows =
+        query("select text, reasoning, marks from pieces where generation = $1 order by number")
+            .bind(generation)
+            .fetch_all(&mut *connection)
+            .await?;
+    let mut pieces = Vec::with_capacity(rows.len());
+    for row in rows {
+        pieces.push(Piece {
+            text: row.try_get(0)?,
+            reasoning: row.try_get(1)?,
+            marks: row.try_get(2)?,
+        });
+    }
+    Ok(pieces)
+}
+
+/// A message of this conversation that is complete.
+async fn message(tx: &mut AnyConnection, conversation: i64, id: &str) -> Result<ReplyRow> {
+    let row = query(
+        "select id, parent, role, text, reasoning, marks, state from messages where id = $1 and conversation = $2",
+    )
+    .bind(id)
+    .bind(conversation)
+    .fetch_one(&mut *tx)
+    .await?;
+    if row.try_get::<String, _>(6)? == "streaming" {
+        return Err(StoreError::Invalid(
+            "That message is still being written: wait for its end, or stop it.",
+        ));
+    }
+    ReplyRow::read(&row)
+}
+
+/// A reply of this conversation that is complete.
+async fn reply_row(tx: &mut AnyConnection, conversation: i64, id: &str) -> Result<ReplyRow> {
+    let row = message(tx, conversation, id).await?;
+    if row.role == Role::Assistant {
+        Ok(row)
+    } else {
+        Err(StoreError::Invalid(
+            "Only a reply can be regenerated or continued, and this is a question.",
+        ))
+    }
+}
+
+/// What was said up to a message. Replies without text say nothing.
+async fn line_to(tx: &mut AnyConnection, conversation: i64, id: &str) -> Result<Vec<ChatMessage>> {
+    let rows = query(
+        "with recursive line (parent, role, text, back) as (
+             select parent, role, text, 0 from messages where id = $1 and conversation = $2
+             union all
+             select m.parent, m.role, m.text, line.back + 1 from messages m
+             join line on m.id = line.parent where m.conversation = $2
+         )
+         select role, text from line order by back desc",
+    )
+    .bind(id)
+    .bind(conversation)
+    .fetch_all(&mut *tx)
+    .await?;
+    let mut messages = Vec::with_capacity(rows.len());
+    for row in rows {
+        let content: String = row.try_get(1)?;
+        if !content.trim().is_empty() {
+            messages.push(ChatMessage {
+                role: rows::role(&row.try_get::<String, _>(0)?),
+                content,
+            });
+        }
+    }
+    Ok(messages)
+}

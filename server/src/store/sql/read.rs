@@ -1,0 +1,200 @@
+//! What is read: the list, whole conversations, what a search finds.
+
+use app::protocol::saved::{
+    ConversationList, ConversationSummary, ExportedConversation, MessageState, SearchHit,
+};
+use sqlx::{Row, query};
+
+use super::begin::pieces;
+use super::rows::{self, summary_columns};
+use super::{Dialect, Result, Sql, StoreError};
+use crate::generation::log::Piece;
+use crate::store::words::Query;
+use crate::store::{postgres, sqlite};
+
+/// The most conversations that are given at once.
+const MAX_LIST: u32 = 500;
+/// The most hits that are given.
+const MAX_HITS: u32 = 100;
+
+impl Sql {
+    pub(super) async fn list_part(
+        &self,
+        owner: &str,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<ConversationList> {
+        // Before the first part lies nothing.
+        let (pinned, updated_at, key) = match before {
+            None => (2, i64::MAX, i64::MAX),
+            Some(cursor) => parse_cursor(cursor).ok_or(StoreError::Invalid(
+                "before must be the value of next in a list, or be left out.",
+            ))?,
+        };
+        let limit = i64::from(limit.clamp(1, MAX_LIST));
+        let found = query(concat!(
+            "select ",
+            summary_columns!(),
+            " from conversations c
+              where c.owner = $1 and c.deleted_at is null and c.import is null
+                  and (c.pinned, c.updated_at, c.key) < ($2, $3, $4)
+              order by c.pinned desc, c.updated_at desc, c.key desc limit $5"
+        ))
+        .bind(owner)
+        .bind(pinned)
+        .bind(updated_at)
+        .bind(key)
+        .bind(limit + 1)
+        .fetch_all(&self.read)
+        .await?;
+        let shown = &found[..found.len().min(limit as usize)];
+        let conversations = shown
+            .iter()
+            .map(rows::summary)
+            .collect::<Result<Vec<_>>>()?;
+        let next = match (shown.last(), shown.len() < found.len()) {
+            (Some(last), true) => {
+                let part = |at: usize| last.try_get::<i64, _>(at);
+                Some(format!("{}.{}.{}", part(5)?, part(4)?, part(0)?))
+            }
+            _ => None,
+        };
+        Ok(ConversationList {
+            conversations,
+            next,
+        })
+    }
+
+    pub(super) async fn summary_of(&self, owner: &str, id: &str) -> Result<ConversationSummary> {
+        let row = query(concat!(
+            "select ",
+            summary_columns!(),
+            " from conversations c
+              where c.owner = $1 and c.id = $2 and c.deleted_at is null and c.import is null"
+        ))
+        .bind(owner)
+        .bind(id)
+        .fetch_one(&self.read)
+        .await?;
+        rows::summary(&row)
+    }
+
+    pub(super) async fn whole(&self, owner: &str, id: &str) -> Result<ExportedConversation> {
+        let mut tx = self.read.begin().await?;
+        let row = query(
+            "select key, id, title, created_at, updated_at, pinned, leaf from conversations
+             where owner = $1 and id = $2 and deleted_at is null and import is null",
+        )
+        .bind(owner)
+        .bind(id)
+        .fetch_one(&mut *tx)
+        .await?;
+        let found = query(
+            "select id, parent, role, text, reasoning, marks, state, finish, error, generation, model,
+                 created_at, usage, first_token_ms, duration_ms, thinking_ms
+             from messages where conversation = $1 order by key",
+        )
+        .bind(row.try_get::<i64, _>(0)?)
+        .fetch_all(&mut *tx)
+        .await?;
+        let mut messages = Vec::with_capacity(found.len());
+        for row in &found {
+            let (mut message, marks) = rows::message(row)?;
+            if let MessageState::Streaming {
+                generation,
+                last_seq,
+            } = &mut message.state
+            {
+                let mut piece = Piece {
+                    text: std::mem::take(&mut message.text),
+                    reasoning: std::mem::take(&mut message.reasoning),
+                    marks,
+                };
+                for more in pieces(&mut tx, generation).await? {
+                    piece.append(&more);
+                }
+                *last_seq = piece.last_seq();
+                message.text = piece.text;
+                message.reasoning = piece.reasoning;
+            }
+            messages.push(message);
+        }
+        tx.commit().await?;
+        Ok(ExportedConversation {
+            id: row.try_get(1)?,
+            title: row.try_get(2)?,
+            created_at: row.try_get(3)?,
+            updated_at: row.try_get(4)?,
+            pinned: row.try_get::<i64, _>(5)? != 0,
+            leaf: row.try_get(6)?,
+            messages,
+        })
+    }
+
+    pub(super) async fn all_ids(&self, owner: &str) -> Result<Vec<String>> {
+        let found = query(
+            "select id from conversations
+             where owner = $1 and deleted_at is null and import is null order by created_at, key",
+        )
+        .bind(owner)
+        .fetch_all(&self.read)
+        .await?;
+        let ids = found.iter().map(|row| row.try_get(0));
+        Ok(ids.collect::<std::result::Result<_, _>>()?)
+    }
+
+    /// Titles first, then messages, each the newest first.
+    pub(super) async fn find(&self, owner: &str, text: &str, limit: u32) -> Result<Vec<SearchHit>> {
+        let Some(wanted) = Query::parse(text) else {
+            return Ok(Vec::new());
+        };
+        let limit = i64::from(limit.clamp(1, MAX_HITS));
+        let (in_titles, in_messages, words) = match self.dialect {
+            Dialect::Sqlite => (
+                sqlite::SEARCH_TITLES,
+                sqlite::SEARCH_MESSAGES,
+                sqlite::match_words(owner, &wanted),
+            ),
+            Dialect::Postgres => (
+                postgres::SEARCH_TITLES,
+                postgres::SEARCH_MESSAGES,
+                wanted.for_tsquery(),
+            ),
+        };
+        let mut hits = Vec::new();
+        for sql in [in_titles, in_messages] {
+            let left = limit - hits.len() as i64;
+            if left <= 0 {
+                break;
+            }
+            let found = query(sql)
+                .bind(&words)
+                .bind(owner)
+                .bind(left)
+                .fetch_all(&self.read)
+                .await?;
+            for row in found {
+                let message: Option<String> = row.try_get(2)?;
+                let text: String = row.try_get(3)?;
+                hits.push(SearchHit {
+                    conversation: row.try_get(0)?,
+                    title: row.try_get(1)?,
+                    message,
+                    snippet: wanted.snippet(&text),
+                });
+            }
+        }
+        Ok(hits)
+    }
+}
+
+/// `pinned.updated_at.key`
+fn parse_cursor(cursor: &str) -> Option<(i64, i64, i64)> {
+    let mut parts = cursor.split('.').map(str::parse);
+    let cursor = (
+        parts.next()?.ok()?,
+        parts.next()?.ok()?,
+        parts.next()?.ok()?,
+    );
+    parts.next().is_none().then_some(cursor)
+}

@@ -1,0 +1,98 @@
+//! What is particular to SQLite: its full-text index, its settings, its words for what went wrong.
+
+use sqlx::error::DatabaseError;
+use sqlx::{AnyConnection, query};
+
+use super::Result;
+use super::words::{self, Query};
+
+/// The settings of every connection.
+///
+/// With a log of what is written (WAL), readers and the writer do not wait for each other, and a
+/// process that is killed loses nothing that was committed.
+pub(super) const SETTINGS: [&str; 5] = [
+    "pragma busy_timeout = 4000",
+    "pragma journal_mode = wal",
+    "pragma synchronous = normal",
+    "pragma foreign_keys = on",
+    // In KiB; the system keeps the file's pages anyway.
+    "pragma cache_size = -2000",
+];
+
+/// Takes words, owner and limit; gives conversation, title, message and the text that holds them.
+pub(super) const SEARCH_MESSAGES: &str = "
+    select c.id, c.title, m.id, m.text from message_words
+    cross join messages m on m.key = message_words.rowid
+    cross join conversations c on c.key = m.conversation
+    where message_words match $1 and c.owner = $2 and c.deleted_at is null and c.import is null
+    order by message_words.rowid desc limit $3";
+/// The same for titles, without a message.
+pub(super) const SEARCH_TITLES: &str = "
+    select c.id, c.title, null, c.title from title_words
+    cross join conversations c on c.key = title_words.rowid
+    where title_words match $1 and c.owner = $2 and c.deleted_at is null and c.import is null
+    order by title_words.rowid desc limit $3";
+
+/// What the full-text index is asked: words of this owner.
+pub(super) fn match_words(owner: &str, wanted: &Query) -> String {
+    format!(
+        "owner : \"{}\" AND words : ({})",
+        owner_word(owner),
+        wanted.for_fts5()
+    )
+}
+
+/// An owner as one word of the index.
+fn owner_word(owner: &str) -> String {
+    use std::fmt::Write;
+    owner.bytes().fold(String::from("o"), |mut word, byte| {
+        write!(word, "{byte:02x}").expect("a string takes all");
+        word
+    })
+}
+
+pub(super) async fn index_message(
+    connection: &mut AnyConnection,
+    owner: &str,
+    key: i64,
+    text: &str,
+) -> Result<()> {
+    query("insert or replace into message_words (rowid, owner, words) values ($1, $2, $3)")
+        .bind(key)
+        .bind(owner_word(owner))
+        .bind(words::index(text))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn index_title(
+    connection: &mut AnyConnection,
+    owner: &str,
+    key: i64,
+    title: &str,
+) -> Result<()> {
+    query("insert or replace into title_words (rowid, owner, words) values ($1, $2, $3)")
+        .bind(key)
+        .bind(owner_word(owner))
+        .bind(words::index(title))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// What a database says went wrong, in words for the log. It holds none of the data.
+pub(super) fn describe(error: &dyn DatabaseError) -> String {
+    // PostgreSQL's codes have five characters; SQLite's primary code is the lowest byte.
+    let code = error.code().unwrap_or_default();
+    let what = match code.parse::<u32>().map(|code| code & 0xff) {
+        Ok(5 | 6) => "another program holds the database",
+        Ok(8) => "the database is read-only",
+        Ok(10) => "the disk failed",
+        Ok(11 | 26) => "the database is damaged: see `rill check`, and restore a backup",
+        Ok(13) => "the disk is full",
+        Ok(14) => "the database cannot be opened",
+        _ => return format!("{} ({code})", error.message()),
+    };
+    format!("{what} ({code})")
+}

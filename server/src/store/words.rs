@@ -1,0 +1,388 @@
+//! Text as words, in any script: for the index of the search, for what is looked for in it, and to
+//! mark what was found. All three must agree, so they stand together.
+//!
+//! A word is a run of letters, digits and their marks, without regard to case, accents and width. In
+//! scripts that put no space between words (Chinese, Japanese, Thai, …) every letter is a word, and
+//! what is looked for is found as a sequence of them. Everything is found from its first letters on.
+
+use app::protocol::saved::SnippetPart;
+use unicode_normalization::UnicodeNormalization;
+
+/// The most bytes of a word that count. What is longer is no word of a language.
+const WORD_BYTES: usize = 64;
+/// About how many characters a snippet shows before what was found, and from there on.
+const SNIPPET_BEFORE: usize = 40;
+const SNIPPET_AFTER: usize = 120;
+/// The most words that are looked for.
+const QUERY_WORDS: usize = 16;
+
+/// A word of a text.
+struct Word {
+    /// Where it begins and ends, in bytes.
+    start: usize,
+    end: usize,
+    folded: String,
+    /// It is a single letter of a script without spaces.
+    is_unspaced: bool,
+}
+
+/// The words of a text, as they are put into an index, with a space between them.
+#[must_use]
+pub fn index(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + text.len() / 4);
+    for word in words(text) {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        out.push_str(&word.folded);
+    }
+    out
+}
+
+fn words(text: &str) -> impl Iterator<Item = Word> {
+    let mut letters = text.char_indices().peekable();
+    std::iter::from_fn(move || {
+        loop {
+            let (start, first) = letters.next()?;
+            if !is_part(first) {
+                continue;
+            }
+            let is_unspaced = is_unspaced(first);
+            let mut end = start + first.len_utf8();
+            while let Some((at, next)) = letters.peek().copied() {
+                let belongs = if is_unspaced {
+                    is_mark(next)
+                } else {
+                    is_part(next) && !self::is_unspaced(next)
+                };
+                if !belongs {
+                    break;
+                }
+                end = at + next.len_utf8();
+                letters.next();
+            }
+            let folded = fold(&text[start..end]);
+            if !folded.is_empty() {
+                return Some(Word {
+                    start,
+                    end,
+                    folded,
+                    is_unspaced,
+                });
+            }
+        }
+    })
+}
+
+fn fold(word: &str) -> String {
+    // Most words are plain.
+    let mut folded = if word.is_ascii() {
+        word.to_ascii_lowercase()
+    } else {
+        word.nfkd()
+            .flat_map(char::to_lowercase)
+            .filter(|letter| !is_accent(*letter) && (letter.is_alphanumeric() || is_mark(*letter)))
+            .collect()
+    };
+    if folded.len() > WORD_BYTES {
+        folded.truncate(folded.floor_char_boundary(WORD_BYTES));
+    }
+    folded
+}
+
+fn is_part(letter: char) -> bool {
+    letter.is_alphanumeric() || is_mark(letter)
+}
+
+fn is_mark(letter: char) -> bool {
+    !letter.is_ascii() && unicode_normalization::char::is_combining_mark(letter)
+}
+
+/// The accents of scripts that are read without them.
+fn is_accent(letter: char) -> bool {
+    matches!(letter, '\u{300}'..='\u{36f}')
+}
+
+/// Whether words of this letter's script have no spaces between them.
+fn is_unspaced(letter: char) -> bool {
+    matches!(letter,
+        '\u{e00}'..='\u{eff}'         // Thai, Lao
+        | '\u{f00}'..='\u{fff}'       // Tibetan
+        | '\u{1000}'..='\u{109f}'     // Burmese
+        | '\u{1780}'..='\u{17ff}'     // Khmer
+        | '\u{2e80}'..='\u{2fdf}'     // radicals
+        | '\u{3005}'..='\u{3007}'
+        | '\u{3040}'..='\u{30ff}'     // Hiragana, Katakana
+        | '\u{3100}'..='\u{312f}'     // Bopomofo
+        | '\u{31a0}'..='\u{31bf}'
+        | '\u{31f0}'..='\u{31ff}'
+        | '\u{3400}'..='\u{4dbf}'     // Han
+        | '\u{4e00}'..='\u{9fff}'
+        | '\u{a000}'..='\u{a4cf}'     // Yi
+        | '\u{f900}'..='\u{faff}'
+        | '\u{ff66}'..='\u{ff9d}'     // Katakana of half the width
+        | '\u{1b000}'..='\u{1b16f}'
+        | '\u{20000}'..='\u{323af}')
+}
+
+/// What is looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Query {
+    terms: Vec<Term>,
+}
+
+/// One thing that a text must hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Term {
+    /// A word that begins with this.
+    Prefix(String),
+    /// These letters after each other.
+    Sequence(Vec<String>),
+}
+
+impl Query {
+    /// Reads what somebody typed. `None` where there is no word in it.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut terms: Vec<Term> = Vec::new();
+        let mut end_of_last = None;
+        for word in words(text).take(QUERY_WORDS) {
+            match terms.last_mut() {
+                Some(Term::Sequence(letters))
+                    if word.is_unspaced && end_of_last == Some(word.start) =>
+                {
+                    letters.push(word.folded);
+                }
+                _ if word.is_unspaced => terms.push(Term::Sequence(vec![word.folded])),
+                _ => terms.push(Term::Prefix(word.folded)),
+            }
+            end_of_last = Some(word.end);
+        }
+        (!terms.is_empty()).then_some(Self { terms })
+    }
+
+    /// The query as SQLite's FTS5 reads it. It holds letters, digits and marks only.
+    #[must_use]
+    pub fn for_fts5(&self) -> String {
+        let term = |term: &Term| match term {
+            Term::Prefix(word) => format!("\"{word}\"*"),
+            Term::Sequence(letters) => format!("\"{}\"", letters.join(" ")),
+        };
+        let terms: Vec<String> = self.terms.iter().map(term).collect();
+        terms.join(" AND ")
+    }
+
+    /// The query as PostgreSQL's `tsquery` is written.
+    #[must_use]
+    pub fn for_tsquery(&self) -> String {
+        let term = |term: &Term| match term {
+            Term::Prefix(word) => format!("'{word}':*"),
+            Term::Sequence(letters) => {
+                let quoted: Vec<String> = letters.iter().map(|one| format!("'{one}'")).collect();
+                format!("({})", quoted.join(" <-> "))
+            }
+        };
+        let terms: Vec<String> = self.terms.iter().map(term).collect();
+        terms.join(" & ")
+    }
+
+    /// The place in a text where what is looked for first occurs, with what is around it.
+    #[must_use]
+    pub fn snippet(&self, text: &str) -> Vec<SnippetPart> {
+        let first = self.matches(words(text)).next();
+        let hit = first.map_or(0, |(start, _)| start);
+        let from = back(text, hit, SNIPPET_BEFORE);
+        let to = forth(text, hit, SNIPPET_AFTER);
+        let shown: Vec<&str> = text[from..to].split_whitespace().collect();
+        let shown = shown.join(" ");
+        let mut parts = Vec::new();
+        let mut add = |text: &str, marked| {
+            if !text.is_empty() {
+                parts.push(SnippetPart {
+                    text: text.to_owned(),
+                    marked,
+                });
+            }
+        };
+        add(if from > 0 { "… " } else { "" }, false);
+        let mut at = 0;
+        for (start, end) in self.matches(words(&shown)) {
+            add(&shown[at..start], false);
+            add(&shown[start..end], true);
+            at = end;
+        }
+        add(&shown[at..], false);
+        add(if to < text.len() { " …" } else { "" }, false);
+        parts
+    }
+
+    /// Where terms occur.
+    fn matches(&self, words: impl Iterator<Item = Word>) -> impl Iterator<Item = (usize, usize)> {
+        let longest = self.terms.iter().map(Term::len).max().unwrap_or(1);
+        let mut words = words.fuse();
+        let mut ahead: std::collections::VecDeque<Word> = std::collections::VecDeque::new();
+        std::iter::from_fn(move || {
+            loop {
+                while ahead.len() < longest {
+                    match words.next() {
+                        Some(word) => ahead.push_back(word),
+                        None => break,
+                    }
+                }
+                let first = ahead.front()?;
+                let length = self.terms.iter().filter_map(|term| term.at(&ahead)).max();
+                let found = length.map(|length| (first.start, ahead[length - 1].end));
+                for _ in 0..length.unwrap_or(1) {
+                    ahead.pop_front();
+                }
+                if found.is_some() {
+                    return found;
+                }
+            }
+        })
+    }
+}
+
+impl Term {
+    fn len(&self) -> usize {
+        match self {
+            Self::Prefix(_) => 1,
+            Self::Sequence(letters) => letters.len(),
+        }
+    }
+
+    /// How many words it takes, if it stands at the head of these.
+    fn at(&self, words: &std::collections::VecDeque<Word>) -> Option<usize> {
+        let is_here = match self {
+            Self::Prefix(prefix) => words[0].folded.starts_with(prefix.as_str()),
+            Self::Sequence(letters) => {
+                letters.len() <= words.len()
+                    && letters
+                        .iter()
+                        .zip(words)
+                        .all(|(letter, word)| *letter == word.folded)
+            }
+        };
+        is_here.then(|| self.len())
+    }
+}
+
+/// The place so many characters before this one, at the beginning of a word where that is near.
+fn back(text: &str, at: usize, characters: usize) -> usize {
+    let from = text[..at]
+        .char_indices()
+        .rev()
+        .take(characters)
+        .last()
+        .map_or(at, |(from, _)| from);
+    if from == 0 {
+        return 0;
+    }
+    text[from..at]
+        .find(char::is_whitespace)
+        .map_or(from, |space| from + space)
+}
+
+/// The place so many characters after this one.
+fn forth(text: &str, at: usize, characters: usize) -> usize {
+    text[at..]
+        .char_indices()
+        .nth(characters)
+        .map_or(text.len(), |(more, _)| at + more)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_found_in_any_script_without_case_accents_and_width() {
+        let check = |text: &str, expect: &str| assert_eq!(index(text), expect, "{text}");
+        check("Hello, World!", "hello world");
+        check("don't stop_it", "don t stop it");
+        check("Größe ÉTÉ naïve", "große ete naive");
+        check("東京タワー", "東 京 タ ワ ー");
+        check("Ｒｕｓｔ 2024", "rust 2024");
+        check("Привет, мир", "привет мир");
+        check("שלום עולם", "שלום עולם");
+        check("हिन्दी भाषा", "हिन्दी भाषा");
+        check("ภาษา", "ภ า ษ า");
+        check("Rust言語", "rust 言 語");
+        check(" \n\u{0}…—", "");
+        assert_eq!(index(&"x".repeat(1000)).len(), WORD_BYTES);
+    }
+
+    #[test]
+    fn a_query_holds_nothing_that_a_database_could_read_as_more_than_words() {
+        let check = |text: &str, fts5: &str, tsquery: &str| {
+            let query = Query::parse(text).expect("words");
+            assert_eq!(query.for_fts5(), fts5, "{text}");
+            assert_eq!(query.for_tsquery(), tsquery, "{text}");
+        };
+        check("hel", "\"hel\"*", "'hel':*");
+        check(
+            "Hello \"wor* OR -x",
+            "\"hello\"* AND \"wor\"* AND \"or\"* AND \"x\"*",
+            "'hello':* & 'wor':* & 'or':* & 'x':*",
+        );
+        check("東京", "\"東 京\"", "('東' <-> '京')");
+        check(
+            "東京 tower",
+            "\"東 京\" AND \"tower\"*",
+            "('東' <-> '京') & 'tower':*",
+        );
+        for nothing in ["", "  ", "\"*'&|!()", "…"] {
+            assert_eq!(Query::parse(nothing), None, "{nothing}");
+        }
+    }
+
+    fn check_snippet(query: &str, text: &str, expect: &str) {
+        let parts = Query::parse(query).expect("words").snippet(text);
+        let shown: String = parts
+            .iter()
+            .map(|part| {
+                if part.marked {
+                    format!("[{}]", part.text)
+                } else {
+                    part.text.clone()
+                }
+            })
+            .collect();
+        assert_eq!(shown, expect, "{query}");
+    }
+
+    #[test]
+    fn what_was_found_is_marked_in_the_text_as_it_was_written() {
+        check_snippet("hel", "Say  Hello,\nworld", "Say [Hello], world");
+        check_snippet("wor say", "Say Hello, World", "[Say] Hello, [World]");
+        check_snippet("cafe", "Le Café est", "Le [Café] est");
+        check_snippet("京タ", "東京タワー", "東[京タ]ワー");
+        check_snippet("<b>", "a <b>x</b>", "a <[b]>x</[b]>");
+    }
+
+    #[test]
+    fn a_snippet_of_a_long_text_is_short_and_holds_the_hit() {
+        let text = format!("{}needle{}", "hay ".repeat(1000), " hay".repeat(1000));
+        let parts = Query::parse("needle").expect("words").snippet(&text);
+        assert!(
+            parts
+                .iter()
+                .any(|part| part.marked && part.text == "needle")
+        );
+        assert!(parts.first().is_some_and(|part| part.text == "… "));
+        let length: usize = parts.iter().map(|part| part.text.len()).sum();
+        assert!(length < 200, "{length}");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_word_of_a_text_is_found_in_it(text in "\\PC{0,60}", at in 0_usize..20) {
+            let folded = index(&text);
+            if let Some(word) = folded.split(' ').nth(at).filter(|word| !word.is_empty()) {
+                let query = Query::parse(word).expect("a word");
+                let parts = query.snippet(&text);
+                proptest::prop_assert!(parts.iter().any(|part| part.marked), "{word} in {text}");
+            }
+        }
+    }
+}
