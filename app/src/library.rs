@@ -10,9 +10,7 @@ mod functions;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use leptos::prelude::{
-    FromServerFnError, ServerFnErrorErr, is_server, provide_context, use_context,
-};
+use leptos::prelude::{FromServerFnError, ServerFnErrorErr, provide_context, use_context};
 use leptos::server_fn::codec::JsonEncoding;
 
 pub use self::functions::*;
@@ -58,6 +56,10 @@ pub fn use_library() -> Result<Arc<dyn Library>, ErrorBody> {
     use_context().ok_or_else(|| ErrorBody::of(ErrorKind::Internal))
 }
 
+/// What cannot be read is the request on the server, and the answer in the browser. Leptos's own
+/// `is_server` knows it only while a page is rendered.
+const IS_BROWSER: bool = cfg!(target_arch = "wasm32");
+
 impl FromServerFnError for ErrorBody {
     type Encoder = JsonEncoding;
 
@@ -67,7 +69,7 @@ impl FromServerFnError for ErrorBody {
             ServerFnErrorErr::Deserialization(cause)
             | ServerFnErrorErr::Args(cause)
             | ServerFnErrorErr::MissingArg(cause)
-                if is_server() =>
+                if !IS_BROWSER =>
             {
                 Self {
                     error: Refusal {

@@ -4,9 +4,12 @@
 //! floor the mere search for line ends in the same bytes. The reply is taken at three lengths, since
 //! the cost of an event must not depend on how many came before it.
 
+use app::protocol::Start;
 use app::sse::Decoder;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use futures::FutureExt;
 use server::generation::frame::Frame;
+use server::generation::log::Log;
 use server::upstream::chat_completions::Mapper;
 use server::upstream::kind::Kind;
 
@@ -59,6 +62,30 @@ fn relay(reads: &[Vec<u8>]) -> usize {
             .expect("small events");
         written += frame.finish().len();
         frame.clear();
+    }
+    written
+}
+
+/// The same into the log of a saved reply, with one reader who takes it as it comes.
+fn relay_through_a_log(reads: &[Vec<u8>]) -> usize {
+    let log = Log::new(Start::default());
+    let mut reader = log.read_after(None).expect("the beginning");
+    let mut writer = log.writer();
+    let mut decoder = Decoder::new(1024 * 1024);
+    let mut mapper = Mapper::default();
+    let mut written = 0;
+    for read in reads {
+        decoder
+            .feed(read, |event| {
+                mapper
+                    .map(event, &mut |event| writer.add(&event))
+                    .expect("a good event")
+            })
+            .expect("small events");
+        writer.show();
+        while let Some(Some(bytes)) = reader.next().now_or_never() {
+            written += bytes.len();
+        }
     }
     written
 }
@@ -147,6 +174,17 @@ fn bench(criterion: &mut Criterion) {
                 b.iter(|| relay(reads))
             });
         }
+    }
+    group.finish();
+
+    let mut group = criterion.benchmark_group("relay, with and without a log");
+    for (name, per_read) in [("one event a read", 1), ("64 events a read", 64)] {
+        let reads = reply(10_000, per_read);
+        group.throughput(Throughput::Elements(10_000));
+        group.bench_function(format!("{name}, without"), |b| b.iter(|| relay(&reads)));
+        group.bench_function(format!("{name}, with"), |b| {
+            b.iter(|| relay_through_a_log(&reads));
+        });
     }
     group.finish();
 

@@ -25,9 +25,21 @@ pub(crate) async fn json<T: DeserializeOwned>(request: Request) -> Result<T, App
 
 /// What can be refused before the body is read. A form of another site can send no JSON.
 pub(crate) fn check_headers(headers: &HeaderMap) -> Result<(), AppError> {
-    if !is_json(headers) {
-        return Err(ErrorKind::UnsupportedMediaType.into());
+    check_type(headers)?;
+    check_length(headers)
+}
+
+/// The body must be JSON.
+pub(crate) fn check_type(headers: &HeaderMap) -> Result<(), AppError> {
+    if is_json(headers) {
+        Ok(())
+    } else {
+        Err(ErrorKind::UnsupportedMediaType.into())
     }
+}
+
+/// The body must not say that it is too large.
+pub(crate) fn check_length(headers: &HeaderMap) -> Result<(), AppError> {
     let length = headers
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok());
@@ -37,8 +49,7 @@ pub(crate) fn check_headers(headers: &HeaderMap) -> Result<(), AppError> {
     }
 }
 
-/// Whether the body is said to be JSON.
-pub(crate) fn is_json(headers: &HeaderMap) -> bool {
+fn is_json(headers: &HeaderMap) -> bool {
     headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())

@@ -5,27 +5,23 @@ mod accept;
 mod forms;
 
 use std::io;
-use std::time::Duration;
 
-use app::protocol::{ChatMessage, ChatRequest, EVENT_STREAM, ErrorKind, MAX_REQUEST_BYTES, Role};
-use axum::body::{Body, Bytes, to_bytes};
+use app::protocol::{ChatMessage, ChatRequest, EVENT_STREAM, ErrorKind, Role};
+use axum::body::{Body, Bytes};
 use axum::extract::{Query, Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::Stream;
 use serde::Deserialize;
-use tokio::time::timeout;
 
 use self::accept::Form;
 use self::forms::Events;
 
+use crate::body;
 use crate::error::AppError;
 use crate::generation;
 use crate::state::AppState;
-
-/// How long a request's body may take to arrive.
-const BODY_DEADLINE: Duration = Duration::from_secs(20);
 
 /// Answers one request with one reply.
 pub(crate) async fn chat(
@@ -36,7 +32,7 @@ pub(crate) async fn chat(
         return Err(ErrorKind::Shutdown.into());
     }
     let form = check_headers(request.headers())?;
-    let request = parse(&read_body(request.into_body()).await?)?;
+    let request = parse(&body::read(request.into_body()).await?)?;
     let bytes = generation::start(&state, request);
     Ok(match form {
         Form::Events => event_stream(bytes),
@@ -86,7 +82,10 @@ pub(crate) async fn chat_by_address(
     Ok(event_stream(generation::start(&state, request)))
 }
 
-fn event_stream(bytes: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Response {
+/// An answer that is a stream of events.
+pub(crate) fn event_stream(
+    bytes: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+) -> Response {
     let headers = [
         (CONTENT_TYPE.as_str(), EVENT_STREAM),
         (CACHE_CONTROL.as_str(), "no-store, no-transform"),
@@ -97,36 +96,10 @@ fn event_stream(bytes: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -
 
 /// All that can be refused before the body is read.
 fn check_headers(headers: &HeaderMap) -> Result<Form, AppError> {
-    let text = |name| {
-        headers
-            .get(name)
-            .and_then(|value: &axum::http::HeaderValue| value.to_str().ok())
-    };
-    let media_type = text(CONTENT_TYPE)
-        .and_then(|value| value.split(';').next())
-        .map(str::trim);
-    if !media_type.is_some_and(|value| value.eq_ignore_ascii_case("application/json")) {
-        return Err(ErrorKind::UnsupportedMediaType.into());
-    }
+    body::check_type(headers)?;
     let form = Form::wanted(headers).ok_or(ErrorKind::NotAcceptable)?;
-    match text(CONTENT_LENGTH).map(str::parse::<usize>) {
-        Some(Ok(length)) if length > MAX_REQUEST_BYTES => Err(ErrorKind::TooLarge.into()),
-        _ => Ok(form),
-    }
-}
-
-async fn read_body(body: Body) -> Result<Bytes, AppError> {
-    match timeout(BODY_DEADLINE, to_bytes(body, MAX_REQUEST_BYTES)).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(cause)) if is_length_limit(&cause) => Err(ErrorKind::TooLarge.into()),
-        Ok(Err(_)) => Err(AppError::invalid("The request's body broke off.")),
-        Err(_) => Err(ErrorKind::RequestTimeout.into()),
-    }
-}
-
-fn is_length_limit(error: &axum::Error) -> bool {
-    std::error::Error::source(error)
-        .is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>)
+    body::check_length(headers)?;
+    Ok(form)
 }
 
 fn parse(body: &[u8]) -> Result<ChatRequest, AppError> {
@@ -136,7 +109,8 @@ fn parse(body: &[u8]) -> Result<ChatRequest, AppError> {
     Ok(request)
 }
 
-fn check(request: &ChatRequest) -> Result<(), AppError> {
+/// Whether a request makes sense, so far as that can be seen without asking anybody.
+pub(crate) fn check(request: &ChatRequest) -> Result<(), AppError> {
     if request.messages.is_empty() {
         return Err(AppError::invalid(
             "messages must hold at least one message.",

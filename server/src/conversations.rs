@@ -15,11 +15,10 @@ use std::sync::Arc;
 use app::protocol::saved::{
     CHANGES_PATH, EXPORT_PATH, IMPORT_PATH, SendMessage, events_path, generation_path,
 };
-use app::protocol::{ChatMessage, ChatRequest, EVENT_STREAM, ErrorKind, Role};
+use app::protocol::{ChatMessage, ChatRequest, ErrorKind, Role};
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap};
+use axum::http::header::HeaderMap;
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -28,6 +27,7 @@ use futures::stream::{self, Stream};
 use serde::Deserialize;
 
 use crate::body;
+use crate::chat::{self, event_stream};
 use crate::error::AppError;
 use crate::generation::log::{End, Log, Piece, Reader};
 use crate::generation::saved::{self, Place, Running};
@@ -308,24 +308,17 @@ fn check(message: &SendMessage) -> Result<Ask, AppError> {
     if message.parent.is_some() && message.content.is_none() {
         return Err(AppError::invalid("parent belongs to content only."));
     }
-    if message
-        .model
-        .as_ref()
-        .is_some_and(|model| model.trim().is_empty() || model.len() > 256)
-    {
-        return Err(AppError::invalid(
-            "model must be the name of a model, or be left out.",
-        ));
-    }
-    if message
-        .temperature
-        .is_some_and(|temperature| !(0.0..=2.0).contains(&temperature))
-    {
-        return Err(AppError::invalid("temperature must be between 0 and 2."));
-    }
-    if message.max_tokens == Some(0) {
-        return Err(AppError::invalid("max_tokens must be at least 1."));
-    }
+    // What a stateless request may ask for, a message may.
+    let as_request = ChatRequest {
+        model: message.model.clone(),
+        temperature: message.temperature,
+        max_tokens: message.max_tokens,
+        ..ChatRequest::new(vec![ChatMessage {
+            role: Role::User,
+            content: String::new(),
+        }])
+    };
+    chat::check(&as_request)?;
     Ok(ask)
 }
 
@@ -430,16 +423,6 @@ fn events_of(reader: Reader) -> impl Stream<Item = std::io::Result<Bytes>> + use
         Some((Ok(bytes), reader))
     });
     with_pings(events, ())
-}
-
-/// An answer that is a stream of events.
-fn event_stream(events: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static) -> Response {
-    let headers = [
-        (CONTENT_TYPE.as_str(), EVENT_STREAM),
-        (CACHE_CONTROL.as_str(), "no-store, no-transform"),
-        ("x-accel-buffering", "no"),
-    ];
-    (headers, Body::from_stream(events)).into_response()
 }
 
 impl From<StoreError> for AppError {

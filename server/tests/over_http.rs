@@ -4,6 +4,7 @@
 
 mod support;
 
+mod conversations;
 mod forms;
 mod guard;
 mod leaving;
@@ -13,4 +14,5 @@ mod other_kinds;
 mod several_upstreams;
 mod shutdown;
 mod sse_contract;
+mod stores;
 mod upstream_scripts;

@@ -209,7 +209,7 @@ impl ChunkWriter {
                 None,
             ),
             ChatEvent::Usage(usage) => self.usage = Some(*usage),
-            ChatEvent::Retrying(_) => {}
+            ChatEvent::Retrying(_) | ChatEvent::Notice(_) => {}
             ChatEvent::Done(finish) => {
                 let reason = match finish {
                     // Of these OpenAI's library knows nothing; that the answer ended is what counts.
@@ -385,6 +385,7 @@ mod tests {
         let start = Start {
             generation: "g".into(),
             model: "m".into(),
+            ..Start::default()
         };
         assert!(lines(ChatEvent::Start(start)).is_empty());
         let [first] = lines(ChatEvent::Reasoning("hm\n".into()))

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures::stream;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::event_stream;
+use crate::chat::event_stream;
 use crate::error::AppError;
 use crate::generation::with_pings;
 use crate::state::AppState;

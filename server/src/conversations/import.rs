@@ -51,9 +51,7 @@ pub(super) async fn import(
     request: Request,
 ) -> Result<Response, AppError> {
     let headers = request.headers();
-    if !body::is_json(headers) {
-        return Err(ErrorKind::UnsupportedMediaType.into());
-    }
+    body::check_type(headers)?;
     let wants_progress = wants_progress(headers);
     let (file, total) = spool(request.into_body()).await?;
     let read = Arc::new(AtomicU64::new(0));

@@ -150,6 +150,15 @@ fn sqlite_options(connections: u32) -> AnyPoolOptions {
         })
 }
 
+/// Whether this can be read as a database.
+async fn probe(url: &str) -> Result<(), sqlx::Error> {
+    let mut connection = AnyConnection::connect(url).await?;
+    query("select count(*) from sqlite_master")
+        .execute(&mut connection)
+        .await?;
+    connection.close().await
+}
+
 pub(super) async fn open_sqlite(folder: &Path, steps: &[Step]) -> Result<Sql, String> {
     let lock = lock(folder)?;
     let path = folder.join(FILE);
@@ -158,6 +167,8 @@ pub(super) async fn open_sqlite(folder: &Path, steps: &[Step]) -> Result<Sql, St
         let error = StoreError::from(error);
         format!("the database {} cannot be used: {error}", path.display())
     };
+    // A pool would try for long what a single connection is told at once.
+    probe(&url).await.map_err(failed)?;
     let write = sqlite_options(1).connect(&url).await.map_err(failed)?;
     let backup = backup_before(&write, folder, steps).await.map_err(failed)?;
     if let Some(backup) = backup {
@@ -368,7 +379,7 @@ async fn connect(saving: &Saving) -> Result<(AnyConnection, PathBuf), String> {
             let error = StoreError::from(error);
             format!("{} cannot be opened: {error}", path.display())
         })?;
-    query("pragma busy_timeout = 4000")
+    query("pragma busy_timeout = 2000")
         .execute(&mut connection)
         .await
         .map_err(|error| StoreError::from(error).to_string())?;

@@ -11,7 +11,7 @@ use super::words::{self, Query};
 /// With a log of what is written (WAL), readers and the writer do not wait for each other, and a
 /// process that is killed loses nothing that was committed.
 pub(super) const SETTINGS: [&str; 5] = [
-    "pragma busy_timeout = 4000",
+    "pragma busy_timeout = 2000",
     "pragma journal_mode = wal",
     "pragma synchronous = normal",
     "pragma foreign_keys = on",

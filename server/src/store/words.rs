@@ -85,7 +85,10 @@ fn fold(word: &str) -> String {
             .collect()
     };
     if folded.len() > WORD_BYTES {
-        folded.truncate(folded.floor_char_boundary(WORD_BYTES));
+        let end = (0..=WORD_BYTES)
+            .rev()
+            .find(|at| folded.is_char_boundary(*at));
+        folded.truncate(end.unwrap_or_default());
     }
     folded
 }

@@ -19,7 +19,6 @@ pub(crate) struct Program {
     lines: Lines<BufReader<ChildStderr>>,
     log: String,
     /// Where it keeps conversations.
-    #[expect(dead_code, reason = "held for its folder")]
     pub(crate) data: Arc<TempDir>,
 }
 
@@ -45,6 +44,15 @@ impl Program {
         arguments: &[&str],
     ) -> Self {
         Self::start(command().args(arguments), data, upstream).await
+    }
+
+    /// Starts it so that no file that it writes can become larger than this, as if the disk were full.
+    pub(crate) async fn with_file_limit(upstream: &ScriptedUpstream, kib: u32) -> Self {
+        // The shell counts in blocks of 512 bytes.
+        let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", kib * 2);
+        let mut shell = bare("sh");
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_rill")]);
+        Self::start(&mut shell, new_folder(), upstream).await
     }
 
     /// Starts it so that it logs as much as it can.
@@ -113,6 +121,11 @@ impl Program {
         assert!(sent.expect("a shell").success());
     }
 
+    /// Kills it, as a crash or a lack of memory would.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.expect("it runs");
+    }
+
     /// Waits for its end.
     pub(crate) async fn end(mut self) -> Ended {
         while let Some(line) = self.lines.next_line().await.expect("text") {
@@ -154,7 +167,11 @@ fn new_folder() -> Arc<TempDir> {
 }
 
 fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_rill"));
+    bare(env!("CARGO_BIN_EXE_rill"))
+}
+
+fn bare(program: &str) -> Command {
+    let mut command = Command::new(program);
     command
         // No setting of whoever runs the tests, from the environment or from a `.env` file.
         .env_clear()

@@ -61,16 +61,6 @@ impl Rill {
         Self::start(configured_before(kind, upstream, arguments), new_folder()).await
     }
 
-    /// With what a server before it has kept.
-    pub(crate) async fn over(
-        data: Arc<TempDir>,
-        upstream: &ScriptedUpstream,
-        arguments: &[&str],
-    ) -> Self {
-        let config = configured_before(Kind::ChatCompletions, upstream, arguments);
-        Self::start(config, data).await
-    }
-
     /// With this configuration file and these flags. The variable `KEY` holds the key.
     pub(crate) async fn with_file(text: &str, arguments: &[&str]) -> Self {
         let variable = |name: &str| (name == "KEY").then(|| log::KEY.to_owned());

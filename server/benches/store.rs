@@ -1,0 +1,146 @@
+//! The store at the size of years: 10,000 conversations with 100,000 messages, and one of 1,000.
+//!
+//! `cargo bench -p server --bench store`. SQLite in a folder of its own, filled before anything is
+//! measured. The list, a search for a common word, a rare one, a single letter and one that is nowhere,
+//! and opening the long conversation, as the page asks for them.
+
+use app::protocol::saved::{ExportedConversation, MessageState, SavedMessage};
+use app::protocol::{Finish, Role};
+use clap::Parser;
+use criterion::{Criterion, criterion_group, criterion_main};
+use server::config::Config;
+use server::store::{self, LOCAL_OWNER, Store, new_id};
+use tokio::runtime::Runtime;
+
+const CONVERSATIONS: usize = 10_000;
+const MESSAGES: usize = 10;
+const LONG: usize = 1_000;
+
+const WORDS: [&str; 24] = [
+    "stream", "water", "rill", "small", "river", "stone", "the", "a", "of", "and", "language",
+    "model", "answer", "question", "word", "token", "compile", "borrow", "async", "server", "東京",
+    "naïve", "table", "index",
+];
+
+/// About 80 words, different for each seed, some rare.
+fn text(seed: usize) -> String {
+    let mut state = seed as u64 + 1;
+    let mut words = vec![format!("rare{}", seed % 5_000)];
+    for _ in 0..80 {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        words.push(WORDS[(state >> 33) as usize % WORDS.len()].to_owned());
+    }
+    words.join(" ")
+}
+
+fn conversation(number: usize, messages: usize) -> ExportedConversation {
+    let message = |at: usize| SavedMessage {
+        id: at.to_string(),
+        parent: at.checked_sub(1).map(|before| before.to_string()),
+        role: if at.is_multiple_of(2) {
+            Role::User
+        } else {
+            Role::Assistant
+        },
+        text: text(number * messages + at),
+        reasoning: String::new(),
+        model: Some("gpt-5-mini".into()),
+        created_at: 1,
+        usage: None,
+        timing: None,
+        state: MessageState::Done {
+            finish: Finish::Stop,
+        },
+        could_not_be_saved: false,
+    };
+    ExportedConversation {
+        id: new_id(),
+        title: format!("About {} {number}", WORDS[number % WORDS.len()]),
+        created_at: number as i64,
+        updated_at: number as i64,
+        pinned: false,
+        leaf: None,
+        messages: (0..messages).map(message).collect(),
+    }
+}
+
+fn bench(criterion: &mut Criterion) {
+    let runtime = Runtime::new().expect("a runtime");
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let path = folder.path().to_str().expect("a plain path");
+    let config = Config::parse_from(["rill", "--data-dir", path]);
+    let long = conversation(CONVERSATIONS, LONG);
+    let id = long.id.clone();
+    let store = runtime.block_on(async {
+        let store = store::open(&config.saving).await.expect("a store").store;
+        for first in (0..CONVERSATIONS).step_by(500) {
+            let part: Vec<_> = (first..first + 500)
+                .map(|number| conversation(number, MESSAGES))
+                .collect();
+            store
+                .import(LOCAL_OWNER, "bench", &part)
+                .await
+                .expect("saved");
+        }
+        store
+            .import(LOCAL_OWNER, "bench", &[long])
+            .await
+            .expect("saved");
+        store
+            .finish_import(LOCAL_OWNER, "bench")
+            .await
+            .expect("saved");
+        store
+    });
+    let mut group = criterion.benchmark_group("store");
+    group.sample_size(20);
+    group.bench_function("the head of a list of 10,000", |b| {
+        b.iter(|| {
+            runtime
+                .block_on(store.list(LOCAL_OWNER, None, 50))
+                .expect("a list")
+        });
+    });
+    group.bench_function("the whole list of 10,000, in parts of 500", |b| {
+        b.iter(|| {
+            let mut before = None;
+            loop {
+                let list = store.list(LOCAL_OWNER, before.as_deref(), 500);
+                before = runtime.block_on(list).expect("a list").next;
+                if before.is_none() {
+                    break;
+                }
+            }
+        });
+    });
+    for (name, query) in [
+        ("a common word", "stream"),
+        ("a single letter", "s"),
+        ("two common words", "water stone"),
+        ("a rare word", "rare4999"),
+        ("signs without spaces", "東京"),
+        ("a word that is nowhere", "zebra"),
+    ] {
+        group.bench_function(format!("search in 101,000 messages for {name}"), |b| {
+            b.iter(|| {
+                runtime
+                    .block_on(store.search(LOCAL_OWNER, query, 30))
+                    .expect("hits")
+            });
+        });
+    }
+    group.bench_function("opening a conversation of 1,000 messages", |b| {
+        b.iter(|| {
+            runtime
+                .block_on(store.get(LOCAL_OWNER, &id))
+                .expect("it is there")
+        });
+    });
+    group.finish();
+    runtime.block_on(store.close());
+}
+
+criterion_group!(benches, bench);
+criterion_main!(benches);

@@ -1,0 +1,408 @@
+//! Replies and their readers: who leaves, who comes later, who stops it, who asks twice.
+
+use std::time::Duration;
+
+use app::protocol::saved::{MessageState, events_path, generation_path};
+use app::protocol::{ErrorKind, Finish, Role};
+use serde_json::json;
+
+use super::{begin, id, kept, last, message};
+use crate::support::http::{self, Request};
+use crate::support::rill::{OpenReply, Rill};
+use crate::support::scripted_upstream::{Ending, ScriptedUpstream};
+use crate::support::scripts::{self, DONE, End, Response, STOP, delta};
+use crate::support::{soon, within_a_second};
+
+/// A few words, with a rest between them.
+fn slow_words(words: &[&str]) -> Response {
+    let begun = scripts::stream();
+    words
+        .iter()
+        .fold(begun, |response, word| {
+            response.after(Duration::from_millis(60), &delta(word))
+        })
+        .then(STOP)
+        .then(DONE)
+}
+
+/// One word, and then nothing more.
+fn endless() -> Response {
+    scripts::stream().then(&delta("one ")).ending(End::Hang)
+}
+
+async fn follow(rill: &Rill, generation: &str, after: Option<&str>) -> OpenReply {
+    let request = Request::get(&events_path(generation));
+    let request = match after {
+        Some(after) => request.header("last-event-id", after),
+        None => request,
+    };
+    soon(rill.begin_with(&request)).await
+}
+
+#[tokio::test]
+async fn a_message_and_its_reply_are_kept_as_they_were_said() {
+    let upstream = ScriptedUpstream::playing(vec![scripts::saying("It is a small stream.")]).await;
+    let rill = Rill::before(&upstream).await;
+    let (conversation, reply) = begin(&rill).await;
+    let reply = soon(reply.finish()).await;
+    let start = match &reply.events[0] {
+        app::protocol::ChatEvent::Start(start) => start.clone(),
+        other => panic!("no start: {other:?}"),
+    };
+    assert_eq!(start.conversation.as_deref(), Some(conversation.as_str()));
+    let kept = kept(&rill, &conversation).await;
+    let told: Vec<_> = kept
+        .messages
+        .iter()
+        .map(|message| (message.role, message.text.as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (Role::User, crate::support::log::PROMPT),
+            (Role::Assistant, "It is a small stream."),
+        ]
+    );
+    assert_eq!(kept.messages[0].id, start.user_message.expect("a question"));
+    assert_eq!(kept.messages[1].id, start.message.expect("a message"));
+    assert_eq!(kept.leaf.as_ref(), Some(&kept.messages[1].id));
+    assert_eq!(
+        kept.messages[1].state,
+        MessageState::Done {
+            finish: Finish::Stop
+        }
+    );
+    assert_eq!(upstream.request_count(), 1);
+}
+
+#[tokio::test]
+async fn a_reply_whose_reader_leaves_goes_on_and_is_kept() {
+    let upstream = ScriptedUpstream::playing(vec![slow_words(&["a ", "b ", "c"])]).await;
+    let rill = Rill::before(&upstream).await;
+    let (conversation, mut reply) = begin(&rill).await;
+    soon(reply.until(|reply| !reply.transcript.text.is_empty())).await;
+    let generation = reply.reply.generation().to_owned();
+    drop(reply);
+    let whole = soon(follow(&rill, &generation, None).await.finish()).await;
+    assert_eq!(whole.transcript.text, "a b c");
+    assert_eq!(last(&rill, &conversation).await.text, "a b c");
+    assert_eq!(upstream.exchanges()[0].end.expect("over").1, Ending::Played);
+}
+
+#[tokio::test]
+async fn a_reader_who_comes_back_misses_nothing_and_gets_nothing_twice() {
+    let words = ["a ", "b ", "c ", "d ", "é東 ", "f"];
+    let upstream = ScriptedUpstream::playing(vec![slow_words(&words)]).await;
+    let rill = Rill::before(&upstream).await;
+    let (conversation, mut first) = begin(&rill).await;
+    let mut text = String::new();
+    let generation = {
+        soon(first.until(|reply| !reply.transcript.text.is_empty())).await;
+        first.reply.generation().to_owned()
+    };
+    text.push_str(&first.reply.transcript.text);
+    let mut after = first.reply.ids().last().expect("an id").to_string();
+    drop(first);
+    // Again and again, after one piece each.
+    loop {
+        let mut reader = follow(&rill, &generation, Some(&after)).await;
+        soon(
+            reader
+                .until(|reply| !reply.transcript.text.is_empty() || reply.transcript.end.is_some()),
+        )
+        .await;
+        text.push_str(&reader.reply.transcript.text);
+        if reader.reply.transcript.end.is_some() {
+            break;
+        }
+        after = reader.reply.ids().last().expect("an id").to_string();
+    }
+    assert_eq!(text, words.concat());
+    assert_eq!(last(&rill, &conversation).await.text, words.concat());
+    assert_eq!(upstream.request_count(), 1);
+}
+
+#[tokio::test]
+async fn a_reply_that_has_ended_is_told_again_from_any_event_on() {
+    let upstream = ScriptedUpstream::playing(vec![slow_words(&["a", "b"])]).await;
+    let rill = Rill::before(&upstream).await;
+    let (_, reply) = begin(&rill).await;
+    let reply = soon(reply.finish()).await;
+    let generation = reply.generation().to_owned();
+    let check = async |after: Option<&str>, text: &str| {
+        let again = soon(follow(&rill, &generation, after).await.finish()).await;
+        assert_eq!(again.transcript.text, text, "after {after:?}");
+        assert_eq!(again.outcome(), "complete");
+    };
+    assert_eq!(reply.ids(), ["0", "1", "2", "3"]);
+    check(None, "ab").await;
+    check(Some("0"), "ab").await;
+    check(Some("1"), "b").await;
+    check(Some("2"), "").await;
+    // Nothing follows the end; a browser that is told so stops asking.
+    let request = Request::get(&events_path(&generation)).header("last-event-id", "3");
+    assert_eq!(soon(rill.send(&request)).await.status, 204);
+    // By the address instead of the header.
+    let request = Request::get(&format!("{}?after=1", events_path(&generation)));
+    let again = soon(soon(rill.begin_with(&request)).await.finish()).await;
+    assert_eq!(again.transcript.text, "b");
+}
+
+#[tokio::test]
+async fn a_position_that_makes_no_sense_is_refused_and_one_to_come_begins_anew() {
+    let upstream = ScriptedUpstream::playing(vec![scripts::saying("ab")]).await;
+    let rill = Rill::before(&upstream).await;
+    let (_, reply) = begin(&rill).await;
+    let generation = soon(reply.finish()).await.generation().to_owned();
+    for bad in [
+        "-1",
+        "x",
+        "1.5",
+        "0x1",
+        "99999999999999999999999",
+        "1\u{7f}",
+        "",
+    ] {
+        let request = Request::get(&events_path(&generation)).header("last-event-id", bad);
+        let answer = soon(rill.send(&request)).await;
+        assert_eq!(answer.status, 400, "{bad:?}");
+    }
+    let request =
+        Request::get(&events_path(&generation)).header("last-event-id", &"1".repeat(10_000));
+    assert_eq!(soon(rill.send(&request)).await.status, 400);
+    for future in ["77", "18446744073709551615"] {
+        let again = soon(follow(&rill, &generation, Some(future)).await.finish()).await;
+        assert_eq!(again.names().first(), Some(&"start"), "{future}");
+        assert_eq!(again.transcript.text, "ab");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_not_found() {
+    let upstream = ScriptedUpstream::playing(vec![scripts::saying("fine")]).await;
+    let rill = Rill::before(&upstream).await;
+    for request in [
+        Request::get(&events_path("0123")),
+        Request::new("DELETE", &generation_path("0123")),
+        Request::get(&format!("/api/conversations/{}/export", id())),
+        message(&id(), &json!({ "content": null, "regenerate": id() })),
+        message(&id(), &json!({ "parent": id() })),
+    ] {
+        let answer = soon(rill.send(&request)).await;
+        assert_eq!(answer.status, 404, "{request:?}");
+        assert_eq!(soon(answer.json()).await["error"]["kind"], "not_found");
+    }
+    assert_eq!(upstream.request_count(), 0);
+}
+
+#[tokio::test]
+async fn a_stop_by_somebody_else_frees_the_upstream_and_ends_every_reader() {
+    let upstream = ScriptedUpstream::playing(vec![endless()]).await;
+    let rill = Rill::before(&upstream).await;
+    let (conversation, mut first) = begin(&rill).await;
+    soon(first.until(|reply| !reply.transcript.text.is_empty())).await;
+    let generation = first.reply.generation().to_owned();
+    let second = follow(&rill, &generation, None).await;
+    let stop = Request::new("DELETE", &generation_path(&generation));
+    assert_eq!(within_a_second(rill.send(&stop)).await.status, 204);
+    within_a_second(upstream.is_free()).await;
+    assert_eq!(
+        upstream.exchanges()[0].end.expect("over").1,
+        Ending::ClosedByClient
+    );
+    for reader in [first, second] {
+        let reply = soon(reader.finish()).await;
+        assert_eq!(
+            (reply.outcome(), reply.transcript.text.as_str()),
+            ("stopped", "one ")
+        );
+    }
+    let kept = last(&rill, &conversation).await;
+    assert_eq!(kept.text, "one ");
+    assert_eq!(
+        kept.state,
+        MessageState::Done {
+            finish: Finish::Stopped
+        }
+    );
+    // Again: nothing changes.
+    assert_eq!(soon(rill.send(&stop)).await.status, 204);
+}
+
+#[tokio::test]
+async fn a_stop_before_the_first_token_frees_the_upstream() {
+    for response in [scripts::silence(), scripts::stream().ending(End::Hang)] {
+        let upstream = ScriptedUpstream::playing(vec![response]).await;
+        let rill = Rill::before(&upstream).await;
+        let (conversation, mut reply) = begin(&rill).await;
+        soon(reply.until(|reply| reply.transcript.was_accepted())).await;
+        soon(upstream.was_asked()).await;
+        let stop = Request::new("DELETE", &generation_path(reply.reply.generation()));
+        assert_eq!(within_a_second(rill.send(&stop)).await.status, 204);
+        within_a_second(upstream.is_free()).await;
+        assert_eq!(soon(reply.finish()).await.outcome(), "stopped");
+        assert_eq!(last(&rill, &conversation).await.text, "");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_sent_twice_asks_the_model_once() {
+    let upstream = ScriptedUpstream::playing(vec![slow_words(&["a ", "b"])]).await;
+    let rill = Rill::before(&upstream).await;
+    let conversation = id();
+    let request = message(&conversation, &json!({}));
+    // At the same time, while it runs, and when it is over.
+    let (first, second) = tokio::join!(rill.begin_with(&request), rill.begin_with(&request));
+    let third = soon(rill.begin_with(&request)).await;
+    let mut generations = Vec::new();
+    for reader in [first, second, third] {
+        let reply = soon(reader.finish()).await;
+        assert_eq!(reply.transcript.text, "a b");
+        generations.push(reply.generation().to_owned());
+    }
+    let late = soon(soon(rill.begin_with(&request)).await.finish()).await;
+    assert_eq!(late.transcript.text, "a b");
+    generations.push(late.generation().to_owned());
+    generations.dedup();
+    assert_eq!(generations.len(), 1, "{generations:?}");
+    assert_eq!(kept(&rill, &conversation).await.messages.len(), 2);
+    assert_eq!(upstream.request_count(), 1);
+}
+
+#[tokio::test]
+async fn another_version_is_a_sibling_and_the_model_does_not_see_the_first() {
+    let upstream =
+        ScriptedUpstream::playing(vec![scripts::saying("One."), scripts::saying("Two.")]).await;
+    let rill = Rill::before(&upstream).await;
+    let (conversation, reply) = begin(&rill).await;
+    soon(reply.finish()).await;
+    let first = last(&rill, &conversation).await;
+    let again = message(
+        &conversation,
+        &json!({ "content": null, "regenerate": first.id }),
+    );
+    soon(soon(rill.begin_with(&again)).await.finish()).await;
+    let kept = kept(&rill, &conversation).await;
+    assert_eq!(kept.messages.len(), 3);
+    assert_eq!(kept.messages[2].parent, kept.messages[1].parent);
+    assert_eq!(kept.leaf.as_ref(), Some(&kept.messages[2].id));
+    let sent = &upstream.exchanges()[1].body["messages"];
+    assert_eq!(sent.as_array().map(Vec::len), Some(1), "{sent}");
+    // A question can be regenerated by nobody.
+    let wrong = json!({ "content": null, "regenerate": kept.messages[0].id });
+    assert_eq!(
+        soon(rill.send(&message(&conversation, &wrong)))
+            .await
+            .status,
+        400
+    );
+}
+
+#[tokio::test]
+async fn the_model_sees_the_path_to_the_question_and_what_was_set() {
+    let upstream =
+        ScriptedUpstream::playing(vec![scripts::saying("One."), scripts::saying("Two.")]).await;
+    let rill = Rill::before(&upstream).await;
+    let (conversation, reply) = begin(&rill).await;
+    soon(reply.finish()).await;
+    let parent = last(&rill, &conversation).await.id;
+    let next = message(
+        &conversation,
+        &json!({ "content": "And then?", "parent": parent, "system": "Be brief.", "temperature": 0.5 }),
+    );
+    soon(soon(rill.begin_with(&next)).await.finish()).await;
+    let sent = &upstream.exchanges()[1].body;
+    let told: Vec<_> = sent["messages"]
+        .as_array()
+        .expect("messages")
+        .iter()
+        .map(|message| message["content"].as_str().expect("text"))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "Be brief.",
+            crate::support::log::PROMPT,
+            "One.",
+            "And then?"
+        ]
+    );
+    assert_eq!(sent["temperature"], 0.5);
+}
+
+#[tokio::test]
+async fn a_reply_that_was_cut_off_goes_on_in_its_place() {
+    let cut = scripts::stream()
+        .then(&delta("One, "))
+        .then("data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"length\"}]}\n\n")
+        .then(DONE);
+    let upstream = ScriptedUpstream::playing(vec![cut, scripts::saying("two.")]).await;
+    let rill = Rill::before(&upstream).await;
+    let (conversation, reply) = begin(&rill).await;
+    assert_eq!(soon(reply.finish()).await.outcome(), "truncated");
+    let reply = last(&rill, &conversation).await;
+    let go_on = message(
+        &conversation,
+        &json!({ "content": null, "continue": reply.id }),
+    );
+    let whole = soon(soon(rill.begin_with(&go_on)).await.finish()).await;
+    assert_eq!(whole.transcript.text, "One, two.");
+    let kept = kept(&rill, &conversation).await;
+    assert_eq!(kept.messages.len(), 2);
+    assert_eq!(kept.messages[1].text, "One, two.");
+    let sent = upstream.exchanges()[1].body["messages"].clone();
+    assert_eq!(sent[1]["content"], "One, ");
+    assert_eq!(sent[1]["role"], "assistant");
+}
+
+#[tokio::test]
+async fn a_server_that_ends_keeps_what_had_come() {
+    let upstream = ScriptedUpstream::playing(vec![endless()]).await;
+    let rill = Rill::before(&upstream).await;
+    let (conversation, mut reply) = begin(&rill).await;
+    soon(reply.until(|reply| !reply.transcript.text.is_empty())).await;
+    rill.state.shutdown.cancel();
+    let reply = soon(reply.finish()).await;
+    assert_eq!(reply.error_kind(), Some(ErrorKind::Shutdown));
+    let kept = last(&rill, &conversation).await;
+    assert_eq!(kept.text, "one ");
+    assert!(matches!(kept.state, MessageState::Error(error) if error.kind == ErrorKind::Shutdown));
+}
+
+#[tokio::test]
+async fn a_conversation_that_is_opened_in_mid_reply_can_be_followed_from_there() {
+    let upstream = ScriptedUpstream::playing(vec![slow_words(&["a ", "b ", "c ", "d"])]).await;
+    let rill = Rill::before(&upstream).await;
+    let (conversation, mut reply) = begin(&rill).await;
+    soon(reply.until(|reply| !reply.transcript.text.is_empty())).await;
+    let opened = last(&rill, &conversation).await;
+    let MessageState::Streaming {
+        generation,
+        last_seq,
+    } = opened.state
+    else {
+        panic!("it does not run: {opened:?}");
+    };
+    let rest = follow(&rill, &generation, Some(&last_seq.to_string())).await;
+    let rest = soon(rest.finish()).await;
+    assert_eq!(opened.text + &rest.transcript.text, "a b c d");
+}
+
+#[tokio::test]
+async fn a_reader_who_never_reads_does_not_hold_a_saved_reply() {
+    let upstream = ScriptedUpstream::playing(vec![scripts::saying(&"x".repeat(900_000))]).await;
+    let rill = Rill::before(&upstream).await;
+    let conversation = id();
+    let request = message(&conversation, &json!({}));
+    let reader = soon(http::send_with_small_buffer(rill.address, &request))
+        .await
+        .expect("an answer");
+    soon(upstream.is_free()).await;
+    soon(async {
+        while last(&rill, &conversation).await.text.len() < 900_000 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    drop(reader);
+}
