@@ -43,7 +43,7 @@ pub struct Parsed {
 }
 
 /// The extensions that are understood.
-fn options() -> Options {
+pub(super) fn options() -> Options {
     Options::ENABLE_TABLES
         | Options::ENABLE_FOOTNOTES
         | Options::ENABLE_STRIKETHROUGH

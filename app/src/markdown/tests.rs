@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::cut::Limits;
 use super::fake_dom::{FakeDom, FakeNode};
 use super::html::plain_html;
-use super::node::Tag;
+use super::node::{Kind, Node, Tag};
 use super::parse::parse_whole;
 use super::stream::Stream;
 
@@ -218,13 +218,91 @@ fn every_kind_of_block_streams() {
 
 #[test]
 fn every_example_of_the_specifications_streams_character_by_character() {
-    let file: serde_json::Value = serde_json::from_str(include_str!(
-        "../../tests/conformance/markdown_examples.json"
-    ))
-    .expect("the file is JSON");
-    let examples = file["examples"].as_array().expect("there is a list");
+    let examples = examples();
     assert!(examples.len() > 650, "{} examples", examples.len());
     for example in examples {
-        check_streams(example["markdown"].as_str().expect("it is a text"));
+        check_streams(&example);
+    }
+}
+
+/// The examples of the specifications.
+fn examples() -> Vec<String> {
+    let json = include_str!("../../tests/conformance/markdown_examples.json");
+    let file: serde_json::Value = serde_json::from_str(json).expect("the file is JSON");
+    let examples = file["examples"].as_array().expect("there is a list");
+    let text = |example: &serde_json::Value| {
+        let text = example["markdown"].as_str();
+        text.expect("it is a text").to_owned()
+    };
+    examples.iter().map(text).collect()
+}
+
+/// What the parser itself says that a text consists of, in order. Links are left out: unsafe ones are
+/// shown as text here. So are paragraphs, which tight lists have here and not there.
+fn parts_by_the_parser(text: &str) -> Vec<String> {
+    use pulldown_cmark::{Event, Parser, Tag};
+    let parts = Parser::new_ext(text, super::parse::options()).filter_map(|event| {
+        Some(match event {
+            Event::Start(Tag::Heading { level, .. }) => format!("h{}", level as u8),
+            Event::Start(Tag::BlockQuote(_)) => "quote".into(),
+            Event::Start(Tag::List(first)) => format!("list {first:?}"),
+            Event::Start(Tag::Item) => "item".into(),
+            Event::Start(Tag::CodeBlock(_)) => "code block".into(),
+            Event::Start(Tag::HtmlBlock) => "raw".into(),
+            Event::Start(Tag::Table(_)) => "table".into(),
+            Event::Start(Tag::TableRow) => "row".into(),
+            Event::Start(Tag::TableCell) => "cell".into(),
+            Event::Start(Tag::Emphasis) => "em".into(),
+            Event::Start(Tag::Strong) => "strong".into(),
+            Event::Start(Tag::Strikethrough) => "del".into(),
+            Event::Start(Tag::FootnoteDefinition(_)) => "footnote".into(),
+            Event::FootnoteReference(label) => format!("[^{label}]"),
+            Event::Code(code) => format!("code {code}"),
+            Event::Rule => "rule".into(),
+            Event::HardBreak => "break".into(),
+            _ => return None,
+        })
+    });
+    parts.collect()
+}
+
+fn parts_of_the_tree(nodes: &[Node], parts: &mut Vec<String>) {
+    for node in nodes {
+        let part = match &node.kind {
+            Kind::Heading(level) => format!("h{level}"),
+            Kind::Quote => "quote".into(),
+            Kind::List { first, .. } => format!("list {first:?}"),
+            Kind::Item(_) => "item".into(),
+            Kind::CodeBlock { .. } => "code block".into(),
+            Kind::Raw => "raw".into(),
+            Kind::Table => "table".into(),
+            Kind::Row => "row".into(),
+            Kind::Cell { .. } => "cell".into(),
+            Kind::Emphasis => "em".into(),
+            Kind::Strong => "strong".into(),
+            Kind::Deleted => "del".into(),
+            Kind::Footnote(_) => "footnote".into(),
+            Kind::FootnoteReference(label) => format!("[^{label}]"),
+            Kind::Code => match &node.children[0].kind {
+                Kind::Text(code, _) => format!("code {code}"),
+                _ => "code".into(),
+            },
+            Kind::Rule => "rule".into(),
+            Kind::Break => "break".into(),
+            _ => String::new(),
+        };
+        if !part.is_empty() {
+            parts.push(part);
+        }
+        parts_of_the_tree(&node.children, parts);
+    }
+}
+
+#[test]
+fn the_tree_consists_of_what_the_parser_says() {
+    for text in examples() {
+        let mut parts = Vec::new();
+        parts_of_the_tree(&parse_whole(&text), &mut parts);
+        assert_eq!(parts, parts_by_the_parser(&text), "{text:?}");
     }
 }
