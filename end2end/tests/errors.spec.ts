@@ -174,16 +174,15 @@ test("a server that is gone gives the message back", async ({ chat, rill, guard 
   await expect(chat.send).toBeVisible();
 });
 
-test("a server that dies in the middle leaves the text and says so", async ({ chat, upstream, rill, guard }) => {
-  guard.allow(/ERR_(INCOMPLETE_CHUNKED_ENCODING|CONNECTION_RESET|EMPTY_RESPONSE|NETWORK_CHANGED)/);
+test("a server that dies in the middle leaves the text, and the page says that it tries to resume", async ({ chat, upstream, rill, guard }) => {
+  guard.allow(/ERR_(INCOMPLETE_CHUNKED_ENCODING|CONNECTION_RESET|CONNECTION_REFUSED|EMPTY_RESPONSE|NETWORK_CHANGED)/);
   await chat.open();
   await chat.ask("Tell me while you can");
   await upstream.send("Half a sen");
   await expect(chat.answer()).toContainText("Half a sen");
   await rill.kill();
-  await expect(chat.alert).toBeVisible();
+  await expect(chat.status).toHaveText("Connection lost, resuming");
   await chat.expectText(chat.answer(), "Half a sen");
-  await expect(chat.cursor).toHaveCount(0);
 });
 
 test("a server that shuts down lets the reply end and then says so", async ({ chat, upstream, rill }) => {
