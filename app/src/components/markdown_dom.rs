@@ -112,7 +112,7 @@ impl Dom for PageDom {
     type Node = Node;
 
     fn create(&mut self, kind: &Kind) -> (Node, Node) {
-        if matches!(kind, Kind::CodeBlock { language, .. } if !language.is_empty()) {
+        if matches!(kind, Kind::CodeBlock { .. }) {
             load_highlighter();
         }
         let mut maker = Maker::default();

@@ -58,7 +58,7 @@ pub fn StreamedText(
         // What the server showed of a reply that has ended is there already, and stays as it is.
         let is_streaming = reply.with_untracked(|reply| reply.transcript().is_streaming());
         if place
-            .query_selector("figure[data-language]")
+            .query_selector("figure.code")
             .is_ok_and(|code| code.is_some())
         {
             load_highlighter();

@@ -138,7 +138,7 @@ impl<D: Dom> Stream<D> {
         if new == 0 || (end > HEAVY && new < end / 16) {
             return;
         }
-        // A line of code in a known language is final at once: only then can it be coloured.
+        // A line of code is final at once: only then can it be coloured.
         let has_new_line = memchr::memchr(b'\n', &text.as_bytes()[self.read..]).is_some();
         self.read = text.len();
         self.render(text, true);
@@ -149,12 +149,12 @@ impl<D: Dom> Stream<D> {
         }
     }
 
-    /// Whether the text ends in a block of code whose language is known.
+    /// Whether the text ends in a block of code.
     fn is_in_code(&self) -> bool {
         let mut last = self.shown.last();
         while let Some(shown) = last {
-            if let Kind::CodeBlock { language, .. } = &shown.kind {
-                return !language.is_empty();
+            if matches!(shown.kind, Kind::CodeBlock { .. }) {
+                return true;
             }
             last = shown.children.last();
         }

@@ -13,13 +13,19 @@ import { loaderOf } from "./languages.js";
 /** How long it works at a time. */
 const SLICE_MS = 5;
 
+/**
+ * So many lines stand in a block of their own: what grows is then laid out without what is before it. A whole
+ * line ends each, so nobody sees where.
+ */
+const LINES_A_PART = 40;
+
 /** What is known of each block: its reader, or that it has none. */
 const readers = new WeakMap();
 const waiting = new Set();
 let isDue = false;
 
 function look(root) {
-  for (const block of root.querySelectorAll("[data-text] figure.code[data-language]")) note(block);
+  for (const block of root.querySelectorAll("[data-text] figure.code")) note(block);
 }
 
 function note(block) {
@@ -54,68 +60,94 @@ function colour(block, end) {
   if (!block.isConnected || !code || !block.closest("[data-text]")) return true;
   const known = readers.get(code);
   if (known === undefined) {
-    const load = loaderOf(block.dataset.language);
-    readers.set(code, null);
-    load?.().then((mode) => {
-      readers.set(code, { reader: new Reader(mode), next: code.firstChild });
+    const load = loaderOf(block.dataset.language ?? "");
+    readers.set(code, load ? null : new State(plain));
+    if (!load) return colour(block, end);
+    load().then((mode) => {
+      readers.set(code, new State(() => new Reader(mode)));
       note(block);
     });
     return true;
   }
   if (known === null) return true;
   for (;;) {
-    // What was next may have been split or put into another text by now; it is always there.
-    const text = known.last?.isConnected ? known.last.nextSibling : firstText(code, known);
+    if (known.part && !known.part.isConnected) known.begin();
+    const text = known.part ? known.part.nextSibling : code.firstChild;
     if (!text || text.nodeType !== Node.TEXT_NODE) return true;
     // The last one may still grow, as long as the cursor is behind it.
     const isOpen = text.nextSibling?.nodeType !== Node.TEXT_NODE && code.lastElementChild?.hasAttribute("data-cursor");
     if (isOpen) return true;
-    known.last = replace(text, known.reader);
+    replace(text, known);
     if (performance.now() > end) return false;
   }
 }
 
-function firstText(code, known) {
-  if (known.last) {
-    // The block was written anew: it is read anew.
-    known.reader = new Reader(known.reader.mode);
-    known.last = undefined;
+/** Reads code of no known language: it has no colours. */
+const plain = () => ({ read: (line) => [[line, undefined]] });
+
+/** How far a block has been read. */
+class State {
+  constructor(makeReader) {
+    this.makeReader = makeReader;
+    this.begin();
   }
-  return code.firstChild;
+
+  /** Begins anew, as when the block was written anew. */
+  begin() {
+    this.reader = this.makeReader();
+    this.part = undefined;
+    this.lines = LINES_A_PART;
+  }
 }
 
-/** Puts a text with coloured parts in the place of a plain one; gives its last node. */
-function replace(text, reader) {
-  const fragment = document.createDocumentFragment();
-  const lines = text.data.split("\n");
-  let plain = "";
-  lines.forEach((line, index) => {
-    for (const [part, kind] of line || index + 1 < lines.length ? reader.read(line) : []) {
+/** Puts coloured lines in the place of a plain text. */
+function replace(text, known) {
+  const selection = getSelection();
+  const ends = selection && selection.rangeCount > 0 ? [selection.anchorNode, selection.anchorOffset, selection.focusNode, selection.focusOffset] : undefined;
+  const nodes = [];
+  const lines = text.data.split(/(?<=\n)/);
+  let pending = "";
+  const add = (node) => {
+    known.part.append(node);
+    nodes.push(known.part.lastChild);
+  };
+  const flush = () => {
+    if (pending) add(pending);
+    pending = "";
+  };
+  for (const line of lines) {
+    if (line === "") continue;
+    if (known.lines >= LINES_A_PART) {
+      flush();
+      known.part = document.createElement("span");
+      known.part.className = "lines";
+      known.lines = 0;
+      text.before(known.part);
+    }
+    const isWhole = line.endsWith("\n");
+    for (const [part, kind] of known.reader.read(isWhole ? line.slice(0, -1) : line)) {
       if (!kind || part.trim() === "") {
-        plain += part;
+        pending += part;
         continue;
       }
-      if (plain) fragment.append(plain);
-      plain = "";
+      flush();
       const span = document.createElement("span");
       span.className = kind;
       span.textContent = part;
-      fragment.append(span);
+      add(span);
     }
-    if (index + 1 < lines.length) plain += "\n";
-  });
-  if (plain || !fragment.lastChild) fragment.append(plain);
-  const last = fragment.lastChild;
-  const nodes = [...fragment.childNodes];
-  const selection = getSelection();
-  const ends = selection && selection.rangeCount > 0 ? [selection.anchorNode, selection.anchorOffset, selection.focusNode, selection.focusOffset] : undefined;
-  text.replaceWith(fragment);
-  if (ends && (ends[0] === text || ends[2] === text)) {
+    if (isWhole) {
+      pending += "\n";
+      known.lines += 1;
+    }
+  }
+  flush();
+  text.remove();
+  if (nodes.length > 0 && ends && (ends[0] === text || ends[2] === text)) {
     const [anchor, anchorAt] = ends[0] === text ? place(nodes, ends[1]) : [ends[0], ends[1]];
     const [focus, focusAt] = ends[2] === text ? place(nodes, ends[3]) : [ends[2], ends[3]];
     selection.setBaseAndExtent(anchor, anchorAt, focus, focusAt);
   }
-  return last;
 }
 
 /** The place in these nodes that was so many characters behind the beginning of the text. */
@@ -132,10 +164,10 @@ function place(nodes, offset) {
 
 new MutationObserver((records) => {
   for (const { target } of records) {
-    const block = target.nodeType === Node.ELEMENT_NODE ? target.closest("figure.code[data-language]") : null;
+    const block = target.nodeType === Node.ELEMENT_NODE ? target.closest("figure.code") : null;
     if (block) note(block);
     else if (target.nodeType === Node.ELEMENT_NODE && target.querySelector("figure.code")) {
-      for (const added of target.querySelectorAll("figure.code[data-language]")) {
+      for (const added of target.querySelectorAll("figure.code")) {
         if (!readers.has(added.querySelector("code")) || added === target.lastElementChild) note(added);
       }
     }
