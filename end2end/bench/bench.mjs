@@ -35,6 +35,11 @@ const KEY_EVERY_MS = 300;
 /** What streams next, and when its last byte left, in Unix milliseconds. */
 const plan = { pieces: [], rate: 0, lastByteAt: 0 };
 
+/** Waits until the last byte has left. */
+async function ended() {
+  while (plan.lastByteAt === 0) await new Promise((later) => setTimeout(later, 10));
+}
+
 /** Writes the pieces at the planned rate, each in the form that `frame` gives it. */
 async function play(response, frame, end) {
   const begun = performance.now();
@@ -143,7 +148,7 @@ async function measure(browser, renderer, kind, count, rate, slow) {
     await page.evaluate(observe);
     const before = await read();
     if (rill) {
-      await composer.fill("Go");
+      await composer.pressSequentially("Go", { delay: 50 });
       await composer.press("Enter");
     } else {
       await composer.click();
@@ -151,12 +156,15 @@ async function measure(browser, renderer, kind, count, rate, slow) {
     }
     const deadline = Date.now() + 120_000 + (rate ? (count / rate) * 1000 : 0);
     while (Date.now() < deadline) {
-      await page.keyboard.press("x");
-      await new Promise((later) => setTimeout(later, KEY_EVERY_MS));
-      if (plan.lastByteAt === 0) continue;
+      if (plan.lastByteAt === 0) {
+        await page.keyboard.press("x");
+        await Promise.race([ended(), new Promise((later) => setTimeout(later, KEY_EVERY_MS))]);
+        continue;
+      }
       // The last byte has left; what is still to be shown takes its time.
+      await new Promise((later) => setTimeout(later, 60));
       const last = await page.evaluate(() => window.notes.lastChangeAt);
-      if (Date.now() - Math.max(last, plan.lastByteAt) > 1000) break;
+      if (Date.now() - Math.max(last, plan.lastByteAt) > 150) break;
     }
     const after = await read();
     await devtools.send("HeapProfiler.collectGarbage");

@@ -6,7 +6,7 @@
 //!
 //! A text that had ended when the server rendered the page is there already and stays as it is.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use leptos::html::Div;
@@ -149,6 +149,20 @@ impl Renderer for Stream<PageDom> {
 #[lazy]
 fn load_renderer(place: Node) -> Box<dyn Renderer> {
     Box::new(Stream::new(PageDom, place))
+}
+
+/// Loads what renders replies as soon as the person does something: by the time a reply comes it is there,
+/// and who only opens the page does not pay for it.
+pub(super) fn prepare_renderer() {
+    Effect::new(move |_| {
+        let is_asked = Rc::new(Cell::new(false));
+        let listener = window_event_listener(leptos::ev::keydown, move |_| {
+            if !is_asked.replace(true) {
+                let _ = lazy_preload!(load_renderer);
+            }
+        });
+        on_cleanup(move || listener.remove());
+    });
 }
 
 /// Where a text ends, and whether it has.
