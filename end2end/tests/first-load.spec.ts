@@ -65,3 +65,14 @@ test("a second visit loads no file again", async ({ chat, page }) => {
   expect(files.length).toBeGreaterThanOrEqual(3);
   expect(files.filter(([id]) => !kept.has(id)).map(([, path]) => path)).toEqual([]);
 });
+
+test("every file that the page and its manifest name is there", async ({ page, chat }) => {
+  await chat.open();
+  const named = await page.locator("link[href], script[src]").evaluateAll((elements) =>
+    elements.map((element) => element.getAttribute("href") ?? element.getAttribute("src") ?? ""),
+  );
+  const manifest = (await (await page.request.get("/manifest.webmanifest")).json()) as { icons: { src: string }[] };
+  for (const path of [...named, ...manifest.icons.map((icon) => icon.src)]) {
+    expect((await page.request.get(path)).status(), path).toBe(200);
+  }
+});
