@@ -153,7 +153,11 @@ async fn add_all(
     read: Arc<AtomicU64>,
 ) -> Result<ImportReport, AppError> {
     let import = new_id();
-    let added = add_hidden(&state, file, read, &import).await;
+    let added = tokio::select! {
+        added = add_hidden(&state, file, read, &import) => added,
+        // A server that ends does not wait for a large file; nothing of it is kept.
+        () = state.shutdown.cancelled() => Err(ErrorKind::Shutdown.into()),
+    };
     let shown = match added {
         Ok(report) => match state.store.finish_import(LOCAL_OWNER, &import).await {
             Ok(()) => Ok(report),

@@ -385,3 +385,81 @@ async fn connect(saving: &Saving) -> Result<(AnyConnection, PathBuf), String> {
         .map_err(|error| StoreError::from(error).to_string())?;
     Ok((connection, path))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::LOCAL_OWNER;
+
+    /// A step after the ones that there are.
+    const NEXT: Step = Step {
+        version: 1_000_000,
+        name: "next",
+        sqlite: "update conversations set title = upper(title);",
+        postgres: "",
+        changes_data: true,
+    };
+
+    async fn count(path: &Path, sql: &'static str) -> i64 {
+        let url = sqlite_url(path, "ro").expect("a plain path");
+        let mut connection = AnyConnection::connect(&url).await.expect("a database");
+        let row = query(sql).fetch_one(&mut connection).await.expect("a row");
+        row.try_get(0).expect("a number")
+    }
+
+    #[tokio::test]
+    async fn a_copy_is_kept_before_a_step_that_changes_what_is_there() {
+        sqlx::any::install_default_drivers();
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let copy = folder.path().join("rill-before-1000000.db");
+        let store = open_sqlite(folder.path(), STEPS).await.expect("a store");
+        query(
+            "insert into conversations (id, owner, title, titled_by, created_at, updated_at)
+             values ('c', $1, 'lower', 0, 0, 0)",
+        )
+        .bind(LOCAL_OWNER)
+        .execute(&store.write)
+        .await
+        .expect("saved");
+        store.close().await;
+        drop(store);
+        assert!(!copy.exists());
+        let steps = [STEPS, &[NEXT]].concat();
+        let store = open_sqlite(folder.path(), &steps).await.expect("a store");
+        let lower = "select count(*) from conversations where title = 'lower'";
+        assert_eq!(count(&copy, lower).await, 1);
+        assert_eq!(count(&folder.path().join(FILE), lower).await, 0);
+        // The next start changes nothing, and copies nothing.
+        store.close().await;
+        drop(store);
+        std::fs::remove_file(&copy).expect("it is there");
+        open_sqlite(folder.path(), &steps).await.expect("a store");
+        assert!(!copy.exists());
+    }
+
+    #[tokio::test]
+    async fn a_step_that_fails_leaves_the_database_as_it_was() {
+        sqlx::any::install_default_drivers();
+        let folder = tempfile::TempDir::new().expect("a folder");
+        open_sqlite(folder.path(), STEPS).await.expect("a store");
+        let wrong = Step {
+            sqlite: "drop table pieces; update nowhere set x = 1;",
+            ..NEXT
+        };
+        let error = open_sqlite(folder.path(), &[STEPS, &[wrong]].concat()).await;
+        let error = error.err().expect("it is refused");
+        assert!(error.contains("cannot be brought up to date"), "{error}");
+        let path = folder.path().join(FILE);
+        let pieces = "select count(*) from sqlite_master where name = 'pieces'";
+        assert_eq!(count(&path, pieces).await, 1);
+    }
+
+    #[test]
+    fn any_path_can_stand_in_an_address() {
+        let check = |path: &str, expect: &str| {
+            assert_eq!(sqlite_url(Path::new(path), "rw").as_deref(), Ok(expect));
+        };
+        check("/a/b-c_d.e~f", "sqlite:///a/b-c_d.e~f?mode=rw");
+        check("/a b/?x#y%é", "sqlite:///a%20b/%3Fx%23y%25%C3%A9?mode=rw");
+    }
+}

@@ -406,3 +406,84 @@ async fn a_reader_who_never_reads_does_not_hold_a_saved_reply() {
     .await;
     drop(reader);
 }
+
+/// Numbers that look random and are the same each time.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (self.0 >> 33) % below
+    }
+}
+
+/// Reads a reply to its end, but leaves again and again and comes back. Gives the text and how it
+/// ended.
+async fn read_with_leaps(rill: &Rill, generation: &str, mut dice: Dice) -> (String, &'static str) {
+    let mut text = String::new();
+    let mut after: Option<String> = None;
+    loop {
+        let mut reader = follow(rill, generation, after.as_deref()).await;
+        let stay = dice.roll(4) as usize + 1;
+        soon(reader.until(|reply| reply.events.len() >= stay || reply.transcript.end.is_some()))
+            .await;
+        text.push_str(&reader.reply.transcript.text);
+        if reader.reply.transcript.end.is_some() {
+            return (text, reader.reply.outcome());
+        }
+        after = reader.reply.ids().last().map(ToString::to_string).or(after);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn however_readers_leave_and_come_back_and_stop_it_all_of_them_and_the_store_agree() {
+    for seed in 0..12 {
+        let mut dice = Dice(seed);
+        let words: Vec<String> = (0..=dice.roll(12)).map(|at| format!("w{at}é ")).collect();
+        let begun = scripts::stream();
+        let response = words
+            .iter()
+            .fold(begun, |response, word| {
+                response.after(Duration::from_millis(dice.roll(20)), &delta(word))
+            })
+            .then(STOP)
+            .then(DONE);
+        let upstream = ScriptedUpstream::playing(vec![response]).await;
+        let rill = Rill::before(&upstream).await;
+        let (conversation, mut first) = begin(&rill).await;
+        soon(first.until(|reply| reply.transcript.was_accepted())).await;
+        let generation = first.reply.generation().to_owned();
+        let pause = Duration::from_millis(dice.roll(120));
+        let is_stopped = seed % 3 == 0;
+        let stop = async {
+            tokio::time::sleep(pause).await;
+            if is_stopped {
+                let stop = Request::new("DELETE", &generation_path(&generation));
+                assert_eq!(soon(rill.send(&stop)).await.status, 204);
+            }
+        };
+        let (one, two, three, ()) = tokio::join!(
+            read_with_leaps(&rill, &generation, Dice(seed + 100)),
+            read_with_leaps(&rill, &generation, Dice(seed + 200)),
+            first.finish(),
+            stop,
+        );
+        let kept = last(&rill, &conversation).await;
+        assert!(
+            words.concat().starts_with(&kept.text),
+            "{seed}: {}",
+            kept.text
+        );
+        if !is_stopped {
+            assert_eq!(kept.text, words.concat(), "{seed}");
+        }
+        let three = (three.transcript.text.clone(), three.outcome());
+        for (text, outcome) in [&one, &two, &three] {
+            assert_eq!((text, *outcome), (&kept.text, three.1), "{seed}");
+        }
+        assert_eq!(upstream.request_count(), 1);
+    }
+}
