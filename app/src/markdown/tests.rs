@@ -306,3 +306,75 @@ fn the_tree_consists_of_what_the_parser_says() {
         assert_eq!(parts, parts_by_the_parser(&text), "{text:?}");
     }
 }
+
+/// Texts that try to be more than text.
+const HOSTILE: [&str; 18] = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "a <img src=x onerror=alert(1)> b",
+    "<iframe srcdoc=\"<script>alert(1)</script>\"></iframe>",
+    "<svg onload=alert(1)>",
+    "<style>*{}</style>",
+    "[a](javascript:alert(1))",
+    "[a](JaVaScRiPt:alert(1) \"t\")",
+    "[a](java\\tscript:alert(1))",
+    "[a](&#106;avascript:alert(1))",
+    "<javascript:alert(1)>",
+    "[a][b]\n\n[b]: javascript:alert(1)",
+    "[a](data:text/html,<script>alert(1)</script>)",
+    "![a](vbscript:x)",
+    "```\"><img src=x onerror=alert(1)>\ncode\n```",
+    "[a](https://b.c/\"onmouseover=\"alert(1))",
+    "$\\href{javascript:alert(1)}{x}$ $\\text{<script>alert(1)</script>}$",
+    "<math><mtext><table><mglyph><style><!--</style><img title=\"--&gt;&lt;img src=1 onerror=alert(1)&gt;\">",
+];
+
+/// What is between `<` and `>` of HTML as it is written here: all text is escaped.
+fn tags(html: &str) -> impl Iterator<Item = &str> {
+    html.split('<')
+        .skip(1)
+        .filter_map(|rest| rest.split_once('>').map(|(tag, _)| tag))
+}
+
+#[test]
+fn nothing_but_the_closed_lists_is_ever_written() {
+    const ELEMENTS: &str = " a blockquote br button code del div em figure h1 h2 h3 h4 h5 h6 hr li ol p pre span strong sup table tbody td th thead tr ul math mrow mi mn mo mtext mspace ";
+    const ATTRIBUTES: &str = " aria-label class data-act data-done data-language dir href rel role start tabindex target type display stretchy width ";
+    let hostile = HOSTILE.into_iter().map(str::to_owned);
+    for text in examples().into_iter().chain(hostile) {
+        let html = super::html::html(&parse_whole(&text));
+        for tag in tags(&html) {
+            let name = tag
+                .trim_start_matches('/')
+                .split(' ')
+                .next()
+                .unwrap_or_default();
+            assert!(
+                ELEMENTS.contains(&format!(" {name} ")),
+                "{name} in {html} of {text:?}"
+            );
+            // Values hold no quotes: those are escaped.
+            for (index, part) in tag.split('"').enumerate() {
+                if index % 2 == 1 {
+                    continue;
+                }
+                let attribute = part
+                    .trim_end_matches('=')
+                    .rsplit(' ')
+                    .next()
+                    .unwrap_or_default();
+                let is_known = index + 1 == tag.split('"').count()
+                    || ATTRIBUTES.contains(&format!(" {attribute} "));
+                assert!(is_known, "{attribute} in {html} of {text:?}");
+            }
+        }
+        let addresses = html.split("href=\"").skip(1);
+        for address in addresses {
+            let address = address.to_ascii_lowercase();
+            let is_safe = ["http://", "https://", "mailto:"]
+                .iter()
+                .any(|scheme| address.starts_with(scheme));
+            assert!(is_safe, "{address} of {text:?}");
+        }
+    }
+}
