@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::routing::post;
+use axum::serve::ListenerExt;
 
 const STREAMS: usize = 16;
 const EVENTS: usize = 20_000;
@@ -253,5 +254,9 @@ async fn bare_pipe(upstream: &str) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:39118")
         .await
         .expect("a port");
+    // As Rill does it: each event is to leave when it is written, not when a packet is full.
+    let listener = listener.tap_io(|stream| {
+        let _ = stream.set_nodelay(true);
+    });
     axum::serve(listener, router).await.expect("serves");
 }
