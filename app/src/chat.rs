@@ -5,7 +5,7 @@
 //!
 //! It holds one conversation at a time: a saved one, which the server knows by its id, or a temporary
 //! one, which lives and dies here. It does not know the DOM or the network: a [`ChatTransport`] gives
-//! the events, a [`Clock`] the frames. How a conversation comes in is [`opening`]'s affair, how a reply
+//! the events, a [`Clock`] the frames. How a conversation comes in is `opening`'s affair, how a reply
 //! is read that of `reading`.
 
 mod opening;
