@@ -124,7 +124,7 @@ fn Header() -> impl IntoView {
                     <path d="M8 27V15a8 8 0 0 1 16 0"/>
                     <path d="M16 27V16"/>
                 </svg>
-                "Rill"
+                <span class="name">"Rill"</span>
             </h1>
             <ModelPicker/>
             {is_demo.then(|| view! { <span class="badge">"Demo"</span> })}
