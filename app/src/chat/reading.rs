@@ -9,7 +9,9 @@ use futures::future::{AbortHandle, Abortable};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use super::{Chat, Link, Outside, Running, Undo, generation_of};
+use super::asking::Undo;
+use super::stopping::generation_of;
+use super::{Chat, Link, Outside, Running};
 use crate::clock::Clock;
 use crate::conversation::MessageId;
 use crate::protocol::{ChatEvent, ReplyError, Start};

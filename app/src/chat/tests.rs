@@ -10,10 +10,11 @@ use futures::{FutureExt, StreamExt};
 
 use super::*;
 use crate::incoming::Numbered;
+use crate::protocol::Role;
 use crate::protocol::saved::{ConversationDetail, MessageState, SavedMessage};
 use crate::protocol::{ChatEvent, ErrorKind, Finish, ReplyError, Start};
 use crate::transcript::End;
-use crate::transport::{Connection, Received};
+use crate::transport::{Ask, Broken, Connection, Received};
 
 type Events = UnboundedSender<Result<Received, Broken>>;
 
