@@ -40,6 +40,21 @@ pub fn index(text: &str) -> String {
 }
 
 fn words(text: &str) -> impl Iterator<Item = Word> {
+    spans(text).flat_map(|(start, end)| {
+        // Some letters are several when they are folded, and then several words.
+        let folded = fold(&text[start..end]);
+        let parts: Vec<_> = spans(&folded).collect();
+        parts.into_iter().map(move |(from, to)| Word {
+            start,
+            end,
+            folded: folded[from..to].to_owned(),
+            is_unspaced: folded[from..].chars().next().is_some_and(is_unspaced),
+        })
+    })
+}
+
+/// Where the words of a text begin and end, in bytes.
+fn spans(text: &str) -> impl Iterator<Item = (usize, usize)> {
     let mut letters = text.char_indices().peekable();
     std::iter::from_fn(move || {
         loop {
@@ -61,15 +76,7 @@ fn words(text: &str) -> impl Iterator<Item = Word> {
                 end = at + next.len_utf8();
                 letters.next();
             }
-            let folded = fold(&text[start..end]);
-            if !folded.is_empty() {
-                return Some(Word {
-                    start,
-                    end,
-                    folded,
-                    is_unspaced,
-                });
-            }
+            return Some((start, end));
         }
     })
 }
@@ -148,18 +155,17 @@ impl Query {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut terms: Vec<Term> = Vec::new();
-        let mut end_of_last = None;
+        let mut last = None;
         for word in words(text).take(QUERY_WORDS) {
+            let follows = last.is_some_and(|(start, end)| start == word.start || end == word.start);
+            last = Some((word.start, word.end));
             match terms.last_mut() {
-                Some(Term::Sequence(letters))
-                    if word.is_unspaced && end_of_last == Some(word.start) =>
-                {
+                Some(Term::Sequence(letters)) if word.is_unspaced && follows => {
                     letters.push(word.folded);
                 }
                 _ if word.is_unspaced => terms.push(Term::Sequence(vec![word.folded])),
                 _ => terms.push(Term::Prefix(word.folded)),
             }
-            end_of_last = Some(word.end);
         }
         (!terms.is_empty()).then_some(Self { terms })
     }
@@ -210,6 +216,10 @@ impl Query {
         add(if from > 0 { "… " } else { "" }, false);
         let mut at = 0;
         for (start, end) in self.matches(words(&shown)) {
+            // A letter that is several words can be found several times.
+            if start < at {
+                continue;
+            }
             add(&shown[at..start], false);
             add(&shown[start..end], true);
             at = end;
@@ -360,6 +370,9 @@ mod tests {
         check_snippet("wor say", "Say Hello, World", "[Say] Hello, [World]");
         check_snippet("cafe", "Le Café est", "Le [Café] est");
         check_snippet("京タ", "東京タワー", "東[京タ]ワー");
+        // One letter that is two when it is folded.
+        check_snippet("\u{eab}\u{e99}", "\u{edc}", "[\u{edc}]");
+        check_snippet("\u{e99} \u{eab}", "\u{edc}", "[\u{edc}]");
         check_snippet("<b>", "a <b>x</b>", "a <[b]>x</[b]>");
     }
 
