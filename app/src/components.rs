@@ -28,4 +28,5 @@ pub mod composer;
 pub mod composer_field;
 pub mod follow;
 pub mod link;
+mod passed_over;
 pub mod ticking;

@@ -9,6 +9,7 @@ use leptos::tachys::hydration::Cursor;
 use leptos::tachys::view::{Position, PositionState};
 use wasm_bindgen::JsCast;
 
+use super::super::passed_over::pass_over;
 use super::entry::Entry;
 use super::foot::Foot;
 use super::found::Found;
@@ -149,7 +150,13 @@ impl RenderHtml for ServerRest {
         *position = Position::NextChild;
     }
 
-    fn hydrate<const FROM_SERVER: bool>(self, _: &Cursor, _: &PositionState) -> Self::State {}
+    fn hydrate<const FROM_SERVER: bool>(
+        self,
+        cursor: &Cursor,
+        position: &PositionState,
+    ) -> Self::State {
+        pass_over(cursor, position);
+    }
 
     fn into_owned(self) -> Self::Owned {
         self
