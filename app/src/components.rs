@@ -3,7 +3,6 @@
 
 pub mod model_picker;
 pub mod settings;
-pub mod sidebar;
 pub mod theme_switch;
 
 pub mod transcript;
@@ -11,7 +10,6 @@ pub mod welcome;
 
 pub mod ask_again;
 mod code_block;
-pub mod go_on;
 mod markdown_dom;
 mod markdown_text;
 pub mod question;
@@ -27,6 +25,4 @@ pub mod versions;
 pub mod composer;
 pub mod composer_field;
 pub mod follow;
-pub mod link;
-mod passed_over;
 pub mod ticking;

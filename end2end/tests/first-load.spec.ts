@@ -16,8 +16,7 @@ test("a first visit transfers less than 200 KB", async ({ chat }) => {
     names.set(requestId, `${new URL(response.url).pathname} (${encoding})`);
   });
   devtools.on("Network.loadingFinished", ({ requestId, encodedDataLength }) => sizes.set(requestId, encodedDataLength));
-  // The stream of changes stays open, so the network is never idle.
-  await chat.page.goto("/");
+  await chat.page.goto("/", { waitUntil: "networkidle" });
   await chat.ready();
 
   const lines = [...sizes].map(([id, bytes]) => `${bytes.toLocaleString("en").padStart(9)}  ${names.get(id) ?? id}`);

@@ -97,7 +97,9 @@ fn words_of(panic: Box<dyn std::any::Any + Send>) -> String {
 
 pub(crate) async fn play(script: Script) {
     let upstream = ScriptedUpstream::playing(script.responses.clone()).await;
-    let rill = Rill::in_test_profile(script.kind(), &upstream).await;
+    let profile = profile_of(&script);
+    let arguments: Vec<&str> = profile.iter().map(String::as_str).collect();
+    let rill = Rill::of_kind(script.kind(), &upstream, &arguments).await;
     let reply = rill.ask().await;
     let requests = if upstream.refuses_connections() {
         log::outcome_of(reply.generation()).await["attempts"].clone()
@@ -111,6 +113,16 @@ pub(crate) async fn play(script: Script) {
     assert_errors_are_our_own_words(&address, &reply);
 }
 
+/// The time limits for a script. The one for the whole reply is kept only where the script is about it:
+/// a debug build on a busy machine is slow with a hundred thousand chunks.
+fn profile_of(script: &Script) -> Vec<String> {
+    let mut profile = test_profile();
+    if script.expect.error_kind.as_deref() != Some("upstream_timeout_total") {
+        profile.retain(|flag| !flag.starts_with("--total-timeout"));
+    }
+    profile
+}
+
 /// Plays a script in HTTP/2, as far as that is another matter.
 async fn play_over_http2(script: Script) {
     let upstream = Http2Upstream::playing(script.responses.clone()).await;
@@ -119,11 +131,7 @@ async fn play_over_http2(script: Script) {
         script.api,
         upstream.base_url()
     );
-    let mut profile = test_profile();
-    if script.expect.error_kind.as_deref() != Some("upstream_timeout_total") {
-        // Each chunk is a frame here, and a debug build is slow with a hundred thousand of them.
-        profile.retain(|flag| !flag.starts_with("--total-timeout"));
-    }
+    let profile = profile_of(&script);
     let arguments: Vec<&str> = profile.iter().map(String::as_str).collect();
     let rill = Rill::with_file(&file, &arguments).await;
     let reply = rill.ask().await;

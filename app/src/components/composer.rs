@@ -3,12 +3,13 @@
 //! The text lives in the chat's draft; this keeps the field and the draft the same. What was typed
 //! before the page came to life is taken over, never overwritten.
 
+use leptos::either::Either;
 use leptos::ev::{KeyboardEvent, MouseEvent};
 use leptos::prelude::*;
 
 use super::composer_field::ComposerField;
 use super::follow::Follow;
-use crate::chat::{Chat, Link};
+use crate::chat::Chat;
 use crate::draft::{Draft, recovered};
 use crate::memory::{Item, use_memory};
 use crate::wording;
@@ -55,20 +56,12 @@ pub fn Composer() -> impl IntoView {
         field.focus();
     };
 
-    // One quiet line about the conversation as a whole.
-    let said = move || match chat.link() {
-        Link::Lost => Some(wording::CONNECTION_LOST),
-        Link::HeldBack => Some(wording::HELD_BACK),
-        Link::Fine => chat.is_temporary().then_some(wording::TEMPORARY),
-    };
     view! {
         <div class="composer">
-            <p class="link" hidden=move || said().is_none()>{move || said().unwrap_or_default()}</p>
-            {move || match chat.notice() {
+            {move || chat.notice().map(|sentence| view! {
                 // The status says it already; an alert that spoke too would say it twice.
-                Some(sentence) => view! { <p class="notice" role="alert" aria-live="off">{sentence}</p> }.into_any(),
-                None => ().into_any(),
-            }}
+                <p class="notice" role="alert" aria-live="off">{sentence}</p>
+            })}
             <p class="editing" hidden=move || !chat.draft().with(Draft::is_edit)>
                 {wording::EDITING}
                 <button type="button" on:click=move |_| {
@@ -92,13 +85,13 @@ pub fn Composer() -> impl IntoView {
                     ></textarea>
                 </div>
                 {move || if chat.is_streaming() {
-                    view! { <button type="button" class="stop" on:click=stop>"Stop"</button> }.into_any()
+                    Either::Left(view! { <button type="button" class="stop" on:click=stop>"Stop"</button> })
                 } else {
-                    view! {
+                    Either::Right(view! {
                         <button type="button" class="send" disabled=move || !is_ready.get() on:click=move |_| send()>
                             "Send"
                         </button>
-                    }.into_any()
+                    })
                 }}
             </div>
         </div>

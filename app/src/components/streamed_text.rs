@@ -50,9 +50,6 @@ pub fn StreamedText(
 ) -> impl IntoView {
     let place = NodeRef::<Div>::new();
     let renderer = RwSignal::new_local(None::<Loaded>);
-    // A reply that is told again is shown anew, by another one of these in the same place: here it must
-    // only grow.
-    let telling = reply.with_untracked(Reply::tellings);
     Effect::new(move |_| {
         let Some(place) = place.get() else { return };
         // What the server showed of a reply that has ended is there already, and stays as it is.
@@ -63,28 +60,22 @@ pub fn StreamedText(
         {
             load_highlighter();
         }
-        if is_streaming || telling > 0 || !place.has_child_nodes() {
+        if is_streaming || !place.has_child_nodes() {
             let flow = (!place.has_child_nodes()).then(|| Flow::new(&place, source, is_streaming));
             spawn_local(async move {
                 let loaded = load_renderer(place.clone().into()).await;
-                // By now another one may show the reply here, or none.
-                if renderer.is_disposed() {
-                    return;
-                }
                 // What the server showed of a reply that still streams stays until it can be shown anew.
                 let flow = flow.unwrap_or_else(|| {
                     place.set_text_content(None);
                     Flow::new(&place, source, is_streaming)
                 });
-                renderer.set(Some(Rc::new(RefCell::new((flow, loaded)))));
+                // The reply may be gone by now.
+                let _ = renderer.try_set(Some(Rc::new(RefCell::new((flow, loaded)))));
             });
         }
     });
     Effect::new(move |_| {
         let Some(loaded) = renderer.get() else { return };
-        if reply.with(Reply::tellings) != telling {
-            return;
-        }
         let mut loaded = loaded.borrow_mut();
         let (flow, renderer) = &mut *loaded;
         reply.with(|reply| {

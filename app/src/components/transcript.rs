@@ -1,5 +1,6 @@
 //! The conversation: one message below the other, in a view that follows its end.
 
+use leptos::either::Either;
 use leptos::prelude::*;
 
 use super::composer_field::focus_in_place;
@@ -21,14 +22,6 @@ pub fn Transcript() -> impl IntoView {
     follow.watch();
     prepare_renderer();
     let is_empty = Memo::new(move |_| chat.is_empty());
-    // A conversation that comes into view is seen at its end.
-    Effect::new(move |before: Option<u32>| {
-        let changes = chat.changes();
-        if before.is_some_and(|before| before != changes) {
-            follow.resume();
-        }
-        changes
-    });
     let jump = move |_| {
         follow.resume();
         // The button is about to go; the focus must not fall back to the top of the page.
@@ -48,15 +41,8 @@ pub fn Transcript() -> impl IntoView {
                 node_ref=follow.scroller
             >
                 <div class="column" node_ref=follow.content>
-                    {move || if is_empty.get() { view! { <Welcome/> }.into_any() } else { ().into_any() }}
-                    // Another conversation has other messages, though they are counted in the same way.
-                    {move || {
-                        let _ = chat.changes();
-                        view! {
-                            <For each=move || chat.path() key=|id| *id children=move |id| view! { <MessageView id/> }/>
-                        }
-                        .into_any()
-                    }}
+                    {move || is_empty.get().then(|| view! { <Welcome/> })}
+                    <For each=move || chat.path() key=|id| *id children=move |id| view! { <MessageView id/> }/>
                 </div>
             </div>
             <button type="button" class="jump" hidden=move || !follow.is_away() on:click=jump>
@@ -69,7 +55,7 @@ pub fn Transcript() -> impl IntoView {
 #[component]
 fn MessageView(id: MessageId) -> impl IntoView {
     match expect_context::<Chat>().message(id) {
-        Message::Question(text) => view! { <QuestionView id text/> }.into_any(),
-        Message::Reply(reply) => view! { <ReplyView id reply/> }.into_any(),
+        Message::Question(text) => Either::Left(view! { <QuestionView id text/> }),
+        Message::Reply(reply) => Either::Right(view! { <ReplyView id reply/> }),
     }
 }

@@ -172,7 +172,6 @@ impl Mapper {
         let value = read_unusual(sse::Event {
             name: "message",
             data: &String::from_utf8_lossy(body),
-            id: "",
         })?;
         if value.get("error").is_some_and(|error| !error.is_null()) {
             return Err(error_frame(&value));
@@ -378,7 +377,6 @@ mod tests {
             let event = sse::Event {
                 name: "message",
                 data: &data,
-                id: "",
             };
             got = mapper.map(event, &mut |event| match event {
                 ChatEvent::Text(piece) => got_text.push_str(&piece),
@@ -495,7 +493,6 @@ mod tests {
             let event = sse::Event {
                 name: "message",
                 data: &data,
-                id: "",
             };
             mapper.map(event, &mut |_| ()).expect("an event");
         }
