@@ -40,13 +40,6 @@ impl Rill {
         Self::with(upstream, &[]).await
     }
 
-    /// With the short time limits of the conformance file, before an upstream of this kind.
-    pub(crate) async fn in_test_profile(kind: Kind, upstream: &ScriptedUpstream) -> Self {
-        let profile = test_profile();
-        let arguments: Vec<&str> = profile.iter().map(String::as_str).collect();
-        Self::of_kind(kind, upstream, &arguments).await
-    }
-
     /// With these flags.
     pub(crate) async fn with(upstream: &ScriptedUpstream, arguments: &[&str]) -> Self {
         Self::of_kind(Kind::ChatCompletions, upstream, arguments).await
