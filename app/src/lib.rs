@@ -16,7 +16,7 @@ pub mod transport;
 
 pub mod conversation;
 pub mod draft;
-pub mod markdown;
+pub mod paragraphs;
 pub mod preferences;
 pub mod reply;
 

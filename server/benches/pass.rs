@@ -13,7 +13,6 @@ use std::sync::mpsc;
 use axum::Router;
 use axum::body::Body;
 use axum::routing::post;
-use axum::serve::ListenerExt;
 use clap::Parser;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use server::config::Config;
@@ -113,10 +112,6 @@ async fn bare_pipe(listener: tokio::net::TcpListener, upstream: SocketAddr) {
         Body::from_stream(response.bytes_stream())
     };
     let router = Router::new().route(PATH, post(handler));
-    // As Rill does it: each event is to leave when it is written, not when a packet is full.
-    let listener = listener.tap_io(|stream| {
-        let _ = stream.set_nodelay(true);
-    });
     axum::serve(listener, router).await.expect("it serves");
 }
 

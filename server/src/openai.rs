@@ -19,7 +19,7 @@ use axum::body::to_bytes;
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -118,7 +118,7 @@ async fn pass(
     parts.headers = headers::of_answer(&parts.headers);
     parts.extensions = axum::http::Extensions::new();
     let relay = Relay::new(body, limits, total, &state, note.answered(status));
-    Ok(Response::from_parts(parts, relay.into_body()))
+    Ok(Response::from_parts(parts, axum::body::Body::new(relay)).into_response())
 }
 
 /// All that can be refused before the body is read.

@@ -37,11 +37,7 @@ pub fn CopyButton(
     view! { <button type="button" on:click=copy>{move || label.get()}</button> }
 }
 
-/// Writes a text into the clipboard.
-///
-/// # Errors
-/// When the browser does not let the page.
-pub(super) async fn copy_to_clipboard(text: &str) -> Result<(), JsValue> {
+async fn copy_to_clipboard(text: &str) -> Result<(), JsValue> {
     let clipboard = window().navigator().clipboard();
     // A page that came over plain HTTP from another machine has none.
     if clipboard.is_undefined() {

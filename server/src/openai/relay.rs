@@ -1,22 +1,17 @@
-//! An upstream's body on its way to a client: its bytes go on as they are, when they are there.
+//! An upstream's body on its way to a client: each piece goes on as it is, when it is there.
 //!
-//! What has arrived together goes on together, since a write for each small piece would cost more than
-//! all else; a piece that is alone is not copied, and nothing waits for what is not there. Nothing is
-//! read further ahead of the client, and nothing is looked at. The body ends with the
+//! Nothing is read ahead of the client, nothing is copied, nothing is looked at. The body ends with the
 //! upstream's, when a limit is passed, when the server stops, or with the client's connection; in each
 //! case the upstream's connection is free. It notes its outcome in the log.
 
 use std::io;
 use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use app::protocol::ErrorKind;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::http::StatusCode;
-use bytes::BytesMut;
-use futures::{FutureExt, stream};
-use http_body_util::BodyExt;
-use hyper::body::Frame;
-use tokio::task::yield_now;
+use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -24,9 +19,6 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::error::ApiError;
 use crate::state::AppState;
 use crate::upstream::Limits;
-
-/// As many bytes are gathered for one write, if they are there already.
-const GATHERED_BYTES: usize = 16 * 1024;
 
 /// A body that passes through.
 pub(super) struct Relay {
@@ -38,6 +30,8 @@ pub(super) struct Relay {
     timer: Pin<Box<Sleep>>,
     shutdown: Pin<Box<WaitForCancellationFutureOwned>>,
     note: Note,
+    /// It is about to end with an error.
+    is_broken: bool,
     /// The server waits for what is being answered before it stops.
     _running: TaskTrackerToken,
 }
@@ -59,124 +53,77 @@ impl Relay {
             timer: Box::pin(sleep_until(total.min(now + limits.idle))),
             shutdown: Box::pin(state.shutdown.clone().cancelled_owned()),
             note,
+            is_broken: false,
             _running: state.replies.token(),
         }
     }
 
-    /// The body for the client.
-    pub(super) fn into_body(self) -> Body {
-        Body::from_stream(stream::unfold(self, async |mut relay| {
-            let item = relay.next().await?;
-            Some((item, relay))
-        }))
+    /// Ends it with an error, but not before what it has given has left: that happens when it has
+    /// nothing for a moment, and an error would take it along.
+    fn break_off<T>(&mut self, kind: ErrorKind, context: &mut Context<'_>) -> Poll<T> {
+        self.note.end = Some(End::Failed(kind));
+        self.is_broken = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 
-    /// The next bytes: all that have arrived by now.
-    async fn next(&mut self) -> Option<io::Result<Bytes>> {
-        match self.note.end {
-            None => {}
-            Some(End::Complete) => return None,
-            Some(End::Failed(_)) => {
-                // What was given before leaves when there is nothing for a moment; an error would take
-                // it along.
-                yield_now().await;
-                return Some(Err(io::ErrorKind::UnexpectedEof.into()));
+    /// Whether time is up, asked when the upstream has nothing.
+    fn poll_limits(&mut self, context: &mut Context<'_>) -> Poll<ErrorKind> {
+        if self.shutdown.as_mut().poll(context).is_ready() {
+            return Poll::Ready(ErrorKind::Shutdown);
+        }
+        while self.timer.as_mut().poll(context).is_ready() {
+            let now = Instant::now();
+            let silence = self.last_byte + self.limits.idle;
+            if now >= self.total {
+                return Poll::Ready(ErrorKind::UpstreamTimeoutTotal);
             }
-        }
-        let mut gathered = Gathered::default();
-        let frame = self.wait().await;
-        self.take(frame, &mut gathered);
-        while self.note.end.is_none() && gathered.len() < GATHERED_BYTES {
-            // What has arrived lies with the task that reads the socket; this is its turn.
-            yield_now().await;
-            match self.body.frame().now_or_never() {
-                Some(frame) => self.take(Ok(frame), &mut gathered),
-                None if gathered.len() > 0 => break,
-                None => {
-                    let frame = self.wait().await;
-                    self.take(frame, &mut gathered);
-                }
+            if now >= silence {
+                return Poll::Ready(ErrorKind::UpstreamTimeoutIdle);
             }
+            self.timer.as_mut().reset(self.total.min(silence));
         }
-        match gathered.take() {
-            Some(bytes) => Some(Ok(bytes)),
-            None => Box::pin(self.next()).await,
-        }
+        Poll::Pending
     }
+}
 
-    /// Waits for the upstream, but not longer than it may take.
-    async fn wait(&mut self) -> Result<Option<Result<Frame<Bytes>, reqwest::Error>>, ErrorKind> {
-        loop {
-            tokio::select! {
-                biased;
-                () = self.shutdown.as_mut() => return Err(ErrorKind::Shutdown),
-                () = self.timer.as_mut() => {
-                    let now = Instant::now();
-                    let silence = self.last_byte + self.limits.idle;
-                    if now >= self.total {
-                        return Err(ErrorKind::UpstreamTimeoutTotal);
-                    }
-                    if now >= silence {
-                        return Err(ErrorKind::UpstreamTimeoutIdle);
-                    }
-                    self.timer.as_mut().reset(self.total.min(silence));
-                }
-                frame = self.body.frame() => return Ok(frame),
-            }
+impl Body for Relay {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if self.is_broken {
+            return Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into())));
         }
-    }
-
-    fn take(
-        &mut self,
-        frame: Result<Option<Result<Frame<Bytes>, reqwest::Error>>, ErrorKind>,
-        gathered: &mut Gathered,
-    ) {
-        match frame {
-            Ok(Some(Ok(frame))) => {
+        match Pin::new(&mut self.body).poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) => {
                 self.last_byte = Instant::now();
-                // Trailers, of which no API here has any, are not passed on.
-                if let Ok(data) = frame.into_data() {
+                if let Some(data) = frame.data_ref() {
                     self.note.bytes += data.len();
-                    gathered.add(data);
                 }
+                Poll::Ready(Some(Ok(frame)))
             }
-            Ok(Some(Err(_))) => self.note.end = Some(End::Failed(ErrorKind::UpstreamCut)),
-            Ok(None) => self.note.end = Some(End::Complete),
-            Err(kind) => self.note.end = Some(End::Failed(kind)),
+            Poll::Ready(Some(Err(_))) => self.break_off(ErrorKind::UpstreamCut, context),
+            Poll::Ready(None) => {
+                self.note.end = Some(End::Complete);
+                Poll::Ready(None)
+            }
+            Poll::Pending => match self.poll_limits(context) {
+                Poll::Ready(kind) => self.break_off(kind, context),
+                Poll::Pending => Poll::Pending,
+            },
         }
     }
-}
 
-/// Bytes that leave together.
-#[derive(Default)]
-struct Gathered {
-    /// The first piece, as long as it is alone.
-    first: Bytes,
-    /// All pieces, once there are several.
-    all: BytesMut,
-}
-
-impl Gathered {
-    fn len(&self) -> usize {
-        self.first.len() + self.all.len()
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
     }
 
-    fn add(&mut self, piece: Bytes) {
-        if self.len() == 0 {
-            self.first = piece;
-            return;
-        }
-        self.all
-            .reserve(GATHERED_BYTES.max(self.first.len() + piece.len()));
-        self.all.extend_from_slice(&std::mem::take(&mut self.first));
-        self.all.extend_from_slice(&piece);
-    }
-
-    fn take(&mut self) -> Option<Bytes> {
-        if self.all.is_empty() {
-            return Some(std::mem::take(&mut self.first)).filter(|first| !first.is_empty());
-        }
-        Some(self.all.split().freeze())
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -276,26 +223,5 @@ impl Drop for Note {
             end,
             "passed"
         );
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pieces_are_joined_in_their_order_and_one_alone_is_not_copied() {
-        let mut gathered = Gathered::default();
-        assert_eq!(gathered.take(), None);
-        let piece = Bytes::from_static(b"alone");
-        gathered.add(piece.clone());
-        let got = gathered.take().expect("a piece");
-        assert_eq!((got.as_ptr(), got.len()), (piece.as_ptr(), 5));
-        for piece in ["a", "", "bc", "d"] {
-            gathered.add(Bytes::from_static(piece.as_bytes()));
-        }
-        assert_eq!(gathered.len(), 4);
-        assert_eq!(gathered.take().expect("pieces"), "abcd");
-        assert_eq!((gathered.take(), gathered.len()), (None, 0));
     }
 }
