@@ -9,7 +9,7 @@ use server::config::{Command, Config, FILE};
 use server::state::AppState;
 use server::{listen, router, store};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 use tracing_subscriber::EnvFilter;
 
@@ -76,6 +76,7 @@ fn read_config() -> Result<Config, clap::Error> {
 }
 
 async fn run(config: Config) -> Result<(), String> {
+    let mut stop = StopSignals::listen();
     let listener = TcpListener::bind(config.listen).await.map_err(|error| {
         format!(
             "cannot listen on {}: {error}; choose another with --listen",
@@ -93,10 +94,10 @@ async fn run(config: Config) -> Result<(), String> {
     ));
     tracing::info!("Rill is at http://{address}");
     tokio::spawn(find_upstreams(state.clone()));
-    stop_signal().await;
+    stop.next().await;
     tokio::select! {
         () = shut_down(&state, server) => {}
-        () = stop_signal() => tracing::warn!("stopped at once"),
+        () = stop.next() => tracing::warn!("stopped at once"),
     }
     let _ = timeout(Duration::from_secs(2), state.store.close()).await;
     Ok(())
@@ -123,11 +124,26 @@ async fn shut_down(state: &AppState, server: tokio::task::JoinHandle<()>) {
     let _ = timeout(Duration::from_secs(1), server).await;
 }
 
-/// Ctrl-C or SIGTERM.
-async fn stop_signal() {
-    let mut terminate = signal(SignalKind::terminate()).expect("a signal handler can be set");
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
+/// Ctrl-C and SIGTERM. Both are listened to from the beginning, so that none is missed between two waits.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    fn listen() -> Self {
+        let listen = |kind| signal(kind).expect("a signal handler can be set");
+        Self {
+            terminate: listen(SignalKind::terminate()),
+            interrupt: listen(SignalKind::interrupt()),
+        }
+    }
+
+    /// Waits for the next one.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
