@@ -163,10 +163,11 @@ impl ScriptedUpstream {
     }
 
     /// Waits until the first chunk of an answer has been written; where an answer begins with
-    /// silence, until that has begun.
+    /// silence, until that has begun. A client that has seen enough in the head is waited for no
+    /// longer: it left before a chunk could be written.
     pub(crate) async fn has_begun(&self) {
-        self.wait_for(|exchanges| exchanges.iter().any(|exchange| exchange.has_begun))
-            .await;
+        let begun = |exchange: &Exchange| exchange.has_begun || exchange.end.is_some();
+        self.wait_for(|exchanges| exchanges.iter().any(begun)).await;
     }
 
     /// Waits until it has been asked and no request is open.
