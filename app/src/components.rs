@@ -9,6 +9,9 @@ pub mod transcript;
 pub mod welcome;
 
 pub mod ask_again;
+mod code_block;
+mod markdown_dom;
+mod markdown_text;
 pub mod question;
 pub mod reasoning;
 pub mod reply;

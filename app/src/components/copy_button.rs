@@ -37,7 +37,11 @@ pub fn CopyButton(
     view! { <button type="button" on:click=copy>{move || label.get()}</button> }
 }
 
-async fn copy_to_clipboard(text: &str) -> Result<(), JsValue> {
+/// Writes a text into the clipboard.
+///
+/// # Errors
+/// When the browser does not let the page.
+pub(super) async fn copy_to_clipboard(text: &str) -> Result<(), JsValue> {
     let clipboard = window().navigator().clipboard();
     // A page that came over plain HTTP from another machine has none.
     if clipboard.is_undefined() {

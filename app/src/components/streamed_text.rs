@@ -1,18 +1,26 @@
-//! Text that streams, as live text nodes: what is on the screen is never touched again, so a selection
-//! in it stays and the cost of a piece does not grow with the text before it.
+//! A text of a reply on the screen, as Markdown: while it streams, and when it has ended.
 //!
-//! For now it shows plain text in paragraphs. This is the one seam where another way to show a reply
-//! fits in: it is given the whole text again and again, each time longer, and shows what is new.
+//! It is given the whole text again and again, each time longer, and shows what is new; the work is
+//! that of [`crate::markdown::stream`]. What is on the screen and final is never touched again, so a
+//! selection in it stays and the cost of a piece does not grow with the text before it.
+//!
+//! A text that had ended when the server rendered the page is there already and stays as it is.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 use leptos::html::Div;
 use leptos::prelude::*;
-use web_sys::{Element, Text};
+use leptos::task::spawn_local;
+use wasm_bindgen::JsCast;
+use web_sys::{Element, Node};
 
-use crate::paragraphs::{Bit, Paragraphs};
+use super::code_block::{act_on_code, load_highlighter, on_code_click};
+use super::markdown_dom::{CURSOR, PageDom, append, create, set};
+use super::markdown_text::ServerText;
+use crate::markdown::stream::Stream;
 use crate::reply::Reply;
-
-/// A text node is closed when it is longer than this, so that no long paragraph makes appending slow.
-const NODE_UNITS: u32 = 4096;
+use crate::transcript::Transcript;
 
 /// Which text of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +29,15 @@ pub enum Source {
     Answer,
     /// The reasoning before it.
     Reasoning,
+}
+
+impl Source {
+    fn of(self, transcript: &Transcript) -> &str {
+        match self {
+            Self::Answer => &transcript.text,
+            Self::Reasoning => &transcript.reasoning,
+        }
+    }
 }
 
 /// A text of a reply, as it comes.
@@ -32,142 +49,159 @@ pub fn StreamedText(
     source: Source,
 ) -> impl IntoView {
     let place = NodeRef::<Div>::new();
-    Effect::new(move |flow: Option<Option<Flow>>| {
-        let mut flow = flow
-            .flatten()
-            .or_else(|| Some(Flow::new(place.get()?.into(), source)))?;
+    let renderer = RwSignal::new_local(None::<Loaded>);
+    Effect::new(move |_| {
+        let Some(place) = place.get() else { return };
+        // What the server showed of a reply that has ended is there already, and stays as it is.
+        let is_streaming = reply.with_untracked(|reply| reply.transcript().is_streaming());
+        if place
+            .query_selector("figure.code")
+            .is_ok_and(|code| code.is_some())
+        {
+            load_highlighter();
+        }
+        if is_streaming || !place.has_child_nodes() {
+            let flow = (!place.has_child_nodes()).then(|| Flow::new(&place, source, is_streaming));
+            spawn_local(async move {
+                let loaded = load_renderer(place.clone().into()).await;
+                // What the server showed of a reply that still streams stays until it can be shown anew.
+                let flow = flow.unwrap_or_else(|| {
+                    place.set_text_content(None);
+                    Flow::new(&place, source, is_streaming)
+                });
+                // The reply may be gone by now.
+                let _ = renderer.try_set(Some(Rc::new(RefCell::new((flow, loaded)))));
+            });
+        }
+    });
+    Effect::new(move |_| {
+        let Some(loaded) = renderer.get() else { return };
+        let mut loaded = loaded.borrow_mut();
+        let (flow, renderer) = &mut *loaded;
         reply.with(|reply| {
             let transcript = reply.transcript();
-            flow.show(match source {
-                Source::Answer => &transcript.text,
-                Source::Reasoning => &transcript.reasoning,
-            });
-            if !transcript.is_streaming() {
-                flow.end();
-            }
+            flow.show(
+                renderer.as_mut(),
+                source.of(transcript),
+                transcript.is_streaming(),
+            );
         });
-        Some(flow)
+    });
+    let text = reply.with_untracked(|reply| {
+        // Only the server has anything to show here at once.
+        if is_server() {
+            source.of(reply.transcript()).to_owned()
+        } else {
+            String::new()
+        }
     });
     // Tests, and whoever else asks what was said, find the answer by `data-text`.
-    view! { <div class="text" node_ref=place data-text=(source == Source::Answer).then_some("")></div> }
+    view! {
+        <div
+            class="text prose"
+            node_ref=place
+            data-text=(source == Source::Answer).then_some("")
+            on:click=move |click| on_code_click(&click, act_on_code)
+        >
+            {ServerText(text)}
+        </div>
+    }
 }
 
-/// The text that is on the screen, and where the next piece goes.
+/// A text on the screen with what renders it, once that is loaded.
+type Loaded = Rc<RefCell<(Flow, Box<dyn Renderer>)>>;
+
+/// What shows a text that grows.
+trait Renderer {
+    /// Shows a text that has only grown.
+    fn show(&mut self, text: &str);
+    /// Shows the whole text; nothing more will come.
+    fn end(&mut self, text: &str);
+    /// The element in which the text ends.
+    fn last_element(&self) -> &Node;
+}
+
+impl Renderer for Stream<PageDom> {
+    fn show(&mut self, text: &str) {
+        Stream::show(self, text);
+    }
+
+    fn end(&mut self, text: &str) {
+        Stream::end(self, text);
+    }
+
+    fn last_element(&self) -> &Node {
+        Stream::last_element(self)
+    }
+}
+
+/// The way to all that reads Markdown. It is a file of its own, loaded with the first reply: whoever
+/// opens the page does not wait for it.
+#[lazy]
+fn load_renderer(place: Node) -> Box<dyn Renderer> {
+    Box::new(Stream::new(PageDom, place))
+}
+
+/// Loads what renders replies as soon as the person does something: by the time a reply comes it is there,
+/// and who only opens the page does not pay for it.
+pub(super) fn prepare_renderer() {
+    Effect::new(move |_| {
+        let is_asked = Rc::new(Cell::new(false));
+        let listener = window_event_listener(leptos::ev::keydown, move |_| {
+            if !is_asked.replace(true) {
+                let _ = lazy_preload!(load_renderer);
+            }
+        });
+        on_cleanup(move || listener.remove());
+    });
+}
+
+/// Where a text ends, and whether it has.
 struct Flow {
-    place: Element,
-    paragraphs: Paragraphs,
-    /// How much of the text is on the screen, in bytes.
-    shown: usize,
-    open: Option<Open>,
     cursor: Option<Element>,
-}
-
-/// The paragraph that grows.
-struct Open {
-    paragraph: Element,
-    node: Text,
+    has_ended: bool,
 }
 
 impl Flow {
-    fn new(place: Element, source: Source) -> Self {
-        let cursor = (source == Source::Answer).then(|| {
+    fn new(place: &Element, source: Source, is_streaming: bool) -> Self {
+        let cursor = (source == Source::Answer && is_streaming).then(|| {
             let cursor = create("span");
-            set(&cursor, "data-cursor", "");
+            set(&cursor, CURSOR, "");
             set(&cursor, "aria-hidden", "true");
-            append(&place, &cursor);
+            append(place, &cursor);
             cursor
         });
         Self {
-            place,
-            paragraphs: Paragraphs::default(),
-            shown: 0,
-            open: None,
             cursor,
+            has_ended: false,
         }
     }
 
     /// Shows what is new in a text that has only grown.
-    fn show(&mut self, text: &str) {
-        let new = &text[self.shown..];
-        self.shown = text.len();
-        let Self {
-            place,
-            paragraphs,
-            open,
-            cursor,
-            ..
-        } = self;
-        // Collected first, so that the DOM is touched once for all that goes into one paragraph.
-        let mut piece = String::new();
-        paragraphs.feed(new, |bit| match bit {
-            Bit::Text(text) => piece.push_str(text),
-            Bit::Paragraph => {
-                write(open.as_mut(), &mut piece);
-                *open = Some(Open::new(place, cursor.as_ref()));
-            }
-        });
-        write(open.as_mut(), &mut piece);
-    }
-
-    /// Nothing more will come.
-    fn end(&mut self) {
+    fn show(&mut self, renderer: &mut dyn Renderer, text: &str, is_streaming: bool) {
+        if self.has_ended {
+            return;
+        }
+        if is_streaming {
+            renderer.show(text);
+            self.put_cursor(renderer.last_element());
+            return;
+        }
         if let Some(cursor) = self.cursor.take() {
             cursor.remove();
         }
+        renderer.end(text);
+        self.has_ended = true;
     }
-}
 
-impl Open {
-    /// Opens a paragraph at the end of the place and takes the cursor into it.
-    fn new(place: &Element, cursor: Option<&Element>) -> Self {
-        let paragraph = create("p");
-        set(&paragraph, "dir", "auto");
-        let node = document().create_text_node("");
-        append(&paragraph, &node);
-        if let Some(cursor) = cursor {
-            append(&paragraph, cursor);
+    /// Puts the cursor behind the last character, wherever that is.
+    fn put_cursor(&self, place: &Node) {
+        let Some(cursor) = &self.cursor else { return };
+        let is_there = place
+            .last_child()
+            .is_some_and(|last| last.is_same_node(Some(cursor.unchecked_ref())));
+        if !is_there {
+            append(place, cursor);
         }
-        append(place, &paragraph);
-        Self { paragraph, node }
     }
-
-    fn append(&mut self, piece: &str) {
-        if self.node.length() > NODE_UNITS {
-            let node = document().create_text_node("");
-            // Before the cursor, which comes last.
-            let _ = self
-                .paragraph
-                .insert_before(&node, self.node.next_sibling().as_ref());
-            self.node = node;
-        }
-        // Appending leaves the node, and a selection in it, as they are.
-        let _ = self.node.append_data(piece);
-    }
-}
-
-fn write(open: Option<&mut Open>, piece: &mut String) {
-    if let Some(open) = open
-        && !piece.is_empty()
-    {
-        open.append(piece);
-    }
-    piece.clear();
-}
-
-fn create(tag: &str) -> Element {
-    document()
-        .create_element(tag)
-        .expect("the name of the tag is valid")
-}
-
-fn set(element: &Element, name: &str, value: &str) {
-    element
-        .set_attribute(name, value)
-        .expect("the name of the attribute is valid");
-}
-
-fn append(parent: &Element, child: &web_sys::Node) {
-    parent
-        .append_child(child)
-        .expect("an element takes any text or element that is not around it");
 }

@@ -7,6 +7,7 @@ use super::composer_field::focus_in_place;
 use super::follow::Follow;
 use super::question::QuestionView;
 use super::reply::ReplyView;
+use super::streamed_text::prepare_renderer;
 use super::welcome::Welcome;
 use crate::chat::{Chat, Message};
 use crate::conversation::MessageId;
@@ -19,6 +20,7 @@ pub fn Transcript() -> impl IntoView {
     let chat = expect_context::<Chat>();
     let follow = expect_context::<Follow>();
     follow.watch();
+    prepare_renderer();
     let is_empty = Memo::new(move |_| chat.is_empty());
     let jump = move |_| {
         follow.resume();

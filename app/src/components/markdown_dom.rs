@@ -1,0 +1,232 @@
+//! The browser's document as the Markdown renderer needs it. The cursor stands in it, too, and is no
+//! part of the text: whoever looks for the text does not see it.
+
+use leptos::lazy;
+use leptos::prelude::document;
+use leptos::task::spawn_local;
+use wasm_bindgen::JsCast;
+use web_sys::{Element, Node, Text};
+
+use super::code_block::load_highlighter;
+use crate::markdown::formula::{Step, formula};
+use crate::markdown::node::{Attr, Kind, Sink, Tag};
+use crate::markdown::patch::Dom;
+
+/// What the cursor is known by.
+pub(super) const CURSOR: &str = "data-cursor";
+
+const MATHML: &str = "http://www.w3.org/1998/Math/MathML";
+
+/// The browser's document.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PageDom;
+
+/// Makes elements within each other.
+#[derive(Default)]
+struct Maker {
+    outer: Option<Element>,
+    open: Vec<Element>,
+}
+
+impl Sink for Maker {
+    fn open(&mut self, tag: Tag) {
+        let element = create(tag.name());
+        if let Some(parent) = self.open.last() {
+            append(parent, &element);
+        }
+        self.outer.get_or_insert_with(|| element.clone());
+        self.open.push(element);
+    }
+
+    fn attr(&mut self, name: Attr, value: &str) {
+        if let Some(element) = self.open.last() {
+            set(element, name.name(), value);
+        }
+    }
+
+    fn text(&mut self, text: &str) {
+        if let Some(element) = self.open.last() {
+            append(element, &document().create_text_node(text));
+        }
+    }
+
+    fn close(&mut self) {
+        self.open.pop();
+    }
+
+    fn formula(&mut self, tex: &str, is_display: bool) {
+        self.text(tex);
+        if let Some(element) = self.open.last() {
+            draw_formula(element.clone(), tex.to_owned(), is_display);
+        }
+    }
+}
+
+/// Puts a drawn formula in the place of its source, once what draws it is loaded.
+fn draw_formula(place: Element, tex: String, is_display: bool) {
+    spawn_local(async move {
+        let Some(steps) = load_formula(tex, is_display).await else {
+            return;
+        };
+        let mut open: Vec<Element> = Vec::new();
+        for step in steps {
+            match step {
+                Step::Open(name) => {
+                    let element = document()
+                        .create_element_ns(Some(MATHML), name)
+                        .expect("the name of the tag is valid");
+                    match open.last() {
+                        Some(parent) => append(parent, &element),
+                        None => {
+                            place.set_text_content(None);
+                            append(&place, &element);
+                        }
+                    }
+                    open.push(element);
+                }
+                Step::Attr(name, value) => {
+                    if let Some(element) = open.last() {
+                        set(element, name, &value);
+                    }
+                }
+                Step::Text(text) => {
+                    if let Some(element) = open.last() {
+                        append(element, &document().create_text_node(&text));
+                    }
+                }
+                Step::Close => {
+                    open.pop();
+                }
+            }
+        }
+    });
+}
+
+/// What draws formulas is a file of its own, loaded with the first one.
+#[lazy]
+fn load_formula(tex: String, is_display: bool) -> Option<Vec<Step>> {
+    formula(&tex, is_display)
+}
+
+impl Dom for PageDom {
+    type Node = Node;
+
+    fn create(&mut self, kind: &Kind) -> (Node, Node) {
+        if matches!(kind, Kind::CodeBlock { .. }) {
+            load_highlighter();
+        }
+        let mut maker = Maker::default();
+        kind.open(&mut maker);
+        let inner = maker.open.pop();
+        let outer = maker.outer.expect("only texts open no element");
+        let inner = inner.unwrap_or_else(|| outer.clone());
+        (outer.into(), inner.into())
+    }
+
+    fn create_text(&mut self, text: &str) -> Node {
+        document().create_text_node(text).into()
+    }
+
+    fn insert(&mut self, parent: &Node, node: &Node, before: Option<&Node>) {
+        parent
+            .insert_before(node, before)
+            .expect("an element takes any node before one of its own");
+    }
+
+    fn remove(&mut self, node: &Node) {
+        if let Some(parent) = node.parent_node() {
+            let _ = parent.remove_child(node);
+        }
+    }
+
+    fn replace_text(&mut self, node: &Node, at: u32, count: u32, with: &str) {
+        let text: &Text = node.unchecked_ref();
+        // What stands before stays as it is, and so does a selection in it.
+        let _ = text.replace_data(at, count, with);
+    }
+
+    fn split_text(&mut self, node: &Node, at: u32) -> Node {
+        let text: &Text = node.unchecked_ref();
+        text.split_text(at)
+            .expect("the place is within the text")
+            .into()
+    }
+
+    fn set_attributes(&mut self, outer: &Node, kind: &Kind) {
+        let element: &Element = outer.unchecked_ref();
+        let mut set_names = Vec::new();
+        kind.attributes(&mut |name, value| {
+            set_names.push(name);
+            if element.get_attribute(name.name()).as_deref() != Some(value) {
+                set(element, name.name(), value);
+            }
+        });
+        for name in kind.changing() {
+            if !set_names.contains(name) {
+                let _ = element.remove_attribute(name.name());
+            }
+        }
+    }
+
+    fn next(&self, node: &Node) -> Option<Node> {
+        node.next_sibling().filter(|next| !is_cursor(next))
+    }
+
+    fn joined_children(&mut self, node: &Node) -> Vec<Node> {
+        node.normalize();
+        let mut children = Vec::new();
+        let mut next = node.first_child();
+        while let Some(child) = next {
+            next = child.next_sibling();
+            if !is_cursor(&child) {
+                children.push(child);
+            }
+        }
+        children
+    }
+
+    fn text_of(&self, node: &Node) -> Option<String> {
+        node.dyn_ref::<Text>().map(|text| text.data())
+    }
+
+    fn inner_of(&self, outer: &Node, kind: &Kind) -> Option<Node> {
+        let mut like = Maker::default();
+        let depth = kind.open(&mut like);
+        let mut at: Element = outer.dyn_ref::<Element>()?.clone();
+        for (level, element) in like.open.iter().enumerate() {
+            if !at.tag_name().eq_ignore_ascii_case(&element.tag_name()) {
+                return None;
+            }
+            if level + 1 < depth {
+                at = at.last_element_child()?;
+            }
+        }
+        Some(at.into())
+    }
+}
+
+fn is_cursor(node: &Node) -> bool {
+    node.dyn_ref::<Element>()
+        .is_some_and(|element| element.has_attribute(CURSOR))
+}
+
+/// Makes an element.
+pub(super) fn create(tag: &str) -> Element {
+    document()
+        .create_element(tag)
+        .expect("the name of the tag is valid")
+}
+
+/// Sets an attribute.
+pub(super) fn set(element: &Element, name: &str, value: &str) {
+    element
+        .set_attribute(name, value)
+        .expect("the name of the attribute is valid");
+}
+
+/// Adds a node at the end of another.
+pub(super) fn append(parent: &Node, child: &Node) {
+    parent
+        .append_child(child)
+        .expect("an element takes any text or element that is not around it");
+}

@@ -1,0 +1,29 @@
+//! Markdown, as it is shown while it grows and when it is whole.
+//!
+//! In reading order: the tree that a text means ([`node`], [`parse`]), how it is written as HTML
+//! ([`html`]) or kept up to date in a document ([`patch`]), and how a growing text is read so that the
+//! work for a piece does not depend on what came before it ([`stream`]).
+//!
+//! The parser is pulldown-cmark. It reads whole texts only; here stands what makes it read the end of
+//! one. This module knows no browser: a document is anything that is a [`patch::Dom`].
+
+pub mod node;
+pub mod parse;
+
+mod definitions;
+pub mod formula;
+mod link;
+mod math;
+
+pub mod html;
+pub mod patch;
+
+mod cut;
+mod open;
+mod predict;
+pub mod stream;
+
+#[cfg(test)]
+mod fake_dom;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,342 @@
+//! Where a text can be cut so that what stands before the cut is final: the start of a line that begins
+//! a block, a line within a block of code, a row of a table, a word in a long paragraph.
+//!
+//! What can still change what is before a cut is known and few: definitions of links and footnotes,
+//! and marks in a long paragraph that are not closed for pages. Those are mended later, see
+//! [`super::stream`].
+
+use super::node::{Kind, Node, Origin};
+use super::open::{Open, open_of};
+
+/// A paragraph is cut within itself when it is longer than this, in bytes.
+pub(super) const LONG_PARAGRAPH: usize = 1536;
+
+/// It is cut even where a mark is open when it is longer than this.
+const TOO_LONG_PARAGRAPH: usize = 8192;
+
+/// A cut.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Cut {
+    /// The way to what is open there: at each level the number of a child.
+    pub(super) path: Vec<usize>,
+    /// What is open there.
+    pub(super) open: Vec<Open>,
+    /// The number of the first child of the innermost that is not final.
+    pub(super) index: usize,
+    /// How much of the text of that child is final.
+    pub(super) text_at: Option<usize>,
+    /// Where it is in the source.
+    pub(super) at: usize,
+    /// Whether it is within a line.
+    pub(super) is_mid_line: bool,
+    /// Whether something was open there that a later character may close.
+    pub(super) is_forced: bool,
+}
+
+/// How long a paragraph may be before it is cut; tests make it short.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// It is cut at a good place.
+    pub(super) long: usize,
+    /// It is cut.
+    pub(super) too_long: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            long: LONG_PARAGRAPH,
+            too_long: TOO_LONG_PARAGRAPH,
+        }
+    }
+}
+
+/// The last place to cut `source`, of which only whole lines were parsed, into `nodes`; its own text
+/// begins at `from`, where `open` is open.
+pub(super) fn last_cut(
+    nodes: &[Node],
+    source: &str,
+    from: usize,
+    open: &[Open],
+    limits: Limits,
+) -> Option<Cut> {
+    let mut best = None;
+    let mut path = Vec::new();
+    let mut around: Vec<Open> = Vec::new();
+    let mut level = nodes;
+    // The line on which the innermost container begins: its first block has no line of its own.
+    let mut opener_line: Option<usize> = None;
+    loop {
+        let index = level.len().checked_sub(1)?;
+        let last = &level[index];
+        let is_spine = last.start < from;
+        if !is_spine {
+            let line = line_start(source, last.start);
+            let has_own_line = opener_line.is_none_or(|opener| line > opener);
+            if has_own_line && line > from && line >= from {
+                best = Some(Cut {
+                    path: path.clone(),
+                    open: around.clone(),
+                    index,
+                    text_at: None,
+                    at: line,
+                    is_mid_line: false,
+                    is_forced: false,
+                });
+            }
+        }
+        let part = if is_spine {
+            open.get(path.len()).cloned()
+        } else {
+            open_of(last, source, &around)
+        };
+        let Some(part) = part else { return best };
+        // Whether a list is loose shows only where an item has text of its own.
+        if !is_spine
+            && matches!(
+                last.kind,
+                Kind::List {
+                    has_text: false,
+                    ..
+                }
+            )
+        {
+            return best;
+        }
+        path.push(index);
+        around.push(part.clone());
+        if !is_spine {
+            opener_line = Some(line_start(source, last.start));
+        }
+        let inner = match part {
+            Open::Fence(..) | Open::Indented | Open::Raw(_) => {
+                line_cut(last, source, from, opener_line)
+            }
+            Open::Paragraph => word_cut(last, source, from, limits),
+            _ => {
+                if last.children.is_empty() {
+                    return best;
+                }
+                level = &last.children;
+                continue;
+            }
+        };
+        return match inner {
+            Some(inner) => Some(Cut {
+                path,
+                open: around,
+                ..inner
+            }),
+            None => best,
+        };
+    }
+}
+
+/// Where the line that holds this place begins.
+pub(super) fn line_start(source: &str, at: usize) -> usize {
+    let before = &source.as_bytes()[..at.min(source.len())];
+    memchr::memrchr(b'\n', before).map_or(0, |end| end + 1)
+}
+
+/// The start of the last line of a block of code or HTML.
+fn line_cut(node: &Node, source: &str, from: usize, opener_line: Option<usize>) -> Option<Cut> {
+    let (index, text, origins) = last_text(node)?;
+    let at = line_start(source, node.end.checked_sub(1)?);
+    let is_own = at > from && opener_line.is_none_or(|opener| at > opener);
+    // Blank lines at its end may turn out not to belong to it.
+    let is_blank = source[at..]
+        .split('\n')
+        .next()
+        .is_none_or(|line| line.trim().is_empty());
+    if !is_own || is_blank {
+        return None;
+    }
+    let text_at = match origins
+        .iter()
+        .position(|origin| origin.source + origin.len > at)
+    {
+        // The closing fence has no text: all there is stands before it.
+        None => text.len(),
+        Some(number) if origins[number].source <= at => {
+            origins[number].at + (at - origins[number].source)
+        }
+        // Spaces that stand for a tab come before the line's own text, and belong to it.
+        Some(number) => number
+            .checked_sub(1)
+            .map_or(0, |before| origins[before].at + origins[before].len),
+    };
+    Some(cut(index, text_at, at, false))
+}
+
+fn cut(index: usize, text_at: usize, at: usize, is_mid_line: bool) -> Cut {
+    Cut {
+        path: Vec::new(),
+        open: Vec::new(),
+        index,
+        text_at: Some(text_at),
+        at,
+        is_mid_line,
+        is_forced: false,
+    }
+}
+
+fn last_text(node: &Node) -> Option<(usize, &str, &[Origin])> {
+    let index = node.children.len().checked_sub(1)?;
+    match &node.children[index].kind {
+        Kind::Text(text, origins) => Some((index, text, origins)),
+        _ => None,
+    }
+}
+
+/// A word of a long paragraph, not far from its end, before which no mark is open.
+fn word_cut(node: &Node, source: &str, from: usize, limits: Limits) -> Option<Cut> {
+    let start = node.start.max(from);
+    let length = node.end.saturating_sub(start);
+    // It may turn out to define a link.
+    if length < limits.long || source[start..].starts_with('[') {
+        return None;
+    }
+    // The last words stay: they are what will be read again.
+    let before = node.end - limits.long / 4;
+    let written = &source[start..node.end.min(source.len())];
+    let mut scan = Scan {
+        // Which of two kinds of formulas holds the other is decided by the later delimiters.
+        is_open: written.contains('$') && (written.contains("\\(") || written.contains("\\[")),
+        ..Scan::default()
+    };
+    for (index, child) in node.children.iter().enumerate() {
+        if child.start >= before {
+            break;
+        }
+        scan.take(child, index, source, before);
+    }
+    let (found, is_forced) = match (scan.clean, scan.any) {
+        (Some(clean), _) => (clean, false),
+        (None, Some(any)) if length > limits.too_long => (any, true),
+        _ => return None,
+    };
+    let (index, text_at, at) = found;
+    Some(Cut {
+        is_forced,
+        ..cut(index, text_at, at, true)
+    })
+}
+
+/// Looks for words before which no mark is open.
+#[derive(Default)]
+struct Scan {
+    /// The last such word: the number of its node, and where it begins in the text and in the source.
+    clean: Option<(usize, usize, usize)>,
+    /// The last word of any kind.
+    any: Option<(usize, usize, usize)>,
+    /// Whether nothing but letters came since the last space.
+    begins_word: bool,
+    /// Brackets that are open.
+    brackets: usize,
+    /// Whether a mark is open for good.
+    is_open: bool,
+}
+
+impl Scan {
+    fn take(&mut self, node: &Node, index: usize, source: &str, before: usize) {
+        let Kind::Text(text, origins) = &node.kind else {
+            // Brackets, ticks and formulas bind tighter than emphasis: they may begin within it.
+            self.is_open |= has_open_mark(&node.children);
+            // An address that is a link by itself may have taken in marks that mean something else.
+            if let (
+                Kind::Link(_),
+                [
+                    Node {
+                        kind: Kind::Text(text, _),
+                        ..
+                    },
+                ],
+            ) = (&node.kind, node.children.as_slice())
+            {
+                self.is_open |= text.contains(['*', '~']);
+                self.is_open |= text.match_indices('_').any(|(at, _)| {
+                    let before = text[..at].chars().next_back();
+                    !before.is_some_and(char::is_alphanumeric)
+                });
+            }
+            return;
+        };
+        for (number, origin) in origins.iter().enumerate() {
+            let written = &text[origin.at..origin.at + origin.len];
+            let is_escaped = is_escaped(origins, number, source);
+            let mut previous = text[..origin.at].chars().next_back();
+            let mut characters = written.char_indices().peekable();
+            while let Some((at, c)) = characters.next() {
+                let next = characters.peek().map(|(_, c)| *c);
+                let next = next.or_else(|| source[origin.source + origin.len..].chars().next());
+                if is_escaped && at == 0 {
+                    self.is_open |= matches!(c, '(' | '[');
+                } else {
+                    self.mark(c, previous, next);
+                }
+                if matches!(previous, Some(' ' | '\n')) {
+                    self.begins_word = true;
+                } else if !c.is_alphabetic() && c.is_ascii() {
+                    // It may be part of an address.
+                    self.begins_word = false;
+                }
+                let is_word = match previous {
+                    Some(' ' | '\n') => c.is_alphanumeric(),
+                    // Scripts without spaces are cut between any two letters.
+                    Some(before) => {
+                        self.begins_word
+                            && c.is_alphabetic()
+                            && !c.is_ascii()
+                            && before.is_alphabetic()
+                            && !before.is_ascii()
+                    }
+                    None => false,
+                };
+                if is_word && origin.source + at < before {
+                    let word = (index, origin.at + at, origin.source + at);
+                    self.any = Some(word);
+                    if !self.is_open && self.brackets == 0 {
+                        self.clean = Some(word);
+                    }
+                }
+                previous = Some(c);
+            }
+        }
+    }
+
+    fn mark(&mut self, c: char, previous: Option<char>, next: Option<char>) {
+        let before_space = next.is_none_or(char::is_whitespace);
+        match c {
+            '`' => self.is_open = true,
+            '<' => {
+                self.is_open |=
+                    next.is_none_or(|c| c.is_ascii_alphabetic() || matches!(c, '/' | '!' | '?'))
+            }
+            '$' => self.is_open |= !before_space,
+            '*' | '~' => self.is_open |= !before_space,
+            '_' => self.is_open |= !before_space && !previous.is_some_and(char::is_alphanumeric),
+            '[' => self.brackets += 1,
+            ']' if self.brackets > 0 => {
+                self.brackets -= 1;
+                self.is_open |= matches!(next, Some('(' | '[' | ':'));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn is_escaped(origins: &[Origin], number: usize, source: &str) -> bool {
+    let start = origins[number].source;
+    let previous_end = number
+        .checked_sub(1)
+        .map_or(0, |before| origins[before].source + origins[before].len);
+    start > previous_end && source.as_bytes()[start - 1] == b'\\'
+}
+
+fn has_open_mark(nodes: &[Node]) -> bool {
+    nodes.iter().any(|node| match &node.kind {
+        Kind::Text(text, _) => text.contains(['`', '[', '$', '<', '(']),
+        Kind::Code | Kind::Math { .. } => false,
+        _ => has_open_mark(&node.children),
+    })
+}

@@ -1,0 +1,262 @@
+//! Formulas as MathML: what pulldown-latex makes of TeX, taken apart and let through by a closed list.
+//!
+//! Its output is read as the few kinds of tags that it is, and whatever is not on the list does not come
+//! out: no style, no address, no other element. A formula with an error in it is none at all; then its
+//! source is shown.
+
+use pulldown_latex::{Parser, RenderConfig, Storage, config::DisplayMode, push_mathml};
+
+/// A longer formula is shown as its source.
+const LONGEST: usize = 10_000;
+
+/// The elements of a formula.
+const TAGS: [&str; 25] = [
+    "math",
+    "mrow",
+    "mi",
+    "mn",
+    "mo",
+    "mtext",
+    "mspace",
+    "mfrac",
+    "msqrt",
+    "mroot",
+    "msub",
+    "msup",
+    "msubsup",
+    "munder",
+    "mover",
+    "munderover",
+    "mtable",
+    "mtr",
+    "mtd",
+    "mphantom",
+    "mpadded",
+    "menclose",
+    "mstyle",
+    "mmultiscripts",
+    "mprescripts",
+];
+
+/// The attributes of a formula. None leads anywhere or holds a style.
+const ATTRS: [&str; 20] = [
+    "display",
+    "stretchy",
+    "movablelimits",
+    "linethickness",
+    "width",
+    "height",
+    "depth",
+    "lspace",
+    "rspace",
+    "voffset",
+    "mathvariant",
+    "accent",
+    "accentunder",
+    "displaystyle",
+    "scriptlevel",
+    "symmetric",
+    "minsize",
+    "maxsize",
+    "fence",
+    "form",
+];
+
+/// A step in writing a formula.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Begins an element.
+    Open(&'static str),
+    /// Gives the element that was just begun an attribute.
+    Attr(&'static str, String),
+    /// Adds text.
+    Text(String),
+    /// Ends the element.
+    Close,
+}
+
+/// The steps that write a formula; `None` if it cannot be read.
+#[must_use]
+pub fn formula(tex: &str, is_display: bool) -> Option<Vec<Step>> {
+    if tex.len() > LONGEST || tex.trim().is_empty() {
+        return None;
+    }
+    // The frame that it draws is not worth losing the formula.
+    let tex = tex.replace("\\boxed", "");
+    let storage = Storage::new();
+    let config = RenderConfig {
+        display_mode: if is_display {
+            DisplayMode::Block
+        } else {
+            DisplayMode::Inline
+        },
+        ..RenderConfig::default()
+    };
+    let mut mathml = String::new();
+    push_mathml(&mut mathml, Parser::new(&tex, &storage), config).ok()?;
+    read(&mathml)
+}
+
+/// Reads MathML as pulldown-latex writes it.
+fn read(mathml: &str) -> Option<Vec<Step>> {
+    let mut steps = Vec::new();
+    let mut depth = 0_usize;
+    let mut rest = mathml;
+    while !rest.is_empty() {
+        let is_tag = rest.starts_with('<')
+            && rest[1..].starts_with(|c: char| c.is_ascii_alphabetic() || c == '/');
+        if !is_tag {
+            // A `<` that begins no tag is one that is shown.
+            let end = rest
+                .char_indices()
+                .skip(1)
+                .find(|(_, c)| *c == '<')
+                .map_or(rest.len(), |(at, _)| at);
+            steps.push(Step::Text(unescape(&rest[..end])));
+            rest = &rest[end..];
+            continue;
+        }
+        let end = end_of_tag(rest)?;
+        let tag = &rest[1..end];
+        rest = &rest[end + 1..];
+        if tag.starts_with('/') {
+            depth = depth.checked_sub(1)?;
+            steps.push(Step::Close);
+            continue;
+        }
+        let is_empty = tag.ends_with('/');
+        let tag = tag.trim_end_matches('/').trim_end();
+        let (name, attributes) = tag.split_once(' ').unwrap_or((tag, ""));
+        steps.push(Step::Open(TAGS.into_iter().find(|known| *known == name)?));
+        depth += 1;
+        for (name, value) in attributes_of(attributes) {
+            if let Some(known) = ATTRS.into_iter().find(|known| *known == name) {
+                steps.push(Step::Attr(known, unescape(value)));
+            } else if name == "class" && value.split(' ').all(|class| class.starts_with("menv-")) {
+                steps.push(Step::Attr("class", value.to_owned()));
+            }
+        }
+        if is_empty {
+            depth -= 1;
+            steps.push(Step::Close);
+        }
+    }
+    (depth == 0).then_some(steps)
+}
+
+/// Where the `>` of a tag stands: not within an attribute.
+fn end_of_tag(tag: &str) -> Option<usize> {
+    let mut is_quoted = false;
+    tag.char_indices().find_map(|(at, c)| {
+        is_quoted ^= c == '"';
+        (c == '>' && !is_quoted).then_some(at)
+    })
+}
+
+fn attributes_of(mut text: &str) -> Vec<(&str, &str)> {
+    let mut found = Vec::new();
+    while let Some((name, rest)) = text.split_once("=\"") {
+        let Some((value, after)) = rest.split_once('"') else {
+            break;
+        };
+        found.push((name.trim(), value));
+        text = after;
+    }
+    found
+}
+
+fn unescape(text: &str) -> String {
+    text.replace("&nbsp;", "\u{a0}")
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&amp;", "&")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(tex: &str) -> Option<String> {
+        let mut open = Vec::new();
+        let steps = formula(tex, false)?;
+        Some(steps.iter().fold(String::new(), |mut all, step| {
+            match step {
+                Step::Open(tag) => {
+                    open.push(*tag);
+                    all.push_str(&format!("<{tag}>"));
+                }
+                Step::Attr(name, value) => all.push_str(&format!("[{name}={value}]")),
+                Step::Text(text) => all.push_str(text),
+                Step::Close => all.push_str(&format!("</{}>", open.pop().expect("it is open"))),
+            }
+            all
+        }))
+    }
+
+    #[track_caller]
+    fn check(tex: &str, expect: &str) {
+        assert_eq!(written(tex).as_deref(), Some(expect), "{tex}");
+    }
+
+    #[test]
+    fn tex_becomes_mathml() {
+        check(
+            "x^2",
+            "<math>[display=inline]<msup><mi>x</mi><mn>2</mn></msup></math>",
+        );
+        check(
+            "a<b>c",
+            "<math>[display=inline]<mi>a</mi><mo><</mo><mi>b</mi><mo>></mo><mi>c</mi></math>",
+        );
+        check(
+            r"\boxed{x}",
+            "<math>[display=inline]<mrow><mi>x</mi></mrow></math>",
+        );
+        check(
+            r"\text{a b}",
+            "<math>[display=inline]<mtext>a b</mtext></math>",
+        );
+    }
+
+    #[test]
+    fn styles_are_left_out() {
+        check(
+            r"\color{red}{x}",
+            "<math>[display=inline]<mrow><mi>x</mi></mrow></math>",
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_no_formula() {
+        for tex in [
+            r"\bad{",
+            r"\frac{a",
+            "",
+            "  ",
+            r"\end{x}",
+            "}",
+            r"\href{javascript:alert(1)}{x}",
+        ] {
+            assert_eq!(written(tex), None, "{tex}");
+        }
+    }
+
+    #[test]
+    fn the_usual_formulas_can_be_read() {
+        for tex in [
+            r"e^{i\pi} + 1 = 0",
+            r"\frac{-b \pm \sqrt{b^2 - 4ac}}{2a}",
+            r"\sum_{i=0}^{n} \binom{n}{i} x^i",
+            r"\int_{-\infty}^{\infty} e^{-x^2} \, dx = \sqrt{\pi}",
+            r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}",
+            r"\begin{aligned} a &= b \\ c &= d \end{aligned}",
+            r"f(x) = \begin{cases} 1 & x > 0 \\ 0 & \text{otherwise} \end{cases}",
+            r"\mathbb{R}^n \to \mathcal{L}(\mathbf{x}), \quad \forall \epsilon > 0",
+            r"\lim_{x \to 0} \frac{\sin x}{x} \leq \left( \frac{a}{b} \right)",
+            r"\nabla \cdot \vec{E} = \frac{\rho}{\varepsilon_0}",
+        ] {
+            assert!(written(tex).is_some(), "{tex}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The tree as HTML, for the server and for tests. What the text says is escaped here and nowhere else.
+
+use super::formula::{Step, formula};
+use super::node::{Attr, Node, Sink, Tag};
+
+/// Writes nodes as HTML.
+#[must_use]
+pub fn html(nodes: &[Node]) -> String {
+    let mut writer = Html {
+        draws_formulas: true,
+        ..Html::default()
+    };
+    for node in nodes {
+        node.write(&mut writer);
+    }
+    writer.finish()
+}
+
+/// The same, with formulas as they were written.
+#[cfg(test)]
+pub(super) fn plain_html(nodes: &[Node]) -> String {
+    let mut writer = Html::default();
+    for node in nodes {
+        node.write(&mut writer);
+    }
+    writer.finish()
+}
+
+/// A writer of HTML.
+#[derive(Default)]
+pub(super) struct Html {
+    html: String,
+    open: Vec<Tag>,
+    /// Whether the last start tag still takes attributes.
+    is_in_tag: bool,
+    /// Whether formulas become MathML; else they stay as they were written.
+    draws_formulas: bool,
+}
+
+impl Html {
+    /// All that was written.
+    pub(super) fn finish(mut self) -> String {
+        self.finish_tag();
+        self.html
+    }
+
+    fn finish_tag(&mut self) {
+        if std::mem::take(&mut self.is_in_tag) {
+            self.html.push('>');
+        }
+    }
+
+    fn open_tag(&mut self, name: &str) {
+        self.finish_tag();
+        self.html.push('<');
+        self.html.push_str(name);
+        self.is_in_tag = true;
+    }
+
+    fn attribute(&mut self, name: &str, value: &str) {
+        debug_assert!(self.is_in_tag, "attributes come before content");
+        self.html.push(' ');
+        self.html.push_str(name);
+        self.html.push_str("=\"");
+        self.escape(value);
+        self.html.push('"');
+    }
+
+    fn close_tag(&mut self, name: &str) {
+        self.finish_tag();
+        self.html.push_str("</");
+        self.html.push_str(name);
+        self.html.push('>');
+    }
+
+    fn escape(&mut self, text: &str) {
+        let mut rest = text;
+        while let Some(at) = rest.find(['&', '<', '>', '"', '\'']) {
+            self.html.push_str(&rest[..at]);
+            self.html.push_str(match rest.as_bytes()[at] {
+                b'&' => "&amp;",
+                b'<' => "&lt;",
+                b'>' => "&gt;",
+                b'"' => "&quot;",
+                _ => "&#39;",
+            });
+            rest = &rest[at + 1..];
+        }
+        self.html.push_str(rest);
+    }
+}
+
+impl Sink for Html {
+    fn open(&mut self, tag: Tag) {
+        self.open_tag(tag.name());
+        self.open.push(tag);
+    }
+
+    fn attr(&mut self, name: Attr, value: &str) {
+        self.attribute(name.name(), value);
+    }
+
+    fn text(&mut self, text: &str) {
+        self.finish_tag();
+        self.escape(text);
+    }
+
+    fn close(&mut self) {
+        let Some(tag) = self.open.pop() else { return };
+        if tag.is_void() {
+            self.finish_tag();
+        } else {
+            self.close_tag(tag.name());
+        }
+    }
+
+    fn formula(&mut self, tex: &str, is_display: bool) {
+        let steps = self
+            .draws_formulas
+            .then(|| formula(tex, is_display))
+            .flatten();
+        let Some(steps) = steps else {
+            return self.text(tex);
+        };
+        let mut open = Vec::new();
+        for step in steps {
+            match step {
+                Step::Open(name) => {
+                    self.open_tag(name);
+                    open.push(name);
+                }
+                Step::Attr(name, value) => self.attribute(name, &value),
+                Step::Text(text) => self.text(&text),
+                Step::Close => self.close_tag(open.pop().unwrap_or_default()),
+            }
+        }
+    }
+}

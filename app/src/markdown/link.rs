@@ -1,0 +1,329 @@
+//! Which addresses a link may lead to, and which words of a text are addresses.
+//!
+//! The second follows GitHub's extended autolinks; nothing is looked up and nothing is asked.
+
+use super::node::{Kind, Node, Origin};
+
+/// The schemes that a link may have. Everything else, whatever it looks like, leads nowhere.
+const SCHEMES: [&str; 3] = ["http", "https", "mailto"];
+
+/// The address as it may stand in a link, or `None` where it must not.
+pub(super) fn safe(address: &str) -> Option<String> {
+    // Browsers drop these wherever they stand, so they must not hide a scheme from us.
+    let cleaned: String = address
+        .trim_matches(|c: char| c <= ' ')
+        .chars()
+        .filter(|c| !matches!(c, '\t' | '\n' | '\r'))
+        .collect();
+    let (scheme, rest) = cleaned.split_once(':')?;
+    if !SCHEMES
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(scheme))
+        || rest.is_empty()
+    {
+        return None;
+    }
+    if !scheme.eq_ignore_ascii_case("mailto") && !rest.starts_with("//") {
+        return None;
+    }
+    Some(cleaned)
+}
+
+/// Turns the addresses in a text into links: the nodes that take its place.
+pub(super) fn split(text: &str, origins: &[Origin], start: usize, end: usize) -> Option<Vec<Node>> {
+    let bytes = text.as_bytes();
+    let mut nodes = Vec::new();
+    let mut shown = 0;
+    let mut at = 0;
+    while let Some(found) = next_candidate(&bytes[at..]) {
+        let here = at + found;
+        let link = match bytes[here] {
+            b'@' => email(text, shown, here),
+            _ => web(text, here),
+        };
+        let Some((from, to, address)) = link.filter(|(from, ..)| *from >= shown) else {
+            at = here + 1;
+            continue;
+        };
+        if from > shown {
+            nodes.push(part(text, origins, shown, from, start, end));
+        }
+        let mut link = Node::new(
+            Kind::Link(Some(address)),
+            source_of(origins, from, start),
+            end,
+        );
+        link.children
+            .push(part(text, origins, from, to, start, end));
+        nodes.push(link);
+        shown = to;
+        at = to;
+    }
+    if nodes.is_empty() {
+        return None;
+    }
+    if shown < text.len() {
+        nodes.push(part(text, origins, shown, text.len(), start, end));
+    }
+    Some(nodes)
+}
+
+/// Where in the bytes something may be an address: at `:` of a scheme, `www.`, or `@`.
+fn next_candidate(bytes: &[u8]) -> Option<usize> {
+    memchr::memchr3_iter(b'h', b'w', b'@', bytes).find(|&at| match bytes[at] {
+        b'h' => bytes[at..].starts_with(b"http://") || bytes[at..].starts_with(b"https://"),
+        b'w' => bytes[at..].starts_with(b"www."),
+        _ => true,
+    })
+}
+
+fn part(text: &str, origins: &[Origin], from: usize, to: usize, start: usize, end: usize) -> Node {
+    let origins: Vec<_> = origins
+        .iter()
+        .filter(|origin| origin.at < to && origin.at + origin.len > from)
+        .map(|origin| {
+            let skipped = from.saturating_sub(origin.at);
+            Origin {
+                at: (origin.at + skipped) - from,
+                source: origin.source + skipped,
+                len: (origin.at + origin.len).min(to) - (origin.at + skipped),
+            }
+        })
+        .collect();
+    let first = origins.first().map_or(start, |origin| origin.source);
+    let last = origins
+        .last()
+        .map_or(end, |origin| origin.source + origin.len);
+    Node::new(Kind::Text(text[from..to].to_owned(), origins), first, last)
+}
+
+fn source_of(origins: &[Origin], at: usize, start: usize) -> usize {
+    origins
+        .iter()
+        .rfind(|origin| origin.at <= at)
+        .map_or(start, |origin| origin.source + (at - origin.at))
+}
+
+/// An address that begins here with its scheme or with `www.`.
+fn web(text: &str, from: usize) -> Option<(usize, usize, String)> {
+    // It stands at the beginning, after white space, or after one of these.
+    let before = text[..from].chars().next_back();
+    if !before.is_none_or(|c| {
+        c.is_whitespace() || matches!(c, '*' | '_' | '~' | '(' | '"' | '\'' | '<' | '[')
+    }) {
+        return None;
+    }
+    let rest = &text[from..];
+    let whole = rest
+        .find(|c: char| c.is_whitespace() || c == '<')
+        .map_or(rest, |to| &rest[..to]);
+    let host_at = whole.find("://").map_or(0, |at| at + 3);
+    let host_len = whole[host_at..]
+        .find(|c: char| !(c.is_alphanumeric() || matches!(c, '-' | '_' | '.')))
+        .unwrap_or(whole.len() - host_at);
+    let host = whole[host_at..host_at + host_len].trim_end_matches('.');
+    if !is_host(host, host_at > 0) {
+        return None;
+    }
+    let to = trim_end(whole);
+    if to <= host_at {
+        return None;
+    }
+    let shown = &whole[..to];
+    let address = if host_at == 0 {
+        format!("http://{shown}")
+    } else {
+        shown.to_owned()
+    };
+    Some((from, from + to, address))
+}
+
+/// GitHub wants a dot in a host's name; with a scheme, `localhost` is one as well.
+fn is_host(host: &str, has_scheme: bool) -> bool {
+    let labels: Vec<_> = host.split('.').collect();
+    let has_underscore = labels.iter().rev().take(2).any(|label| label.contains('_'));
+    let is_named = labels.len() > 1 || (has_scheme && host == "localhost");
+    is_named && !has_underscore && labels.iter().all(|label| !label.is_empty())
+}
+
+/// Leaves out what more likely ends the sentence than the address.
+fn trim_end(address: &str) -> usize {
+    let mut kept = address;
+    loop {
+        let Some(last) = kept.chars().next_back() else {
+            return 0;
+        };
+        let is_outside = match last {
+            '?' | '!' | '.' | ',' | ':' | '*' | '_' | '~' | '"' | '\'' | ']' => true,
+            ')' => kept.matches(')').count() > kept.matches('(').count(),
+            ';' => {
+                let name = kept[..kept.len() - 1]
+                    .rsplit('&')
+                    .next()
+                    .unwrap_or_default();
+                let is_entity = kept.contains('&')
+                    && !name.is_empty()
+                    && name.bytes().all(|b| b.is_ascii_alphanumeric());
+                if is_entity {
+                    kept = &kept[..kept.len() - name.len() - 2];
+                    continue;
+                }
+                true
+            }
+            _ => false,
+        };
+        if !is_outside {
+            return kept.len();
+        }
+        kept = &kept[..kept.len() - last.len_utf8()];
+    }
+}
+
+/// An e-mail address around this `@`.
+fn email(text: &str, after: usize, at: usize) -> Option<(usize, usize, String)> {
+    let bytes = text.as_bytes();
+    let is_name = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'+');
+    let from = at
+        - bytes[after..at]
+            .iter()
+            .rev()
+            .take_while(|b| is_name(b))
+            .count();
+    let rest = &text[at + 1..];
+    let len = rest
+        .bytes()
+        .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+        .count();
+    let host = rest[..len].trim_end_matches('.');
+    let is_whole = from < at
+        && host.contains('.')
+        && host.split('.').all(|label| !label.is_empty())
+        && !host.ends_with(['-', '_']);
+    let to = at + 1 + host.len();
+    is_whole.then(|| (from, to, format!("mailto:{}", &text[from..to])))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_safe(address: &str, expect: Option<&str>) {
+        assert_eq!(safe(address).as_deref(), expect, "{address:?}");
+    }
+
+    #[test]
+    fn only_web_and_mail_addresses_lead_anywhere() {
+        check_safe(
+            "https://example.com/a?b=c#d",
+            Some("https://example.com/a?b=c#d"),
+        );
+        check_safe("HTTP://example.com", Some("HTTP://example.com"));
+        check_safe("mailto:a@example.com", Some("mailto:a@example.com"));
+        check_safe(" https://example.com\n", Some("https://example.com"));
+        for nowhere in [
+            "javascript:alert(1)",
+            "JaVaScRiPt:alert(1)",
+            "java\tscript:alert(1)",
+            " \u{1}javascript:alert(1)",
+            "data:text/html,<script>alert(1)</script>",
+            "vbscript:x",
+            "file:///etc/passwd",
+            "blob:https://example.com/x",
+            "//example.com",
+            "/path",
+            "#x",
+            "",
+            "https:",
+            "https:evil",
+            "http",
+        ] {
+            check_safe(nowhere, None);
+        }
+        // What a browser would drop from it cannot hide what it is.
+        check_safe("ht\ntps://example.com", Some("https://example.com"));
+    }
+
+    fn links(text: &str) -> Vec<(String, String)> {
+        let nodes = split(text, &[], 0, text.len()).unwrap_or_default();
+        nodes
+            .iter()
+            .filter_map(
+                |node| match (&node.kind, node.children.first().map(|child| &child.kind)) {
+                    (Kind::Link(Some(address)), Some(Kind::Text(shown, _))) => {
+                        Some((shown.clone(), address.clone()))
+                    }
+                    _ => None,
+                },
+            )
+            .collect()
+    }
+
+    #[track_caller]
+    fn check(text: &str, expect: &[(&str, &str)]) {
+        let expect: Vec<_> = expect
+            .iter()
+            .map(|(shown, address)| ((*shown).to_owned(), (*address).to_owned()))
+            .collect();
+        assert_eq!(links(text), expect, "{text:?}");
+    }
+
+    #[test]
+    fn addresses_in_a_text_become_links() {
+        check(
+            "see www.commonmark.org/help for more",
+            &[("www.commonmark.org/help", "http://www.commonmark.org/help")],
+        );
+        check(
+            "Visit https://example.com/a_b.",
+            &[("https://example.com/a_b", "https://example.com/a_b")],
+        );
+        check(
+            "(https://example.com/a(b))",
+            &[("https://example.com/a(b)", "https://example.com/a(b)")],
+        );
+        check(
+            "www.google.com/search?q=commonmark&hl;",
+            &[(
+                "www.google.com/search?q=commonmark",
+                "http://www.google.com/search?q=commonmark",
+            )],
+        );
+        check(
+            "www.commonmark.org/he<lp",
+            &[("www.commonmark.org/he", "http://www.commonmark.org/he")],
+        );
+        check(
+            "http://localhost:3000 and http://127.0.0.1:8080/x",
+            &[
+                ("http://localhost:3000", "http://localhost:3000"),
+                ("http://127.0.0.1:8080/x", "http://127.0.0.1:8080/x"),
+            ],
+        );
+        check(
+            "foo@bar.baz, a.b-c_d@a.b.",
+            &[
+                ("foo@bar.baz", "mailto:foo@bar.baz"),
+                ("a.b-c_d@a.b", "mailto:a.b-c_d@a.b"),
+            ],
+        );
+    }
+
+    #[test]
+    fn what_only_resembles_an_address_stays_text() {
+        for text in [
+            "http://",
+            "https://x",
+            "xhttps://example.com",
+            "www",
+            "a@b",
+            "@name",
+            "a@b-",
+            "hello+xyz@mail",
+            "w@",
+            "a.b-c_d@a.b_",
+        ] {
+            check(text, &[]);
+        }
+    }
+}

@@ -1,0 +1,548 @@
+//! From a whole text to its tree, by the events of pulldown-cmark. This is what a text means: whatever
+//! is shown while it streams, in the end it is this.
+//!
+//! Beyond CommonMark and GitHub's extensions there are formulas in `\(…\)` and `\[…\]`, addresses that
+//! are links by themselves, and a line break for `<br>`. Tight lists have paragraphs, too: whether a
+//! list is loose is a mark on the list, so that its items need not change when that is decided late.
+//!
+//! A text may begin with a few lines that only set the scene (see `open.rs`) and end with a few
+//! characters that only complete it (see `predict.rs`). Neither is part of the tree.
+
+use pulldown_cmark::{
+    Alignment, BrokenLink, CodeBlockKind, CowStr, Event, LinkType, OffsetIter, Options, Parser,
+    Tag, TagEnd,
+};
+use std::ops::Range;
+
+use super::definitions::{Definition, Definitions, Label};
+use super::link;
+use super::math;
+use super::node::{Align, Kind, Node, Origin};
+
+/// No language has a longer name.
+const LONGEST_LANGUAGE: usize = 40;
+
+/// What of a text is its own.
+#[derive(Debug, Clone, Copy)]
+pub struct Own {
+    /// Where the lines before it end, in bytes.
+    pub from: usize,
+    /// Where the characters after it begin, in bytes.
+    pub to: usize,
+}
+
+/// What a text means.
+#[derive(Debug, Default)]
+pub struct Parsed {
+    /// Its blocks.
+    pub nodes: Vec<Node>,
+    /// The links and footnotes that it defines, and from where on each definition is certain.
+    pub defined: Vec<(Label, Definition, usize)>,
+    /// The references that nothing defines, and where each stands.
+    pub missing: Vec<(Label, usize)>,
+}
+
+/// The extensions that are understood.
+pub(super) fn options() -> Options {
+    Options::ENABLE_TABLES
+        | Options::ENABLE_FOOTNOTES
+        | Options::ENABLE_STRIKETHROUGH
+        | Options::ENABLE_TASKLISTS
+        | Options::ENABLE_MATH
+}
+
+/// Reads a whole text that needs nothing else.
+#[must_use]
+pub fn parse_whole(text: &str) -> Vec<Node> {
+    let own = Own {
+        from: 0,
+        to: text.len(),
+    };
+    parse(text, own, &Definitions::default()).nodes
+}
+
+/// Reads a text, or its end, among definitions that stand before it.
+#[must_use]
+pub fn parse(text: &str, own: Own, known: &Definitions) -> Parsed {
+    match math::with_dollars(text) {
+        None => build(text, text, own, known),
+        Some(changed) => build(&changed, text, own, known),
+    }
+}
+
+/// What is asked for the address of a link that the text does not define.
+type Resolve<'a> = Box<dyn FnMut(BrokenLink<'a>) -> Option<(CowStr<'a>, CowStr<'a>)> + 'a>;
+
+/// The parser. There is one kind of it, so that its code is there once.
+pub(super) fn parser<'a>(text: &'a str, resolve: Resolve<'a>) -> OffsetIter<'a, Resolve<'a>> {
+    Parser::new_with_broken_link_callback(text, options(), Some(resolve)).into_offset_iter()
+}
+
+/// Reads `text`; `original` is the same, with its formulas as they were written.
+fn build(text: &str, original: &str, own: Own, known: &Definitions) -> Parsed {
+    let mut parsed = Parsed::default();
+    let missing = &mut parsed.missing;
+    let resolve = |link: BrokenLink<'_>| {
+        let label = Label::link(&link.reference);
+        match known.link(&label) {
+            Some(address) => Some((CowStr::from(address.to_owned()), CowStr::from(""))),
+            None => {
+                missing.push((label, link.span.start));
+                None
+            }
+        }
+    };
+    let mut parser = parser(text, Box::new(resolve));
+    let mut builder = Builder::new(original, own);
+    for (event, range) in parser.by_ref() {
+        builder.take(event, range);
+    }
+    for (label, definition) in parser.reference_definitions().iter() {
+        // Those before the text's own beginning are known already.
+        if definition.span.end > own.from {
+            let address = Definition::Link(definition.dest.to_string());
+            parsed
+                .defined
+                .push((Label::link(label), address, definition.span.end));
+        }
+    }
+    let Builder {
+        root,
+        footnotes,
+        unknown,
+        ..
+    } = builder;
+    parsed.nodes = root;
+    parsed.defined.extend(
+        footnotes
+            .into_iter()
+            .map(|(label, at)| (Label::footnote(&label), Definition::Footnote(label), at)),
+    );
+    drop(parser);
+    parsed.missing.extend(unknown);
+    parsed
+}
+
+struct Builder<'a> {
+    source: &'a str,
+    own: Own,
+    root: Vec<Node>,
+    /// The nodes that are open, from the outside in.
+    open: Vec<Node>,
+    /// How the columns of the table that is open are aligned. A table holds no other.
+    columns: Vec<Align>,
+    /// The footnotes that are defined, and where.
+    footnotes: Vec<(String, usize)>,
+    /// Footnotes that are referred to, but nowhere defined.
+    unknown: Vec<(Label, usize)>,
+}
+
+impl<'a> Builder<'a> {
+    fn new(source: &'a str, own: Own) -> Self {
+        Self {
+            source,
+            own,
+            root: Vec::new(),
+            open: Vec::new(),
+            columns: Vec::new(),
+            footnotes: Vec::new(),
+            unknown: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, event: Event<'_>, range: Range<usize>) {
+        match event {
+            Event::Start(tag) => self.start(tag, range),
+            Event::End(tag) => self.end(tag),
+            Event::Text(text) => self.text(&text, range),
+            Event::Html(text) => self.text(&text, range),
+            Event::InlineHtml(html) if is_line_break(&html) => {
+                self.leaf(Kind::Break, range);
+            }
+            Event::InlineHtml(html) => self.text(&html, range),
+            Event::SoftBreak => self.text("\n", range),
+            Event::HardBreak => self.leaf(Kind::Break, range),
+            Event::Rule => {
+                self.end_implied();
+                self.add(Node::new(Kind::Rule, range.start, range.end));
+            }
+            Event::Code(code) => {
+                self.begin_implied(range.start);
+                let mut node = Node::new(Kind::Code, range.start, range.end);
+                node.children.push(Node::new(
+                    Kind::Text(code.into(), Vec::new()),
+                    range.start,
+                    range.end,
+                ));
+                self.add(node);
+            }
+            Event::InlineMath(tex) => self.math(&tex, false, range),
+            Event::DisplayMath(tex) => {
+                let is_display = !self.source[range.start..].starts_with("\\(");
+                self.math(&tex, is_display, range);
+            }
+            Event::FootnoteReference(label) => {
+                self.leaf(Kind::FootnoteReference(label.into()), range);
+            }
+            Event::TaskListMarker(is_done) => {
+                if let Some(item) = self
+                    .open
+                    .iter_mut()
+                    .rfind(|node| matches!(node.kind, Kind::Item(_)))
+                {
+                    item.kind = Kind::Item(Some(is_done));
+                }
+            }
+        }
+    }
+
+    fn start(&mut self, tag: Tag<'_>, range: Range<usize>) {
+        let kind = match tag {
+            Tag::Paragraph => {
+                self.mark_loose();
+                Kind::Paragraph
+            }
+            Tag::Heading { level, .. } => Kind::Heading(level as u8),
+            Tag::BlockQuote(_) => Kind::Quote,
+            Tag::CodeBlock(CodeBlockKind::Indented) => Kind::CodeBlock {
+                language: String::new(),
+                is_fenced: false,
+            },
+            Tag::CodeBlock(CodeBlockKind::Fenced(info)) => Kind::CodeBlock {
+                language: language(&info),
+                is_fenced: true,
+            },
+            Tag::HtmlBlock => Kind::Raw,
+            Tag::List(first) => Kind::List {
+                first,
+                loose: false,
+                has_text: false,
+            },
+            Tag::Item => Kind::Item(None),
+            Tag::FootnoteDefinition(label) => {
+                self.footnotes.push((label.to_string(), range.start));
+                Kind::Footnote(label.into())
+            }
+            Tag::Table(alignment) => {
+                self.columns = alignment.into_iter().map(Align::from).collect();
+                Kind::Table
+            }
+            Tag::TableHead => Kind::TableHead,
+            Tag::TableRow => Kind::Row,
+            Tag::TableCell => self.next_cell(),
+            Tag::Emphasis => Kind::Emphasis,
+            Tag::Strong => Kind::Strong,
+            Tag::Strikethrough => Kind::Deleted,
+            Tag::Link {
+                link_type,
+                dest_url,
+                ..
+            } => {
+                let is_mail = link_type == LinkType::Email
+                    && !dest_url.to_ascii_lowercase().starts_with("mailto:");
+                let address = if is_mail {
+                    format!("mailto:{dest_url}")
+                } else {
+                    dest_url.to_string()
+                };
+                Kind::Link(self.if_whole(address, &range))
+            }
+            Tag::Image { dest_url, .. } => {
+                let address = dest_url.to_string();
+                Kind::Image(self.if_whole(address, &range))
+            }
+            // Never emitted with these options.
+            Tag::DefinitionList
+            | Tag::DefinitionListTitle
+            | Tag::DefinitionListDefinition
+            | Tag::Superscript
+            | Tag::Subscript
+            | Tag::MetadataBlock(_) => Kind::Paragraph,
+        };
+        if is_inline(&kind) {
+            self.begin_implied(range.start);
+        } else {
+            self.end_implied();
+        }
+        self.open.push(Node::new(kind, range.start, range.end));
+    }
+
+    fn end(&mut self, tag: TagEnd) {
+        if matches!(tag, TagEnd::Item | TagEnd::FootnoteDefinition) {
+            self.end_implied();
+        }
+        let Some(mut node) = self.open.pop() else {
+            return;
+        };
+        match node.kind {
+            Kind::Row => self.add_row(node),
+            Kind::Item(_) => {
+                if let Some(Kind::List { has_text, .. }) =
+                    self.open.last_mut().map(|list| &mut list.kind)
+                {
+                    *has_text |= node
+                        .children
+                        .iter()
+                        .any(|child| child.kind == Kind::Paragraph);
+                }
+                self.add(node);
+            }
+            Kind::Link(Some(ref address)) | Kind::Image(Some(ref address))
+                if link::safe(address).is_none() =>
+            {
+                self.unlink(node);
+            }
+            _ => {
+                self.finish(&mut node);
+                self.add(node);
+            }
+        }
+    }
+
+    /// Adds what has ended to what holds it, unless it belongs to the lines before.
+    fn add(&mut self, node: Node) {
+        if node.end <= self.own.from {
+            return;
+        }
+        let node = Node {
+            end: node.end.min(self.own.to),
+            ..node
+        };
+        let siblings = match self.open.last_mut() {
+            Some(parent) => &mut parent.children,
+            None => &mut self.root,
+        };
+        // Texts beside each other are one.
+        if let Kind::Text(text, origins) = &node.kind
+            && let Some(Node {
+                kind: Kind::Text(before, all),
+                end,
+                ..
+            }) = siblings.last_mut()
+        {
+            all.extend(origins.iter().map(|origin| Origin {
+                at: origin.at + before.len(),
+                ..*origin
+            }));
+            before.push_str(text);
+            *end = node.end;
+            return;
+        }
+        siblings.push(node);
+    }
+
+    fn leaf(&mut self, kind: Kind, range: Range<usize>) {
+        self.begin_implied(range.start);
+        self.add(Node::new(kind, range.start, range.end));
+    }
+
+    fn math(&mut self, tex: &str, is_display: bool, range: Range<usize>) {
+        let after = self.source[range.end..self.own.to.max(range.end)]
+            .chars()
+            .next();
+        if !is_display && self.source[range.start..].starts_with('$') && math::is_money(tex, after)
+        {
+            let source = self.source;
+            return self.text(&source[range.clone()], range);
+        }
+        let kind = Kind::Math {
+            tex: tex.to_owned(),
+            is_display,
+            is_whole: range.end <= self.own.to,
+        };
+        self.leaf(kind, range);
+    }
+
+    fn text(&mut self, text: &str, range: Range<usize>) {
+        self.begin_implied(range.start);
+        if range.end <= self.own.from {
+            return;
+        }
+        if range.start < self.own.from {
+            // It began in the lines before.
+            let own = self.own.from..range.end;
+            let source = self.source;
+            return self.text(&source[own.clone()], own);
+        }
+        let is_as_written = self.source.get(range.clone()) == Some(text);
+        let origin = is_as_written.then_some(Origin {
+            at: 0,
+            source: range.start,
+            len: text.len(),
+        });
+        let kind = Kind::Text(text.to_owned(), origin.into_iter().collect());
+        self.add(Node::new(kind, range.start, range.end));
+    }
+
+    /// In a tight list, and after a task's box, text stands in no paragraph of its own: then it gets one.
+    fn begin_implied(&mut self, start: usize) {
+        let Some(parent) = self.open.last() else {
+            return;
+        };
+        if matches!(parent.kind, Kind::Item(_) | Kind::Footnote(_)) {
+            // Its end is not known yet: until then it is where it begins.
+            self.open
+                .push(Node::new(Kind::Paragraph, start, usize::MAX));
+        }
+    }
+
+    fn end_implied(&mut self) {
+        if let Some(node) = self.open.last()
+            && node.end == usize::MAX
+            && let Some(mut node) = self.open.pop()
+        {
+            node.end = node.children.last().map_or(self.own.from, |last| last.end);
+            self.finish(&mut node);
+            self.add(node);
+        }
+    }
+
+    /// A paragraph right in an item says that the list is loose.
+    fn mark_loose(&mut self) {
+        if let [.., list, item] = self.open.as_mut_slice()
+            && matches!(item.kind, Kind::Item(_))
+            && let Kind::List { loose, .. } = &mut list.kind
+        {
+            *loose = true;
+        }
+    }
+
+    /// An address counts when its end has come.
+    fn if_whole(&self, address: String, range: &Range<usize>) -> Option<String> {
+        (range.end <= self.own.to).then_some(address)
+    }
+
+    /// A link that must lead nowhere is shown as it was written: what it holds, between its brackets.
+    fn unlink(&mut self, node: Node) {
+        let inner = node.children.first().map_or(node.end, |first| first.start)
+            ..node.children.last().map_or(node.end, |last| last.end);
+        let ends = [node.start..inner.start, inner.end..node.end];
+        let [before, after] = ends.map(|range| {
+            let text = self
+                .source
+                .get(range.clone())
+                .unwrap_or_default()
+                .to_owned();
+            let origin = Origin {
+                at: 0,
+                source: range.start,
+                len: text.len(),
+            };
+            Node::new(Kind::Text(text, vec![origin]), range.start, range.end)
+        });
+        self.add(before);
+        for child in node.children {
+            self.add(child);
+        }
+        self.add(after);
+    }
+
+    fn next_cell(&self) -> Kind {
+        let row = self.open.last();
+        let column = row.map_or(0, |row| row.children.len());
+        Kind::Cell {
+            align: self.columns.get(column).copied().unwrap_or(Align::Natural),
+            is_head: row.is_some_and(|row| row.kind == Kind::TableHead),
+        }
+    }
+
+    /// Adds a row to the body of the table that is open, which begins with its first row.
+    fn add_row(&mut self, row: Node) {
+        let Some(table) = self.open.last_mut() else {
+            return;
+        };
+        if row.end <= self.own.from {
+            return;
+        }
+        let row = Node {
+            end: row.end.min(self.own.to),
+            ..row
+        };
+        match table.children.last_mut() {
+            Some(body) if body.kind == Kind::TableBody => {
+                body.end = row.end;
+                body.children.push(row);
+            }
+            _ => {
+                // It begins with the table, as the element that shows it does.
+                let mut body = Node::new(Kind::TableBody, table.start, row.end);
+                body.children.push(row);
+                table.children.push(body);
+            }
+        }
+    }
+
+    /// What can be told only when a node has ended: addresses in its text, and footnotes nobody defines.
+    fn finish(&mut self, node: &mut Node) {
+        if matches!(node.kind, Kind::CodeBlock { .. } | Kind::Code | Kind::Raw) {
+            return;
+        }
+        let is_in_link = |kind: &Kind| matches!(kind, Kind::Link(_) | Kind::Image(_));
+        let may_link =
+            !is_in_link(&node.kind) && !self.open.iter().any(|open| is_in_link(&open.kind));
+        let mut at = 0;
+        while at < node.children.len() {
+            let child = &node.children[at];
+            let Kind::Text(text, origins) = &child.kind else {
+                at += 1;
+                continue;
+            };
+            self.unknown
+                .extend(footnote_labels(text).map(|label| (Label::footnote(label), child.start)));
+            match may_link
+                .then(|| link::split(text, origins, child.start, child.end))
+                .flatten()
+            {
+                Some(parts) => {
+                    let count = parts.len();
+                    node.children.splice(at..=at, parts);
+                    at += count;
+                }
+                None => at += 1,
+            }
+        }
+    }
+}
+
+/// The labels in what would be references to footnotes if those were defined.
+fn footnote_labels(text: &str) -> impl Iterator<Item = &str> {
+    text.split("[^")
+        .skip(1)
+        .filter_map(|rest| rest.split_once(']').map(|(label, _)| label))
+}
+
+impl From<Alignment> for Align {
+    fn from(alignment: Alignment) -> Self {
+        match alignment {
+            Alignment::None => Self::Natural,
+            Alignment::Left => Self::Left,
+            Alignment::Center => Self::Center,
+            Alignment::Right => Self::Right,
+        }
+    }
+}
+
+fn is_inline(kind: &Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Emphasis | Kind::Strong | Kind::Deleted | Kind::Link(_) | Kind::Image(_)
+    )
+}
+
+fn is_line_break(html: &str) -> bool {
+    let name = html
+        .trim_start_matches('<')
+        .trim_end_matches('>')
+        .trim_end_matches('/')
+        .trim_end();
+    name.eq_ignore_ascii_case("br")
+}
+
+/// The language of a fenced block: the first word after the fence.
+fn language(info: &str) -> String {
+    let word = info
+        .split(|c: char| c.is_whitespace() || matches!(c, ',' | '{'))
+        .next()
+        .unwrap_or_default();
+    word.chars().take(LONGEST_LANGUAGE).collect()
+}

@@ -1,0 +1,655 @@
+//! A text that grows, shown as what it means so far.
+//!
+//! Only its end is ever read again. What stands before the last cut (see `cut.rs`) is final: it
+//! is not read, and its elements are not even known here any more. The end is read as if a few lines
+//! stood before it that open what is open there (see `open.rs`), and shown as what it will most
+//! likely become (see `predict.rs`).
+//!
+//! Three things can change what is final, and each is mended in its block alone: a definition that
+//! comes after its use, a mark that is closed only after pages, and an underline that makes a long
+//! paragraph a heading. So at the end all is as if the whole text had been read at once.
+
+use std::mem::{Discriminant, discriminant};
+use std::ops::Range;
+
+use super::cut::{self, Cut, Limits};
+use super::definitions::{Definitions, Label};
+use super::node::{Kind, Node};
+use super::open::{Open, scene};
+use super::parse::{Own, Parsed, parse, parse_whole};
+use super::patch::{Dom, Shown, adopt, patch, units};
+use super::predict::predict;
+
+/// After so many new bytes it is looked for a place to cut.
+const STEP: usize = 768;
+
+/// An end that cannot be cut is not read again for every few bytes when it is longer than this.
+const HEAVY: usize = 24 * 1024;
+
+/// A text that grows.
+pub struct Stream<D: Dom> {
+    dom: D,
+    root: D::Node,
+    /// What is on the screen and may still change. Along what is open, the first child of each level.
+    shown: Vec<Shown<D::Node>>,
+    /// Where the end begins that is read again, in bytes.
+    base: usize,
+    /// What is open there.
+    open: Vec<Open>,
+    is_mid_line: bool,
+    /// How much of the text has been shown.
+    read: usize,
+    /// How long the end may become before it is cut again.
+    next_cut: usize,
+    definitions: Definitions,
+    block: Block,
+    /// Final blocks in which something is not defined yet.
+    waiting: Vec<Unit<D::Node>>,
+    /// Whether a block could not be mended alone. It is rare, and then all is read again at the end.
+    must_mend_all: bool,
+    limits: Limits,
+    step: usize,
+}
+
+/// The outermost block that is open.
+#[derive(Default)]
+struct Block {
+    /// Where it begins, in bytes.
+    start: usize,
+    /// What it refers to and nothing defines.
+    missing: Vec<Label>,
+    /// Whether it has to be read again when it is closed.
+    must_mend: bool,
+    /// Whether it is not cut any more.
+    is_whole: bool,
+}
+
+/// A final block of the text.
+struct Unit<N> {
+    range: Range<usize>,
+    outer: N,
+    kind: Discriminant<Kind>,
+    missing: Vec<Label>,
+    /// Whether it has to be read again in any case.
+    must_mend: bool,
+}
+
+impl<D: Dom> Stream<D> {
+    /// An empty text in an empty element.
+    pub fn new(dom: D, root: D::Node) -> Self {
+        Self::with_limits(dom, root, STEP, Limits::default())
+    }
+
+    pub(super) fn with_limits(dom: D, root: D::Node, step: usize, limits: Limits) -> Self {
+        Self {
+            dom,
+            root,
+            shown: Vec::new(),
+            base: 0,
+            open: Vec::new(),
+            is_mid_line: false,
+            read: 0,
+            next_cut: step,
+            definitions: Definitions::default(),
+            block: Block::default(),
+            waiting: Vec::new(),
+            must_mend_all: false,
+            limits,
+            step,
+        }
+    }
+
+    /// The document in which it is shown.
+    pub fn dom(&mut self) -> &mut D {
+        &mut self.dom
+    }
+
+    /// The element in which the text ends.
+    pub fn last_element(&self) -> &D::Node {
+        let mut element = &self.root;
+        let mut level = &self.shown;
+        loop {
+            let last = match level.last().map(|last| &last.kind) {
+                // Cells that a row does not have yet are empty.
+                Some(Kind::Cell { .. }) => level
+                    .iter()
+                    .rfind(|cell| !cell.children.is_empty())
+                    .or(level.first()),
+                Some(
+                    Kind::Text(..)
+                    | Kind::Break
+                    | Kind::Rule
+                    | Kind::Math { .. }
+                    | Kind::FootnoteReference(_),
+                )
+                | None => None,
+                Some(_) => level.last(),
+            };
+            let Some(last) = last else { return element };
+            element = &last.inner;
+            level = &last.children;
+        }
+    }
+
+    /// Shows a text that has only grown since the last time.
+    pub fn show(&mut self, text: &str) {
+        let end = text.len() - self.base;
+        let new = text.len() - self.read;
+        if new == 0 || (end > HEAVY && new < end / 16) {
+            return;
+        }
+        // A line of code is final at once: only then can it be coloured.
+        let has_new_line = memchr::memchr(b'\n', &text.as_bytes()[self.read..]).is_some();
+        self.read = text.len();
+        self.render(text, true);
+        if end >= self.next_cut || (has_new_line && self.is_in_code()) {
+            self.cut(text);
+            let end = text.len() - self.base;
+            self.next_cut = end + self.step.max(end / 4);
+        }
+    }
+
+    /// Whether the text ends in a block of code.
+    fn is_in_code(&self) -> bool {
+        let mut last = self.shown.last();
+        while let Some(shown) = last {
+            if matches!(shown.kind, Kind::CodeBlock { .. }) {
+                return true;
+            }
+            last = shown.children.last();
+        }
+        false
+    }
+
+    /// Shows the whole text; nothing more will come.
+    pub fn end(&mut self, text: &str) {
+        self.read = text.len();
+        let parsed = self.render(text, false);
+        for (label, definition, _) in &parsed.parsed.defined {
+            self.definitions.add(label.clone(), definition.clone());
+        }
+        self.close(&parsed, self.shown.len(), text.len());
+        self.mend_defined(text);
+        self.shown.clear();
+        if self.must_mend_all {
+            let nodes = parse_whole(text);
+            let outers = self.dom.joined_children(&self.root);
+            let mut shown = adopt(&mut self.dom, outers, &nodes);
+            patch(&mut self.dom, &self.root, &mut shown, nodes, None);
+        }
+    }
+
+    /// Reads the end and shows it.
+    fn render(&mut self, text: &str, is_growing: bool) -> Tail {
+        let mut tail = self.parse_tail(&text[self.base..]);
+        if self.goes_on_with_pipe(text) {
+            self.block.must_mend = true;
+        }
+        let nodes = is_growing.then(|| self.predicted(&tail)).flatten();
+        let mut nodes = nodes.unwrap_or_else(|| std::mem::take(&mut tail.parsed.nodes));
+        if self.fit(&mut nodes, tail.own.from) {
+            tail.starts = starts(&nodes, &tail);
+            patch(&mut self.dom, &self.root, &mut self.shown, nodes, None);
+            return tail;
+        }
+        // What is open is not what it seemed: its block is read again, as a whole.
+        let outers = self.shown.iter().map(|shown| shown.outer.clone()).collect();
+        self.base = self.block.start;
+        self.open.clear();
+        self.is_mid_line = false;
+        self.block.is_whole = true;
+        let mut tail = self.parse_tail(&text[self.base..]);
+        let nodes = std::mem::take(&mut tail.parsed.nodes);
+        self.shown = adopt(&mut self.dom, outers, &nodes);
+        tail.starts = starts(&nodes, &tail);
+        patch(&mut self.dom, &self.root, &mut self.shown, nodes, None);
+        tail
+    }
+
+    /// What the end will most likely mean, where that is something else than what it means now.
+    fn predicted(&self, tail: &Tail) -> Option<Vec<Node>> {
+        let prediction = predict(&tail.source, tail.own, &tail.parsed.nodes, &self.open);
+        if prediction.to == tail.source.len() && prediction.completion.is_empty() {
+            return None;
+        }
+        let mut source = tail.source[..prediction.to].to_owned();
+        source.push_str(&prediction.completion);
+        let own = Own {
+            to: prediction.to,
+            ..tail.own
+        };
+        Some(parse(&source, own, &self.definitions).nodes)
+    }
+
+    fn parse_tail(&self, end: &str) -> Tail {
+        let lines = scene(&self.open, self.is_mid_line);
+        let mut source = self.known_footnotes(end);
+        source.push_str(&lines);
+        let from = source.len();
+        source.push_str(end);
+        let own = Own {
+            from,
+            to: source.len(),
+        };
+        let mut parsed = parse(&source, own, &self.definitions);
+        // The first definition of a label counts, also where the end has another one.
+        let known: Vec<_> = parsed
+            .defined
+            .iter()
+            .filter_map(|(label, ..)| Some((label.written(), self.definitions.link(label)?)))
+            .collect();
+        if known.is_empty() {
+            return Tail {
+                source,
+                own,
+                parsed,
+                starts: Vec::new(),
+            };
+        }
+        let mut again = String::new();
+        for (label, address) in known {
+            again.push_str(&format!("[{label}]: <{address}>\n\n"));
+        }
+        let from = again.len() + own.from;
+        again.push_str(&source);
+        let own = Own {
+            from,
+            to: again.len(),
+        };
+        parsed = parse(&again, own, &self.definitions);
+        Tail {
+            source: again,
+            own,
+            parsed,
+            starts: Vec::new(),
+        }
+    }
+
+    /// Lines that define the footnotes that this text refers to, if they are defined before it.
+    fn known_footnotes(&self, text: &str) -> String {
+        let mut lines = String::new();
+        for rest in text.split("[^").skip(1) {
+            if let Some((label, _)) = rest.split_once(']')
+                && let Some(label) = self.definitions.footnote(&Label::footnote(label))
+            {
+                lines.push_str(&format!("[^{label}]: x\n\n"));
+            }
+        }
+        if !lines.is_empty() {
+            lines.push_str("#\n");
+        }
+        lines
+    }
+
+    /// Puts the nodes in their places along what is open; says whether they fit there.
+    fn fit(&self, nodes: &mut Vec<Node>, from: usize) -> bool {
+        let mut level = nodes;
+        let mut shown = &self.shown;
+        for depth in 0..self.open.len() {
+            let Some(expected) = shown.first() else {
+                return false;
+            };
+            match level.first_mut() {
+                Some(first) if first.start < from => {
+                    if discriminant(&first.kind) != discriminant(&expected.kind) {
+                        return false;
+                    }
+                    let found = std::mem::replace(&mut first.kind, expected.kind.clone());
+                    first.kind.join_list(&found);
+                }
+                _ => {
+                    // Nothing new stands in it. Only a word cannot be taken for another block's.
+                    if self.is_mid_line && depth + 1 == self.open.len() && !level.is_empty() {
+                        return false;
+                    }
+                    level.insert(0, Node::new(expected.kind.clone(), 0, from));
+                }
+            }
+            level = &mut level[0].children;
+            shown = &expected.children;
+        }
+        true
+    }
+
+    /// Whether the line that goes on may turn out to head a table.
+    fn goes_on_with_pipe(&self, text: &str) -> bool {
+        let line = text[self.base..].split('\n').next().unwrap_or_default();
+        self.is_mid_line && line.contains('|')
+    }
+
+    /// Makes as much of the text final as can be.
+    fn cut(&mut self, text: &str) {
+        let end = &text[self.base..];
+        let whole_lines = end.rfind('\n').map_or("", |at| &end[..=at]);
+        let rest = end.len() - whole_lines.len();
+        let mut found = self.find_cut(whole_lines);
+        if rest > self.limits.long {
+            let within = self.find_cut(end).filter(|(cut, _)| cut.is_mid_line);
+            found = within.or(found);
+        }
+        let Some((cut, tail)) = found else { return };
+        if self.block.is_whole && !cut.path.is_empty() && cut.path[0] == 0 {
+            return;
+        }
+        if cut.is_forced || !self.shows(&cut, &tail) {
+            // What was predicted for a mark that may never be closed is taken back.
+            self.render(text, false);
+        }
+        let final_to = cut.at;
+        for (label, definition, end) in &tail.parsed.defined {
+            if *end <= final_to {
+                self.definitions.add(label.clone(), definition.clone());
+            }
+        }
+        if self.stands_alone(&cut, &tail) && self.apply(&cut, &tail) {
+            self.mend_defined(text);
+        }
+    }
+
+    fn find_cut(&self, end: &str) -> Option<(Cut, Tail)> {
+        let mut tail = self.parse_tail(end);
+        let from = tail.own.from;
+        if !self.fit(&mut tail.parsed.nodes, from) {
+            return None;
+        }
+        tail.starts = starts(&tail.parsed.nodes, &tail);
+        let cut = cut::last_cut(
+            &tail.parsed.nodes,
+            &tail.source,
+            from,
+            &self.open,
+            self.limits,
+        )?;
+        Some((cut, tail))
+    }
+
+    /// Whether what stands after a cut means the same without what stands before it. By all we know it
+    /// does; should the parser know a case that we do not, there is no cut.
+    fn stands_alone(&self, cut: &Cut, tail: &Tail) -> bool {
+        let rest = &tail.source[cut.at..];
+        let mut source = self.known_footnotes(rest);
+        source.push_str(&scene(&cut.open, cut.is_mid_line));
+        let from = source.len();
+        source.push_str(rest);
+        let own = Own {
+            from,
+            to: source.len(),
+        };
+        let alone = parse(&source, own, &self.definitions).nodes;
+        let (mut expect, mut got) = (tail.parsed.nodes.as_slice(), alone.as_slice());
+        for index in &cut.path {
+            let Some((open, later)) = expect.get(*index..).and_then(<[Node]>::split_first) else {
+                return false;
+            };
+            let (inner, got_later): (&[Node], _) = match got.split_first() {
+                Some((first, later)) if first.start < from => {
+                    if discriminant(&first.kind) != discriminant(&open.kind) {
+                        return false;
+                    }
+                    (&first.children, later)
+                }
+                _ => (&[], got),
+            };
+            if !means_same(later, got_later, 0) {
+                return false;
+            }
+            (expect, got) = (&open.children, inner);
+        }
+        expect
+            .get(cut.index..)
+            .is_some_and(|expect| means_same(expect, got, cut.text_at.unwrap_or(0)))
+    }
+
+    /// Whether what is shown before a cut is what stands there.
+    fn shows(&self, cut: &Cut, tail: &Tail) -> bool {
+        let mut shown = self.shown.as_slice();
+        let mut nodes = tail.parsed.nodes.as_slice();
+        for index in cut.path.iter().chain([&cut.index]) {
+            let (Some(a), Some(b)) = (shown.get(*index), nodes.get(*index)) else {
+                return false;
+            };
+            if !shown[..*index].iter().zip(nodes).all(|(a, b)| shows(a, b)) {
+                return false;
+            }
+            let is_same = match (&a.kind, &b.kind, cut.text_at) {
+                (Kind::Text(a, _), Kind::Text(b, _), Some(at)) => a.get(..at) == b.get(..at),
+                (a, b, _) => discriminant(a) == discriminant(b),
+            };
+            if !is_same {
+                return false;
+            }
+            (shown, nodes) = (&a.children, &b.children);
+        }
+        true
+    }
+
+    /// Forgets what stands before a cut; says whether it could.
+    fn apply(&mut self, cut: &Cut, tail: &Tail) -> bool {
+        if !self.shows(cut, tail) {
+            return false;
+        }
+        let way: Vec<_> = cut.path.iter().copied().chain([cut.index]).collect();
+        let at = self.base + (cut.at - tail.own.from);
+        let closed = if cut.path.is_empty() {
+            cut.index
+        } else {
+            cut.path[0]
+        };
+        let has_closed = closed > 0;
+        self.close(tail, closed, at);
+        if has_closed {
+            self.block.start = if cut.path.is_empty() {
+                at
+            } else {
+                self.base + (tail.starts[closed] - tail.own.from)
+            };
+        }
+        self.block.must_mend |= cut.is_forced;
+        let mut level = &mut self.shown;
+        for (depth, index) in way.iter().enumerate() {
+            level.drain(..index);
+            if depth + 1 < way.len() {
+                let Some(first) = level.first_mut() else {
+                    return false;
+                };
+                if let Some(certain) = node_at(&tail.parsed.nodes, &way[..=depth]) {
+                    first.kind.join_list(&certain.kind);
+                }
+                level = &mut first.children;
+            }
+        }
+        if let Some(text_at) = cut.text_at.filter(|at| *at > 0)
+            && let Some(first) = level.first_mut()
+            && let Kind::Text(text, _) = &mut first.kind
+        {
+            if text_at >= text.len() {
+                level.remove(0);
+            } else {
+                let second = self.dom.split_text(&first.outer, units(&text[..text_at]));
+                text.drain(..text_at);
+                first.outer = second.clone();
+                first.inner = second;
+            }
+        }
+        self.base = at;
+        self.open.clone_from(&cut.open);
+        self.is_mid_line = cut.is_mid_line;
+        true
+    }
+
+    /// Notes what the first blocks of the end define and lack before they are forgotten. All of them
+    /// but the last have ended if `closed` counts them; `at` is where what is final ends.
+    fn close(&mut self, tail: &Tail, closed: usize, at: usize) {
+        let from = tail.own.from;
+        let final_to = from + (at - self.base);
+        let starts = &tail.starts;
+        let lacking = |range: Range<usize>| {
+            tail.parsed
+                .missing
+                .iter()
+                .filter(move |(_, place)| range.contains(place))
+                .map(|(label, _)| label.clone())
+        };
+        for index in 0..closed {
+            let start = starts.get(index).copied().unwrap_or(final_to);
+            let end = starts.get(index + 1).copied().unwrap_or(final_to);
+            let mut missing: Vec<_> = lacking(start..end.max(start)).collect();
+            let mut range = self.base + (start - from)..self.base + (end - from);
+            let mut must_mend = false;
+            if index == 0 {
+                let block = std::mem::take(&mut self.block);
+                missing.extend(block.missing);
+                range.start = block.start;
+                must_mend = block.must_mend;
+            }
+            let Some(shown) = self.shown.get(index) else {
+                continue;
+            };
+            if missing.is_empty() && !must_mend {
+                continue;
+            }
+            self.waiting.push(Unit {
+                range,
+                outer: shown.outer.clone(),
+                kind: discriminant(&shown.kind),
+                missing,
+                must_mend,
+            });
+        }
+        if closed == 0 {
+            self.block.missing.extend(lacking(from..final_to));
+        } else {
+            let start = starts.get(closed).copied().unwrap_or(final_to);
+            self.block
+                .missing
+                .extend(lacking(start..final_to.max(start)));
+        }
+    }
+
+    /// Reads again the final blocks in which something was missing that is there by now.
+    fn mend_defined(&mut self, text: &str) {
+        let definitions = &self.definitions;
+        let (due, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|unit| {
+                unit.must_mend || unit.missing.iter().any(|label| definitions.knows(label))
+            });
+        self.waiting = waiting;
+        for mut unit in due {
+            self.mend(text, &mut unit);
+            unit.must_mend = false;
+            if !unit.missing.is_empty() {
+                self.waiting.push(unit);
+            }
+        }
+    }
+
+    fn mend(&mut self, text: &str, unit: &mut Unit<D::Node>) {
+        let block = &text[unit.range.clone()];
+        let mut source = self.known_footnotes(block);
+        let from = source.len();
+        source.push_str(block);
+        let own = Own {
+            from,
+            to: source.len(),
+        };
+        let Parsed { nodes, missing, .. } = parse(&source, own, &self.definitions);
+        unit.missing = missing.into_iter().map(|(label, _)| label).collect();
+        let is_same_block = nodes.len() == 1 && discriminant(&nodes[0].kind) == unit.kind;
+        if !is_same_block {
+            // Alone it is something else: it takes its meaning from what stands before it.
+            self.must_mend_all = true;
+            return;
+        }
+        let end = self.dom.next(&unit.outer);
+        let mut shown = adopt(&mut self.dom, vec![unit.outer.clone()], &nodes);
+        patch(&mut self.dom, &self.root, &mut shown, nodes, end.as_ref());
+        if let Some(first) = shown.first() {
+            unit.outer = first.outer.clone();
+        }
+    }
+}
+
+/// The end of a text with the lines that set its scene, and what it means.
+struct Tail {
+    source: String,
+    own: Own,
+    parsed: Parsed,
+    /// Where its blocks begin, also when they have been shown and are not here any more.
+    starts: Vec<usize>,
+}
+
+/// Whether this is what is shown.
+fn shows<N>(shown: &Shown<N>, node: &Node) -> bool {
+    let is_same = match (&shown.kind, &node.kind) {
+        (Kind::Text(a, _), Kind::Text(b, _)) => a == b,
+        (a @ Kind::List { .. }, b) => a.is_like(b),
+        (a, b) => a == b,
+    };
+    is_same
+        && shown.children.len() == node.children.len()
+        && shown
+            .children
+            .iter()
+            .zip(&node.children)
+            .all(|(a, b)| shows(a, b))
+}
+
+/// Where the blocks of an end begin in its source: right after the ones before them, since definitions
+/// between two blocks belong to the second, which the parser may read in another way without them.
+fn starts(nodes: &[Node], tail: &Tail) -> Vec<usize> {
+    let from = tail.own.from;
+    let later = nodes.windows(2).map(|pair| {
+        let (before, node) = (&pair[0], &pair[1]);
+        let line = cut::line_start(&tail.source, node.start);
+        // Two footnotes can begin on one line.
+        let is_on_own_line = line > before.start;
+        let start = if is_on_own_line {
+            line.min(before.end)
+        } else {
+            node.start
+        };
+        start.max(from)
+    });
+    std::iter::once(from)
+        .chain(later)
+        .take(nodes.len())
+        .collect()
+}
+
+/// Whether nodes mean the same, but for the first bytes of the first text.
+fn means_same(expect: &[Node], got: &[Node], skip: usize) -> bool {
+    // A text that ends where the other begins is none.
+    let expect = match expect.split_first() {
+        Some((first, rest))
+            if skip > 0 && matches!(&first.kind, Kind::Text(text, _) if text.len() <= skip) =>
+        {
+            rest
+        }
+        _ => expect,
+    };
+    expect.len() == got.len()
+        && expect.iter().zip(got).enumerate().all(|(index, (a, b))| {
+            let skip = if index == 0 { skip } else { 0 };
+            let is_same = match (&a.kind, &b.kind) {
+                (Kind::Text(a, _), Kind::Text(b, _)) => {
+                    a.get(skip.min(a.len())..) == Some(b.as_str())
+                }
+                (Kind::List { .. }, Kind::List { .. }) => {
+                    discriminant(&a.kind) == discriminant(&b.kind)
+                }
+                (a, b) => a == b,
+            };
+            is_same && means_same(&a.children, &b.children, 0)
+        })
+}
+
+fn node_at<'a>(nodes: &'a [Node], way: &[usize]) -> Option<&'a Node> {
+    let (first, rest) = way.split_first()?;
+    let node = nodes.get(*first)?;
+    if rest.is_empty() {
+        Some(node)
+    } else {
+        node_at(&node.children, rest)
+    }
+}

@@ -1,0 +1,380 @@
+//! The proof: a text that streams ends as the same document as one that is read at once, however it
+//! was cut into pieces.
+
+use proptest::prelude::*;
+
+use super::cut::Limits;
+use super::fake_dom::{FakeDom, FakeNode};
+use super::html::plain_html;
+use super::node::{Kind, Node, Tag};
+use super::parse::parse_whole;
+use super::stream::Stream;
+
+/// As short as can be, so that short texts are cut in every way.
+const SHORT: Limits = Limits {
+    long: 12,
+    too_long: 60,
+};
+
+/// Streams a text in these pieces and gives the document at its end.
+fn streamed(pieces: &[&str], step: usize, limits: Limits) -> String {
+    let root = FakeNode::element(Tag::Div);
+    let mut stream = Stream::with_limits(FakeDom::default(), root.clone(), step, limits);
+    let mut text = String::new();
+    for piece in pieces {
+        text.push_str(piece);
+        stream.show(&text);
+    }
+    stream.end(&text);
+    root.html()
+}
+
+fn whole(text: &str) -> String {
+    plain_html(&parse_whole(text))
+}
+
+#[track_caller]
+fn check_streams(text: &str) {
+    let characters: Vec<_> = text
+        .char_indices()
+        .map(|(at, c)| &text[at..at + c.len_utf8()])
+        .collect();
+    let expect = whole(text);
+    assert_eq!(streamed(&characters, 1, SHORT), expect, "{text:?}");
+    assert_eq!(
+        streamed(&characters, 768, Limits::default()),
+        expect,
+        "{text:?}"
+    );
+}
+
+fn cut<'a>(text: &'a str, cuts: &[prop::sample::Index]) -> Vec<&'a str> {
+    let mut at: Vec<_> = cuts
+        .iter()
+        .map(|cut| {
+            let mut at = cut.index(text.len() + 1);
+            while !text.is_char_boundary(at) {
+                at -= 1;
+            }
+            at
+        })
+        .chain([0, text.len()])
+        .collect();
+    at.sort_unstable();
+    at.windows(2).map(|cut| &text[cut[0]..cut[1]]).collect()
+}
+
+/// Bits of Markdown that mean something together.
+fn fragment() -> impl Strategy<Value = String> {
+    prop::sample::select(vec![
+        "a",
+        "b c",
+        "word",
+        " ",
+        " ",
+        "  ",
+        "\n",
+        "\n",
+        "\n\n",
+        "\n\n",
+        "\n    ",
+        "\n  ",
+        "\n   ",
+        "- ",
+        "* ",
+        "+ ",
+        "1. ",
+        "2) ",
+        "10. ",
+        "> ",
+        ">",
+        "# ",
+        "## ",
+        "---",
+        "***",
+        "===",
+        "=",
+        "-",
+        "**",
+        "*",
+        "_",
+        "__",
+        "~~",
+        "`",
+        "``",
+        "```",
+        "```rust\n",
+        "~~~",
+        "[",
+        "]",
+        "(",
+        ")",
+        "[a]",
+        "[a](b)",
+        "[a]: /u",
+        "[^1]",
+        "[^1]: ",
+        "![x](http://y.z)",
+        "<b>",
+        "</b>",
+        "<div>",
+        "<!--",
+        "-->",
+        "<br>",
+        "<",
+        ">",
+        "<http://a.b>",
+        "https://example.com/x",
+        "www.example.com",
+        "a@b.cd",
+        "|",
+        "| a | b |\n|---|:-:|\n",
+        "|-|",
+        "| x |",
+        "$",
+        "$$",
+        "$x^2$",
+        "\\(",
+        "\\)",
+        "\\[",
+        "\\]",
+        "\\",
+        "\\*",
+        "&amp;",
+        "&",
+        "[ ] ",
+        "[x] ",
+        "é",
+        "漢字",
+        "👩‍👩‍👧",
+        "\t",
+        "!",
+        ":",
+        "word word word word",
+        "5$",
+        "$4",
+    ])
+    .prop_map(str::to_owned)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_streamed_text_ends_as_the_whole_text(
+        parts in proptest::collection::vec(fragment(), 0..40),
+        cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..30),
+        step in 1_usize..40,
+    ) {
+        let text = parts.concat();
+        let pieces = cut(&text, &cuts);
+        prop_assert_eq!(streamed(&pieces, step, SHORT), whole(&text), "{:?}", text);
+    }
+
+    #[test]
+    fn characters_of_any_kind_end_as_the_whole_text(
+        text in "[ab \n`*_#>|~$<&\\[\\]()!:1.+=\\-\\\\]{0,60}",
+        step in 1_usize..20,
+    ) {
+        let characters: Vec<_> = text.split("").filter(|c| !c.is_empty()).collect();
+        prop_assert_eq!(streamed(&characters, step, SHORT), whole(&text), "{:?}", text);
+    }
+}
+
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok())
+        .unwrap_or(512)
+}
+
+#[test]
+fn every_kind_of_block_streams() {
+    for text in [
+        "# Title\n\nA paragraph with **bold**, *emphasis*, `code` and a [link](https://example.com).\n\nAnother one.",
+        "- one\n- two\n  - nested\n  - more\n    - deep\n- three\n\nafter",
+        "- one\n\n- two\n- three\n\n  second paragraph\n\n      code\n- four",
+        "1. first\n2. second\n   ```rust\n   fn main() {}\n   let a = 1;\n   let b = 2;\n   ```\n3. third",
+        "> quoted\n> more\n>\n> - list\n> - in it\n>   with text\n>\n> ```\n> code\n> more code\n> ```\nlazy",
+        "| a | b |\n|---|:-:|\n| 1 | 2 |\n| 3 | 4 |\n| **x** | `y` |\n\nafter",
+        "```rust\nfn main() {\n    println!(\"hi\");\n}\n\n\n// end\n```\nafter",
+        "    indented\n    code\n\n    more\n\nafter",
+        "<div>\nraw *html*\n</div>\n\nafter <b>inline</b>",
+        "Title\n=====\n\ntext text text text text text\nmore text\n-----\n",
+        "See [this] and [that][t].\n\nMore.\n\n[this]: https://a.b\n[t]: https://c.d",
+        "Note[^1] and again[^x].\n\nText.\n\n[^1]: The note\n    goes on\n\n    in two paragraphs\n\nEnd[^1].",
+        "- [ ] to do\n- [x] done\n- plain",
+        "so $x^2$ and \\(y\\)\n\n$$\n\\frac{a}{b}\n$$\n\n\\[\nz\n\\]",
+        "a long paragraph that is never closed * here and goes on and on and on and on and on and on and on* and is emphasis after all",
+        "a long first line | with a pipe and many words in it before it\n--- | ---\n1 | 2",
+        "a long paragraph of words and more words that becomes\na heading by its underline\n---\n\nafter",
+        "- a\n\n\n- b\n\n\n\n  c\n10. d\n",
+        "",
+        "\n\n",
+    ] {
+        check_streams(text);
+    }
+}
+
+#[test]
+fn every_example_of_the_specifications_streams_character_by_character() {
+    let examples = examples();
+    assert!(examples.len() > 650, "{} examples", examples.len());
+    for example in examples {
+        check_streams(&example);
+    }
+}
+
+/// The examples of the specifications.
+fn examples() -> Vec<String> {
+    let json = include_str!("../../tests/conformance/markdown_examples.json");
+    let file: serde_json::Value = serde_json::from_str(json).expect("the file is JSON");
+    let examples = file["examples"].as_array().expect("there is a list");
+    let text = |example: &serde_json::Value| {
+        let text = example["markdown"].as_str();
+        text.expect("it is a text").to_owned()
+    };
+    examples.iter().map(text).collect()
+}
+
+/// What the parser itself says that a text consists of, in order. Links are left out: unsafe ones are
+/// shown as text here. So are paragraphs, which tight lists have here and not there.
+fn parts_by_the_parser(text: &str) -> Vec<String> {
+    use pulldown_cmark::{Event, Parser, Tag};
+    let parts = Parser::new_ext(text, super::parse::options()).filter_map(|event| {
+        Some(match event {
+            Event::Start(Tag::Heading { level, .. }) => format!("h{}", level as u8),
+            Event::Start(Tag::BlockQuote(_)) => "quote".into(),
+            Event::Start(Tag::List(first)) => format!("list {first:?}"),
+            Event::Start(Tag::Item) => "item".into(),
+            Event::Start(Tag::CodeBlock(_)) => "code block".into(),
+            Event::Start(Tag::HtmlBlock) => "raw".into(),
+            Event::Start(Tag::Table(_)) => "table".into(),
+            Event::Start(Tag::TableRow) => "row".into(),
+            Event::Start(Tag::TableCell) => "cell".into(),
+            Event::Start(Tag::Emphasis) => "em".into(),
+            Event::Start(Tag::Strong) => "strong".into(),
+            Event::Start(Tag::Strikethrough) => "del".into(),
+            Event::Start(Tag::FootnoteDefinition(_)) => "footnote".into(),
+            Event::FootnoteReference(label) => format!("[^{label}]"),
+            Event::Code(code) => format!("code {code}"),
+            Event::Rule => "rule".into(),
+            Event::HardBreak => "break".into(),
+            _ => return None,
+        })
+    });
+    parts.collect()
+}
+
+fn parts_of_the_tree(nodes: &[Node], parts: &mut Vec<String>) {
+    for node in nodes {
+        let part = match &node.kind {
+            Kind::Heading(level) => format!("h{level}"),
+            Kind::Quote => "quote".into(),
+            Kind::List { first, .. } => format!("list {first:?}"),
+            Kind::Item(_) => "item".into(),
+            Kind::CodeBlock { .. } => "code block".into(),
+            Kind::Raw => "raw".into(),
+            Kind::Table => "table".into(),
+            Kind::Row => "row".into(),
+            Kind::Cell { .. } => "cell".into(),
+            Kind::Emphasis => "em".into(),
+            Kind::Strong => "strong".into(),
+            Kind::Deleted => "del".into(),
+            Kind::Footnote(_) => "footnote".into(),
+            Kind::FootnoteReference(label) => format!("[^{label}]"),
+            Kind::Code => match &node.children[0].kind {
+                Kind::Text(code, _) => format!("code {code}"),
+                _ => "code".into(),
+            },
+            Kind::Rule => "rule".into(),
+            Kind::Break => "break".into(),
+            _ => String::new(),
+        };
+        if !part.is_empty() {
+            parts.push(part);
+        }
+        parts_of_the_tree(&node.children, parts);
+    }
+}
+
+#[test]
+fn the_tree_consists_of_what_the_parser_says() {
+    for text in examples() {
+        let mut parts = Vec::new();
+        parts_of_the_tree(&parse_whole(&text), &mut parts);
+        assert_eq!(parts, parts_by_the_parser(&text), "{text:?}");
+    }
+}
+
+/// Texts that try to be more than text.
+const HOSTILE: [&str; 18] = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "a <img src=x onerror=alert(1)> b",
+    "<iframe srcdoc=\"<script>alert(1)</script>\"></iframe>",
+    "<svg onload=alert(1)>",
+    "<style>*{}</style>",
+    "[a](javascript:alert(1))",
+    "[a](JaVaScRiPt:alert(1) \"t\")",
+    "[a](java\\tscript:alert(1))",
+    "[a](&#106;avascript:alert(1))",
+    "<javascript:alert(1)>",
+    "[a][b]\n\n[b]: javascript:alert(1)",
+    "[a](data:text/html,<script>alert(1)</script>)",
+    "![a](vbscript:x)",
+    "```\"><img src=x onerror=alert(1)>\ncode\n```",
+    "[a](https://b.c/\"onmouseover=\"alert(1))",
+    "$\\href{javascript:alert(1)}{x}$ $\\text{<script>alert(1)</script>}$",
+    "<math><mtext><table><mglyph><style><!--</style><img title=\"--&gt;&lt;img src=1 onerror=alert(1)&gt;\">",
+];
+
+/// What is between `<` and `>` of HTML as it is written here: all text is escaped.
+fn tags(html: &str) -> impl Iterator<Item = &str> {
+    html.split('<')
+        .skip(1)
+        .filter_map(|rest| rest.split_once('>').map(|(tag, _)| tag))
+}
+
+#[test]
+fn nothing_but_the_closed_lists_is_ever_written() {
+    const ELEMENTS: &str = " a blockquote br button code del div em figure h1 h2 h3 h4 h5 h6 hr li ol p pre span strong sup table tbody td th thead tr ul math mrow mi mn mo mtext mspace ";
+    const ATTRIBUTES: &str = " aria-label class data-act data-done data-language dir href rel role start tabindex target type display stretchy width ";
+    let hostile = HOSTILE.into_iter().map(str::to_owned);
+    for text in examples().into_iter().chain(hostile) {
+        let html = super::html::html(&parse_whole(&text));
+        for tag in tags(&html) {
+            let name = tag
+                .trim_start_matches('/')
+                .split(' ')
+                .next()
+                .unwrap_or_default();
+            assert!(
+                ELEMENTS.contains(&format!(" {name} ")),
+                "{name} in {html} of {text:?}"
+            );
+            // Values hold no quotes: those are escaped.
+            for (index, part) in tag.split('"').enumerate() {
+                if index % 2 == 1 {
+                    continue;
+                }
+                let attribute = part
+                    .trim_end_matches('=')
+                    .rsplit(' ')
+                    .next()
+                    .unwrap_or_default();
+                let is_known = index + 1 == tag.split('"').count()
+                    || ATTRIBUTES.contains(&format!(" {attribute} "));
+                assert!(is_known, "{attribute} in {html} of {text:?}");
+            }
+        }
+        let addresses = html.split("href=\"").skip(1);
+        for address in addresses {
+            let address = address.to_ascii_lowercase();
+            let is_safe = ["http://", "https://", "mailto:"]
+                .iter()
+                .any(|scheme| address.starts_with(scheme));
+            assert!(is_safe, "{address} of {text:?}");
+        }
+    }
+}
