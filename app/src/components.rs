@@ -5,6 +5,8 @@ pub mod model_picker;
 pub mod settings;
 pub mod theme_switch;
 
+pub mod messages;
+mod passed_over;
 pub mod transcript;
 pub mod welcome;
 

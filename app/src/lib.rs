@@ -23,6 +23,7 @@ pub mod reply;
 pub mod chat;
 pub mod components;
 pub mod page;
+pub mod part;
 
 use leptos::either::Either;
 use leptos::nonce::use_nonce;

@@ -99,6 +99,9 @@ pub const SKIP_LINK: &str = "Skip to the message field";
 /// that run scripts, which take it for one text.
 pub const NO_SCRIPT: &str = "Rill needs JavaScript and WebAssembly to send messages. Without them this page can only be read.";
 
+/// The file of the page that shows messages could not be loaded.
+pub const MESSAGES_NOT_LOADED: &str = "A part of this page could not be loaded, so the conversation cannot be shown. Nothing of it is lost.";
+
 /// Above the composer while a question is edited.
 pub const EDITING: &str = "Editing your question. The earlier version and its answers are kept.";
 

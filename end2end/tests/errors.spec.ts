@@ -165,13 +165,29 @@ test("after an error the conversation goes on", async ({ chat, upstream }) => {
 });
 
 test("a server that is gone gives the message back", async ({ chat, rill, guard }) => {
-  guard.allow(/ERR_CONNECTION_REFUSED/);
+  // The file that shows messages cannot be had any more, either.
+  guard.allow(/ERR_CONNECTION_REFUSED|Failed to fetch/);
   await chat.open();
   await rill.kill();
   await chat.ask("Words that took me long to write");
   await expect(chat.alert).toBeVisible();
   await expect(chat.composer).toHaveValue("Words that took me long to write");
   await expect(chat.send).toBeVisible();
+});
+
+test("where the file that shows messages does not come, that is said, and it can be tried again", async ({ chat, page, upstream, guard }) => {
+  guard.allow(/ERR_FAILED|Failed to fetch/);
+  let isBroken = true;
+  await page.route(/\/pkg\/split_/, (route) => (isBroken ? route.abort() : route.continue()));
+  upstream.willAnswer(["It was ", "never lost."]);
+  await chat.open();
+  await chat.ask("Does this get lost?");
+  await expect(chat.alert).toContainText("A part of this page could not be loaded");
+  isBroken = false;
+  await chat.alert.getByRole("button", { name: "Try again" }).click();
+  await chat.expectText(chat.answer(), "It was never lost.");
+  await chat.finished();
+  await expect(chat.alert).toHaveCount(0);
 });
 
 test("a server that dies in the middle leaves the text and says so", async ({ chat, upstream, rill, guard }) => {

@@ -1,7 +1,6 @@
 //! The browser's document as the Markdown renderer needs it. The cursor stands in it, too, and is no
 //! part of the text: whoever looks for the text does not see it.
 
-use leptos::lazy;
 use leptos::prelude::document;
 use leptos::task::spawn_local;
 use wasm_bindgen::JsCast;
@@ -11,6 +10,7 @@ use super::code_block::load_highlighter;
 use crate::markdown::formula::{Step, formula};
 use crate::markdown::node::{Attr, Kind, Sink, Tag};
 use crate::markdown::patch::Dom;
+use crate::part::part;
 
 /// What the cursor is known by.
 pub(super) const CURSOR: &str = "data-cursor";
@@ -65,7 +65,8 @@ impl Sink for Maker {
 /// Puts a drawn formula in the place of its source, once what draws it is loaded.
 fn draw_formula(place: Element, tex: String, is_display: bool) {
     spawn_local(async move {
-        let Some(steps) = load_formula(tex, is_display).await else {
+        // Where it cannot be loaded, or the formula is none, its source stays.
+        let Ok(Some(steps)) = steps_of(tex, is_display).await else {
             return;
         };
         let mut open: Vec<Element> = Vec::new();
@@ -102,10 +103,11 @@ fn draw_formula(place: Element, tex: String, is_display: bool) {
     });
 }
 
-/// What draws formulas is a file of its own, loaded with the first one.
-#[lazy]
-fn load_formula(tex: String, is_display: bool) -> Option<Vec<Step>> {
-    formula(&tex, is_display)
+part! {
+    /// What draws formulas is loaded with the first one.
+    fn steps_of(tex: String, is_display: bool) -> Option<Vec<Step>> {
+        formula(&tex, is_display)
+    }
 }
 
 impl Dom for PageDom {

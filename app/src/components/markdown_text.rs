@@ -9,6 +9,7 @@ use leptos::prelude::{AddAnyAttr, Render, RenderHtml};
 use leptos::tachys::hydration::Cursor;
 use leptos::tachys::view::{Position, PositionState};
 
+use super::passed_over::pass_over;
 use crate::markdown::html::html;
 use crate::markdown::parse::parse_whole;
 
@@ -61,7 +62,13 @@ impl RenderHtml for ServerText {
         *position = Position::NextChild;
     }
 
-    fn hydrate<const FROM_SERVER: bool>(self, _: &Cursor, _: &PositionState) -> Self::State {}
+    fn hydrate<const FROM_SERVER: bool>(
+        self,
+        cursor: &Cursor,
+        position: &PositionState,
+    ) -> Self::State {
+        pass_over(cursor, position);
+    }
 
     fn into_owned(self) -> Self::Owned {
         self

@@ -1,26 +1,19 @@
 //! The conversation: one message below the other, in a view that follows its end.
 
-use leptos::either::Either;
 use leptos::prelude::*;
 
 use super::composer_field::focus_in_place;
 use super::follow::Follow;
-use super::question::QuestionView;
-use super::reply::ReplyView;
-use super::streamed_text::prepare_renderer;
+use super::messages::Messages;
 use super::welcome::Welcome;
-use crate::chat::{Chat, Message};
-use crate::conversation::MessageId;
+use crate::chat::Chat;
 
 /// The conversation that is shown.
-///
-/// A message is built once and stays as it is while others come; what streams changes within its own.
 #[component]
 pub fn Transcript() -> impl IntoView {
     let chat = expect_context::<Chat>();
     let follow = expect_context::<Follow>();
     follow.watch();
-    prepare_renderer();
     let is_empty = Memo::new(move |_| chat.is_empty());
     let jump = move |_| {
         follow.resume();
@@ -42,20 +35,12 @@ pub fn Transcript() -> impl IntoView {
             >
                 <div class="column" node_ref=follow.content>
                     {move || is_empty.get().then(|| view! { <Welcome/> })}
-                    <For each=move || chat.path() key=|id| *id children=move |id| view! { <MessageView id/> }/>
+                    <Messages/>
                 </div>
             </div>
             <button type="button" class="jump" hidden=move || !follow.is_away() on:click=jump>
                 "Jump to latest"
             </button>
         </div>
-    }
-}
-
-#[component]
-fn MessageView(id: MessageId) -> impl IntoView {
-    match expect_context::<Chat>().message(id) {
-        Message::Question(text) => Either::Left(view! { <QuestionView id text/> }),
-        Message::Reply(reply) => Either::Right(view! { <ReplyView id reply/> }),
     }
 }
