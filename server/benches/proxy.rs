@@ -9,15 +9,13 @@
 
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
+#[path = "support/bare_pipe.rs"]
+mod bare_pipe;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-
-use axum::Router;
-use axum::body::Body;
-use axum::routing::post;
-use axum::serve::ListenerExt;
 
 const STREAMS: usize = 16;
 const EVENTS: usize = 20_000;
@@ -71,9 +69,22 @@ fn main() {
             measured.push(proxy.measure());
         }
     }
+    let [_, surface, pipe] = &rounds;
+    let ratios: Vec<f64> = surface.iter().zip(pipe).map(|(a, b)| a.0 / b.0).collect();
     for ((name, proxy), measured) in proxies.iter().zip(&mut rounds) {
         print_row(name, measured, proxy);
     }
+    print_ratio(ratios);
+}
+
+/// The CPU of the surface in relation to that of the pipe, as the rounds have it.
+fn print_ratio(mut ratios: Vec<f64>) {
+    ratios.sort_by(f64::total_cmp);
+    let (last, middle) = (ratios.len() - 1, ratios.len() / 2);
+    println!(
+        "CPU of surface / bare pipe: median {:.3}, {:.3} to {:.3}",
+        ratios[middle], ratios[0], ratios[last]
+    );
 }
 
 fn print_row(name: &str, rounds: &mut [(f64, f64)], proxy: &Proxy) {
@@ -230,33 +241,12 @@ fn answer(stream: &mut TcpStream) -> std::io::Result<()> {
     stream.write_all(b"0\r\n\r\n")
 }
 
-/// The comparison: bytes from reqwest to axum, as they come.
+/// The comparison, in a process of its own.
 #[tokio::main]
 async fn bare_pipe(upstream: &str) {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let url = format!("http://{upstream}/v1/chat/completions");
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .build()
-        .expect("a client");
-    let router = Router::new().route(
-        "/v1/chat/completions",
-        post(async move |body: String| {
-            let response = client
-                .post(&url)
-                .body(body)
-                .send()
-                .await
-                .expect("the upstream answers");
-            Body::from_stream(response.bytes_stream())
-        }),
-    );
+    let upstream = upstream.parse().expect("an address");
     let listener = tokio::net::TcpListener::bind("127.0.0.1:39118")
         .await
         .expect("a port");
-    // As Rill does it: each event is to leave when it is written, not when a packet is full.
-    let listener = listener.tap_io(|stream| {
-        let _ = stream.set_nodelay(true);
-    });
-    axum::serve(listener, router).await.expect("serves");
+    bare_pipe::serve(listener, upstream, "/v1/chat/completions").await;
 }
