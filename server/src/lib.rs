@@ -22,15 +22,16 @@ mod pages;
 
 pub mod listen;
 
-use std::any::Any;
+use std::panic::AssertUnwindSafe;
 
 use app::protocol::{CHAT_PATH, ErrorKind, MODELS_PATH};
 use axum::Router;
+use axum::extract::Request;
 use axum::http::header::CACHE_CONTROL;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use tower_http::catch_panic::CatchPanicLayer;
+use futures::FutureExt;
 
 use crate::error::AppError;
 use crate::state::AppState;
@@ -51,7 +52,7 @@ pub fn router(state: AppState) -> Router {
         .merge(conversations::router())
         .merge(pages::router(&state))
         .method_not_allowed_fallback(async || AppError::from(ErrorKind::MethodNotAllowed))
-        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(catch_panic))
         .layer(from_fn_with_state(state.clone(), access::guard));
     let router = pages::safe_headers()
         .into_iter()
@@ -68,6 +69,12 @@ async fn healthz(state: axum::extract::State<AppState>) -> Response {
 }
 
 /// A bug of ours: said without details; the panic itself stands in the log.
-fn panicked(_: Box<dyn Any + Send>) -> Response {
-    AppError::from(ErrorKind::Internal).into_response()
+///
+/// The layer of tower-http would put the body of every answer into three boxes more, through which
+/// each piece of a stream had to go.
+async fn catch_panic(request: Request, next: Next) -> Response {
+    AssertUnwindSafe(next.run(request))
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_| AppError::from(ErrorKind::Internal).into_response())
 }

@@ -6,11 +6,14 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 
 use app::protocol::ErrorKind;
 use axum::body::Bytes;
 use axum::http::StatusCode;
+use futures::task::AtomicWaker;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::WaitForCancellationFutureOwned;
@@ -29,6 +32,9 @@ pub(super) struct Relay {
     /// One timer for both limits: it is set anew when it rings too early, not for each piece.
     timer: Pin<Box<Sleep>>,
     shutdown: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// What these two ring. Asking them takes locks that all passages share, which cost more than the
+    /// rest of a piece's way; so they are asked only when it rang.
+    bell: Arc<Bell>,
     note: Note,
     /// It is about to end with an error.
     is_broken: bool,
@@ -52,6 +58,7 @@ impl Relay {
             last_byte: now,
             timer: Box::pin(sleep_until(total.min(now + limits.idle))),
             shutdown: Box::pin(state.shutdown.clone().cancelled_owned()),
+            bell: Arc::default(),
             note,
             is_broken: false,
             _running: state.replies.token(),
@@ -69,6 +76,11 @@ impl Relay {
 
     /// Whether time is up, asked when the upstream has nothing.
     fn poll_limits(&mut self, context: &mut Context<'_>) -> Poll<ErrorKind> {
+        if !self.bell.has_rung(context) {
+            return Poll::Pending;
+        }
+        let waker = Waker::from(Arc::clone(&self.bell));
+        let context = &mut Context::from_waker(&waker);
         if self.shutdown.as_mut().poll(context).is_ready() {
             return Poll::Ready(ErrorKind::Shutdown);
         }
@@ -84,6 +96,42 @@ impl Relay {
             self.timer.as_mut().reset(self.total.min(silence));
         }
         Poll::Pending
+    }
+}
+
+/// Remembers that something was woken, and wakes the passage.
+struct Bell {
+    rang: AtomicBool,
+    passage: AtomicWaker,
+}
+
+impl Bell {
+    /// Whether it rang since it was asked last. If not, it wakes this task when it does.
+    fn has_rung(&self, context: &Context<'_>) -> bool {
+        // In this order nothing is missed: what rings after the look finds the waker.
+        self.passage.register(context.waker());
+        self.rang.swap(false, Ordering::AcqRel)
+    }
+}
+
+impl Default for Bell {
+    /// It has rung: at first nothing waits yet that could ring it.
+    fn default() -> Self {
+        Self {
+            rang: AtomicBool::new(true),
+            passage: AtomicWaker::new(),
+        }
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.rang.store(true, Ordering::Release);
+        self.passage.wake();
     }
 }
 
