@@ -3,15 +3,20 @@
 //! `cargo bench -p server --bench relay`. Compared in one run: the whole path, its parts, and as a
 //! floor the mere search for line ends in the same bytes. The reply is taken at three lengths, since
 //! the cost of an event must not depend on how many came before it.
+//!
+//! What a log adds is told in two ways: beside the bytes that would be written, which nobody takes, and
+//! beside the pipe through which the one reader of a stateless reply takes them.
 
 use app::protocol::Start;
 use app::sse::Decoder;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use futures::FutureExt;
+use futures::{FutureExt, StreamExt};
 use server::generation::frame::Frame;
 use server::generation::log::Log;
 use server::upstream::chat_completions::Mapper;
 use server::upstream::kind::Kind;
+use tokio::io::{AsyncWriteExt, duplex};
+use tokio_util::io::ReaderStream;
 
 /// A reply of `events` deltas as OpenAI writes them, one network read for each `per_read` events.
 fn reply(events: usize, per_read: usize) -> Vec<Vec<u8>> {
@@ -62,6 +67,33 @@ fn relay(reads: &[Vec<u8>]) -> usize {
             .expect("small events");
         written += frame.finish().len();
         frame.clear();
+    }
+    written
+}
+
+/// The same through the pipe of a stateless reply, with its reader, who takes it as it comes.
+fn relay_through_a_pipe(reads: &[Vec<u8>]) -> usize {
+    const PIPE_BYTES: usize = 64 * 1024;
+    let (reader, mut writer) = duplex(PIPE_BYTES);
+    let mut reader = ReaderStream::with_capacity(reader, PIPE_BYTES);
+    let mut decoder = Decoder::new(1024 * 1024);
+    let mut mapper = Mapper::default();
+    let mut frame = Frame::default();
+    let mut written = 0;
+    for read in reads {
+        decoder
+            .feed(read, |event| {
+                mapper
+                    .map(event, &mut |event| frame.push(&event))
+                    .expect("a good event")
+            })
+            .expect("small events");
+        let write = writer.write_all(frame.finish()).now_or_never();
+        write.expect("there is room").expect("there is a reader");
+        frame.clear();
+        while let Some(Some(Ok(bytes))) = reader.next().now_or_never() {
+            written += bytes.len();
+        }
     }
     written
 }
@@ -182,6 +214,9 @@ fn bench(criterion: &mut Criterion) {
         let reads = reply(10_000, per_read);
         group.throughput(Throughput::Elements(10_000));
         group.bench_function(format!("{name}, without"), |b| b.iter(|| relay(&reads)));
+        group.bench_function(format!("{name}, without, through a pipe"), |b| {
+            b.iter(|| relay_through_a_pipe(&reads));
+        });
         group.bench_function(format!("{name}, with"), |b| {
             b.iter(|| relay_through_a_log(&reads));
         });

@@ -1,6 +1,6 @@
 //! Events as the bytes of our stream: numbered, and joined where they follow each other.
 //!
-//! Both buffers are used again for the next frame, so that a token costs no allocation.
+//! The buffers are used again for the next frame, so that a token costs no allocation.
 
 use app::protocol::{ChatEvent, Done};
 use app::sse;
@@ -13,7 +13,6 @@ pub struct Frame {
     /// Text that came last, and still grows.
     open: Option<&'static str>,
     text: String,
-    json: Vec<u8>,
     next_id: u64,
     /// The model that answers, where it is another one than the start said.
     model: Option<String>,
@@ -92,13 +91,19 @@ impl Frame {
     }
 
     fn write_event(&mut self, name: &str, data: &(impl Serialize + ?Sized)) {
-        self.json.clear();
-        serde_json::to_writer(&mut self.json, data)
-            .expect("our events are JSON, and a Vec takes all");
-        let json = std::str::from_utf8(&self.json).expect("JSON is UTF-8");
-        sse::write_event(&mut self.bytes, self.next_id, name, json);
+        write_json(&mut self.bytes, self.next_id, name, data);
         self.next_id += 1;
     }
+}
+
+/// Writes an event whose data is JSON. That is one line, so it is written where it is to stand,
+/// without being looked through for line ends.
+pub(super) fn write_json(out: &mut Vec<u8>, id: u64, name: &str, data: &(impl Serialize + ?Sized)) {
+    const END: &[u8] = b"\n\n";
+    sse::write_event(out, id, name, "");
+    out.truncate(out.len() - END.len());
+    serde_json::to_writer(&mut *out, data).expect("our events are JSON, and a Vec takes all");
+    out.extend_from_slice(END);
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use app::protocol::{ChatEvent, ErrorKind, Finish, Notice, ReplyError, Start, Usage};
 use app::wording;
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use self::marks::{Kind, Marks};
 pub use self::reader::{NoSuchPosition, Reader};
@@ -30,7 +30,7 @@ use super::relay::Sink;
 pub struct Log {
     entries: RwLock<Entries>,
     /// Told whenever something was added.
-    grown: watch::Sender<()>,
+    grown: Notify,
 }
 
 /// What a log holds. The number of an event is its place: the start has 0, each mark the next, and
@@ -118,7 +118,7 @@ impl Log {
                 passed: 0,
                 end,
             }),
-            grown: watch::Sender::new(()),
+            grown: Notify::new(),
         })
     }
 
@@ -149,7 +149,7 @@ impl Log {
             }
             entries.marks.push(Kind::Notice, 0);
         }
-        self.grown.send_replace(());
+        self.grown.notify_waiters();
     }
 
     /// Says what the reply cost.
@@ -162,7 +162,7 @@ impl Log {
             entries.usage = Some(usage);
             entries.marks.push(Kind::Usage, 0);
         }
-        self.grown.send_replace(());
+        self.grown.notify_waiters();
     }
 
     /// Ends the reply. The first end counts.
@@ -174,7 +174,7 @@ impl Log {
             }
             entries.end = Some(end);
         }
-        self.grown.send_replace(());
+        self.grown.notify_waiters();
     }
 
     /// The number of the last event.
@@ -225,7 +225,7 @@ impl Log {
                 entries.model = Some(model.to_owned());
             }
         }
-        self.grown.send_replace(());
+        self.grown.notify_waiters();
     }
 
     fn append(&self, text: &str, pieces: &[(Kind, usize)]) {
@@ -246,7 +246,7 @@ impl Log {
                 entries.marks.push(*kind, *length);
             }
         }
-        self.grown.send_replace(());
+        self.grown.notify_waiters();
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Entries> {

@@ -68,7 +68,7 @@ pub(crate) fn ask_beside(state: &AppState, running: &Arc<Running>, question: &st
 }
 
 async fn title(state: &AppState, running: &Running, request: &ChatRequest, model: &str) {
-    let mut answer = running
+    let answer = running
         .log
         .read_after(Some(0))
         .expect("every log has a start");

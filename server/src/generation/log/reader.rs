@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use app::protocol::Done;
-use app::sse;
 use bytes::Bytes;
-use serde::Serialize;
-use tokio::sync::watch;
 
 use super::marks::{Kind, Position};
 use super::{End, Entries, Log, Piece, not_saved};
+use crate::generation::frame::write_json;
 
 /// As many bytes of text are given in one go. One piece may be longer.
 const BATCH_BYTES: usize = 16 * 1024;
+
+/// About what an event needs beside its text.
+const EVENT_BYTES: usize = 48;
 
 /// There is no event with the number after which somebody wants to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +22,6 @@ pub struct NoSuchPosition;
 /// Reads a log. Dropping it changes nothing for others.
 pub struct Reader {
     log: Arc<Log>,
-    grown: watch::Receiver<()>,
     /// The start has been given.
     has_start: bool,
     position: Position,
@@ -48,11 +48,9 @@ impl Reader {
                 position = position.after(kind, length, next);
             }
         }
-        let grown = log.grown.subscribe();
         let passed = log.read().passed;
         Ok(Self {
             log,
-            grown,
             has_start: after.is_some(),
             position,
             passed,
@@ -63,20 +61,18 @@ impl Reader {
     /// The next events as bytes, as soon as there are any. Nothing after the end. What is given is
     /// the reader's; until it asks again, it costs nothing.
     pub async fn next(&mut self) -> Option<Bytes> {
+        if self.has_end {
+            return None;
+        }
+        let log = Arc::clone(&self.log);
         loop {
-            // Seen before it is read: what comes in between wakes once more.
-            self.grown.borrow_and_update();
-            if self.has_end {
-                return None;
-            }
+            // It counts from here: what comes after this look at the log wakes.
+            let grown = log.grown.notified();
             let bytes = self.take();
             if !bytes.is_empty() {
                 return Some(bytes);
             }
-            self.grown
-                .changed()
-                .await
-                .expect("the log, which is held here, tells of it");
+            grown.await;
         }
     }
 
@@ -94,54 +90,52 @@ impl Reader {
     }
 
     /// Waits until the log holds something beyond the position.
-    pub async fn grows(&mut self) {
+    pub async fn grows(&self) {
         loop {
-            self.grown.borrow_and_update();
+            let grown = self.log.grown.notified();
             if self.position.mark < self.log.read().marks.bytes().len() {
                 return;
             }
-            if self.grown.changed().await.is_err() {
-                return;
-            }
+            grown.await;
         }
     }
 
     fn take(&mut self) -> Bytes {
-        let log = Arc::clone(&self.log);
-        let entries = log.read();
-        let mut out = Out::default();
+        let entries = self.log.read();
+        // Growing it step by step would cost more than all else that a reader does.
+        let mut out = match entries.bytes_after(&self.position).min(BATCH_BYTES) {
+            0 => Vec::new(),
+            text => Vec::with_capacity(text + EVENT_BYTES),
+        };
         if !self.has_start {
-            out.write(0, "start", &entries.start);
+            write_json(&mut out, 0, "start", &entries.start);
             self.has_start = true;
         }
         if self.passed < entries.passed {
-            out.bytes.extend_from_slice(&entries.passing);
+            out.extend_from_slice(&entries.passing);
             self.passed = entries.passed;
         }
-        while out.bytes.len() < BATCH_BYTES {
+        while out.len() < BATCH_BYTES {
             let Some((kind, length, next)) = entries.marks.at(self.position.mark) else {
                 break;
             };
             let from = self.position;
-            self.position = from.after(kind, length, next);
-            if matches!(kind, Kind::Text | Kind::Reasoning) {
-                self.join(&entries, kind, from);
-            }
+            self.position = entries.joined(from.after(kind, length, next), kind, from);
             let number = self.position.number;
             match kind {
                 Kind::Text => {
-                    out.write(
-                        number,
-                        "message",
-                        &entries.text[from.text..self.position.text],
-                    );
+                    let piece = &entries.text[from.text..self.position.text];
+                    write_json(&mut out, number, "message", piece);
                 }
                 Kind::Reasoning => {
                     let piece = &entries.reasoning[from.reasoning..self.position.reasoning];
-                    out.write(number, "reasoning", piece);
+                    write_json(&mut out, number, "reasoning", piece);
                 }
-                Kind::Usage => out.write(number, "usage", &entries.usage.unwrap_or_default()),
-                Kind::Notice => out.write(number, "notice", &not_saved()),
+                Kind::Usage => {
+                    let usage = entries.usage.unwrap_or_default();
+                    write_json(&mut out, number, "usage", &usage);
+                }
+                Kind::Notice => write_json(&mut out, number, "notice", &not_saved()),
             }
         }
         let is_all = self.position.mark == entries.marks.bytes().len();
@@ -150,40 +144,34 @@ impl Reader {
             match end {
                 End::Done(finish) => {
                     let (finish, model) = (*finish, entries.model.clone());
-                    out.write(number, "done", &Done { finish, model });
+                    write_json(&mut out, number, "done", &Done { finish, model });
                 }
-                End::Failed(error) => out.write(number, "error", error),
+                End::Failed(error) => write_json(&mut out, number, "error", error),
             }
             self.has_end = true;
         }
-        out.bytes.into()
+        out.into()
+    }
+}
+
+impl Entries {
+    /// How many bytes of text there are after this position.
+    fn bytes_after(&self, position: &Position) -> usize {
+        (self.text.len() - position.text) + (self.reasoning.len() - position.reasoning)
     }
 
-    /// Moves over the pieces that continue this one.
-    fn join(&mut self, entries: &Entries, kind: Kind, from: Position) {
-        while let Some((same, length, next)) = entries.marks.at(self.position.mark) {
-            let joined = self.position.text - from.text + self.position.reasoning - from.reasoning;
+    /// The position after the pieces of text that continue the one from `from` to `to`.
+    fn joined(&self, mut to: Position, kind: Kind, from: Position) -> Position {
+        if !matches!(kind, Kind::Text | Kind::Reasoning) {
+            return to;
+        }
+        while let Some((same, length, next)) = self.marks.at(to.mark) {
+            let joined = to.text - from.text + to.reasoning - from.reasoning;
             if same != kind || joined + length > BATCH_BYTES {
                 break;
             }
-            self.position = self.position.after(kind, length, next);
+            to = to.after(kind, length, next);
         }
-    }
-}
-
-/// Events on their way out.
-#[derive(Default)]
-struct Out {
-    bytes: Vec<u8>,
-    json: Vec<u8>,
-}
-
-impl Out {
-    fn write(&mut self, id: u64, name: &str, data: &(impl Serialize + ?Sized)) {
-        self.json.clear();
-        serde_json::to_writer(&mut self.json, data)
-            .expect("our events are JSON, and a Vec takes all");
-        let json = std::str::from_utf8(&self.json).expect("JSON is UTF-8");
-        sse::write_event(&mut self.bytes, id, name, json);
+        to
     }
 }
