@@ -153,7 +153,8 @@ pub(crate) fn run(
         stop: CancellationToken::new(),
         over: CancellationToken::new(),
     });
-    if !is_stored {
+    // In memory it is stored, and lost with the server.
+    if !is_stored || !state.keeps {
         running.log.note_not_saved();
     }
     state.generations.add(&running);

@@ -70,8 +70,8 @@ pub(crate) fn ask_beside(state: &AppState, running: &Arc<Running>, question: &st
 async fn title(state: &AppState, running: &Running, request: &ChatRequest, model: &str) {
     let answer = running
         .log
-        .read_after(Some(0))
-        .expect("every log has a start");
+        .read_after(Some(running.log.last_seq()))
+        .expect("its last event is there");
     tokio::select! {
         () = answer.grows() => {}
         () = running.over() => {}

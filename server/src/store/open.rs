@@ -2,6 +2,7 @@
 //! present form. Also what can be done with a database from the command line.
 
 use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -61,7 +62,10 @@ pub async fn open(saving: &Saving) -> Result<Opened, String> {
             }
         },
     };
-    let failed = |error: StoreError| format!("the database cannot be used: {error}");
+    let failed = |error: StoreError| {
+        let place = opened.place.as_deref().unwrap_or("memory");
+        format!("conversations cannot be kept in {place}: {error}")
+    };
     let interrupted = opened.store.interrupt_all().await.map_err(failed)?;
     if interrupted > 0 {
         tracing::warn!(replies = interrupted, "the last run ended in mid-reply");
@@ -103,7 +107,12 @@ fn tempfile_in(folder: &Path) -> std::io::Result<()> {
 /// Two servers over one file would each take the other's replies for interrupted ones.
 fn lock(folder: &Path) -> Result<File, String> {
     let path = folder.join("rill.lock");
-    let file = File::create(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let file = File::create(&path).map_err(|error| {
+        format!(
+            "{} cannot be written: {error}. Let Rill write it, or name another folder with --data-dir.",
+            path.display()
+        )
+    })?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(format!(
@@ -150,6 +159,17 @@ fn sqlite_options(connections: u32) -> AnyPoolOptions {
         })
 }
 
+/// SQLite would read a file that it may not write, and all that is said from now on would be lost.
+fn check_writable(path: &Path) -> Result<(), String> {
+    match File::options().write(true).open(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(format!(
+            "{} cannot be written: {error}. Let Rill write it, or name another folder with --data-dir.",
+            path.display()
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// Whether this can be read as a database.
 async fn probe(url: &str) -> Result<(), sqlx::Error> {
     let mut connection = AnyConnection::connect(url).await?;
@@ -167,6 +187,7 @@ pub(super) async fn open_sqlite(folder: &Path, steps: &[Step]) -> Result<Sql, St
         let error = StoreError::from(error);
         format!("the database {} cannot be used: {error}", path.display())
     };
+    check_writable(&path)?;
     // A pool would try for long what a single connection is told at once.
     probe(&url).await.map_err(failed)?;
     let write = sqlite_options(1).connect(&url).await.map_err(failed)?;

@@ -83,15 +83,21 @@ pub(super) async fn index_title(
 
 /// What a database says went wrong, in words for the log. It holds none of the data.
 pub(super) fn describe(error: &dyn DatabaseError) -> String {
-    // PostgreSQL's codes have five characters; SQLite's primary code is the lowest byte.
+    // PostgreSQL's codes have five characters, of which some are numbers; SQLite's have less, and the
+    // lowest byte is the primary one.
     let code = error.code().unwrap_or_default();
-    let what = match code.parse::<u32>().map(|code| code & 0xff) {
-        Ok(5 | 6) => "another program holds the database",
-        Ok(8) => "the database is read-only",
-        Ok(10) => "the disk failed",
-        Ok(11 | 26) => "the database is damaged: see `rill check`, and restore a backup",
-        Ok(13) => "the disk is full",
-        Ok(14) => "the database cannot be opened",
+    let number = code.parse::<u32>().ok().filter(|_| code.len() < 5);
+    let what = match number.map(|number| number & 0xff) {
+        Some(5 | 6) => "another program holds the database",
+        Some(8) => {
+            "the database is read-only: let Rill write its file and its folder, or name another folder with --data-dir"
+        }
+        Some(10) => "the disk failed",
+        Some(11 | 26) => "the database is damaged: see `rill check`, and restore a backup",
+        Some(13) => "the disk is full",
+        Some(14) => {
+            "the database cannot be opened: let Rill read and write its file and its folder, or name another folder with --data-dir"
+        }
         _ => return format!("{} ({code})", error.message()),
     };
     format!("{what} ({code})")

@@ -2,6 +2,8 @@
 //! gives it.
 
 use std::net::SocketAddr;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 
@@ -55,6 +57,16 @@ impl Program {
         Self::start(&mut shell, new_folder(), upstream).await
     }
 
+    /// Starts it with nothing said about where to keep conversations, so that it would be below `home`.
+    pub(crate) async fn at_home(home: &Path, upstream: &ScriptedUpstream) -> Self {
+        let mut command = command();
+        let command = command
+            .env("OPENAI_BASE_URL", upstream.base_url())
+            .env("HOME", home)
+            .env("XDG_DATA_HOME", home.join("data"));
+        Self::listen(command, new_folder()).await
+    }
+
     /// Starts it so that it logs as much as it can.
     pub(crate) async fn with_trace_log(upstream: &ScriptedUpstream) -> Self {
         Self::start(command().env("RUST_LOG", "trace"), new_folder(), upstream).await
@@ -75,9 +87,13 @@ impl Program {
     }
 
     async fn run_on(command: &mut Command, data: Arc<TempDir>) -> Self {
+        command.env("RILL_DATA_DIR", data.path());
+        Self::listen(command, data).await
+    }
+
+    async fn listen(command: &mut Command, data: Arc<TempDir>) -> Self {
         let mut child = command
             .args(["--listen", "127.0.0.1:0"])
-            .env("RILL_DATA_DIR", data.path())
             .env("RILL_TITLES", "off")
             .spawn()
             .expect("the program starts");
@@ -145,13 +161,22 @@ impl Program {
 
     /// Runs it to its end with these flags and these variables.
     pub(crate) async fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
+        let mut command = command();
+        Self::run_to_its_end(command.args(arguments).envs(variables.iter().copied())).await
+    }
+
+    /// The same as a user to whom what is forbidden is forbidden: to root nothing is.
+    pub(crate) async fn run_without_rights(arguments: &[&str]) -> Ended {
+        let mut command = command();
+        if is_root() {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        Self::run_to_its_end(command.args(arguments)).await
+    }
+
+    async fn run_to_its_end(command: &mut Command) -> Ended {
         let data = new_folder();
-        let output = command()
-            .args(arguments)
-            .env("RILL_DATA_DIR", data.path())
-            .envs(variables.iter().copied())
-            .output()
-            .await;
+        let output = command.env("RILL_DATA_DIR", data.path()).output().await;
         let output = output.expect("the program starts");
         let text = |bytes| String::from_utf8(bytes).expect("text");
         Ended {
@@ -160,6 +185,23 @@ impl Program {
             log: text(output.stderr),
         }
     }
+}
+
+/// A user without rights, where root runs the tests.
+const NOBODY: u32 = 65_534;
+
+fn is_root() -> bool {
+    let own = std::fs::metadata("/proc/self");
+    own.is_ok_and(|own| own.uid() == 0)
+}
+
+/// Gives a file or a folder to whom [`Program::run_without_rights`] runs as, with these rights.
+pub(crate) fn hand_over(path: &Path, mode: u32) {
+    if is_root() {
+        chown(path, Some(NOBODY), Some(NOBODY)).expect("root may");
+    }
+    let rights = std::fs::Permissions::from_mode(mode);
+    std::fs::set_permissions(path, rights).expect("it is ours");
 }
 
 fn new_folder() -> Arc<TempDir> {
