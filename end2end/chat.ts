@@ -17,6 +17,9 @@ export class Chat {
   readonly answers: Locator;
   readonly jump: Locator;
   readonly newChat: Locator;
+  readonly sidebar: Locator;
+  /** The conversations of the list. */
+  readonly entries: Locator;
   readonly model: Locator;
   readonly settings: Locator;
 
@@ -35,6 +38,8 @@ export class Chat {
     this.answers = this.conversation.getByRole("article", { name: "Assistant", exact: true });
     this.jump = page.getByRole("button", { name: "Jump to latest" });
     this.newChat = page.getByRole("button", { name: "New chat" });
+    this.sidebar = page.getByRole("navigation", { name: "Conversations" });
+    this.entries = this.sidebar.getByRole("listitem").filter({ has: page.getByRole("link") });
     this.model = page.getByRole("combobox", { name: "Model", exact: true });
     this.settings = page.getByRole("dialog", { name: "Settings" });
   }
@@ -83,6 +88,25 @@ export class Chat {
   /** Expects that a message says exactly this, its line breaks included; spaces at the end cannot be seen. */
   async expectText(message: Locator, text: string): Promise<void> {
     await expect.poll(() => said(message), { message: "the text of the message" }).toBe(text.trimEnd());
+  }
+
+  /** Waits until the list is live: it is when somebody turns to it. */
+  async listed(): Promise<void> {
+    if (await this.sidebar.isVisible()) await this.sidebar.hover();
+    await expect(this.sidebar).toHaveAttribute("aria-busy", "false");
+  }
+
+  /** The conversation of the list with this title. */
+  entry(title: RegExp): Locator {
+    return this.entries.filter({ hasText: title });
+  }
+
+  /** Begins a conversation that nobody keeps, wherever its button is. */
+  async temporary(): Promise<void> {
+    const drawer = this.page.getByRole("button", { name: "Show conversations" });
+    if (await drawer.isVisible()) await drawer.click();
+    await this.page.getByRole("button", { name: "Temporary chat" }).click();
+    await expect(this.composer).toBeFocused();
   }
 
   /** Waits until the newest answer has ended well. */

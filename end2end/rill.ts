@@ -24,35 +24,23 @@ const START_MS = 10_000;
 export class Rill {
   private output = "";
 
+  private child: ChildProcess;
+
   private constructor(
-    private readonly child: ChildProcess,
     private readonly folder: string,
     /** The address of the page, without a path. */
     readonly url: string,
+    private readonly flags: string[],
+    private readonly environment: Record<string, string>,
   ) {
-    for (const stream of [child.stdout, child.stderr]) {
-      stream?.setEncoding("utf8").on("data", (text: string) => (this.output += text));
-    }
+    this.child = this.spawn();
   }
 
   /** Starts the server and waits until it answers. */
   static async start(flags: string[], environment: Record<string, string>): Promise<Rill> {
     const port = await freePort();
     const folder = mkdtempSync(join(tmpdir(), "rill-end2end-"));
-    const child = spawn(binary, ["--listen", `127.0.0.1:${port}`, ...flags], {
-      cwd: folder,
-      env: {
-        LEPTOS_SITE_ROOT: siteRoot,
-        NO_COLOR: "1",
-        RILL_OLLAMA: "off",
-        // Nobody's own conversations are ever touched, and the upstream is asked for replies only.
-        RILL_DATA_DIR: join(folder, "data"),
-        RILL_TITLES: "off",
-        ...environment,
-      },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    const rill = new Rill(child, folder, `http://127.0.0.1:${port}`);
+    const rill = new Rill(folder, `http://127.0.0.1:${port}`, flags, environment);
     try {
       await rill.answers();
     } catch (error) {
@@ -67,14 +55,45 @@ export class Rill {
     return this.output;
   }
 
-  /** Ends it at once, as a crash would. */
+  /** Ends it at once and for good. */
   async kill(): Promise<void> {
+    await this.crash();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** Ends it at once, as a crash would. What it has saved stays. */
+  async crash(): Promise<void> {
     if (this.isRunning) {
       const exit = once(this.child, "exit");
       this.child.kill("SIGKILL");
       await exit;
     }
-    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** Starts it again, at the same address and with what it has saved. */
+  async restart(): Promise<void> {
+    this.child = this.spawn();
+    await this.answers();
+  }
+
+  private spawn(): ChildProcess {
+    const child = spawn(binary, ["--listen", new URL(this.url).host, ...this.flags], {
+      cwd: this.folder,
+      env: {
+        LEPTOS_SITE_ROOT: siteRoot,
+        NO_COLOR: "1",
+        RILL_OLLAMA: "off",
+        // Nobody's own conversations are ever touched, and the upstream is asked for replies only.
+        RILL_DATA_DIR: join(this.folder, "data"),
+        RILL_TITLES: "off",
+        ...this.environment,
+      },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.setEncoding("utf8").on("data", (text: string) => (this.output += text));
+    }
+    return child;
   }
 
   /** Asks it to end, as a service manager would, and gives its exit code. */

@@ -1,27 +1,30 @@
-//! The chat's state as signals, and its verbs: send, stop, ask again, edit, step through versions.
+//! The chat's state as signals, and its verbs: send, stop, ask again, go on, edit, step through versions.
 //!
 //! Each reply is a signal of its own, so text that streams into one wakes nothing else; the tree of
-//! messages changes only when a message is added or another version is shown. Events are folded as they
-//! come, and who looks is told at most once a frame.
+//! messages changes only when a message is added or another version is shown.
 //!
-//! It does not know the DOM or the network: a [`ChatTransport`] gives the events, a [`Clock`] the frames.
+//! It holds one conversation at a time: a saved one, which the server knows by its id, or a temporary
+//! one, which lives and dies here. It does not know the DOM or the network: a [`ChatTransport`] gives
+//! the events, a [`Clock`] the frames. What can be asked stands in `asking`, how a reply is read in
+//! `reading` and stopped in `stopping`, and how a conversation comes in in `opening`.
 
-use std::cell::Cell;
-use std::rc::Rc;
+mod asking;
+mod opening;
+mod reading;
+mod stopping;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
-use futures::future::{AbortHandle, Abortable};
-use futures::stream::LocalBoxStream;
+use futures::future::AbortHandle;
 use leptos::prelude::*;
-use leptos::task::spawn_local;
 
 use crate::clock::Clock;
 use crate::conversation::{Conversation, MessageId, Step, Version};
-use crate::draft::{Draft, Outgoing};
+use crate::draft::Draft;
 use crate::preferences::Preferences;
-use crate::protocol::{ChatEvent, ChatMessage, ChatRequest, ReplyError, Role};
+use crate::presence::Presence;
+use crate::protocol::ReplyError;
 use crate::reply::Reply;
 use crate::transport::ChatTransport;
 use crate::wording::{self, Announcement};
@@ -35,66 +38,125 @@ pub enum Message {
     Reply(ArcRwSignal<Reply>),
 }
 
+/// How the page and the server are connected, while a reply streams.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Link {
+    /// As it should be.
+    #[default]
+    Fine,
+    /// The connection is lost and is being resumed.
+    Lost,
+    /// Something between them holds the text back.
+    HeldBack,
+}
+
 /// The chat: a handle that can be copied to wherever it is needed.
 #[derive(Clone, Copy)]
 pub struct Chat {
     conversation: RwSignal<Conversation<Message>>,
-    /// What "New chat" put aside. Nothing that was said is lost by one click.
+    /// The id of the conversation, if it is a saved one that has begun.
+    id: RwSignal<Option<String>>,
+    /// What it was called when it was opened.
+    title: RwSignal<Option<String>>,
+    is_temporary: RwSignal<bool>,
+    /// How often another conversation took the place of the one before.
+    changes: RwSignal<u32>,
+    /// The temporary conversation that was put aside. Nothing that was said is lost by one click.
     put_aside: RwSignal<Conversation<Message>>,
     draft: RwSignal<Draft>,
-    running: RwSignal<Option<Running>>,
+    /// The end of the path that the person stepped to.
+    chosen: RwSignal<Option<String>>,
+    running: RwSignal<Vec<Running>>,
+    link: RwSignal<Link>,
+    /// How often something was noticed that the server knows better.
+    doubts: RwSignal<u32>,
     notice: RwSignal<Option<String>>,
     announcement: RwSignal<Announcement>,
     preferences: Preferences,
     outside: StoredValue<Outside>,
 }
 
-/// The reply that streams now. There is at most one.
+/// A reply that streams now. A conversation has one as a rule, and more where other tabs ask, too.
 #[derive(Clone)]
 struct Running {
+    message: MessageId,
     reply: ArcRwSignal<Reply>,
+    /// Whether it goes on without this page.
+    is_saved: bool,
+    /// Whether the person has stopped it.
+    is_stopped: bool,
     /// Ends the task that reads the events, and by that the request.
     task: AbortHandle,
 }
 
+/// What the chat needs from the browser.
 #[derive(Clone)]
-struct Outside {
+pub struct Outside {
     /// `None` on the server, where nothing is sent.
-    transport: Option<Arc<dyn ChatTransport>>,
-    clock: Arc<dyn Clock>,
-}
-
-/// How to take back what could not be sent.
-struct Undo {
-    /// The first message that was added for it.
-    added: MessageId,
-    /// What was shown in its place.
-    shown_before: Option<MessageId>,
-    /// What goes back into the composer.
-    outgoing: Option<Outgoing>,
+    pub transport: Option<Arc<dyn ChatTransport>>,
+    /// The time and the frames.
+    pub clock: Arc<dyn Clock>,
+    /// Whether the page is seen; `None` on the server.
+    pub presence: Option<Arc<dyn Presence>>,
 }
 
 impl Chat {
     /// An empty chat.
     #[must_use]
-    pub fn new(
-        transport: Option<Arc<dyn ChatTransport>>,
-        clock: impl Clock + 'static,
-        preferences: Preferences,
-    ) -> Self {
+    pub fn new(outside: Outside, preferences: Preferences) -> Self {
         Self {
             conversation: RwSignal::new(Conversation::default()),
+            id: RwSignal::new(None),
+            title: RwSignal::new(None),
+            is_temporary: RwSignal::new(false),
+            changes: RwSignal::new(0),
             put_aside: RwSignal::new(Conversation::default()),
             draft: RwSignal::new(Draft::default()),
-            running: RwSignal::new(None),
+            chosen: RwSignal::new(None),
+            running: RwSignal::new(Vec::new()),
+            link: RwSignal::new(Link::Fine),
+            doubts: RwSignal::new(0),
             notice: RwSignal::new(None),
             announcement: RwSignal::new(Announcement::Nothing),
             preferences,
-            outside: StoredValue::new(Outside {
-                transport,
-                clock: Arc::new(clock),
-            }),
+            outside: StoredValue::new(outside),
         }
+    }
+
+    /// The id of the saved conversation that is shown.
+    #[must_use]
+    pub fn id(self) -> Option<String> {
+        self.id.get()
+    }
+
+    /// The same, for those who want to know it once.
+    #[must_use]
+    pub fn id_untracked(self) -> Option<String> {
+        self.id.get_untracked()
+    }
+
+    /// What it was called when it was opened. The list knows of later names.
+    #[must_use]
+    pub fn title(self) -> Option<String> {
+        self.title.get()
+    }
+
+    /// Whether the conversation is one that is never saved.
+    #[must_use]
+    pub fn is_temporary(self) -> bool {
+        self.is_temporary.get()
+    }
+
+    /// A number that changes when another conversation takes the place of this one.
+    #[must_use]
+    pub fn changes(self) -> u32 {
+        self.changes.get()
+    }
+
+    /// A number that changes when the server should be asked what it has of this conversation.
+    #[must_use]
+    pub fn doubts(self) -> u32 {
+        self.doubts.get()
     }
 
     /// The messages that are shown, in order.
@@ -123,16 +185,24 @@ impl Chat {
             .with(|conversation| conversation.version(id))
     }
 
+    /// What the server calls the last message that is shown.
+    fn leaf_name(self) -> Option<String> {
+        self.conversation.with_untracked(|conversation| {
+            let name = conversation.name(conversation.leaf()?)?;
+            Some(name.to_owned())
+        })
+    }
+
     /// Whether a reply streams. Until it ends, nothing can be sent.
     #[must_use]
     pub fn is_streaming(self) -> bool {
-        self.running.with(Option::is_some)
+        self.running.with(|running| !running.is_empty())
     }
 
     /// The same, for those who want to know it once.
     #[must_use]
     pub fn is_streaming_untracked(self) -> bool {
-        self.running.with_untracked(Option::is_some)
+        self.running.with_untracked(|running| !running.is_empty())
     }
 
     /// What stands in the composer.
@@ -147,74 +217,27 @@ impl Chat {
         self.notice.get()
     }
 
+    /// How the page and the server are connected.
+    #[must_use]
+    pub fn link(self) -> Link {
+        self.link.get()
+    }
+
     /// What a screen reader is told.
     #[must_use]
     pub fn announcement(self) -> Announcement {
         self.announcement.get()
     }
 
+    /// Tells a screen reader something that is seen elsewhere on the page.
+    pub fn announce(self, sentence: String) {
+        self.announcement.set(Announcement::Sentence(sentence));
+    }
+
     /// The time, as replies count it.
     #[must_use]
     pub fn now(self) -> Duration {
         self.outside.with_value(|outside| outside.clock.now())
-    }
-
-    /// Sends what stands in the composer, unless that is nothing or a reply streams; says whether it did.
-    pub fn send(self) -> bool {
-        if !self.can_ask() {
-            return false;
-        }
-        let Some(outgoing) = self.draft.try_update(Draft::take).flatten() else {
-            return false;
-        };
-        let asked = self.conversation.try_update(|conversation| {
-            let parent = match outgoing.replaces {
-                Some(edited) => conversation.parent(edited),
-                None => conversation.leaf(),
-            };
-            let shown_before = conversation.shown_after(parent);
-            let question = Message::Question(outgoing.text.as_str().into());
-            (conversation.append(parent, question), shown_before)
-        });
-        let Some((added, shown_before)) = asked else {
-            return false;
-        };
-        let undo = Undo {
-            added,
-            shown_before,
-            outgoing: Some(outgoing),
-        };
-        self.ask(added, |_| undo);
-        true
-    }
-
-    /// Asks for another version of a reply, as Regenerate and Retry do.
-    pub fn ask_again(self, reply: MessageId) {
-        if !self.can_ask() {
-            return;
-        }
-        let Some(question) = self
-            .conversation
-            .with_untracked(|conversation| conversation.parent(reply))
-        else {
-            return;
-        };
-        let shown_before = Some(reply);
-        self.ask(question, |added| Undo {
-            added,
-            shown_before,
-            outgoing: None,
-        });
-    }
-
-    /// Ends the reply that streams. What has come stays.
-    pub fn stop(self) {
-        if let Some(running) = self.running.try_update(Option::take).flatten() {
-            running.task.abort();
-            let now = self.now();
-            running.reply.update(|reply| reply.stop(now));
-            self.announce_end(&running.reply);
-        }
     }
 
     /// Puts a question into the composer, to be asked in another form. It happens there and not in its
@@ -249,21 +272,13 @@ impl Chat {
     pub fn show_version(self, id: MessageId, step: Step) {
         self.conversation
             .update(|conversation| conversation.step(id, step));
+        self.chosen.set(self.leaf_name());
     }
 
-    /// Begins a new conversation. The one before is put aside and can be restored.
-    pub fn start_anew(self) {
-        self.stop();
-        self.cancel_edit();
-        if self.conversation.with_untracked(Conversation::is_empty) {
-            return;
-        }
-        self.announcement.set(Announcement::Nothing);
-        self.put_aside.set(
-            self.conversation
-                .try_update(std::mem::take)
-                .unwrap_or_default(),
-        );
+    /// What the server calls the last message of the path that the person chose to see.
+    #[must_use]
+    pub fn chosen(self) -> Option<String> {
+        self.chosen.get()
     }
 
     /// Whether there is a conversation to go back to: only while the new one is empty.
@@ -272,94 +287,8 @@ impl Chat {
         self.is_empty() && !self.put_aside.with(Conversation::is_empty)
     }
 
-    /// Goes back to the conversation that was put aside.
-    pub fn restore(self) {
-        if self.conversation.with_untracked(Conversation::is_empty) {
-            self.conversation.set(
-                self.put_aside
-                    .try_update(std::mem::take)
-                    .unwrap_or_default(),
-            );
-        }
-    }
-
-    fn can_ask(self) -> bool {
-        self.running.with_untracked(Option::is_none)
-            && self
-                .outside
-                .with_value(|outside| outside.transport.is_some())
-    }
-
-    /// Adds an empty reply to a question and asks for it.
-    fn ask(self, question: MessageId, undo: impl FnOnce(MessageId) -> Undo) {
-        let Outside { transport, clock } = self.outside.get_value();
-        let Some(transport) = transport else { return };
-        let mut request = ChatRequest::new(self.history(question));
-        self.preferences.get_untracked().apply(&mut request);
-        let reply = ArcRwSignal::new(Reply::asked(clock.now()));
-        let added = self.conversation.try_update(|conversation| {
-            conversation.append(Some(question), Message::Reply(reply.clone()))
-        });
-        let Some(added) = added else { return };
-        let undo = undo(added);
-        self.notice.set(None);
-        self.announcement.set(Announcement::Answering);
-
-        let events = transport.chat(request);
-        let (task, registration) = AbortHandle::new_pair();
-        self.running.set(Some(Running {
-            reply: reply.clone(),
-            task,
-        }));
-        let read = async move {
-            match fold(&reply, events, &clock).await {
-                Ok(()) => {
-                    self.running.set(None);
-                    self.announce_end(&reply);
-                }
-                Err(error) => {
-                    self.running.set(None);
-                    self.take_back(undo, &error);
-                }
-            }
-        };
-        spawn_local(async move {
-            // An abort is a stop, which has said all there is to say.
-            let _ = Abortable::new(read, registration).await;
-        });
-    }
-
-    /// The conversation up to this question, as it is sent. Replies without text say nothing.
-    fn history(self, question: MessageId) -> Vec<ChatMessage> {
-        self.conversation.with_untracked(|conversation| {
-            let line = conversation.line_to(question);
-            let messages = line.into_iter().map(|id| match conversation.message(id) {
-                Message::Question(text) => ChatMessage {
-                    role: Role::User,
-                    content: text.to_string(),
-                },
-                Message::Reply(reply) => ChatMessage {
-                    role: Role::Assistant,
-                    content: reply.with_untracked(|reply| reply.transcript().text.clone()),
-                },
-            });
-            messages
-                .filter(|message| !message.content.trim().is_empty())
-                .collect()
-        })
-    }
-
-    /// The server never accepted the message: it is as if it had not been sent, and the words are back.
-    fn take_back(self, undo: Undo, error: &ReplyError) {
-        self.conversation.update(|conversation| {
-            conversation.withdraw(undo.added);
-            if let Some(before) = undo.shown_before {
-                conversation.show(before);
-            }
-        });
-        if let Some(outgoing) = undo.outgoing {
-            self.draft.update(|draft| draft.give_back(outgoing));
-        }
+    /// Says why something could not be done.
+    fn complain(self, error: &ReplyError) {
         let sentence = wording::shown_message(&error.message, error.kind).to_owned();
         self.notice.set(Some(sentence.clone()));
         self.announcement.set(Announcement::Sentence(sentence));
@@ -369,37 +298,6 @@ impl Chat {
         self.announcement
             .set(reply.with_untracked(|reply| wording::announce_end(reply.transcript())));
     }
-}
-
-/// Folds the events of a reply into it until it ends. An error before the server has accepted the
-/// request is no part of the reply and comes back.
-async fn fold(
-    reply: &ArcRwSignal<Reply>,
-    mut events: LocalBoxStream<'static, ChatEvent<'static>>,
-    clock: &Arc<dyn Clock>,
-) -> Result<(), ReplyError> {
-    let is_frame_due = Rc::new(Cell::new(false));
-    while let Some(event) = events.next().await {
-        if let ChatEvent::Error(error) = &event
-            && reply.with_untracked(|reply| !reply.transcript().was_accepted())
-        {
-            return Err(error.clone());
-        }
-        reply.update_untracked(|reply| reply.apply(&event, clock.now()));
-        if event.is_terminal() {
-            break;
-        }
-        if !is_frame_due.replace(true) {
-            let (reply, is_frame_due) = (reply.clone(), Rc::clone(&is_frame_due));
-            clock.at_next_frame(Box::new(move || {
-                is_frame_due.set(false);
-                reply.notify();
-            }));
-        }
-    }
-    // The end does not wait for a frame: in a hidden tab none may come.
-    reply.update(|reply| reply.close(clock.now()));
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,10 +1,14 @@
-//! What the page needs from the browser's clock: the time, and the next frame.
+//! What the page needs from the browser's clock: the time, the next frame, a wait, and chance.
 //!
 //! A trait, so that the verbs of the chat can be tested without a browser and without waiting.
 
 use std::time::Duration;
 
-use leptos::prelude::{request_animation_frame, window};
+use futures::FutureExt;
+use futures::channel::oneshot;
+use futures::future::LocalBoxFuture;
+use leptos::leptos_dom::helpers::TimeoutHandle;
+use leptos::prelude::{is_server, request_animation_frame, set_timeout_with_handle, window};
 
 /// The time and the frames of the screen.
 pub trait Clock: Send + Sync {
@@ -13,14 +17,23 @@ pub trait Clock: Send + Sync {
 
     /// Runs something before the next picture is drawn. In a hidden tab that may be much later.
     fn at_next_frame(&self, paint: Box<dyn FnOnce()>);
+
+    /// Waits. In a hidden tab it may take much longer. Dropping it ends the wait.
+    fn wait(&self, time: Duration) -> LocalBoxFuture<'static, ()>;
+
+    /// A number from 0 to 1, by chance.
+    fn chance(&self) -> f64;
 }
 
-/// The browser's own clock. It must not be asked on the server, where nothing moves.
+/// The browser's own clock. On the server no time passes: a page is rendered in one moment.
 #[derive(Debug, Clone, Copy)]
 pub struct BrowserClock;
 
 impl Clock for BrowserClock {
     fn now(&self) -> Duration {
+        if is_server() {
+            return Duration::ZERO;
+        }
         let milliseconds = window()
             .performance()
             .map_or(0.0, |performance| performance.now());
@@ -29,5 +42,37 @@ impl Clock for BrowserClock {
 
     fn at_next_frame(&self, paint: Box<dyn FnOnce()>) {
         request_animation_frame(paint);
+    }
+
+    fn wait(&self, time: Duration) -> LocalBoxFuture<'static, ()> {
+        let (ring, rings) = oneshot::channel();
+        let timer = set_timeout_with_handle(
+            move || {
+                // Nobody may be waiting any more.
+                let _ = ring.send(());
+            },
+            time,
+        );
+        let guard = ClearOnDrop(timer.ok());
+        async move {
+            let _ = rings.await;
+            drop(guard);
+        }
+        .boxed_local()
+    }
+
+    fn chance(&self) -> f64 {
+        js_sys::Math::random()
+    }
+}
+
+/// Clears a timer that nobody waits for any more.
+struct ClearOnDrop(Option<TimeoutHandle>);
+
+impl Drop for ClearOnDrop {
+    fn drop(&mut self) {
+        if let Some(timer) = &self.0 {
+            timer.clear();
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod model_picker;
 pub mod settings;
+pub mod sidebar;
 pub mod theme_switch;
 
 pub mod messages;
@@ -12,6 +13,7 @@ pub mod welcome;
 
 pub mod ask_again;
 mod code_block;
+pub mod go_on;
 mod markdown_dom;
 mod markdown_text;
 pub mod question;
@@ -27,4 +29,5 @@ pub mod versions;
 pub mod composer;
 pub mod composer_field;
 pub mod follow;
+pub mod link;
 pub mod ticking;

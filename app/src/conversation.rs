@@ -4,7 +4,8 @@
 //! and can be shown again. It is plain data: it knows neither signals nor what a message holds, so the
 //! page can fill it with live replies and a store with saved ones.
 
-/// Names a message within its conversation. The order of ids is the order in which messages came.
+/// A message within its conversation, as this page counts them: in the order in which they came. The
+/// server has names of its own, which a message may get later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId(usize);
 
@@ -20,6 +21,8 @@ pub struct Conversation<T> {
 #[derive(Debug, Clone)]
 struct Node<T> {
     message: T,
+    /// What the server calls it.
+    name: Option<String>,
     parent: Option<MessageId>,
     replies: Versions,
 }
@@ -71,6 +74,7 @@ impl<T> Conversation<T> {
         let id = MessageId(self.nodes.len());
         self.nodes.push(Node {
             message,
+            name: None,
             parent,
             replies: Versions::default(),
         });
@@ -78,6 +82,28 @@ impl<T> Conversation<T> {
         versions.ids.push(id);
         versions.shown = versions.ids.len() - 1;
         id
+    }
+
+    /// Notes what the server calls a message.
+    pub fn set_name(&mut self, id: MessageId, name: String) {
+        self.nodes[id.0].name = Some(name);
+    }
+
+    /// What the server calls a message.
+    #[must_use]
+    pub fn name(&self, id: MessageId) -> Option<&str> {
+        self.nodes[id.0].name.as_deref()
+    }
+
+    /// The message that the server calls so.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<MessageId> {
+        // The newest are asked for most.
+        let found = self
+            .nodes
+            .iter()
+            .rposition(|node| node.name.as_deref() == Some(name));
+        found.map(MessageId)
     }
 
     /// Takes a message back as if it had never been there, with all that came after it: it could not
@@ -97,6 +123,13 @@ impl<T> Conversation<T> {
         let versions = self.versions_mut(self.nodes[id.0].parent);
         if let Some(position) = versions.ids.iter().position(|version| *version == id) {
             versions.shown = position;
+        }
+    }
+
+    /// Shows this message and all that leads to it.
+    pub fn show_line_to(&mut self, id: MessageId) {
+        for step in self.line_to(id) {
+            self.show(step);
         }
     }
 
@@ -138,6 +171,10 @@ impl<T> Conversation<T> {
     /// Which of its versions this message is.
     #[must_use]
     pub fn version(&self, id: MessageId) -> Version {
+        // What shows a message may ask once more after another conversation took this one's place.
+        if id.0 >= self.nodes.len() {
+            return Version { number: 1, of: 1 };
+        }
         let ids = &self.versions(self.parent(id)).ids;
         let before = ids.iter().take_while(|version| **version != id).count();
         Version {
@@ -252,6 +289,25 @@ mod tests {
         assert_eq!(talk.version(reply), Version { number: 1, of: 1 });
         talk.withdraw(question);
         assert!(talk.is_empty());
+    }
+
+    #[test]
+    fn a_message_is_found_by_the_name_that_the_server_gave_it() {
+        let (mut talk, [question, reply, ..]) = talk();
+        talk.set_name(reply, "r".into());
+        assert_eq!((talk.name(reply), talk.name(question)), (Some("r"), None));
+        assert_eq!((talk.named("r"), talk.named("x")), (Some(reply), None));
+    }
+
+    #[test]
+    fn a_message_can_be_shown_with_all_that_leads_to_it() {
+        let (mut talk, [.., last]) = talk();
+        let other = talk.append(None, "another beginning");
+        check(&talk, &["another beginning"]);
+        talk.show_line_to(last);
+        check(&talk, &["q1", "r1", "q2", "r2"]);
+        talk.show_line_to(other);
+        check(&talk, &["another beginning"]);
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub struct Draft {
     editing: Option<MessageId>,
     /// The new message that waits while a question is edited.
     waiting: String,
+    /// A message that came back, of which the server may still have heard.
+    came_back: Option<Outgoing>,
 }
 
 /// A message on its way out.
@@ -22,6 +24,17 @@ pub struct Outgoing {
     pub text: String,
     /// The question that it replaces, if it is an edited one.
     pub replaces: Option<MessageId>,
+    /// Under which names it was sent before, if it was.
+    pub sent: Option<Sent>,
+}
+
+/// The names of a message on the wire. Sent again under the same ones, it is the same message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// The id of the conversation.
+    pub conversation: String,
+    /// The id of the request.
+    pub request: String,
 }
 
 impl Draft {
@@ -81,11 +94,20 @@ impl Draft {
         let text = std::mem::take(&mut self.text);
         let replaces = self.editing;
         self.cancel_edit();
-        Some(Outgoing { text, replaces })
+        let before = self.came_back.take();
+        let sent = before
+            .filter(|before| before.text == text && before.replaces == replaces)
+            .and_then(|before| before.sent);
+        Some(Outgoing {
+            text,
+            replaces,
+            sent,
+        })
     }
 
     /// The message could not be sent: it is back, before what has been written since.
     pub fn give_back(&mut self, outgoing: Outgoing) {
+        self.came_back = Some(outgoing.clone());
         match outgoing.replaces {
             Some(question) if self.editing.is_none() => self.edit(question, outgoing.text),
             _ if self.text.trim().is_empty() => self.text = outgoing.text,
@@ -142,7 +164,8 @@ mod tests {
             draft.take(),
             Some(Outgoing {
                 text: "hello".into(),
-                replaces: None
+                replaces: None,
+                sent: None
             })
         );
         assert_eq!(draft, Draft::default());
@@ -168,7 +191,8 @@ mod tests {
             draft.take(),
             Some(Outgoing {
                 text: "better".into(),
-                replaces: Some(question())
+                replaces: Some(question()),
+                sent: None
             })
         );
         assert_eq!(draft, written("new"));
@@ -179,6 +203,7 @@ mod tests {
         draft.give_back(Outgoing {
             text: "unsent".into(),
             replaces: None,
+            sent: None,
         });
         assert_eq!(draft.text(), expect);
     }
@@ -196,10 +221,32 @@ mod tests {
         draft.give_back(Outgoing {
             text: "edited".into(),
             replaces: Some(question()),
+            sent: None,
         });
         assert_eq!(
             (draft.text(), draft.unsent(), draft.editing()),
             ("edited", "since", Some(question()))
         );
+    }
+
+    #[test]
+    fn what_came_back_and_was_not_changed_is_the_same_message() {
+        let sent = Sent {
+            conversation: "c".into(),
+            request: "r".into(),
+        };
+        let outgoing = Outgoing {
+            text: "hello".into(),
+            replaces: None,
+            sent: Some(sent.clone()),
+        };
+        let mut draft = Draft::default();
+        draft.give_back(outgoing.clone());
+        assert_eq!(draft.take(), Some(outgoing.clone()));
+        draft.give_back(outgoing);
+        draft.write("hello!".into());
+        assert_eq!(draft.take().expect("a message").sent, None);
+        draft.write("hello".into());
+        assert_eq!(draft.take().expect("a message").sent, None);
     }
 }

@@ -8,31 +8,41 @@ pub mod sse;
 pub mod transcript;
 pub mod wording;
 
+pub mod changes;
 pub mod clock;
+pub mod import;
 pub mod library;
 pub mod memory;
 pub mod models;
+pub mod presence;
+pub mod requests;
 pub mod transport;
 
 pub mod conversation;
 pub mod draft;
+pub mod incoming;
 pub mod markdown;
 pub mod preferences;
 pub mod reply;
+pub mod resume;
+pub mod shelf;
 
+pub mod address;
 pub mod chat;
 pub mod components;
+pub mod conversations;
 pub mod page;
 pub mod part;
+pub mod sync;
 
-use leptos::either::Either;
 use leptos::nonce::use_nonce;
 use leptos::prelude::*;
 use leptos_meta::{HashedStylesheet, MetaTags};
-use leptos_router::location::RequestUrl;
 
+use crate::address::{Address, Navigation};
 use crate::page::ChatPage;
 use crate::protocol::PageInfo;
+use crate::protocol::saved::Opened;
 
 /// The HTML document around the page, rendered by the server only.
 #[must_use]
@@ -43,6 +53,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
             <head>
                 <meta charset="utf-8"/>
                 <meta name="viewport" content="width=device-width, initial-scale=1, interactive-widget=resizes-content"/>
+                // The page puts the conversation's title before it; no text of a person is written here.
                 <title>"Rill"</title>
                 <meta name="description" content="Chat with a language model. Replies appear as they are written."/>
                 <meta name="color-scheme" content="light dark"/>
@@ -73,48 +84,25 @@ pub fn App() -> impl IntoView {
     provide_context(
         SharedValue::new(|| use_context::<PageInfo>().unwrap_or_default()).into_inner(),
     );
-    if is_home() {
-        Either::Left(view! { <ChatPage/> })
-    } else {
-        Either::Right(view! {
+    let opened = SharedValue::new(|| use_context::<Opened>().unwrap_or_default()).into_inner();
+    let rendered_at = SharedValue::new(now_on_the_server).into_inner();
+    let navigation = Navigation::new();
+    provide_context(navigation);
+    if navigation.address_untracked() == Address::Missing {
+        view! {
             <main class="missing">
                 <h1>"There is no such page."</h1>
                 <a href="/">"To the chat"</a>
             </main>
-        })
+        }
+        .into_any()
+    } else {
+        view! { <ChatPage opened rendered_at/> }.into_any()
     }
 }
 
-/// Whether the address is that of the chat. There is one page so far, so this is all the routing there
-/// is: a router would make the wasm larger by a third. The server says which address was asked for, the
-/// browser knows it.
-fn is_home() -> bool {
-    match use_context::<RequestUrl>() {
-        Some(url) => path_of(url.as_ref()) == "/",
-        None => is_server() || location_pathname().as_deref() == Some("/"),
-    }
-}
-
-/// The path of an address, which may begin with a scheme and a host.
-fn path_of(url: &str) -> &str {
-    let path = match url.split_once("://") {
-        Some((_, rest)) => rest.find('/').map_or("/", |at| &rest[at..]),
-        None => url,
-    };
-    path.split(['?', '#']).next().unwrap_or(path)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_path_is_found_in_any_form_of_an_address() {
-        let check = |url: &str, expect: &str| assert_eq!(path_of(url), expect, "{url}");
-        check("/", "/");
-        check("/?q=1", "/");
-        check("http://leptos.dev/", "/");
-        check("http://leptos.dev", "/");
-        check("http://leptos.dev/c/1?x#y", "/c/1");
-    }
+/// The server's time, in milliseconds since 1970.
+fn now_on_the_server() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(0))
 }

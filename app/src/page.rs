@@ -1,34 +1,81 @@
-//! The page of a conversation: a header, the conversation, the composer.
+//! The page of a conversation: the others beside it, a header, the conversation, the composer.
+
+use std::sync::Arc;
 
 use leptos::prelude::*;
 
-use crate::chat::Chat;
-use crate::clock::BrowserClock;
+use crate::address::{Address, Navigation};
+use crate::chat::{Chat, Outside};
+use crate::clock::{BrowserClock, Clock};
 use crate::components::composer::Composer;
 use crate::components::composer_field::ComposerField;
 use crate::components::follow::Follow;
+use crate::components::link::Link;
 use crate::components::model_picker::ModelPicker;
 use crate::components::settings::Settings;
+use crate::components::sidebar::{Drawer, NewChatButton, Sidebar};
 use crate::components::theme_switch::{ChosenTheme, ThemeSwitch};
 use crate::components::transcript::Transcript;
+use crate::conversations::Conversations;
 use crate::preferences::Preferences;
+use crate::presence::use_presence;
 use crate::protocol::PageInfo;
+use crate::protocol::saved::Opened;
+use crate::requests::use_server;
+use crate::shelf::Today;
+use crate::sync::Sync;
 use crate::transport::use_transport;
 use crate::wording;
 
 /// A conversation and all that is around it.
 #[component]
-pub fn ChatPage() -> impl IntoView {
+pub fn ChatPage(
+    /// What the server has put into the page.
+    opened: Opened,
+    /// When it did, in milliseconds since 1970.
+    rendered_at: i64,
+) -> impl IntoView {
+    let clock: Arc<dyn Clock> = Arc::new(BrowserClock);
+    let outside = Outside {
+        transport: use_transport(),
+        clock: Arc::clone(&clock),
+        presence: use_presence(),
+    };
     let preferences = Preferences::new();
     preferences.recall();
     provide_context(preferences);
     provide_context(ChosenTheme::new());
-    let chat = Chat::new(use_transport(), BrowserClock, preferences);
+    let chat = Chat::new(outside, preferences);
+    let navigation = expect_context::<Navigation>();
+    // The first picture is the same on the server and here; what day it is here is seen after it.
+    let today = Today {
+        now: rendered_at,
+        ahead: 0,
+    };
+    let conversations = Conversations::new(opened.list, today, clock, use_server());
+    let address = navigation.address_untracked();
+    let is_missing = opened.conversation.is_none() && matches!(address, Address::Conversation(_));
+    if let Some(detail) = &opened.conversation {
+        chat.open(detail);
+    }
+    let sync = Sync {
+        chat,
+        conversations,
+        navigation,
+        is_missing: RwSignal::new(is_missing),
+        server: StoredValue::new(use_server()),
+    };
     let field = ComposerField::new();
+    let drawer = Drawer(RwSignal::new(false), NodeRef::new());
     provide_context(chat);
+    provide_context(conversations);
     provide_context(field);
+    provide_context(drawer);
     provide_context(Follow::new());
+    sync.begin(opened.conversation);
     listen_to_keys(chat, field);
+    // Only what has changed makes another view.
+    let is_missing = Memo::new(move |_| sync.is_missing.get());
 
     view! {
         <a class="skip" href="#message" on:click=move |click| {
@@ -37,41 +84,72 @@ pub fn ChatPage() -> impl IntoView {
         }>
             {wording::SKIP_LINK}
         </a>
-        <Header/>
-        <main>
-            <noscript>{wording::NO_SCRIPT}</noscript>
-            <Transcript/>
-            <Composer/>
-            <p role="status" class="visually-hidden">
-                {move || wording::announcement(&chat.announcement(), local_number)}
-            </p>
-        </main>
+        <Sidebar/>
+        <div class="page" inert=move || drawer.0.get()>
+            <Header/>
+            <main>
+                <noscript>{wording::NO_SCRIPT}</noscript>
+                {move || if is_missing.get() {
+                    view! { <MissingConversation/> }.into_any()
+                } else {
+                    view! { <Transcript/> }.into_any()
+                }}
+                <Composer/>
+                <p role="status" class="visually-hidden">
+                    {move || wording::announcement(&chat.announcement(), local_number)}
+                </p>
+            </main>
+        </div>
     }
 }
 
 #[component]
 fn Header() -> impl IntoView {
     let chat = expect_context::<Chat>();
-    let field = expect_context::<ComposerField>();
+    let drawer = expect_context::<Drawer>();
     let is_demo = use_context::<PageInfo>().unwrap_or_default().demo;
     view! {
         <header>
+            <button
+                type="button"
+                class="drawer-button"
+                aria-label="Show conversations"
+                aria-controls="conversations"
+                node_ref=drawer.1
+                aria-expanded=move || drawer.0.get().to_string()
+                on:click=move |_| drawer.0.update(|is_open| *is_open = !*is_open)
+            >
+                <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M4 7h16M4 12h16M4 17h16"/></svg>
+            </button>
             <h1>
                 <svg class="mark" viewBox="0 0 32 32" aria-hidden="true">
                     <path d="M8 27V15a8 8 0 0 1 16 0"/>
                     <path d="M16 27V16"/>
                 </svg>
-                "Rill"
+                <span class="name">"Rill"</span>
             </h1>
             <ModelPicker/>
             {is_demo.then(|| view! { <span class="badge">"Demo"</span> })}
-            <button type="button" class="new-chat" on:click=move |_| {
-                chat.start_anew();
-                field.focus();
-            }>"New chat"</button>
+            <span class="badge" hidden=move || !chat.is_temporary()>"Temporary"</span>
+            <span class="room"></span>
+            <NewChatButton/>
             <ThemeSwitch/>
             <Settings/>
         </header>
+    }
+}
+
+/// Stands where a conversation would be that does not exist, or is another person's.
+#[component]
+fn MissingConversation() -> impl IntoView {
+    view! {
+        <div class="view">
+            <div class="welcome">
+                <h2>"There is no such conversation."</h2>
+                <p>"It may have been deleted."</p>
+                <p><Link to=Address::New is_current=Signal::stored(false) on_go=|| ()>"Begin a new one"</Link></p>
+            </div>
+        </div>
     }
 }
 

@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use crate::protocol::{ChatEvent, Usage};
+use crate::protocol::saved::{MessageState, SavedMessage};
+use crate::protocol::{ChatEvent, ErrorBody, ErrorKind, Finish, Notice, ReplyError, Usage};
 use crate::transcript::{End, Transcript};
 
 /// A reply that streams or has ended.
@@ -22,6 +23,8 @@ pub struct Reply {
     ended_at: Option<Duration>,
     /// When the upstream is asked again that could not answer yet.
     asked_again_at: Option<Duration>,
+    /// How often it was told from its beginning.
+    tellings: u32,
 }
 
 /// What a reply cost.
@@ -51,11 +54,63 @@ impl Reply {
             thought_until: None,
             ended_at: None,
             asked_again_at: None,
+            tellings: 0,
+        }
+    }
+
+    /// A reply as it was saved, perhaps in the middle of it.
+    #[must_use]
+    pub fn saved(message: &SavedMessage, now: Duration) -> Self {
+        let (generation, end) = match &message.state {
+            MessageState::Streaming { generation, .. } => (Some(generation.clone()), None),
+            MessageState::Done { finish } => (None, Some(End::Done(*finish))),
+            // How long there was to wait then says nothing about now.
+            MessageState::Error(error) => {
+                let error = ReplyError {
+                    retry_after_ms: None,
+                    ..error.clone()
+                };
+                (None, Some(End::Error(error)))
+            }
+            MessageState::Interrupted => (None, Some(End::Error(interrupted()))),
+        };
+        let timing = message.timing.unwrap_or_default();
+        let thinking_since = (!message.reasoning.is_empty()).then_some(now);
+        // A time that was not kept is left out, rather than counted from now.
+        let thought_until = match (timing.thinking_ms, &end) {
+            (Some(time), _) => Some(now + Duration::from_millis(time)),
+            (None, None) if message.text.is_empty() => None,
+            (None, _) => Some(now),
+        };
+        Self {
+            ended_at: end
+                .is_some()
+                .then(|| now + Duration::from_millis(timing.duration_ms.unwrap_or_default())),
+            transcript: Transcript {
+                generation,
+                model: message.model.clone(),
+                text: message.text.clone(),
+                reasoning: message.reasoning.clone(),
+                usage: message.usage,
+                notice: message.could_not_be_saved.then(not_saved),
+                end,
+            },
+            asked_at: now,
+            begun_at: timing
+                .first_token_ms
+                .map(|time| now + Duration::from_millis(time)),
+            thinking_since,
+            thought_until,
+            asked_again_at: None,
+            tellings: 0,
         }
     }
 
     /// Folds one event in.
     pub fn apply(&mut self, event: &ChatEvent<'_>, now: Duration) {
+        if matches!(event, ChatEvent::Start(_)) && self.has_begun() {
+            self.tellings += 1;
+        }
         self.transcript.apply(event);
         if let ChatEvent::Retrying(retrying) = event {
             self.asked_again_at = Some(now + Duration::from_millis(retrying.in_ms));
@@ -84,6 +139,42 @@ impl Reply {
         self.note_end(now);
     }
 
+    /// The same reply is asked for again and goes on in this place.
+    pub fn go_on(&mut self, now: Duration) {
+        // What is shown has ended, and is shown anew so that it can grow.
+        self.tellings += 1;
+        self.transcript.end = None;
+        self.transcript.generation = None;
+        self.asked_at = now;
+        self.ended_at = None;
+    }
+
+    /// How often it was told from its beginning after the first time: its text is then not what it
+    /// was with something added.
+    #[must_use]
+    pub fn tellings(&self) -> u32 {
+        self.tellings
+    }
+
+    /// The same reply, told once more than this often.
+    #[must_use]
+    pub fn told_again(mut self, tellings: u32) -> Self {
+        self.tellings = tellings + 1;
+        self
+    }
+
+    /// Whether it can go on where it was cut off: by its length, a lost connection, or a server that
+    /// stopped.
+    #[must_use]
+    pub fn can_go_on(&self) -> bool {
+        let was_cut_off = match &self.transcript.end {
+            Some(End::Cut | End::Done(Finish::Length | Finish::Stopped)) => true,
+            Some(End::Error(error)) => error.retryable,
+            _ => false,
+        };
+        was_cut_off && !self.transcript.text.trim().is_empty()
+    }
+
     /// What was said, and how it ended.
     #[must_use]
     pub fn transcript(&self) -> &Transcript {
@@ -93,9 +184,11 @@ impl Reply {
     /// Whether nothing has come yet, neither answer nor reasoning, and something still can.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
-        self.transcript.is_streaming()
-            && self.transcript.text.is_empty()
-            && self.transcript.reasoning.is_empty()
+        self.transcript.is_streaming() && !self.has_begun()
+    }
+
+    fn has_begun(&self) -> bool {
+        !(self.transcript.text.is_empty() && self.transcript.reasoning.is_empty())
     }
 
     /// How long it has been waited for.
@@ -154,10 +247,28 @@ impl Reply {
     }
 }
 
+/// How a reply ended that the server's end cut off.
+fn interrupted() -> ReplyError {
+    ReplyError {
+        kind: ErrorKind::Interrupted,
+        message: ErrorBody::of(ErrorKind::Interrupted).error.message,
+        retryable: true,
+        retry_after_ms: None,
+    }
+}
+
+fn not_saved() -> Notice {
+    Notice {
+        kind: ErrorKind::NotSaved,
+        message: ErrorBody::of(ErrorKind::NotSaved).error.message,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{ErrorKind, Finish, ReplyError, Retrying};
+    use crate::protocol::saved::Timing;
+    use crate::protocol::{Retrying, Role};
 
     const fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -232,5 +343,51 @@ mod tests {
         assert_eq!(limited.retry_wait(at(9)), Some(at(3)));
         assert_eq!(limited.retry_wait(at(60)), Some(at(0)));
         assert_eq!(reply(&[(2, error(true, None))]).retry_wait(at(2)), None);
+    }
+
+    fn saved(state: MessageState) -> Reply {
+        let message = SavedMessage {
+            id: "m".into(),
+            parent: None,
+            role: Role::Assistant,
+            text: "half".into(),
+            reasoning: "hm".into(),
+            model: None,
+            created_at: 0,
+            usage: None,
+            timing: Some(Timing {
+                thinking_ms: Some(2_000),
+                ..Timing::default()
+            }),
+            state,
+            could_not_be_saved: false,
+        };
+        Reply::saved(&message, at(100))
+    }
+
+    #[test]
+    fn a_saved_reply_is_as_it_was_when_it_ended() {
+        let done = saved(MessageState::Done {
+            finish: Finish::Stop,
+        });
+        assert_eq!(done.transcript().end, Some(End::Done(Finish::Stop)));
+        assert_eq!(done.thinking_time(), Some(at(2)));
+        assert!(!done.can_go_on());
+        let interrupted = saved(MessageState::Interrupted);
+        assert!(interrupted.can_go_on() && interrupted.invites_retry());
+    }
+
+    #[test]
+    fn a_saved_reply_that_streams_goes_on() {
+        let mut reply = saved(MessageState::Streaming {
+            generation: "g".into(),
+            last_seq: 7,
+        });
+        reply.apply(&ChatEvent::Text(" and half".into()), at(101));
+        assert_eq!(reply.transcript().text, "half and half");
+        reply.apply(&ChatEvent::Done(Finish::Length), at(102));
+        assert!(reply.can_go_on());
+        reply.go_on(at(103));
+        assert!(reply.transcript().is_streaming());
     }
 }

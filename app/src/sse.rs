@@ -17,6 +17,8 @@ pub struct Event<'a> {
     pub name: &'a str,
     /// The data lines, joined by line feeds.
     pub data: &'a str,
+    /// The last event ID, as it is with this event. Empty when the stream has given none.
+    pub id: &'a str,
 }
 
 /// What a stream holds: an event, or a comment beside them, which a reader passes over unless it knows

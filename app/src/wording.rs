@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use crate::protocol::saved::ImportReport;
 use crate::protocol::{ErrorKind, Finish};
 use crate::reply::Figures;
 use crate::transcript::{End, Transcript};
@@ -112,6 +113,38 @@ pub const UNREADABLE_STREAM: &str =
 /// Something between the page and the server answered in its place.
 pub const NOT_THE_SERVER: &str = "Something else than Rill answered, perhaps a proxy or a login page: reload the page and try again.";
 
+/// While the connection of a saved reply is gone; the reply goes on meanwhile.
+pub const CONNECTION_LOST: &str = "Connection lost, resuming";
+
+/// Something between page and server gathers the stream before it lets it go.
+pub const HELD_BACK: &str = "A proxy between this page and Rill holds the text back, so it comes in bursts. Set proxy_buffering off in nginx, flush_interval -1 in Caddy, or what turns buffering off in yours.";
+
+/// What an import did.
+#[must_use]
+pub fn imported(report: &ImportReport) -> String {
+    let counted = |count: u64, one: &str, more: &str| match count {
+        1 => format!("1 {one}"),
+        count => format!("{count} {more}"),
+    };
+    let mut sentence = format!(
+        "Imported {} with {}.",
+        counted(report.conversations, "conversation", "conversations"),
+        counted(report.messages, "message", "messages"),
+    );
+    let skipped = report.skipped.len() as u64 + report.more_skipped;
+    if skipped > 0 {
+        sentence += &format!(" Left out {}:", counted(skipped, "part", "parts"));
+        // The first few say what kind of file it is; nobody reads a thousand.
+        for part in report.skipped.iter().take(3) {
+            sentence += &format!(" {}: {}", part.what, part.why);
+        }
+    }
+    sentence
+}
+
+/// Above a conversation that nobody keeps.
+pub const TEMPORARY: &str = "Temporary chat: it is not saved, and ends when you leave it.";
+
 /// What stands in one line below a reply when it has ended, if there is anything to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndNote {
@@ -172,6 +205,8 @@ pub enum Announcement {
     Nothing,
     /// A reply streams.
     Answering,
+    /// The connection is lost and is being resumed.
+    ConnectionLost,
     /// A reply is there.
     Complete {
         /// How long it is.
@@ -198,6 +233,7 @@ pub fn announcement(what: &Announcement, count: impl FnOnce(usize) -> String) ->
     match what {
         Announcement::Nothing => String::new(),
         Announcement::Answering => "Answering".to_owned(),
+        Announcement::ConnectionLost => CONNECTION_LOST.to_owned(),
         Announcement::Complete { words: 1 } => "Answer complete, 1 word".to_owned(),
         Announcement::Complete { words } => format!("Answer complete, {} words", count(*words)),
         Announcement::Sentence(sentence) => sentence.clone(),
@@ -293,6 +329,7 @@ pub fn shown_message(message: &str, kind: ErrorKind) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::saved::Skipped;
     use crate::protocol::{ReplyError, Usage};
 
     /// Every kind there is; a new one makes the `match` above fail to compile, not this list.
@@ -421,6 +458,28 @@ mod tests {
         assert_eq!(say("one", Finish::Stop), "Answer complete, 1 word");
         assert_eq!(say("one", Finish::Stopped), "Stopped");
         assert_eq!(say("", Finish::Stop), "The model returned an empty answer.");
+    }
+
+    #[test]
+    fn an_import_is_told_with_what_was_left_out() {
+        let mut report = ImportReport {
+            conversations: 1,
+            messages: 2,
+            ..ImportReport::default()
+        };
+        assert_eq!(
+            imported(&report),
+            "Imported 1 conversation with 2 messages."
+        );
+        report.skipped.push(Skipped {
+            what: "A picture".into(),
+            why: "It holds no text.".into(),
+        });
+        report.more_skipped = 4;
+        assert_eq!(
+            imported(&report),
+            "Imported 1 conversation with 2 messages. Left out 5 parts: A picture: It holds no text."
+        );
     }
 
     #[test]

@@ -20,3 +20,19 @@ test("it is styled, in light and dark", async ({ page }) => {
   }
   expect(pictures[0]!.equals(pictures[1]!)).toBe(false);
 });
+
+test("a deep link can be read, and the list leads to it", async ({ page, chat, rill, upstream }) => {
+  upstream.willAnswer(["An answer to **read**."]);
+  const id = "0190a0a0-0000-7000-8000-000000000001";
+  const response = await fetch(`${rill.url}/api/conversations/${id}/messages`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ request_id: "0190a0a0-0000-7000-8000-000000000002", content: "A question to read" }),
+  });
+  await response.text();
+  await page.goto("/");
+  await page.getByRole("navigation", { name: "Conversations" }).getByRole("link", { name: /A question to read/ }).click();
+  await expect(page).toHaveURL(new RegExp(`/c/${id}$`));
+  await expect(chat.question(1)).toContainText("A question to read");
+  await expect(chat.answer()).toContainText("An answer to read.");
+});

@@ -80,16 +80,6 @@ test("a stopped answer is part of the conversation, an empty one is not", async 
   await upstream.finish();
 });
 
-test("leaving the page ends the request at the provider", async ({ chat, upstream }) => {
-  await chat.open();
-  await chat.ask("I shall be gone soon");
-  await upstream.send("Still here");
-  await expect(chat.answer()).toContainText("Still here");
-  const left = Date.now();
-  await chat.page.close();
-  expect((await upstream.closedByClient()) - left).toBeLessThan(1000);
-});
-
 async function expectStopped(chat: Chat): Promise<void> {
   await expect(chat.answer()).toContainText("Stopped");
   await expect(chat.status).toHaveText("Stopped");

@@ -1,7 +1,7 @@
-//! One POST and the bytes of its answer, as they come. Dropping it aborts the request, wherever it
+//! One request and the bytes of its answer, as they come. Dropping it aborts the request, wherever it
 //! is: before the headers, between two chunks, or already over.
 
-use gloo_net::http::{Headers, Request};
+use gloo_net::http::{Headers, Method, RequestBuilder};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::js_sys::{Reflect, Uint8Array};
@@ -25,22 +25,35 @@ pub(crate) struct Response {
     _abort: AbortOnDrop,
 }
 
-/// Posts JSON and waits for the headers of the answer.
+/// What is asked.
+pub(crate) struct Call<'a> {
+    pub(crate) method: Method,
+    pub(crate) path: &'a str,
+    pub(crate) accept: &'a str,
+    /// A body of JSON.
+    pub(crate) json: Option<String>,
+}
+
+/// Sends a request and waits for the headers of the answer.
 ///
 /// # Errors
 /// What the browser says when the network failed.
-pub(crate) async fn post_json(path: &str, accept: &str, json: String) -> Result<Response, JsValue> {
+pub(crate) async fn send(call: Call<'_>) -> Result<Response, JsValue> {
     let controller = AbortController::new()?;
     let signal = controller.signal();
     let abort = AbortOnDrop(controller);
     let failed = |error: gloo_net::Error| JsValue::from(error.to_string());
-    let request = Request::post(path)
-        .header("content-type", "application/json")
-        .header("accept", accept)
-        .abort_signal(Some(&signal))
-        .body(json)
-        .map_err(failed)?;
-    let response = request.send().await.map_err(failed)?;
+    let request = RequestBuilder::new(call.path)
+        .method(call.method)
+        .header("accept", call.accept)
+        .abort_signal(Some(&signal));
+    let request = match call.json {
+        Some(json) => request
+            .header("content-type", "application/json")
+            .body(json),
+        None => request.build(),
+    };
+    let response = request.map_err(failed)?.send().await.map_err(failed)?;
     let reader = response
         .body()
         .map(|body| body.get_reader().unchecked_into());

@@ -1,12 +1,20 @@
 //! The WebAssembly library: everything that touches the browser's network and storage.
 
+mod changes;
 mod fetch;
+mod import;
 mod local_storage;
 mod models;
+mod presence;
+mod requests;
 mod transport;
 
+use app::changes::provide_changes;
+use app::import::provide_import;
 use app::memory::provide_memory;
 use app::models::provide_models;
+use app::presence::provide_presence;
+use app::requests::provide_requests;
 use app::transport::provide_transport;
 
 /// Room for the splitter. It lays out the data of each file anew, and where that takes some bytes more
@@ -22,6 +30,10 @@ pub fn hydrate() {
     console_error_panic_hook::set_once();
     leptos::mount::hydrate_body(|| {
         provide_transport(transport::HttpTransport);
+        provide_presence(presence::BrowserPresence);
+        provide_requests(requests::HttpRequests);
+        provide_changes(changes::SharedFeed);
+        provide_import(import::Upload);
         provide_memory(local_storage::LocalStorage);
         provide_models(models::HttpModels);
         app::App()

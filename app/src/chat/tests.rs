@@ -5,32 +5,49 @@ use std::sync::Mutex;
 
 use any_spawner::Executor;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
+use futures::future::{LocalBoxFuture, pending};
+use futures::{FutureExt, StreamExt};
 
 use super::*;
-use crate::protocol::{ErrorKind, Finish, Start};
+use crate::incoming::Numbered;
+use crate::protocol::Role;
+use crate::protocol::saved::{ConversationDetail, MessageState, SavedMessage};
+use crate::protocol::{ChatEvent, ErrorKind, Finish, ReplyError, Start};
 use crate::transcript::End;
+use crate::transport::{Ask, Broken, Connection, Received};
 
-type Events = UnboundedSender<ChatEvent<'static>>;
+type Events = UnboundedSender<Result<Received, Broken>>;
+
+type Coming = UnboundedReceiver<Result<Received, Broken>>;
 
 /// Plays what the test tells it to.
 #[derive(Clone, Default)]
 struct Script {
-    requests: Arc<Mutex<Vec<ChatRequest>>>,
-    replies: Arc<Mutex<VecDeque<UnboundedReceiver<ChatEvent<'static>>>>>,
+    asked: Arc<Mutex<Vec<Ask>>>,
+    replies: Arc<Mutex<VecDeque<Coming>>>,
+    stopped: Arc<Mutex<Vec<String>>>,
 }
 
 impl ChatTransport for Script {
-    fn chat(&self, request: ChatRequest) -> LocalBoxStream<'static, ChatEvent<'static>> {
-        self.requests
+    fn open(&self, ask: Ask) -> Connection {
+        self.asked
             .lock()
             .expect("no test panics while it holds this")
-            .push(request);
+            .push(ask);
         let reply = self
             .replies
             .lock()
             .expect("no test panics while it holds this")
             .pop_front();
         reply.expect("the test has prepared a reply").boxed_local()
+    }
+
+    fn stop(&self, generation: String) -> LocalBoxFuture<'static, Result<(), Broken>> {
+        self.stopped
+            .lock()
+            .expect("no test panics while it holds this")
+            .push(generation);
+        async { Ok(()) }.boxed_local()
     }
 }
 
@@ -54,10 +71,19 @@ impl Clock for Screen {
             .expect("no test panics while it holds this")
             .push(SendBox(send_wrapper::SendWrapper::new(paint)));
     }
+
+    fn wait(&self, _: Duration) -> LocalBoxFuture<'static, ()> {
+        pending().boxed_local()
+    }
+
+    fn chance(&self) -> f64 {
+        0.5
+    }
 }
 
 /// A chat with a scripted server.
 struct Stage {
+    is_temporary: bool,
     chat: Chat,
     script: Script,
     screen: Screen,
@@ -71,16 +97,28 @@ impl Stage {
         let owner = Owner::new();
         owner.set();
         let (script, screen) = (Script::default(), Screen::default());
-        let chat = Chat::new(
-            Some(Arc::new(script.clone())),
-            screen.clone(),
-            Preferences::new(),
-        );
+        let outside = Outside {
+            transport: Some(Arc::new(script.clone())),
+            clock: Arc::new(screen.clone()),
+            presence: None,
+        };
+        let chat = Chat::new(outside, Preferences::new());
         Self {
+            is_temporary: false,
             chat,
             script,
             screen,
             _owner: owner,
+        }
+    }
+
+    /// A chat that nobody keeps.
+    fn temporary() -> Self {
+        let stage = Self::new();
+        stage.chat.start_anew(true);
+        Self {
+            is_temporary: true,
+            ..stage
         }
     }
 
@@ -96,13 +134,19 @@ impl Stage {
     }
 
     /// A whole turn.
+    /// A saved turn gets the names `q1` and `r1`, where 1 is the number of the request.
     fn turn(&self, question: &str, answer: &'static str) {
         let events = self.expect_request();
         self.send(question);
+        let number = self.sent().len();
         play(
             &events,
             [
-                start(),
+                if self.is_temporary {
+                    start()
+                } else {
+                    start_named(number)
+                },
                 ChatEvent::Text(answer.into()),
                 ChatEvent::Done(Finish::Stop),
             ],
@@ -143,27 +187,43 @@ impl Stage {
             .with_untracked(|draft| draft.text().to_owned())
     }
 
-    /// The history of each request, in short.
+    /// What was asked for, in short: the history of a temporary request, what a saved one is about.
     fn sent(&self) -> Vec<Vec<String>> {
-        let requests = self.script.requests.lock().expect("no poison");
-        requests
-            .iter()
-            .map(|request| {
-                request
-                    .messages
-                    .iter()
-                    .map(|message| message.content.clone())
-                    .collect()
-            })
-            .collect()
+        let asked = self.script.asked.lock().expect("no poison");
+        let in_short = |ask: &Ask| match ask {
+            Ask::Once(request) => request
+                .messages
+                .iter()
+                .map(|message| message.content.clone())
+                .collect(),
+            Ask::Send { message, .. } => [
+                ("", &message.content),
+                ("after ", &message.parent),
+                ("again ", &message.regenerate),
+                ("on with ", &message.continue_reply),
+            ]
+            .into_iter()
+            .filter_map(|(what, value)| Some(format!("{what}{}", value.as_ref()?)))
+            .collect(),
+            Ask::Follow { generation, after } => vec![format!("follow {generation} {after:?}")],
+        };
+        asked.iter().map(in_short).collect()
+    }
+
+    fn stopped(&self) -> Vec<String> {
+        self.script.stopped.lock().expect("no poison").clone()
     }
 }
 
 /// Lets the server send these events.
 fn play<const N: usize>(events: &Events, list: [ChatEvent<'static>; N]) {
     for event in list {
+        let event = Numbered {
+            position: None,
+            event,
+        };
         events
-            .unbounded_send(event)
+            .unbounded_send(Ok(Received::Event(event)))
             .expect("the page still listens");
     }
     Executor::poll_local();
@@ -175,6 +235,28 @@ fn start() -> ChatEvent<'static> {
         model: "m".into(),
         ..Start::default()
     })
+}
+
+/// The start of a saved reply, which names its messages after this number.
+fn start_named(number: usize) -> ChatEvent<'static> {
+    ChatEvent::Start(Start {
+        generation: format!("g{number}"),
+        model: "m".into(),
+        conversation: Some("c".into()),
+        user_message: Some(format!("q{number}")),
+        message: Some(format!("r{number}")),
+    })
+}
+
+/// The server cannot be reached.
+fn refuse(events: &Events) {
+    let Broken::Lost(error) = Broken::lost() else {
+        unreachable!("it is lost")
+    };
+    events
+        .unbounded_send(Err(Broken::Refused(error)))
+        .expect("the page still listens");
+    Executor::poll_local();
 }
 
 fn failure(kind: ErrorKind) -> ChatEvent<'static> {
@@ -219,7 +301,7 @@ fn a_message_is_sent_and_its_reply_streams_in() {
 
 #[test]
 fn the_whole_line_of_the_conversation_is_sent_without_empty_replies() {
-    let stage = Stage::new();
+    let stage = Stage::temporary();
     stage.turn("one", "first");
     stage.turn("two", "");
     stage.turn("three", "third");
@@ -247,7 +329,7 @@ fn nothing_is_sent_while_a_reply_streams_and_the_next_message_stays() {
 
 #[test]
 fn a_stop_lets_go_of_the_stream_and_keeps_the_text() {
-    let stage = Stage::new();
+    let stage = Stage::temporary();
     let events = stage.expect_request();
     stage.send("go");
     play(&events, [start(), ChatEvent::Text("half".into())]);
@@ -264,13 +346,13 @@ fn a_stop_lets_go_of_the_stream_and_keeps_the_text() {
 
 #[test]
 fn a_stop_at_the_moment_of_sending_works_too() {
-    let stage = Stage::new();
-    let events = stage.expect_request();
+    let stage = Stage::temporary();
+    let _events = stage.expect_request();
     stage.chat.draft.update(|draft| draft.write("go".into()));
     stage.chat.send();
     stage.chat.stop();
     Executor::poll_local();
-    assert!(events.is_closed());
+    assert!(stage.sent().is_empty(), "the request had not left yet");
     assert_eq!(stage.shown(), ["Q go", "A  [stopped]"]);
 }
 
@@ -297,7 +379,7 @@ fn a_message_that_was_not_accepted_is_back_in_the_composer() {
 
 #[test]
 fn an_edit_or_a_retry_that_was_not_accepted_changes_nothing() {
-    let stage = Stage::new();
+    let stage = Stage::temporary();
     stage.turn("one", "first");
     let before = stage.shown();
     let events = stage.expect_request();
@@ -342,7 +424,7 @@ fn an_error_after_the_start_belongs_to_the_reply() {
 
 #[test]
 fn a_stream_that_just_ends_was_cut() {
-    let stage = Stage::new();
+    let stage = Stage::temporary();
     let events = stage.expect_request();
     stage.send("go");
     play(&events, [start(), ChatEvent::Text("half".into())]);
@@ -353,7 +435,7 @@ fn a_stream_that_just_ends_was_cut() {
 
 #[test]
 fn asking_again_makes_a_version_and_the_older_one_can_be_shown() {
-    let stage = Stage::new();
+    let stage = Stage::temporary();
     stage.turn("one", "first");
     let events = stage.expect_request();
     stage.chat.ask_again(stage.last());
@@ -377,7 +459,7 @@ fn asking_again_makes_a_version_and_the_older_one_can_be_shown() {
 
 #[test]
 fn an_edited_question_is_asked_in_its_place_and_the_draft_waits() {
-    let stage = Stage::new();
+    let stage = Stage::temporary();
     stage.turn("one", "first");
     stage.turn("two", "second");
     stage
@@ -402,12 +484,12 @@ fn an_edited_question_is_asked_in_its_place_and_the_draft_waits() {
 }
 
 #[test]
-fn a_new_chat_stops_the_reply_and_the_old_one_can_be_restored() {
-    let stage = Stage::new();
+fn leaving_a_temporary_chat_stops_its_reply_and_it_can_be_restored() {
+    let stage = Stage::temporary();
     let events = stage.expect_request();
     stage.send("go");
     play(&events, [start(), ChatEvent::Text("half".into())]);
-    stage.chat.start_anew();
+    stage.chat.start_anew(false);
     Executor::poll_local();
     assert!(events.is_closed());
     assert!(stage.chat.is_empty() && stage.chat.can_restore());
@@ -443,4 +525,249 @@ fn whoever_looks_is_told_once_a_frame_and_at_once_at_the_end() {
         [ChatEvent::Text("x".into()), ChatEvent::Done(Finish::Stop)],
     );
     assert_eq!(length.get_untracked(), 101, "the end needs no frame");
+}
+
+#[test]
+fn the_first_message_begins_the_conversation_and_later_ones_follow_by_name() {
+    let stage = Stage::new();
+    assert_eq!(stage.chat.id_untracked(), None);
+    stage.turn("one", "first");
+    let id = stage.chat.id_untracked();
+    assert!(id.is_some());
+    stage.turn("two", "second");
+    assert_eq!(stage.chat.id_untracked(), id);
+    assert_eq!(stage.sent(), [vec!["one"], vec!["two", "after r1"]]);
+    let events = stage.expect_request();
+    stage.chat.ask_again(stage.last());
+    play(&events, [start_named(3), ChatEvent::Done(Finish::Stop)]);
+    assert_eq!(stage.sent()[2], ["again r2"]);
+    stage.chat.edit(stage.chat.path()[2]);
+    let _events = stage.expect_request();
+    stage.send("two, better");
+    assert_eq!(stage.sent()[3], ["two, better", "after r1"]);
+}
+
+#[test]
+fn a_first_message_that_was_not_accepted_begins_nothing_and_is_the_same_when_it_is_sent_again() {
+    let stage = Stage::new();
+    let events = stage.expect_request();
+    stage.send("one");
+    refuse(&events);
+    assert_eq!(
+        (stage.chat.id_untracked(), stage.composer().as_str()),
+        (None, "one")
+    );
+    let _events = stage.expect_request();
+    stage.chat.send();
+    Executor::poll_local();
+    let asked = stage.script.asked.lock().expect("no poison").clone();
+    assert_eq!(asked[0], asked[1]);
+}
+
+#[test]
+fn a_stop_of_a_saved_reply_is_the_servers_and_the_text_up_to_it_still_comes() {
+    let stage = Stage::new();
+    let events = stage.expect_request();
+    stage.send("go");
+    play(&events, [start_named(1), ChatEvent::Text("half".into())]);
+    stage.chat.stop();
+    stage.chat.stop();
+    Executor::poll_local();
+    assert_eq!(stage.stopped(), ["g1"]);
+    assert!(!events.is_closed());
+    play(
+        &events,
+        [
+            ChatEvent::Text(" and".into()),
+            ChatEvent::Done(Finish::Stopped),
+        ],
+    );
+    assert_eq!(stage.shown(), ["Q go", "A half and [stopped]"]);
+    assert!(!stage.chat.is_streaming());
+}
+
+#[test]
+fn a_saved_reply_that_is_stopped_before_it_began_is_stopped_when_it_begins() {
+    let stage = Stage::new();
+    let events = stage.expect_request();
+    stage.send("go");
+    stage.chat.stop();
+    Executor::poll_local();
+    assert!(stage.stopped().is_empty());
+    play(&events, [start_named(1)]);
+    assert_eq!(stage.stopped(), ["g1"]);
+    play(&events, [ChatEvent::Done(Finish::Stopped)]);
+    assert_eq!(stage.shown(), ["Q go", "A  [stopped]"]);
+}
+
+#[test]
+fn leaving_a_saved_conversation_lets_its_reply_go_on() {
+    let stage = Stage::new();
+    let events = stage.expect_request();
+    stage.send("go");
+    play(&events, [start_named(1), ChatEvent::Text("half".into())]);
+    stage.chat.start_anew(false);
+    Executor::poll_local();
+    assert!(events.is_closed() && stage.stopped().is_empty());
+    assert!(stage.chat.is_empty() && !stage.chat.can_restore());
+}
+
+#[test]
+fn a_reply_that_was_cut_off_goes_on_in_its_place() {
+    let stage = Stage::new();
+    let events = stage.expect_request();
+    stage.send("go");
+    play(
+        &events,
+        [
+            start_named(1),
+            ChatEvent::Text("half".into()),
+            ChatEvent::Done(Finish::Length),
+        ],
+    );
+    let events = stage.expect_request();
+    stage.chat.go_on(stage.last());
+    Executor::poll_local();
+    assert_eq!(stage.shown(), ["Q go", "A half …"]);
+    refuse(&events);
+    assert_eq!(stage.shown(), ["Q go", "A half [length]"]);
+    let events = stage.expect_request();
+    stage.chat.go_on(stage.last());
+    Executor::poll_local();
+    // It is told from its beginning.
+    play(
+        &events,
+        [
+            start_named(1),
+            ChatEvent::Text("half".into()),
+            ChatEvent::Text(" and half".into()),
+            ChatEvent::Done(Finish::Stop),
+        ],
+    );
+    assert_eq!(stage.shown(), ["Q go", "A half and half [stop]"]);
+    assert_eq!(stage.sent()[1..], [["on with r1"], ["on with r1"]]);
+}
+
+fn saved(id: &str, parent: Option<&str>, text: &str, state: MessageState) -> SavedMessage {
+    SavedMessage {
+        id: id.into(),
+        parent: parent.map(str::to_owned),
+        role: if id.starts_with('q') {
+            Role::User
+        } else {
+            Role::Assistant
+        },
+        text: text.into(),
+        reasoning: String::new(),
+        model: None,
+        created_at: 0,
+        usage: None,
+        timing: None,
+        state,
+        could_not_be_saved: false,
+    }
+}
+
+const DONE: MessageState = MessageState::Done {
+    finish: Finish::Stop,
+};
+
+fn detail(leaf: &str, messages: Vec<SavedMessage>) -> ConversationDetail {
+    ConversationDetail {
+        id: "c".into(),
+        title: "Title".into(),
+        pinned: false,
+        leaf: Some(leaf.into()),
+        messages,
+    }
+}
+
+#[test]
+fn a_saved_conversation_is_shown_as_it_was_left() {
+    let stage = Stage::new();
+    let detail = detail(
+        "r1",
+        vec![
+            saved("q1", None, "one", DONE),
+            saved("r1", Some("q1"), "first", DONE),
+            saved("r1b", Some("q1"), "second", MessageState::Interrupted),
+        ],
+    );
+    stage.chat.open(&detail);
+    assert_eq!(stage.chat.id_untracked().as_deref(), Some("c"));
+    assert_eq!(stage.shown(), ["Q one", "A first [stop]"]);
+    stage.chat.show_version(stage.last(), Step::Next);
+    assert_eq!(stage.shown(), ["Q one", "A second [interrupted]"]);
+    assert_eq!(stage.chat.chosen().as_deref(), Some("r1b"));
+}
+
+#[test]
+fn a_reply_that_streams_elsewhere_is_followed_from_where_it_was_saved() {
+    let stage = Stage::new();
+    let streaming = MessageState::Streaming {
+        generation: "g".into(),
+        last_seq: 7,
+    };
+    let detail = detail(
+        "r1",
+        vec![
+            saved("q1", None, "one", DONE),
+            saved("r1", Some("q1"), "half", streaming),
+        ],
+    );
+    stage.chat.open(&detail);
+    assert!(!stage.chat.is_streaming());
+    let events = stage.expect_request();
+    stage.chat.follow_running(&detail);
+    // It is told more than once.
+    stage.chat.follow_running(&detail);
+    Executor::poll_local();
+    assert_eq!(stage.sent(), [["follow g Some(7)"]]);
+    play(
+        &events,
+        [
+            ChatEvent::Text(" and half".into()),
+            ChatEvent::Done(Finish::Stop),
+        ],
+    );
+    assert_eq!(stage.shown(), ["Q one", "A half and half [stop]"]);
+}
+
+#[test]
+fn what_another_tab_said_is_caught_up_with() {
+    let stage = Stage::new();
+    let mut there = detail(
+        "r1",
+        vec![
+            saved("q1", None, "one", DONE),
+            saved("r1", Some("q1"), "half", MessageState::Interrupted),
+        ],
+    );
+    stage.chat.open(&there);
+    there.messages[1] = saved("r1", Some("q1"), "half and half", DONE);
+    there.messages.push(saved("q2", Some("r1"), "two", DONE));
+    there.messages.push(saved("r2", Some("q2"), "second", DONE));
+    there.leaf = Some("r2".into());
+    stage.chat.catch_up(&there);
+    let expect = [
+        "Q one",
+        "A half and half [stop]",
+        "Q two",
+        "A second [stop]",
+    ];
+    assert_eq!(stage.shown(), expect);
+    stage.chat.catch_up(&there);
+    assert_eq!(stage.shown(), expect);
+}
+
+#[test]
+fn a_reply_that_the_server_forgot_raises_a_doubt() {
+    let stage = Stage::new();
+    let events = stage.expect_request();
+    stage.send("go");
+    play(&events, [start_named(1), ChatEvent::Text("half".into())]);
+    let before = stage.chat.doubts();
+    refuse(&events);
+    assert_eq!(stage.shown(), ["Q go", "A half [cut]"]);
+    assert_eq!(stage.chat.doubts(), before + 1);
 }

@@ -3,13 +3,12 @@
 //! The text lives in the chat's draft; this keeps the field and the draft the same. What was typed
 //! before the page came to life is taken over, never overwritten.
 
-use leptos::either::Either;
 use leptos::ev::{KeyboardEvent, MouseEvent};
 use leptos::prelude::*;
 
 use super::composer_field::ComposerField;
 use super::follow::Follow;
-use crate::chat::Chat;
+use crate::chat::{Chat, Link};
 use crate::draft::{Draft, recovered};
 use crate::memory::{Item, use_memory};
 use crate::wording;
@@ -56,12 +55,20 @@ pub fn Composer() -> impl IntoView {
         field.focus();
     };
 
+    // One quiet line about the conversation as a whole.
+    let said = move || match chat.link() {
+        Link::Lost => Some(wording::CONNECTION_LOST),
+        Link::HeldBack => Some(wording::HELD_BACK),
+        Link::Fine => chat.is_temporary().then_some(wording::TEMPORARY),
+    };
     view! {
         <div class="composer">
-            {move || chat.notice().map(|sentence| view! {
+            <p class="link" hidden=move || said().is_none()>{move || said().unwrap_or_default()}</p>
+            {move || match chat.notice() {
                 // The status says it already; an alert that spoke too would say it twice.
-                <p class="notice" role="alert" aria-live="off">{sentence}</p>
-            })}
+                Some(sentence) => view! { <p class="notice" role="alert" aria-live="off">{sentence}</p> }.into_any(),
+                None => ().into_any(),
+            }}
             <p class="editing" hidden=move || !chat.draft().with(Draft::is_edit)>
                 {wording::EDITING}
                 <button type="button" on:click=move |_| {
@@ -85,13 +92,13 @@ pub fn Composer() -> impl IntoView {
                     ></textarea>
                 </div>
                 {move || if chat.is_streaming() {
-                    Either::Left(view! { <button type="button" class="stop" on:click=stop>"Stop"</button> })
+                    view! { <button type="button" class="stop" on:click=stop>"Stop"</button> }.into_any()
                 } else {
-                    Either::Right(view! {
+                    view! {
                         <button type="button" class="send" disabled=move || !is_ready.get() on:click=move |_| send()>
                             "Send"
                         </button>
-                    })
+                    }.into_any()
                 }}
             </div>
         </div>

@@ -1,16 +1,19 @@
 //! The messages of the conversation, one below the other: a part of the page that is loaded when there
 //! is one to show, or somebody is about to write one. Whoever only opens the page does not pay for it.
 //!
-//! A message is built once and stays as it is while others come; what streams changes within its own.
+//! What the server shows is readable before, and is taken over as it stands. A message is built once and
+//! stays as it is while others come; what streams changes within its own.
 
-use leptos::either::Either;
 use leptos::html::Div;
 use leptos::mount::mount_to;
 use leptos::prelude::*;
+use leptos::tachys::hydration::Cursor;
+use leptos::tachys::view::PositionState;
 use leptos::task::spawn_local;
 use wasm_bindgen::JsCast;
 use web_sys::HtmlDivElement;
 
+use super::passed_over::PassedOver;
 use super::question::QuestionView;
 use super::reply::ReplyView;
 use crate::chat::{Chat, Message};
@@ -34,6 +37,8 @@ pub fn Messages() -> impl IntoView {
     let place = NodeRef::<Div>::new();
     let state = RwSignal::new(State::Asleep);
     let owner = Owner::current().unwrap_or_default();
+    // What the server has shown, too.
+    let at_first = StoredValue::new(as_it_stands(chat));
     let wake = move || {
         let Some(place) = place.get_untracked() else {
             return;
@@ -44,8 +49,8 @@ pub fn Messages() -> impl IntoView {
         state.set(State::Loading);
         let owner = owner.clone();
         spawn_local(async move {
-            let outcome = come_to_life(place, owner).await;
-            state.set(match outcome {
+            let outcome = come_to_life(place, owner, at_first).await;
+            let _ = state.try_set(match outcome {
                 Ok(()) => State::Live,
                 Err(_) => State::Failed,
             });
@@ -74,7 +79,9 @@ pub fn Messages() -> impl IntoView {
         });
     }
     view! {
-        <div class="messages" node_ref=place></div>
+        <div class="messages" node_ref=place>
+            {PassedOver::new(|| view! { <MessageList/> })}
+        </div>
         <p
             class="note error"
             role="alert"
@@ -87,26 +94,68 @@ pub fn Messages() -> impl IntoView {
 }
 
 part! {
-    /// Shows the messages, live, in their place.
-    fn come_to_life(place: HtmlDivElement, owner: Owner) -> () {
-        place.set_text_content(None);
-        // They stay for as long as the page does.
-        owner.with(|| mount_to(place.unchecked_into(), || view! { <MessageList/> }).forget());
+    /// Makes the messages live in their place: what stands there is taken over where it is what the
+    /// conversation holds, and is shown anew where that has gone on.
+    fn come_to_life(
+        place: HtmlDivElement,
+        owner: Owner,
+        at_first: StoredValue<Option<Standing>>,
+    ) -> () {
+        owner.with(|| {
+            // The place may be gone by now.
+            let Some(at_first) = at_first.try_get_value() else {
+                return;
+            };
+            let now = as_it_stands(expect_context::<Chat>());
+            // They stay for as long as their place does.
+            if now.is_some() && now == at_first {
+                let list = view! { <MessageList/> }.into_any();
+                let cursor = Cursor::new(place.unchecked_into());
+                std::mem::forget(list.hydrate::<true>(&cursor, &PositionState::default()));
+            } else {
+                place.set_text_content(None);
+                mount_to(place.unchecked_into(), || view! { <MessageList/> }).forget();
+            }
+        });
     }
+}
+
+/// Which conversation is shown, and which of its messages.
+type Standing = (u32, Vec<MessageId>);
+
+/// What is shown, where all of it has ended as it was saved.
+fn as_it_stands(chat: Chat) -> Option<Standing> {
+    untrack(|| {
+        let path = chat.path();
+        let is_as_saved = |id: &MessageId| match chat.message(*id) {
+            Message::Question(_) => true,
+            Message::Reply(reply) => {
+                reply.with(|reply| reply.tellings() == 0 && !reply.transcript().is_streaming())
+            }
+        };
+        path.iter().all(is_as_saved).then(|| (chat.changes(), path))
+    })
 }
 
 #[component]
 fn MessageList() -> impl IntoView {
     let chat = expect_context::<Chat>();
     view! {
-        <For each=move || chat.path() key=|id| *id children=move |id| view! { <MessageView id/> }/>
+        // Another conversation has other messages, though they are counted in the same way.
+        {move || {
+            let _ = chat.changes();
+            view! {
+                <For each=move || chat.path() key=|id| *id children=move |id| view! { <MessageView id/> }/>
+            }
+            .into_any()
+        }}
     }
 }
 
 #[component]
 fn MessageView(id: MessageId) -> impl IntoView {
     match expect_context::<Chat>().message(id) {
-        Message::Question(text) => Either::Left(view! { <QuestionView id text/> }),
-        Message::Reply(reply) => Either::Right(view! { <ReplyView id reply/> }),
+        Message::Question(text) => view! { <QuestionView id text/> }.into_any(),
+        Message::Reply(reply) => view! { <ReplyView id reply/> }.into_any(),
     }
 }

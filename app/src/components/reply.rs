@@ -1,11 +1,11 @@
 //! What the model answers: reasoning, text, how it ended, and what one can do with it.
 
-use leptos::either::Either;
 use leptos::prelude::*;
 
 use super::ask_again::AskAgainButton;
 use super::copy_button::CopyButton;
 use super::figures::Figures;
+use super::go_on::GoOnButton;
 use super::reasoning::Reasoning;
 use super::streamed_text::{Source, StreamedText};
 use super::versions::Versions;
@@ -19,6 +19,7 @@ use crate::wording::{self, EndNote, Tone};
 struct Ended {
     note: Option<EndNote>,
     has_text: bool,
+    can_go_on: bool,
 }
 
 /// A reply, live or ended.
@@ -41,29 +42,52 @@ pub fn ReplyView(
             (!transcript.is_streaming()).then(|| Ended {
                 note: wording::end_note(transcript),
                 has_text: !transcript.text.is_empty(),
+                can_go_on: reply.can_go_on(),
             })
         })
     });
+    // What went wrong beside it: that it could not be saved.
+    let notice = Memo::new(move |_| {
+        reply.with(|reply| Some(reply.transcript().notice.as_ref()?.message.clone()))
+    });
+    let tellings = Memo::new(move |_| reply.with(Reply::tellings));
     let source = move || reply.with_untracked(|reply| reply.transcript().text.clone());
     view! {
         <article class="reply" aria-label="Assistant">
-            {move || has_reasoning.get().then(|| view! { <Reasoning reply/> })}
-            <StreamedText reply source=Source::Answer/>
-            {move || is_waiting.get().then(|| view! { <Waiting reply/> })}
-            {move || ended.get().and_then(|ended| ended.note).map(|note| match note.tone {
-                Tone::Plain => Either::Left(view! { <p class="note">{note.sentence}</p> }),
+            // A reply that is told from its beginning once more is shown anew.
+            {move || {
+                tellings.get();
+                view! {
+                    {move || if has_reasoning.get() { view! { <Reasoning reply/> }.into_any() } else { ().into_any() }}
+                    <StreamedText reply source=Source::Answer/>
+                }
+            }}
+            {move || if is_waiting.get() { view! { <Waiting reply/> }.into_any() } else { ().into_any() }}
+            {move || match ended.get().and_then(|ended| ended.note) {
+                Some(EndNote { sentence, tone: Tone::Plain }) => {
+                    view! { <p class="note">{sentence}</p> }.into_any()
+                }
                 // The status says it already; an alert that spoke too would say it twice.
-                Tone::Error => Either::Right(view! {
-                    <p class="note error" role="alert" aria-live="off">{note.sentence}</p>
-                }),
-            })}
+                Some(EndNote { sentence, tone: Tone::Error }) => {
+                    view! { <p class="note error" role="alert" aria-live="off">{sentence}</p> }.into_any()
+                }
+                None => ().into_any(),
+            }}
+            {move || match notice.get() {
+                Some(sentence) => view! { <p class="note error" role="alert">{sentence}</p> }.into_any(),
+                None => ().into_any(),
+            }}
             <div class="actions">
                 <Versions id/>
-                {move || ended.get().map(|ended| view! {
-                    {ended.has_text.then(|| view! { <CopyButton text=Box::new(source)/> })}
+                {move || match ended.get() {
+                    Some(ended) => view! {
+                    {ended.has_text.then(|| view! { <CopyButton text=Box::new(source)/> }.into_any())}
+                    {ended.can_go_on.then(|| view! { <GoOnButton id/> }.into_any())}
                     <AskAgainButton id reply/>
-                    <Figures reply/>
-                })}
+                        <Figures reply/>
+                    }.into_any(),
+                    None => ().into_any(),
+                }}
             </div>
         </article>
     }

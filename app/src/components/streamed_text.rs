@@ -45,6 +45,9 @@ pub fn StreamedText(
     source: Source,
 ) -> impl IntoView {
     let place = NodeRef::<Div>::new();
+    // A reply that is told again is shown anew, by another one of these in the same place: here it must
+    // only grow.
+    let telling = reply.with_untracked(Reply::tellings);
     Effect::new(move |flow: Option<Option<Flow>>| {
         let place = place.get()?;
         reply.with(|reply| {
@@ -52,8 +55,10 @@ pub fn StreamedText(
             let is_streaming = transcript.is_streaming();
             let mut flow = flow
                 .flatten()
-                .unwrap_or_else(|| Flow::new(&place, source, is_streaming));
-            flow.show(source.of(transcript), is_streaming);
+                .unwrap_or_else(|| Flow::new(&place, source, is_streaming, telling > 0));
+            if reply.tellings() == telling {
+                flow.show(source.of(transcript), is_streaming);
+            }
             Some(flow)
         })
     });
@@ -86,8 +91,9 @@ struct Flow {
 }
 
 impl Flow {
-    fn new(place: &Element, source: Source, is_streaming: bool) -> Self {
-        let is_shown = place.first_element_child().is_some();
+    fn new(place: &Element, source: Source, is_streaming: bool, is_told_again: bool) -> Self {
+        // What stands there of an earlier telling is another text.
+        let is_shown = !is_told_again && place.first_element_child().is_some();
         if is_shown && matches!(place.query_selector("figure.code"), Ok(Some(_))) {
             load_highlighter();
         }

@@ -15,6 +15,14 @@ pub fn Transcript() -> impl IntoView {
     let follow = expect_context::<Follow>();
     follow.watch();
     let is_empty = Memo::new(move |_| chat.is_empty());
+    // A conversation that comes into view is seen at its end.
+    Effect::new(move |before: Option<u32>| {
+        let changes = chat.changes();
+        if before.is_some_and(|before| before != changes) {
+            follow.resume();
+        }
+        changes
+    });
     let jump = move |_| {
         follow.resume();
         // The button is about to go; the focus must not fall back to the top of the page.
@@ -34,7 +42,7 @@ pub fn Transcript() -> impl IntoView {
                 node_ref=follow.scroller
             >
                 <div class="column" node_ref=follow.content>
-                    {move || is_empty.get().then(|| view! { <Welcome/> })}
+                    {move || if is_empty.get() { view! { <Welcome/> }.into_any() } else { ().into_any() }}
                     <Messages/>
                 </div>
             </div>

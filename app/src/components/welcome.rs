@@ -40,13 +40,13 @@ pub fn Welcome() -> impl IntoView {
                     <code>"OPENAI_API_KEY"</code>", or "<code>"OPENAI_BASE_URL"</code>
                     " for Ollama, vLLM, llama.cpp and the like, and restart."
                 </p>
-            })}
+            }.into_any())}
             {chat.can_restore().then(|| view! {
                 <button type="button" on:click=move |_| {
                     chat.restore();
                     field.focus();
                 }>"Back to the previous chat"</button>
-            })}
+            }.into_any())}
         </div>
     }
 }

@@ -204,6 +204,7 @@ impl Decoder {
             on_item(Item::Event(Event {
                 name,
                 data: &decode(data),
+                id: &self.fields.last_event_id,
             }));
         }
         self.fields.name.clear();

@@ -62,8 +62,11 @@ pub(crate) fn assert_chunks_give<'a>(expect: &Outcome, chunks: impl IntoIterator
     for chunk in chunks {
         decoder
             .feed(chunk, |event| {
-                let Dispatched { name, data, .. } = &expect.events[count];
-                assert_eq!((event.name, event.data), (name.as_str(), data.as_str()));
+                let Dispatched { name, data, id, .. } = &expect.events[count];
+                assert_eq!(
+                    (event.name, event.data, event.id),
+                    (name.as_str(), data.as_str(), id.as_str())
+                );
                 count += 1;
             })
             .expect("below the limit");

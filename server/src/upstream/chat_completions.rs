@@ -110,6 +110,7 @@ impl Mapper {
             sse::Event {
                 name: "message",
                 data: &text,
+                id: "",
             },
             out,
         )?;
@@ -334,11 +335,14 @@ mod tests {
         let mut mapper = Mapper::default();
         let (mut text, mut reasoning) = (String::new(), String::new());
         for (name, data) in events {
-            let result = mapper.map(sse::Event { name, data }, &mut |event| match event {
-                ChatEvent::Text(piece) => text.push_str(&piece),
-                ChatEvent::Reasoning(piece) => reasoning.push_str(&piece),
-                other => panic!("{other:?}"),
-            });
+            let result = mapper.map(
+                sse::Event { name, data, id: "" },
+                &mut |event| match event {
+                    ChatEvent::Text(piece) => text.push_str(&piece),
+                    ChatEvent::Reasoning(piece) => reasoning.push_str(&piece),
+                    other => panic!("{other:?}"),
+                },
+            );
             if let Err(failure) = result {
                 return (text, reasoning, Err(failure.kind));
             }

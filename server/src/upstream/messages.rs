@@ -172,6 +172,7 @@ impl Mapper {
         let value = read_unusual(sse::Event {
             name: "message",
             data: &String::from_utf8_lossy(body),
+            id: "",
         })?;
         if value.get("error").is_some_and(|error| !error.is_null()) {
             return Err(error_frame(&value));
@@ -377,6 +378,7 @@ mod tests {
             let event = sse::Event {
                 name: "message",
                 data: &data,
+                id: "",
             };
             got = mapper.map(event, &mut |event| match event {
                 ChatEvent::Text(piece) => got_text.push_str(&piece),
@@ -493,6 +495,7 @@ mod tests {
             let event = sse::Event {
                 name: "message",
                 data: &data,
+                id: "",
             };
             mapper.map(event, &mut |_| ()).expect("an event");
         }

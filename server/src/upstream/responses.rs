@@ -111,6 +111,7 @@ impl Mapper {
         let value = read_unusual(sse::Event {
             name: "message",
             data: &String::from_utf8_lossy(body),
+            id: "",
         })?;
         self.end(&value, out)
     }
@@ -319,6 +320,7 @@ mod tests {
             let event = sse::Event {
                 name: "message",
                 data: &data,
+                id: "",
             };
             got = mapper.map(event, &mut |event| match event {
                 ChatEvent::Text(piece) => got_text.push_str(&piece),
@@ -493,6 +495,7 @@ mod tests {
         let event = sse::Event {
             name: "response.output_text.delta",
             data: r#"{"type":"response.output_text.delta","delta":"a\ud83d"}"#,
+            id: "",
         };
         mapper
             .map(event, &mut |event| {

@@ -1,0 +1,56 @@
+//! What a search found, with the words marked.
+
+use leptos::prelude::*;
+
+use super::super::link::Link;
+use super::Drawer;
+use crate::address::Address;
+use crate::chat::Chat;
+use crate::conversations::Conversations;
+use crate::protocol::saved::{SearchHit, SnippetPart};
+
+/// The places that were found.
+#[component]
+pub fn Found() -> impl IntoView {
+    let conversations = expect_context::<Conversations>();
+    move || {
+        let hits = conversations.hits().unwrap_or_default();
+        if hits.is_empty() {
+            return view! { <p class="nothing">"Nothing was found."</p> }.into_any();
+        }
+        let count = match hits.len() {
+            1 => "1 place found".to_owned(),
+            count => format!("{count} places found"),
+        };
+        view! {
+            <section>
+                <h2>{count}</h2>
+                <ul>{hits.into_iter().map(|hit| view! { <Hit hit/> }.into_any()).collect_view()}</ul>
+            </section>
+        }.into_any()
+    }
+}
+
+#[component]
+fn Hit(hit: SearchHit) -> impl IntoView {
+    let chat = expect_context::<Chat>();
+    let drawer = expect_context::<Drawer>();
+    let id = hit.conversation.clone();
+    let is_open = Memo::new(move |_| chat.id().as_ref() == Some(&id));
+    view! {
+        <li class="entry hit" class:current=move || is_open.get()>
+            <Link to=Address::Conversation(hit.conversation) is_current=Signal::from(is_open) on_go=move || drawer.close()>
+                <span class="title" dir="auto">{hit.title}</span>
+                <span class="snippet" dir="auto">{hit.snippet.into_iter().map(part).collect_view()}</span>
+            </Link>
+        </li>
+    }
+}
+
+fn part(part: SnippetPart) -> AnyView {
+    if part.marked {
+        view! { <mark>{part.text}</mark> }.into_any()
+    } else {
+        part.text.into_any()
+    }
+}

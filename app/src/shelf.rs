@@ -1,0 +1,300 @@
+//! The list of conversations as a person reads it: pinned ones first, the others by the day on which
+//! something was last said. Plain data; whoever calls says what day it is.
+
+use crate::protocol::saved::{Change, ConversationList, ConversationSummary};
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// The conversations that are known here, in the order of the list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shelf {
+    conversations: Vec<ConversationSummary>,
+    /// Where the part begins that is not known yet.
+    next: Option<String>,
+}
+
+/// What day it is, where the person is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Today {
+    /// The time, in milliseconds since 1970.
+    pub now: i64,
+    /// How far the person's clock is ahead of UTC, in milliseconds.
+    pub ahead: i64,
+}
+
+impl Today {
+    fn day_of(self, time: i64) -> i64 {
+        (time + self.ahead).div_euclid(DAY_MS)
+    }
+}
+
+/// Conversations that stand below one heading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Group {
+    /// Those that were pinned.
+    Pinned,
+    /// Today's; also what a clock that goes wrong puts into the future.
+    Today,
+    /// Yesterday's.
+    Yesterday,
+    /// Those of the seven days before today, without yesterday.
+    Week,
+    /// Those of the thirty days before today, without the last seven.
+    Month,
+    /// Older ones.
+    Older,
+}
+
+impl Group {
+    /// Its heading.
+    #[must_use]
+    pub fn heading(self) -> &'static str {
+        match self {
+            Self::Pinned => "Pinned",
+            Self::Today => "Today",
+            Self::Yesterday => "Yesterday",
+            Self::Week => "Previous 7 days",
+            Self::Month => "Previous 30 days",
+            Self::Older => "Older",
+        }
+    }
+
+    fn of(conversation: &ConversationSummary, today: Today) -> Self {
+        if conversation.pinned {
+            return Self::Pinned;
+        }
+        match today.day_of(today.now) - today.day_of(conversation.updated_at) {
+            ..=0 => Self::Today,
+            1 => Self::Yesterday,
+            2..=7 => Self::Week,
+            8..=30 => Self::Month,
+            _ => Self::Older,
+        }
+    }
+}
+
+impl Shelf {
+    /// The head of the list, as the server gave it.
+    #[must_use]
+    pub fn new(list: ConversationList) -> Self {
+        Self {
+            conversations: list.conversations,
+            next: list.next,
+        }
+    }
+
+    /// Adds the part that follows.
+    pub fn extend(&mut self, list: ConversationList) {
+        for conversation in list.conversations {
+            self.remove(&conversation.id);
+            self.conversations.push(conversation);
+        }
+        self.next = list.next;
+    }
+
+    /// Where the part begins that is not known yet, if there is one.
+    #[must_use]
+    pub fn next(&self) -> Option<&str> {
+        self.next.as_deref()
+    }
+
+    /// Whether there are no conversations.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.conversations.is_empty()
+    }
+
+    /// A conversation, if it is known here.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<&ConversationSummary> {
+        self.conversations
+            .iter()
+            .find(|conversation| conversation.id == id)
+    }
+
+    /// Takes in that a conversation is new or another than it was.
+    pub fn change(&mut self, conversation: ConversationSummary) {
+        self.remove(&conversation.id);
+        let place = self
+            .conversations
+            .partition_point(|other| key(other) > key(&conversation));
+        // Beyond the end of what is known it would stand as if nothing were between.
+        if place < self.conversations.len() || self.next.is_none() {
+            self.conversations.insert(place, conversation);
+        }
+    }
+
+    /// Takes a conversation out.
+    pub fn remove(&mut self, id: &str) {
+        self.conversations
+            .retain(|conversation| conversation.id != id);
+    }
+
+    /// Takes a change of the server in. It says nothing of changes that were missed.
+    pub fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Changed(conversation) => self.change(conversation.clone()),
+            Change::Removed(id) => self.remove(id),
+            Change::Reload => {}
+        }
+    }
+
+    /// The headings and the ids of the conversations below each.
+    #[must_use]
+    pub fn groups(&self, today: Today) -> Vec<(Group, Vec<String>)> {
+        let mut groups: Vec<(Group, Vec<String>)> = Vec::new();
+        for conversation in &self.conversations {
+            let group = Group::of(conversation, today);
+            match groups.iter_mut().find(|(known, _)| *known == group) {
+                Some((_, ids)) => ids.push(conversation.id.clone()),
+                None => groups.push((group, vec![conversation.id.clone()])),
+            }
+        }
+        groups.sort_by_key(|(group, _)| *group);
+        groups
+    }
+}
+
+/// What the list is sorted by, the greatest first.
+fn key(conversation: &ConversationSummary) -> (bool, i64, &str) {
+    (
+        conversation.pinned,
+        conversation.updated_at,
+        conversation.id.as_str(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOON: i64 = 20_000 * DAY_MS + DAY_MS / 2;
+    const TODAY: Today = Today {
+        now: NOON,
+        ahead: 0,
+    };
+
+    fn conversation(id: &str, updated_at: i64, pinned: bool) -> ConversationSummary {
+        ConversationSummary {
+            id: id.into(),
+            title: format!("Title of {id}"),
+            created_at: 0,
+            updated_at,
+            pinned,
+            running: false,
+            unread: false,
+        }
+    }
+
+    #[track_caller]
+    fn check(shelf: &Shelf, today: Today, expect: &[(Group, &[&str])]) {
+        let groups = shelf.groups(today);
+        let got: Vec<(Group, Vec<&str>)> = groups
+            .iter()
+            .map(|(group, ids)| (*group, ids.iter().map(String::as_str).collect()))
+            .collect();
+        let expect: Vec<(Group, Vec<&str>)> = expect
+            .iter()
+            .map(|(group, ids)| (*group, ids.to_vec()))
+            .collect();
+        assert_eq!(got, expect);
+    }
+
+    fn shelf(list: &[(&str, i64, bool)]) -> Shelf {
+        let mut shelf = Shelf::default();
+        for (id, updated_at, pinned) in list {
+            shelf.change(conversation(id, *updated_at, *pinned));
+        }
+        shelf
+    }
+
+    #[test]
+    fn conversations_stand_by_the_day_on_which_something_was_last_said() {
+        let days = |days: i64| NOON - days * DAY_MS;
+        let shelf = shelf(&[
+            ("future", days(-2), false),
+            ("now", NOON, false),
+            ("yesterday", days(1), false),
+            ("week", days(7), false),
+            ("month", days(8), false),
+            ("older", days(31), false),
+            ("pinned", days(99), true),
+        ]);
+        check(
+            &shelf,
+            TODAY,
+            &[
+                (Group::Pinned, &["pinned"]),
+                (Group::Today, &["future", "now"]),
+                (Group::Yesterday, &["yesterday"]),
+                (Group::Week, &["week"]),
+                (Group::Month, &["month"]),
+                (Group::Older, &["older"]),
+            ],
+        );
+    }
+
+    #[test]
+    fn the_day_ends_at_midnight_where_the_person_is() {
+        let shelf = shelf(&[("late", NOON - DAY_MS / 2 - 1, false)]);
+        check(&shelf, TODAY, &[(Group::Yesterday, &["late"])]);
+        let east = Today {
+            ahead: 60 * 60 * 1000,
+            ..TODAY
+        };
+        check(&shelf, east, &[(Group::Today, &["late"])]);
+    }
+
+    #[test]
+    fn a_conversation_in_which_something_is_said_goes_to_the_top() {
+        let mut shelf = shelf(&[("a", 1, false), ("b", 2, false), ("p", 0, true)]);
+        shelf.apply(&Change::Changed(conversation("a", 3, false)));
+        let ids = |shelf: &Shelf| -> Vec<String> {
+            shelf
+                .conversations
+                .iter()
+                .map(|one| one.id.clone())
+                .collect()
+        };
+        assert_eq!(ids(&shelf), ["p", "a", "b"]);
+        shelf.apply(&Change::Removed("p".into()));
+        assert_eq!(ids(&shelf), ["a", "b"]);
+    }
+
+    #[test]
+    fn what_belongs_to_the_part_that_is_not_known_waits_for_it() {
+        let mut shelf = Shelf::new(ConversationList {
+            conversations: vec![conversation("a", 9, false)],
+            next: Some("cursor".into()),
+        });
+        shelf.change(conversation("old", 1, false));
+        assert_eq!(shelf.get("old"), None);
+        shelf.extend(ConversationList {
+            conversations: vec![conversation("a", 9, false), conversation("old", 1, false)],
+            next: None,
+        });
+        assert!(shelf.get("old").is_some() && shelf.conversations.len() == 2);
+    }
+
+    proptest! {
+        #[test]
+        fn changes_in_any_order_leave_a_sorted_list_without_doubles(
+            changes in proptest::collection::vec((0_u8..6, 0_i64..50, any::<bool>(), any::<bool>()), 0..40),
+        ) {
+            let mut shelf = Shelf::default();
+            for (id, updated_at, pinned, is_removed) in changes {
+                let id = id.to_string();
+                if is_removed {
+                    shelf.remove(&id);
+                    prop_assert_eq!(shelf.get(&id), None);
+                } else {
+                    shelf.change(conversation(&id, updated_at, pinned));
+                    prop_assert_eq!(shelf.get(&id).map(|one| one.updated_at), Some(updated_at));
+                }
+                prop_assert!(shelf.conversations.is_sorted_by(|a, b| key(a) > key(b)));
+            }
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Keeps the chat, the address, the list and the server at one: what is opened where the address leads,
+//! what the server is told of what is shown, and what the page takes in of what others do.
+//!
+//! Everything here runs in the browser only: it is made of effects.
+
+use futures::StreamExt;
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+
+use crate::address::{Address, Navigation};
+use crate::changes::use_changes;
+use crate::chat::Chat;
+use crate::conversations::Conversations;
+use crate::library::{GetConversation, ShowMessage};
+use crate::presence::{Sign, use_presence};
+use crate::protocol::ErrorKind;
+use crate::protocol::saved::{Change, ConversationDetail, ConversationSummary};
+use crate::requests::Server;
+use crate::shelf::Today;
+
+/// What is kept at one.
+#[derive(Clone, Copy)]
+pub struct Sync {
+    /// The conversation that is open.
+    pub chat: Chat,
+    /// The list.
+    pub conversations: Conversations,
+    /// The address.
+    pub navigation: Navigation,
+    /// Whether the address names a conversation that does not exist.
+    pub is_missing: RwSignal<bool>,
+    /// The way to the server.
+    pub server: StoredValue<Server>,
+}
+
+impl Sync {
+    /// Begins, with the conversation that the server has rendered.
+    pub fn begin(self, rendered: Option<ConversationDetail>) {
+        Effect::new(move |_| {
+            self.conversations.today().set(today());
+            if let Some(detail) = &rendered {
+                self.chat.follow_running(detail);
+            }
+        });
+        self.open_what_the_address_names();
+        self.name_what_begins();
+        self.ask_in_doubt();
+        self.note_the_path();
+        self.hear_of_changes();
+        self.mark_as_read();
+        self.write_the_title();
+    }
+
+    /// The address changed: a link, or the browser's back and forward.
+    fn open_what_the_address_names(self) {
+        Effect::new(move |before: Option<Address>| {
+            let address = self.navigation.address();
+            if before.is_some_and(|before| before != address) {
+                match &address {
+                    Address::Conversation(id) if self.chat.id_untracked().as_ref() != Some(id) => {
+                        self.open(id.clone());
+                    }
+                    Address::Conversation(_) | Address::Missing => {}
+                    Address::New => {
+                        self.is_missing.set(false);
+                        if self.chat.id_untracked().is_some() {
+                            self.chat.start_anew(false);
+                        }
+                    }
+                }
+            }
+            address
+        });
+    }
+
+    /// A conversation has its address as soon as its first message is sent, and loses it again when
+    /// that message comes back.
+    fn name_what_begins(self) {
+        Effect::new(move |before: Option<Option<String>>| {
+            let id = self.chat.id();
+            if let Some(before) = before
+                && before != id
+            {
+                let here = self.navigation.address_untracked();
+                match (&id, &before) {
+                    // What was sent from the place of a missing conversation begins one, too.
+                    (Some(id), None) => {
+                        self.is_missing.set(false);
+                        self.navigation.go(Address::Conversation(id.clone()));
+                    }
+                    (None, Some(before)) if here == Address::Conversation(before.clone()) => {
+                        self.navigation.replace(Address::New);
+                    }
+                    _ => {}
+                }
+            }
+            id
+        });
+    }
+
+    /// Reads a conversation and shows it, unless the person has gone on meanwhile.
+    fn open(self, id: String) {
+        let server = self.server.get_value();
+        spawn_local(async move {
+            let found = server.call(GetConversation { id: id.clone() }).await;
+            if self.navigation.address_untracked() != Address::Conversation(id.clone()) {
+                return;
+            }
+            match found {
+                Ok(detail) => {
+                    self.is_missing.set(false);
+                    self.chat.open(&detail);
+                    self.chat.follow_running(&detail);
+                }
+                Err(refusal) if refusal.error.kind == ErrorKind::NotFound => {
+                    self.chat.start_anew(false);
+                    self.is_missing.set(true);
+                }
+                Err(refusal) => self.conversations.say(refusal.error.message),
+            }
+        });
+    }
+
+    /// Which path is shown stays so after a reload.
+    fn note_the_path(self) {
+        Effect::new(move |_| {
+            if let (Some(leaf), Some(id)) = (self.chat.chosen(), self.chat.id_untracked()) {
+                let server = self.server.get_value();
+                spawn_local(async move {
+                    // If it fails, a reload shows the path that was seen before.
+                    let _ = server.call(ShowMessage { id, leaf }).await;
+                });
+            }
+        });
+    }
+
+    /// Something in the open conversation is not as the page thought.
+    fn ask_in_doubt(self) {
+        Effect::new(move |before: Option<u32>| {
+            let doubts = self.chat.doubts();
+            if before.is_some_and(|before| before != doubts) {
+                self.catch_up();
+            }
+            doubts
+        });
+    }
+
+    /// Takes in what the server has of the open conversation.
+    fn catch_up(self) {
+        let Some(id) = self.chat.id_untracked() else {
+            return;
+        };
+        let server = self.server.get_value();
+        spawn_local(async move {
+            if let Ok(detail) = server.call(GetConversation { id }).await {
+                self.chat.catch_up(&detail);
+            }
+        });
+    }
+
+    fn hear_of_changes(self) {
+        let Some(feed) = use_changes() else { return };
+        Effect::new(move |_| {
+            let mut changes = feed.changes();
+            // What changed since the server rendered the page was told to nobody here.
+            self.conversations.reload();
+            spawn_local(async move {
+                while let Some(change) = changes.next().await {
+                    self.on_change(&change);
+                }
+            });
+        });
+    }
+
+    fn on_change(self, change: &Change) {
+        let known = match change {
+            Change::Changed(summary) => self.conversations.get_untracked(&summary.id),
+            _ => None,
+        };
+        self.conversations.on_change(change);
+        let Some(open) = self.chat.id_untracked() else {
+            return;
+        };
+        match change {
+            // What this page reads itself it need not be told; nor is another title or mark a message.
+            Change::Changed(summary) if summary.id == open => {
+                let said = |one: &ConversationSummary| (one.updated_at, one.running);
+                let is_news = known.is_none_or(|known| said(&known) != said(summary));
+                if is_news && !self.chat.is_streaming_untracked() {
+                    self.catch_up();
+                }
+            }
+            Change::Reload => self.catch_up(),
+            Change::Changed(_) | Change::Removed(_) => {}
+        }
+    }
+
+    /// What ended while the person looks at it is no news.
+    fn mark_as_read(self) {
+        let Some(presence) = use_presence() else {
+            return;
+        };
+        let is_seen = RwSignal::new(!presence.is_hidden());
+        Effect::new(move |_| {
+            let mut signs = presence.signs();
+            spawn_local(async move {
+                while let Some(sign) = signs.next().await {
+                    match sign {
+                        Sign::Shown => is_seen.set(true),
+                        Sign::Hidden => is_seen.set(false),
+                        Sign::Online => {}
+                    }
+                }
+            });
+        });
+        Effect::new(move |_| {
+            let Some(id) = self.chat.id() else { return };
+            let is_unread = self.conversations.get(&id).is_some_and(|one| one.unread);
+            if is_unread && is_seen.get() {
+                self.conversations.mark_read(id);
+            }
+        });
+    }
+
+    fn write_the_title(self) {
+        Effect::new(move |_| {
+            let id = self.chat.id();
+            let listed = id.and_then(|id| Some(self.conversations.get(&id)?.title));
+            let title = listed.or_else(|| self.chat.title());
+            document().set_title(&page_title(title.as_deref()));
+        });
+    }
+}
+
+/// What stands on the browser's tab.
+fn page_title(conversation: Option<&str>) -> String {
+    match conversation {
+        Some(title) if !title.trim().is_empty() => format!("{title} · Rill"),
+        _ => "Rill".to_owned(),
+    }
+}
+
+/// What day it is where the browser is.
+fn today() -> Today {
+    let now = js_sys::Date::new_0();
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "milliseconds since 1970 fit for a long time"
+    )]
+    let whole = |number: f64| number as i64;
+    Today {
+        now: whole(now.get_time()),
+        ahead: whole(-now.get_timezone_offset() * 60_000.0),
+    }
+}

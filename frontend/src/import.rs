@@ -1,0 +1,87 @@
+//! Sends a file by `XMLHttpRequest`: unlike `fetch` it tells how much of it has left.
+
+use app::import::Import;
+use app::protocol::saved::{IMPORT_PATH, ImportReport};
+use app::protocol::{ErrorBody, ErrorKind, ReplyError};
+use app::wording;
+use futures::FutureExt;
+use futures::channel::oneshot;
+use futures::future::LocalBoxFuture;
+use wasm_bindgen::prelude::Closure;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{File, ProgressEvent, XmlHttpRequest};
+
+/// The way of a file to the server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Upload;
+
+impl Import for Upload {
+    fn send(
+        &self,
+        file: File,
+        on_progress: Box<dyn Fn(u8)>,
+    ) -> LocalBoxFuture<'static, Result<ImportReport, ReplyError>> {
+        async move {
+            let unreachable = |_: JsValue| failure(ErrorKind::ServerUnreachable, "");
+            let request = XmlHttpRequest::new().map_err(unreachable)?;
+            let (end, ended) = oneshot::channel();
+            let mut end = Some(end);
+            let on_end = Closure::<dyn FnMut()>::new(move || {
+                if let Some(end) = end.take() {
+                    // Nobody may be waiting any more.
+                    let _ = end.send(());
+                }
+            });
+            let on_progress = Closure::<dyn FnMut(ProgressEvent)>::new(move |event| {
+                on_progress(percent(&event));
+            });
+            request.set_onloadend(Some(on_end.as_ref().unchecked_ref()));
+            let upload = request.upload().map_err(unreachable)?;
+            upload.set_onprogress(Some(on_progress.as_ref().unchecked_ref()));
+            request.open("POST", IMPORT_PATH).map_err(unreachable)?;
+            request
+                .set_request_header("content-type", "application/json")
+                .map_err(unreachable)?;
+            request
+                .send_with_opt_blob(Some(&file))
+                .map_err(unreachable)?;
+            let _ = ended.await;
+            let status = request.status().unwrap_or_default();
+            let body = request.response_text().ok().flatten().unwrap_or_default();
+            answer(status, &body)
+        }
+        .boxed_local()
+    }
+}
+
+fn answer(status: u16, body: &str) -> Result<ImportReport, ReplyError> {
+    if status == 0 {
+        return Err(failure(ErrorKind::ServerUnreachable, ""));
+    }
+    if let Ok(ErrorBody { error }) = serde_json::from_str(body) {
+        return Err(failure(error.kind, &error.message));
+    }
+    serde_json::from_str(body).map_err(|_| failure(ErrorKind::Unknown, wording::NOT_THE_SERVER))
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "it is between 0 and 100"
+)]
+fn percent(event: &ProgressEvent) -> u8 {
+    if event.total() > 0.0 {
+        (event.loaded() / event.total() * 100.0).clamp(0.0, 100.0) as u8
+    } else {
+        0
+    }
+}
+
+fn failure(kind: ErrorKind, message: &str) -> ReplyError {
+    ReplyError {
+        kind,
+        message: wording::shown_message(message, kind).to_owned(),
+        retryable: true,
+        retry_after_ms: None,
+    }
+}

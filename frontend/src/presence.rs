@@ -1,0 +1,104 @@
+//! Whether the page is seen and the browser has a network, by the browser's own events.
+
+use app::presence::{Presence, Sign};
+use futures::channel::mpsc::{UnboundedSender, unbounded};
+use futures::stream::{LocalBoxStream, StreamExt};
+use wasm_bindgen::JsCast;
+use wasm_bindgen::prelude::Closure;
+use web_sys::{Document, EventTarget, VisibilityState};
+
+/// What the browser tells.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BrowserPresence;
+
+impl Presence for BrowserPresence {
+    fn is_hidden(&self) -> bool {
+        document().is_some_and(|document| is_hidden(&document))
+    }
+
+    fn signs(&self) -> LocalBoxStream<'static, Sign> {
+        let (signs, stream) = unbounded();
+        let listeners = listeners(&signs);
+        stream
+            .map(move |sign| {
+                // They live as long as somebody reads.
+                let _ = &listeners;
+                sign
+            })
+            .boxed_local()
+    }
+}
+
+/// Listens to all that can mean a change.
+fn listeners(signs: &UnboundedSender<Sign>) -> Vec<Listener> {
+    let (Some(window), Some(document)) = (web_sys::window(), document()) else {
+        return Vec::new();
+    };
+    let visibility = {
+        let document = document.clone();
+        move || {
+            if is_hidden(&document) {
+                Sign::Hidden
+            } else {
+                Sign::Shown
+            }
+        }
+    };
+    [
+        Listener::new(&document, "visibilitychange", signs, visibility),
+        // A page that comes out of the back/forward cache, and one that was frozen.
+        Listener::new(&window, "pageshow", signs, || Sign::Shown),
+        Listener::new(&document, "resume", signs, || Sign::Shown),
+        Listener::new(&window, "online", signs, || Sign::Online),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Listens until it is dropped.
+struct Listener {
+    target: EventTarget,
+    event: &'static str,
+    handle: Closure<dyn FnMut()>,
+}
+
+impl Listener {
+    fn new(
+        target: &EventTarget,
+        event: &'static str,
+        signs: &UnboundedSender<Sign>,
+        sign: impl Fn() -> Sign + 'static,
+    ) -> Option<Self> {
+        let signs = signs.clone();
+        let handle = Closure::<dyn FnMut()>::new(move || {
+            // Nobody may be reading any more.
+            let _ = signs.unbounded_send(sign());
+        });
+        target
+            .add_event_listener_with_callback(event, handle.as_ref().unchecked_ref())
+            .ok()?;
+        Some(Self {
+            target: target.clone(),
+            event,
+            handle,
+        })
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        // It fails only for what is no listener.
+        let _ = self
+            .target
+            .remove_event_listener_with_callback(self.event, self.handle.as_ref().unchecked_ref());
+    }
+}
+
+fn document() -> Option<Document> {
+    web_sys::window()?.document()
+}
+
+fn is_hidden(document: &Document) -> bool {
+    document.visibility_state() == VisibilityState::Hidden
+}
