@@ -142,8 +142,8 @@ test("twenty thousand tiny pieces arrive whole, and the page stays usable", asyn
   // Compared as a whole, since nobody wants to read the difference.
   expect((await said(chat.answer())) === pieces.join("").trimEnd(), "every piece is there, in order").toBe(true);
   const { ms } = await longest.jsonValue();
+  // Told, not judged: how fast it is, end2end/bench measures beside others.
   test.info().annotations.push({ type: "longest task", description: `${ms} ms` });
-  expect(ms).toBeLessThan(500);
 });
 
 test("the cursor stands at the end of the text and is gone at the end", async ({ chat, upstream }) => {
