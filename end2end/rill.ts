@@ -6,7 +6,7 @@
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -74,6 +74,12 @@ export class Rill {
   async restart(): Promise<void> {
     this.child = this.spawn();
     await this.answers();
+  }
+
+  /** Whether a text is in the files of the database: a crash does not take it any more. */
+  hasWritten(text: string): boolean {
+    const folder = join(this.folder, "data");
+    return readdirSync(folder).some((file) => readFileSync(join(folder, file)).includes(text));
   }
 
   private spawn(): ChildProcess {

@@ -15,7 +15,6 @@ pub mod ask_again;
 mod code_block;
 pub mod go_on;
 mod markdown_dom;
-mod markdown_text;
 pub mod question;
 pub mod reasoning;
 pub mod reply;

@@ -5,6 +5,9 @@
 //! ways it is the same function; a file that cannot be had is an error to show, never a panic, and the
 //! next call tries again.
 
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+
 /// The file of a part could not be loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a part of the page could not be loaded")]
@@ -37,3 +40,49 @@ macro_rules! part {
 }
 
 pub(crate) use part;
+
+/// How far a part is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Asleep,
+    Loading,
+    Live,
+    Failed,
+}
+
+/// A part that comes to life once, when somebody first turns to it: a handle that can be copied.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Part(RwSignal<State>);
+
+impl Part {
+    /// One that nobody has turned to.
+    pub(crate) fn new() -> Self {
+        Self(RwSignal::new(State::Asleep))
+    }
+
+    /// Whether it works.
+    pub(crate) fn is_live(self) -> bool {
+        self.0.get() == State::Live
+    }
+
+    /// Whether its file could not be had. Waking it tries again.
+    pub(crate) fn has_failed(self) -> bool {
+        self.0.get() == State::Failed
+    }
+
+    /// Brings it to life by this future, unless it is alive or about to be.
+    pub(crate) fn wake(self, coming: impl Future<Output = Result<(), NotLoaded>> + 'static) {
+        let can_wake = |state: State| matches!(state, State::Asleep | State::Failed);
+        // Its place may be gone by now, and by the time that its file is there.
+        if self.0.try_get_untracked().is_some_and(can_wake) {
+            self.0.set(State::Loading);
+            spawn_local(async move {
+                let state = match coming.await {
+                    Ok(()) => State::Live,
+                    Err(NotLoaded) => State::Failed,
+                };
+                let _ = self.0.try_set(state);
+            });
+        }
+    }
+}

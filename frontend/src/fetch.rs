@@ -1,6 +1,8 @@
 //! One request and the bytes of its answer, as they come. Dropping it aborts the request, wherever it
 //! is: before the headers, between two chunks, or already over.
 
+use app::protocol::{ErrorKind, ReplyError};
+use app::wording;
 use gloo_net::http::{Headers, Method, RequestBuilder};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -91,5 +93,15 @@ impl Response {
             bytes.extend_from_slice(&chunk);
         }
         String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+/// An error of which the page itself tells: in the server's words where it has said any.
+pub(crate) fn failure(kind: ErrorKind, message: &str) -> ReplyError {
+    ReplyError {
+        kind,
+        message: wording::shown_message(message, kind).to_owned(),
+        retryable: true,
+        retry_after_ms: None,
     }
 }

@@ -11,6 +11,8 @@ use wasm_bindgen::prelude::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{File, ProgressEvent, XmlHttpRequest};
 
+use crate::fetch::failure;
+
 /// The way of a file to the server.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Upload;
@@ -74,14 +76,5 @@ fn percent(event: &ProgressEvent) -> u8 {
         (event.loaded() / event.total() * 100.0).clamp(0.0, 100.0) as u8
     } else {
         0
-    }
-}
-
-fn failure(kind: ErrorKind, message: &str) -> ReplyError {
-    ReplyError {
-        kind,
-        message: wording::shown_message(message, kind).to_owned(),
-        retryable: true,
-        retry_after_ms: None,
     }
 }

@@ -11,7 +11,7 @@ use futures::stream::{StreamExt, unfold};
 use gloo_net::http::Method;
 use serde::Serialize;
 
-use crate::fetch::{self, Call, Response};
+use crate::fetch::{self, Call, Response, failure};
 
 /// The most bytes of a refusal that are read.
 const REFUSAL_LIMIT: usize = 64 * 1024;
@@ -132,15 +132,5 @@ async fn refusal(response: Response) -> Broken {
     match status {
         502..=504 => Broken::Lost(error),
         _ => Broken::Refused(error),
-    }
-}
-
-/// An error of which the page itself tells.
-fn failure(kind: ErrorKind, message: &str) -> ReplyError {
-    ReplyError {
-        kind,
-        message: wording::shown_message(message, kind).to_owned(),
-        retryable: true,
-        retry_after_ms: None,
     }
 }

@@ -51,8 +51,9 @@ fn joined(events: usize, per_read: usize, event: impl Fn(&str) -> String) -> Vec
         .collect()
 }
 
-/// What `generation` does with each read, to the bytes that would be written.
-fn relay(reads: &[Vec<u8>]) -> usize {
+/// What `generation` does with each read, to the bytes that would be written. What is done with those
+/// says how many came out.
+fn relay_into(reads: &[Vec<u8>], mut write: impl FnMut(&[u8]) -> usize) -> usize {
     let mut decoder = Decoder::new(1024 * 1024);
     let mut mapper = Mapper::default();
     let mut frame = Frame::default();
@@ -65,10 +66,15 @@ fn relay(reads: &[Vec<u8>]) -> usize {
                     .expect("a good event")
             })
             .expect("small events");
-        written += frame.finish().len();
+        written += write(frame.finish());
         frame.clear();
     }
     written
+}
+
+/// The work alone.
+fn relay(reads: &[Vec<u8>]) -> usize {
+    relay_into(reads, <[u8]>::len)
 }
 
 /// The same through the pipe of a stateless reply, with its reader, who takes it as it comes.
@@ -76,26 +82,15 @@ fn relay_through_a_pipe(reads: &[Vec<u8>]) -> usize {
     const PIPE_BYTES: usize = 64 * 1024;
     let (reader, mut writer) = duplex(PIPE_BYTES);
     let mut reader = ReaderStream::with_capacity(reader, PIPE_BYTES);
-    let mut decoder = Decoder::new(1024 * 1024);
-    let mut mapper = Mapper::default();
-    let mut frame = Frame::default();
-    let mut written = 0;
-    for read in reads {
-        decoder
-            .feed(read, |event| {
-                mapper
-                    .map(event, &mut |event| frame.push(&event))
-                    .expect("a good event")
-            })
-            .expect("small events");
-        let write = writer.write_all(frame.finish()).now_or_never();
+    relay_into(reads, |frame| {
+        let write = writer.write_all(frame).now_or_never();
         write.expect("there is room").expect("there is a reader");
-        frame.clear();
+        let mut read = 0;
         while let Some(Some(Ok(bytes))) = reader.next().now_or_never() {
-            written += bytes.len();
+            read += bytes.len();
         }
-    }
-    written
+        read
+    })
 }
 
 /// The same into the log of a saved reply, with one reader who takes it as it comes.

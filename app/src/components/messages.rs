@@ -9,7 +9,6 @@ use leptos::mount::mount_to;
 use leptos::prelude::*;
 use leptos::tachys::hydration::Cursor;
 use leptos::tachys::view::PositionState;
-use leptos::task::spawn_local;
 use wasm_bindgen::JsCast;
 use web_sys::HtmlDivElement;
 
@@ -18,43 +17,22 @@ use super::question::QuestionView;
 use super::reply::ReplyView;
 use crate::chat::{Chat, Message};
 use crate::conversation::MessageId;
-use crate::part::part;
+use crate::part::{Part, part};
 use crate::wording;
-
-/// How far the part is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Asleep,
-    Loading,
-    Live,
-    Failed,
-}
 
 /// The place of the messages.
 #[component]
 pub fn Messages() -> impl IntoView {
     let chat = expect_context::<Chat>();
     let place = NodeRef::<Div>::new();
-    let state = RwSignal::new(State::Asleep);
-    let owner = Owner::current().unwrap_or_default();
+    let part = Part::new();
+    let owner = Owner::current().expect("a component has one");
     // What the server has shown, too.
     let at_first = StoredValue::new(as_it_stands(chat));
     let wake = move || {
-        let Some(place) = place.get_untracked() else {
-            return;
-        };
-        if !matches!(state.get_untracked(), State::Asleep | State::Failed) {
-            return;
+        if let Some(place) = place.get_untracked() {
+            part.wake(come_to_life(place, owner.clone(), at_first));
         }
-        state.set(State::Loading);
-        let owner = owner.clone();
-        spawn_local(async move {
-            let outcome = come_to_life(place, owner, at_first).await;
-            let _ = state.try_set(match outcome {
-                Ok(()) => State::Live,
-                Err(_) => State::Failed,
-            });
-        });
     };
     let is_empty = Memo::new(move |_| chat.is_empty());
     {
@@ -85,7 +63,7 @@ pub fn Messages() -> impl IntoView {
         <p
             class="note error"
             role="alert"
-            hidden=move || is_empty.get() || state.get() != State::Failed
+            hidden=move || is_empty.get() || !part.has_failed()
         >
             {wording::MESSAGES_NOT_LOADED}
             <button type="button" on:click=move |_| wake()>"Try again"</button>

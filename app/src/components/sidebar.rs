@@ -12,7 +12,6 @@ pub mod rest;
 
 use leptos::html::{Button, Div, Input, Nav};
 use leptos::prelude::*;
-use leptos::task::spawn_local;
 
 use self::rest::{Rest, rest};
 use super::composer_field::{ComposerField, focus_in_place};
@@ -20,6 +19,7 @@ use super::passed_over::PassedOver;
 use crate::address::{Address, Navigation};
 use crate::chat::Chat;
 use crate::conversations::Conversations;
+use crate::part::Part;
 
 /// Whether the drawer is open, where the sidebar is one, and the button that opens it.
 #[derive(Clone, Copy)]
@@ -46,22 +46,12 @@ pub fn Sidebar() -> impl IntoView {
     let nav = NodeRef::<Nav>::new();
     let search = NodeRef::<Input>::new();
     let place = NodeRef::<Div>::new();
-    let is_live = RwSignal::new(false);
-    let owner = Owner::current();
-    let is_asked_for = StoredValue::new(false);
+    let part = Part::new();
+    let owner = Owner::current().expect("a component has one");
+    // Where it fails, the server's list is there, and its links work.
     let come_alive = move || {
-        let is_first = !is_asked_for
-            .try_update_value(|is_asked_for| std::mem::replace(is_asked_for, true))
-            .unwrap_or(true);
-        if let (true, Some(place), Some(owner)) = (is_first, place.get_untracked(), owner.clone()) {
-            spawn_local(async move {
-                match rest(place, owner).await {
-                    // The page may be gone by now.
-                    Ok(()) => drop(is_live.try_set(true)),
-                    // The server's list is there, and its links work. The next turn to it tries again.
-                    Err(_) => is_asked_for.set_value(false),
-                }
-            });
+        if let Some(place) = place.get_untracked() {
+            part.wake(rest(place, owner.clone()));
         }
     };
     // Something is to be shown that the server has not shown.
@@ -109,7 +99,7 @@ pub fn Sidebar() -> impl IntoView {
             class="sidebar"
             class:open=move || drawer.0.get()
             aria-label="Conversations"
-            aria-busy=move || (!is_live.get()).to_string()
+            aria-busy=move || (!part.is_live()).to_string()
             node_ref=nav
             on:pointerenter=move |_| on_pointer()
             on:focusin=move |_| on_focus()

@@ -8,12 +8,15 @@
 
 use leptos::html::Div;
 use leptos::prelude::*;
+use leptos::tachys::html::InertElement;
 use wasm_bindgen::JsCast;
 use web_sys::Element;
 
 use super::code_block::{act_on_code, load_highlighter, on_code_click};
 use super::markdown_dom::{CURSOR, PageDom, append, create, set};
-use super::markdown_text::ServerText;
+use super::passed_over::PassedOver;
+use crate::markdown::html::html;
+use crate::markdown::parse::parse_whole;
 use crate::markdown::stream::Stream;
 use crate::reply::Reply;
 use crate::transcript::Transcript;
@@ -62,14 +65,6 @@ pub fn StreamedText(
             Some(flow)
         })
     });
-    let text = reply.with_untracked(|reply| {
-        // Only the server has anything to show here at once.
-        if is_server() {
-            source.of(reply.transcript()).to_owned()
-        } else {
-            String::new()
-        }
-    });
     // Tests, and whoever else asks what was said, find the answer by `data-text`.
     view! {
         <div
@@ -78,7 +73,10 @@ pub fn StreamedText(
             data-text=(source == Source::Answer).then_some("")
             on:click=move |click| on_code_click(&click, act_on_code)
         >
-            {ServerText(text)}
+            {PassedOver::new(move || {
+                let text = reply.with_untracked(|reply| source.of(reply.transcript()).to_owned());
+                InertElement::new(html(&parse_whole(&text)))
+            })}
         </div>
     }
 }

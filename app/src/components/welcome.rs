@@ -41,7 +41,7 @@ pub fn Welcome() -> impl IntoView {
                     " for Ollama, vLLM, llama.cpp and the like, and restart."
                 </p>
             }.into_any())}
-            {chat.can_restore().then(|| view! {
+            {untrack(|| chat.can_restore()).then(|| view! {
                 <button type="button" on:click=move |_| {
                     chat.restore();
                     field.focus();

@@ -136,3 +136,47 @@ impl Sink for Html {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::markdown::parse::parse_whole;
+
+    #[track_caller]
+    fn check(text: &str, expect: &str) {
+        assert_eq!(html(&parse_whole(text)), expect, "{text:?}");
+    }
+
+    #[test]
+    fn the_server_writes_a_reply_as_elements() {
+        check(
+            "A **b** < c",
+            "<p dir=\"auto\">A <strong>b</strong> &lt; c</p>",
+        );
+        check(
+            "- a\n- b",
+            "<ul><li><p dir=\"auto\">a</p></li><li><p dir=\"auto\">b</p></li></ul>",
+        );
+        check(
+            "$x$",
+            "<p dir=\"auto\"><span class=\"math\"><math display=\"inline\"><mi>x</mi></math></span></p>",
+        );
+        check("", "");
+    }
+
+    #[test]
+    fn what_a_model_writes_stays_text() {
+        check(
+            "<img src=x onerror=alert(1)> a",
+            "<p dir=\"auto\">&lt;img src=x onerror=alert(1)&gt; a</p>",
+        );
+        check(
+            "[a](javascript:alert(1))",
+            "<p dir=\"auto\">[a](javascript:alert(1))</p>",
+        );
+        check(
+            "[a](https://b.c/\"onclick=\"x)",
+            "<p dir=\"auto\"><a href=\"https://b.c/&quot;onclick=&quot;x\" rel=\"noopener noreferrer\" target=\"_blank\">a</a></p>",
+        );
+    }
+}

@@ -107,12 +107,7 @@ fn tempfile_in(folder: &Path) -> std::io::Result<()> {
 /// Two servers over one file would each take the other's replies for interrupted ones.
 fn lock(folder: &Path) -> Result<File, String> {
     let path = folder.join("rill.lock");
-    let file = File::create(&path).map_err(|error| {
-        format!(
-            "{} cannot be written: {error}. Let Rill write it, or name another folder with --data-dir.",
-            path.display()
-        )
-    })?;
+    let file = File::create(&path).map_err(|error| not_writable(&path, &error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(format!(
@@ -159,13 +154,17 @@ fn sqlite_options(connections: u32) -> AnyPoolOptions {
         })
 }
 
+fn not_writable(path: &Path, error: &std::io::Error) -> String {
+    format!(
+        "{} cannot be written: {error}. Let Rill write it, or name another folder with --data-dir.",
+        path.display()
+    )
+}
+
 /// SQLite would read a file that it may not write, and all that is said from now on would be lost.
 fn check_writable(path: &Path) -> Result<(), String> {
     match File::options().write(true).open(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(format!(
-            "{} cannot be written: {error}. Let Rill write it, or name another folder with --data-dir.",
-            path.display()
-        )),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(not_writable(path, &error)),
         _ => Ok(()),
     }
 }

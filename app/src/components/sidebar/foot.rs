@@ -34,7 +34,7 @@ fn ToastView() -> impl IntoView {
         let to = Address::Conversation(id.clone());
         conversations.restore(id, move || {
             chat.announce("Conversation restored".to_owned());
-            if chat.is_empty() {
+            if untrack(|| chat.is_empty()) {
                 navigation.go(to);
             }
         });
