@@ -6,7 +6,7 @@ import { Proxy } from "../proxy.ts";
 import { Store } from "../store.ts";
 
 /** What a browser says of a network that is gone. */
-const NETWORK = /ERR_(INTERNET_DISCONNECTED|CONNECTION_REFUSED|CONNECTION_RESET|INCOMPLETE_CHUNKED_ENCODING|EMPTY_RESPONSE|NETWORK_CHANGED|SOCKET_NOT_CONNECTED)/;
+const NETWORK = /ERR_(INTERNET_DISCONNECTED|CONNECTION_REFUSED|CONNECTION_RESET|INCOMPLETE_CHUNKED_ENCODING|EMPTY_RESPONSE|NETWORK_CHANGED|SOCKET_NOT_CONNECTED)|Failed to fetch/;
 
 for (const seed of [1, 2, 3]) {
   test(`a network that comes and goes by chance (${seed}) loses nothing`, async ({ chat, upstream, rill, context, guard }) => {
@@ -33,6 +33,22 @@ for (const seed of [1, 2, 3]) {
     expect(upstream.exchanges.length).toBe(1);
   });
 }
+
+test("a file of the page that was lost with the network comes with it", async ({ chat, upstream, context, page, guard }) => {
+  guard.allow(NETWORK);
+  guard.allow(/ERR_FAILED/);
+  let isBroken = true;
+  await page.route(/\/pkg\/split_come_to_life/, (route) => (isBroken ? route.abort() : route.continue()));
+  upstream.willAnswer(["It came ", "all the same."]);
+  await chat.open();
+  await chat.ask("Can you hear me?");
+  await expect(chat.alert).toContainText("A part of this page could not be loaded");
+  await context.setOffline(true);
+  isBroken = false;
+  await context.setOffline(false);
+  await chat.expectText(chat.answer(), "It came all the same.");
+  await chat.finished();
+});
 
 test("a server that is killed and comes back: what it saved is shown, marked, and can go on", async ({ chat, upstream, rill, guard, page }) => {
   test.slow();

@@ -47,12 +47,16 @@ pub fn Messages() -> impl IntoView {
         let wake = wake.clone();
         // An effect runs in the browser only.
         Effect::new(move |_| {
-            let (at_a_key, at_a_touch) = (wake.clone(), wake.clone());
+            let (at_a_key, at_a_touch, with_the_network) =
+                (wake.clone(), wake.clone(), wake.clone());
             let key = window_event_listener(leptos::ev::keydown, move |_| at_a_key());
             let touch = window_event_listener(leptos::ev::pointerdown, move |_| at_a_touch());
+            // The file may have been lost with it.
+            let online = window_event_listener(leptos::ev::online, move |_| with_the_network());
             on_cleanup(move || {
                 key.remove();
                 touch.remove();
+                online.remove();
             });
         });
     }
