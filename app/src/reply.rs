@@ -106,6 +106,18 @@ impl Reply {
         }
     }
 
+    /// Whether the other one holds the same text and ended in the same way, as far as is saved of that:
+    /// a page that has read the reply itself knows more about its end.
+    #[must_use]
+    pub fn says_the_same_as(&self, saved: &Self) -> bool {
+        let (here, there) = (&self.transcript, &saved.transcript);
+        let ends_alike = match (&here.end, &there.end) {
+            (Some(End::Error(here)), Some(End::Error(there))) => here.kind == there.kind,
+            (here, there) => here == there,
+        };
+        here.text == there.text && ends_alike
+    }
+
     /// Folds one event in.
     pub fn apply(&mut self, event: &ChatEvent<'_>, now: Duration) {
         if matches!(event, ChatEvent::Start(_)) && self.has_begun() {

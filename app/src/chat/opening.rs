@@ -136,11 +136,7 @@ impl Chat {
             && !self.is_reading(id)
         {
             let saved = Reply::saved(message, self.now());
-            let is_new = reply.with_untracked(|reply| {
-                let (here, there) = (reply.transcript(), saved.transcript());
-                (&here.text, &here.end) != (&there.text, &there.end)
-            });
-            if is_new {
+            if !reply.with_untracked(|reply| reply.says_the_same_as(&saved)) {
                 let tellings = reply.with_untracked(Reply::tellings);
                 reply.set(saved.told_again(tellings));
             }

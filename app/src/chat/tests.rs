@@ -761,6 +761,36 @@ fn what_another_tab_said_is_caught_up_with() {
 }
 
 #[test]
+fn what_the_server_saved_does_not_take_away_how_long_there_is_to_wait() {
+    let limited = |retry_after_ms| ReplyError {
+        kind: ErrorKind::RateLimited,
+        message: "Slow down.".into(),
+        retryable: true,
+        retry_after_ms,
+    };
+    let stage = Stage::new();
+    let events = stage.expect_request();
+    stage.send("go");
+    play(
+        &events,
+        [start_named(1), ChatEvent::Error(limited(Some(90_000)))],
+    );
+    let mut there = detail(
+        "r1",
+        vec![
+            saved("q1", None, "go", DONE),
+            saved("r1", Some("q1"), "", MessageState::Error(limited(None))),
+        ],
+    );
+    there.id = stage.chat.id_untracked().expect("a saved conversation");
+    stage.chat.catch_up(&there);
+    let Message::Reply(reply) = stage.chat.message(stage.last()) else {
+        panic!("a reply");
+    };
+    assert!(reply.with_untracked(|reply| reply.retry_wait(Duration::ZERO).is_some()));
+}
+
+#[test]
 fn a_reply_that_the_server_forgot_raises_a_doubt() {
     let stage = Stage::new();
     let events = stage.expect_request();

@@ -79,15 +79,9 @@ impl Frame {
         self.write_event(name, data);
     }
 
-    /// Adds what is told in passing: readers of plain Server-Sent Events do not see it.
     fn push_comment(&mut self, name: &str, data: &impl Serialize) {
         self.close_text();
-        for part in [": ", name, " "] {
-            self.bytes.extend_from_slice(part.as_bytes());
-        }
-        serde_json::to_writer(&mut self.bytes, data)
-            .expect("our comments are JSON of one line, and a Vec takes all");
-        self.bytes.extend_from_slice(b"\n\n");
+        write_comment(&mut self.bytes, name, data);
     }
 
     fn write_event(&mut self, name: &str, data: &(impl Serialize + ?Sized)) {
@@ -104,6 +98,16 @@ pub(super) fn write_json(out: &mut Vec<u8>, id: u64, name: &str, data: &(impl Se
     out.truncate(out.len() - END.len());
     serde_json::to_writer(&mut *out, data).expect("our events are JSON, and a Vec takes all");
     out.extend_from_slice(END);
+}
+
+/// Writes what is told in passing, as a comment: readers of plain Server-Sent Events do not see it.
+pub(super) fn write_comment(out: &mut Vec<u8>, name: &str, data: &impl Serialize) {
+    for part in [": ", name, " "] {
+        out.extend_from_slice(part.as_bytes());
+    }
+    serde_json::to_writer(&mut *out, data)
+        .expect("our comments are JSON of one line, and a Vec takes all");
+    out.extend_from_slice(b"\n\n");
 }
 
 #[cfg(test)]

@@ -9,17 +9,17 @@
 //! Events are numbered 0, 1, 2, … Pieces of the same text that a reader has not seen yet are given as
 //! one event, under the number of the last, so that going on after that number is exact.
 //!
-//! The log does no I/O and knows no time. It never waits for a reader: its bound is the bound of a
-//! reply.
+//! The log does no I/O, and of time it knows only until when a pause lasts. It never waits for a reader:
+//! its bound is the bound of a reply.
 
 mod marks;
 mod reader;
 
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant};
 
 use app::protocol::{ChatEvent, ErrorKind, Finish, Notice, ReplyError, Start, Usage};
 use app::wording;
-use bytes::Bytes;
 use tokio::sync::Notify;
 
 use self::marks::{Kind, Marks};
@@ -44,9 +44,17 @@ struct Entries {
     /// The model that answers, where it is another one than the start said.
     model: Option<String>,
     /// What was last told in passing, and how often that happened.
-    passing: Bytes,
+    passing: Option<Passing>,
     passed: u64,
     end: Option<End>,
+}
+
+/// What is told in passing: no part of the reply, and of no interest once there is text.
+enum Passing {
+    /// The provider is asked again at this time.
+    Pause { until: Instant },
+    /// The model of [`Entries::model`] is asked instead.
+    OtherModel,
 }
 
 /// How a reply ended.
@@ -114,7 +122,7 @@ impl Log {
                 reasoning: piece.reasoning,
                 usage,
                 model: None,
-                passing: Bytes::new(),
+                passing: None,
                 passed: 0,
                 end,
             }),
@@ -215,11 +223,11 @@ impl Log {
             + entries.marks.capacity()
     }
 
-    /// Tells the readers of now something that is no part of the reply.
-    fn pass(&self, name: &str, json: &str, model: Option<&str>) {
+    /// Tells something that is no part of the reply.
+    fn pass(&self, passing: Passing, model: Option<&str>) {
         {
             let mut entries = self.write();
-            entries.passing = format!(": {name} {json}\n\n").into();
+            entries.passing = Some(passing);
             entries.passed += 1;
             if let Some(model) = model {
                 entries.model = Some(model.to_owned());
@@ -297,12 +305,11 @@ impl Sink for Writer {
             ChatEvent::Text(text) => (Kind::Text, text),
             ChatEvent::Reasoning(text) => (Kind::Reasoning, text),
             ChatEvent::Retrying(retrying) => {
-                let json = serde_json::to_string(retrying).expect("a number is JSON");
-                return self.log.pass("retry", &json, None);
+                let until = Instant::now() + Duration::from_millis(retrying.in_ms);
+                return self.log.pass(Passing::Pause { until }, None);
             }
             ChatEvent::Model(model) => {
-                let json = serde_json::to_string(model).expect("a name is JSON");
-                return self.log.pass("model", &json, Some(model));
+                return self.log.pass(Passing::OtherModel, Some(model));
             }
             // The rest is not the relay's to say.
             ChatEvent::Start(_)

@@ -1,13 +1,14 @@
 //! A reader of a log: a position, and the events after it as bytes of our stream.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use app::protocol::Done;
+use app::protocol::{Done, Retrying};
 use bytes::Bytes;
 
 use super::marks::{Kind, Position};
-use super::{End, Entries, Log, Piece, not_saved};
-use crate::generation::frame::write_json;
+use super::{End, Entries, Log, Passing, Piece, not_saved};
+use crate::generation::frame::{write_comment, write_json};
 
 /// As many bytes of text are given in one go. One piece may be longer.
 const BATCH_BYTES: usize = 16 * 1024;
@@ -48,7 +49,12 @@ impl Reader {
                 position = position.after(kind, length, next);
             }
         }
-        let passed = log.read().passed;
+        let passed = {
+            // Who comes while nothing has been said is told what is going on.
+            let entries = log.read();
+            let told_anew = u64::from(entries.marks.count() == 0);
+            entries.passed.saturating_sub(told_anew)
+        };
         Ok(Self {
             log,
             has_start: after.is_some(),
@@ -112,7 +118,7 @@ impl Reader {
             self.has_start = true;
         }
         if self.passed < entries.passed {
-            out.extend_from_slice(&entries.passing);
+            entries.write_passing(&mut out);
             self.passed = entries.passed;
         }
         while out.len() < BATCH_BYTES {
@@ -155,6 +161,19 @@ impl Reader {
 }
 
 impl Entries {
+    /// What was last told in passing, as it is now.
+    fn write_passing(&self, out: &mut Vec<u8>) {
+        match (&self.passing, &self.model) {
+            (Some(Passing::Pause { until }), _) => {
+                let left = until.saturating_duration_since(Instant::now());
+                let in_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+                write_comment(out, "retry", &Retrying { in_ms });
+            }
+            (Some(Passing::OtherModel), Some(model)) => write_comment(out, "model", model),
+            (Some(Passing::OtherModel) | None, _) => {}
+        }
+    }
+
     /// How many bytes of text there are after this position.
     fn bytes_after(&self, position: &Position) -> usize {
         (self.text.len() - position.text) + (self.reasoning.len() - position.reasoning)

@@ -1,6 +1,7 @@
 use futures::FutureExt;
 use proptest::prelude::*;
 
+use app::protocol::Retrying;
 use app::transcript::Transcript;
 
 use super::*;
@@ -85,6 +86,29 @@ fn a_reader_who_keeps_up_gets_the_numbers_without_a_gap() {
          id: 3\nevent: usage\ndata: {}\n\n\
          id: 4\nevent: done\ndata: {\"finish\":\"stop\"}\n\n"
     );
+}
+
+#[test]
+fn who_comes_during_a_pause_is_told_how_long_it_still_lasts() {
+    let told = |log: &Arc<Log>, after| {
+        let mut reader = log.read_after(after).expect("there");
+        let bytes = reader.next().now_or_never().flatten().unwrap_or_default();
+        String::from_utf8(bytes.to_vec()).expect("UTF-8")
+    };
+    let log = Log::new(start());
+    publish(&log, &[ChatEvent::Retrying(Retrying { in_ms: 60_000 })]);
+    for after in [None, Some(0)] {
+        let told = told(&log, after);
+        let left = told.split_once(": retry {\"in_ms\":").map(|(_, left)| left);
+        assert!(
+            left.is_some_and(|left| left.starts_with("5") || left.starts_with("60000")),
+            "{told}"
+        );
+    }
+    publish(&log, &[ChatEvent::Model("b".into())]);
+    assert_eq!(told(&log, Some(0)), ": model \"b\"\n\n");
+    publish(&log, &[ChatEvent::Text("a".into())]);
+    assert_eq!(told(&log, Some(0)), "id: 1\ndata: \"a\"\n\n");
 }
 
 #[test]
