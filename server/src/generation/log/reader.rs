@@ -52,8 +52,8 @@ impl Reader {
         let passed = {
             // Who comes while nothing has been said is told what is going on.
             let entries = log.read();
-            let told_anew = u64::from(entries.marks.count() == 0);
-            entries.passed.saturating_sub(told_anew)
+            let is_silent = entries.text.is_empty() && entries.reasoning.is_empty();
+            entries.passed.saturating_sub(u64::from(is_silent))
         };
         Ok(Self {
             log,

@@ -97,6 +97,8 @@ fn who_comes_during_a_pause_is_told_how_long_it_still_lasts() {
     };
     let log = Log::new(start());
     publish(&log, &[ChatEvent::Retrying(Retrying { in_ms: 60_000 })]);
+    // That it is not saved is nothing that was said.
+    log.note_not_saved();
     for after in [None, Some(0)] {
         let told = told(&log, after);
         let left = told.split_once(": retry {\"in_ms\":").map(|(_, left)| left);
@@ -106,9 +108,9 @@ fn who_comes_during_a_pause_is_told_how_long_it_still_lasts() {
         );
     }
     publish(&log, &[ChatEvent::Model("b".into())]);
-    assert_eq!(told(&log, Some(0)), ": model \"b\"\n\n");
+    assert_eq!(told(&log, Some(1)), ": model \"b\"\n\n");
     publish(&log, &[ChatEvent::Text("a".into())]);
-    assert_eq!(told(&log, Some(0)), "id: 1\ndata: \"a\"\n\n");
+    assert_eq!(told(&log, Some(1)), "id: 2\ndata: \"a\"\n\n");
 }
 
 #[test]
