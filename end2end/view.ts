@@ -61,6 +61,11 @@ export class View {
     await this.atRest();
   }
 
+  /** Strokes upwards until the end is reached. How far a stroke goes on by itself depends on how fast it was. */
+  async strokeToEnd(): Promise<void> {
+    for (let strokes = 0; strokes < 20 && (await this.measure()).below > AT_END_PX; strokes += 1) await this.stroke("up");
+  }
+
   /** Notes the position of every frame from now on; the function that it gives reads the notes. */
   async watch(): Promise<() => Promise<number[]>> {
     const scroller = await this.scroller();

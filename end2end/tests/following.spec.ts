@@ -105,7 +105,7 @@ test("a finger that scrolls back to the end resumes the following @phone", async
   await view.stroke("down");
   await stream(chat, upstream, 13, 13);
   await view.expectAway();
-  for (let stroke = 0; stroke < 3; stroke += 1) await view.stroke("up");
+  await view.strokeToEnd();
   await view.expectAtEnd();
   await stream(chat, upstream, 14, 16);
   await view.expectAtEnd();
