@@ -227,14 +227,19 @@ impl Conversations {
         });
     }
 
-    /// Looks for words as they are typed.
-    pub fn search(self, query: String) {
-        let is_empty = query.trim().is_empty();
-        self.query.set(query.clone());
-        if is_empty {
-            self.hits.set(None);
-            return;
-        }
+    /// Looks for the words as they are typed, from now on.
+    pub fn follow_the_query(self) {
+        Effect::new(move |_| {
+            let query = self.query.get();
+            if query.trim().is_empty() {
+                self.hits.set(None);
+            } else {
+                self.search(query);
+            }
+        });
+    }
+
+    fn search(self, query: String) {
         let server = self.server.get_value();
         let pause = self.clock.with_value(|clock| clock.wait(TYPING_PAUSE));
         spawn_local(async move {

@@ -72,20 +72,38 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
             </head>
             <body>
                 <App/>
+                {saved_data()}
             </body>
         </html>
     }
 }
 
-/// The whole page.
+/// The id of the element that holds what is saved, as the JSON of an [`Opened`].
+pub const SAVED_DATA: &str = "saved";
+
+/// What the browser needs to know of what the server shows; nothing where nothing is saved. It is data,
+/// which no browser runs, and holds nothing that could end it.
+fn saved_data() -> Option<impl IntoView> {
+    let opened = use_context::<Opened>().filter(|opened| *opened != Opened::default())?;
+    let json = serde_json::to_string(&opened).expect("what is saved is text and numbers");
+    let json = json.replace('<', "\\u003c");
+    Some(view! { <script type="application/json" id=SAVED_DATA inner_html=json></script> })
+}
+
+/// The whole page. Both sides put what is saved into its context: the server has it from the store, the
+/// browser from [`SAVED_DATA`].
 #[component]
 pub fn App() -> impl IntoView {
-    // The server knows it; the browser reads what the server wrote into the page.
-    provide_context(
-        SharedValue::new(|| use_context::<PageInfo>().unwrap_or_default()).into_inner(),
-    );
-    let opened = SharedValue::new(|| use_context::<Opened>().unwrap_or_default()).into_inner();
-    let rendered_at = SharedValue::new(now_on_the_server).into_inner();
+    // The server knows it; the browser reads what the server wrote into the page. Not as JSON, which
+    // an empty page has no other need of.
+    let info = || use_context::<PageInfo>().unwrap_or_default();
+    provide_context(PageInfo {
+        model: SharedValue::new_str(|| info().model).into_inner(),
+        demo: SharedValue::new_str(|| info().demo).into_inner(),
+        unsaved: SharedValue::new_str(|| info().unsaved).into_inner(),
+    });
+    let rendered_at = SharedValue::new_str(now_on_the_server).into_inner();
+    let opened = use_context::<Opened>().unwrap_or_default();
     let navigation = Navigation::new();
     provide_context(navigation);
     if navigation.address_untracked() == Address::Missing {

@@ -22,6 +22,7 @@ impl From<leptos::wasm_split::SplitLoaderError> for NotLoaded {
 
 /// Makes a function the way into a part of the same name. Calling it gives a future of its result, or
 /// [`NotLoaded`].
+#[macro_export]
 macro_rules! part {
     ($(#[$attribute:meta])* $visibility:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) -> $output:ty $body:block) => {
         $(#[$attribute])*
@@ -39,7 +40,23 @@ macro_rules! part {
     };
 }
 
-pub(crate) use part;
+pub use part;
+
+/// What happens when a person turns to the page, or the network is back with which the file of a part
+/// may have been lost.
+pub(crate) const A_TURN: &[&str] = &["keydown", "pointerdown", "online"];
+
+/// Calls this at each of these events of the window. In the browser only.
+pub(crate) fn at_each(events: &'static [&'static str], wake: impl Fn() + Clone + 'static) {
+    Effect::new(move |_| {
+        let listen = |event: &&str| {
+            let wake = wake.clone();
+            window_event_listener_untyped(event, move |_| wake())
+        };
+        let listeners: Vec<_> = events.iter().map(listen).collect();
+        on_cleanup(move || listeners.into_iter().for_each(WindowListenerHandle::remove));
+    });
+}
 
 /// How far a part is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -429,14 +429,13 @@ pub struct ModelChoice {
 }
 
 /// What the server tells the page about itself when it renders it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PageInfo {
     /// The model that answers when none is chosen.
     pub model: String,
     /// Whether the embedded demo answers, since no upstream is configured.
     pub demo: bool,
     /// Whether conversations are kept in memory only, since no folder for them could be made.
-    #[serde(default)]
     pub unsaved: bool,
 }
 

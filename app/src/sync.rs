@@ -1,7 +1,8 @@
 //! Keeps the chat, the address, the list and the server at one: what is opened where the address leads,
 //! what the server is told of what is shown, and what the page takes in of what others do.
 //!
-//! Everything here runs in the browser only: it is made of effects.
+//! Everything here runs in the browser only: it is made of effects. It is a part of the page: where
+//! nothing is saved there is nothing to keep at one, until the person begins.
 
 use futures::StreamExt;
 use leptos::prelude::*;
@@ -12,11 +13,12 @@ use crate::changes::use_changes;
 use crate::chat::Chat;
 use crate::conversations::Conversations;
 use crate::library::{GetConversation, ShowMessage};
+use crate::part::{A_TURN, Part, at_each, part};
 use crate::presence::{Sign, use_presence};
 use crate::protocol::ErrorKind;
 use crate::protocol::saved::{Change, ConversationDetail, ConversationSummary};
 use crate::requests::Server;
-use crate::shelf::Today;
+use crate::shelf::{Shelf, Today};
 
 /// What is kept at one.
 #[derive(Clone, Copy)]
@@ -33,17 +35,54 @@ pub struct Sync {
     pub server: StoredValue<Server>,
 }
 
+/// How the page was before anything in it changed.
+struct AtFirst {
+    address: Address,
+    rendered: Option<ConversationDetail>,
+}
+
+part! {
+    /// Keeps it at one from now on, with what has changed since the page was opened.
+    fn keep_at_one(sync: Sync, owner: Owner, at_first: StoredValue<AtFirst>) -> () {
+        owner.with(|| {
+            // The page may be gone by now.
+            let _ = at_first.try_with_value(|at_first| sync.keep_at_one(at_first));
+        });
+    }
+}
+
 impl Sync {
-    /// Begins, with the conversation that the server has rendered.
+    /// Begins, with the conversation that the server has rendered: at once where something is saved,
+    /// else as soon as the person turns to the page.
     pub fn begin(self, rendered: Option<ConversationDetail>) {
+        let part = Part::new();
+        let owner = Owner::current().expect("a component has one");
+        let at_first = StoredValue::new(AtFirst {
+            address: self.navigation.address_untracked(),
+            rendered,
+        });
+        let wake = move || part.wake(keep_at_one(self, owner.clone(), at_first));
+        let shelf = self.conversations.shelf();
+        let is_something_saved =
+            Memo::new(move |_| self.chat.id().is_some() || !shelf.with(Shelf::is_empty));
+        let on_something = wake.clone();
         Effect::new(move |_| {
-            self.conversations.today().set(today());
-            if let Some(detail) = &rendered {
-                self.chat.follow_running(detail);
+            if is_something_saved.get() {
+                on_something();
             }
         });
-        self.open_what_the_address_names();
-        self.name_what_begins();
+        at_each(A_TURN, wake.clone());
+        // Somebody writes in another tab, of which this one's list is to know.
+        at_each(&["storage"], wake);
+    }
+
+    fn keep_at_one(self, AtFirst { address, rendered }: &AtFirst) {
+        self.conversations.today().set(today());
+        if let Some(detail) = rendered {
+            self.chat.follow_running(detail);
+        }
+        self.open_what_the_address_names(address.clone());
+        self.name_what_begins(rendered.as_ref().map(|detail| detail.id.clone()));
         self.ask_in_doubt();
         self.note_the_path();
         self.hear_of_changes();
@@ -52,10 +91,10 @@ impl Sync {
     }
 
     /// The address changed: a link, or the browser's back and forward.
-    fn open_what_the_address_names(self) {
+    fn open_what_the_address_names(self, at_first: Address) {
         Effect::new(move |before: Option<Address>| {
             let address = self.navigation.address();
-            if before.is_some_and(|before| before != address) {
+            if before.as_ref().unwrap_or(&at_first) != &address {
                 match &address {
                     Address::Conversation(id) if self.chat.id_untracked().as_ref() != Some(id) => {
                         self.open(id.clone());
@@ -75,12 +114,11 @@ impl Sync {
 
     /// A conversation has its address as soon as its first message is sent, and loses it again when
     /// that message comes back.
-    fn name_what_begins(self) {
+    fn name_what_begins(self, at_first: Option<String>) {
         Effect::new(move |before: Option<Option<String>>| {
             let id = self.chat.id();
-            if let Some(before) = before
-                && before != id
-            {
+            let before = before.unwrap_or_else(|| at_first.clone());
+            if before != id {
                 let here = self.navigation.address_untracked();
                 match (&id, &before) {
                     // What was sent from the place of a missing conversation begins one, too.
@@ -138,7 +176,7 @@ impl Sync {
     fn ask_in_doubt(self) {
         Effect::new(move |before: Option<u32>| {
             let doubts = self.chat.doubts();
-            if before.is_some_and(|before| before != doubts) {
+            if before.unwrap_or(0) != doubts {
                 self.catch_up();
             }
             doubts

@@ -5,6 +5,7 @@ mod fetch;
 mod import;
 mod local_storage;
 mod models;
+mod network;
 mod presence;
 mod requests;
 mod transport;
@@ -16,26 +17,34 @@ use app::models::provide_models;
 use app::presence::provide_presence;
 use app::requests::provide_requests;
 use app::transport::provide_transport;
+use leptos::prelude::provide_context;
+use wasm_bindgen_futures::spawn_local;
+
+use crate::network::Network;
 
 /// Room for the splitter. It lays out the data of each file anew, and where that takes some bytes more
 /// than before (files begin at multiples of eight), it leaves the data of all files in the first one.
 /// Nothing uses this, so it is in none of them.
 #[cfg(feature = "split")]
 #[used]
-static ROOM: [u8; 256] = [1; 256];
+static ROOM: [u8; 4096] = [1; 4096];
 
 /// Called by the page once the wasm is loaded: brings the server's HTML to life.
 #[wasm_bindgen::prelude::wasm_bindgen]
 pub fn hydrate() {
     console_error_panic_hook::set_once();
-    leptos::mount::hydrate_body(|| {
-        provide_transport(transport::HttpTransport);
-        provide_presence(presence::BrowserPresence);
-        provide_requests(requests::HttpRequests);
-        provide_changes(changes::SharedFeed);
-        provide_import(import::Upload);
-        provide_memory(local_storage::LocalStorage);
-        provide_models(models::HttpModels);
-        app::App()
+    spawn_local(async {
+        let opened = network::read_saved_data().await;
+        leptos::mount::hydrate_body(|| {
+            provide_context(opened);
+            provide_transport(Network);
+            provide_requests(Network);
+            provide_changes(Network);
+            provide_import(Network);
+            provide_models(Network);
+            provide_presence(presence::BrowserPresence);
+            provide_memory(local_storage::LocalStorage);
+            app::App()
+        });
     });
 }

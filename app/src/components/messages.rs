@@ -17,7 +17,7 @@ use super::question::QuestionView;
 use super::reply::ReplyView;
 use crate::chat::{Chat, Message};
 use crate::conversation::MessageId;
-use crate::part::{Part, part};
+use crate::part::{A_TURN, Part, at_each, part};
 use crate::wording;
 
 /// The place of the messages.
@@ -43,23 +43,7 @@ pub fn Messages() -> impl IntoView {
             }
         });
     }
-    {
-        let wake = wake.clone();
-        // An effect runs in the browser only.
-        Effect::new(move |_| {
-            let (at_a_key, at_a_touch, with_the_network) =
-                (wake.clone(), wake.clone(), wake.clone());
-            let key = window_event_listener(leptos::ev::keydown, move |_| at_a_key());
-            let touch = window_event_listener(leptos::ev::pointerdown, move |_| at_a_touch());
-            // The file may have been lost with it.
-            let online = window_event_listener(leptos::ev::online, move |_| with_the_network());
-            on_cleanup(move || {
-                key.remove();
-                touch.remove();
-                online.remove();
-            });
-        });
-    }
+    at_each(A_TURN, wake.clone());
     view! {
         <div class="messages" node_ref=place>
             {PassedOver::new(|| view! { <MessageList/> })}

@@ -122,12 +122,12 @@ pub fn Sidebar() -> impl IntoView {
                 autocomplete="off"
                 node_ref=search
                 prop:value=move || conversations.query().get()
-                on:input=move |input| conversations.search(event_target_value(&input))
+                on:input=move |input| conversations.query().set(event_target_value(&input))
                 on:keydown=move |key| {
                     if key.key() == "Escape" && !conversations.query().with_untracked(String::is_empty) {
                         key.prevent_default();
                         key.stop_propagation();
-                        conversations.search(String::new());
+                        conversations.query().set(String::new());
                     }
                 }
             />
