@@ -1,5 +1,5 @@
 //! What the server shows and the browser steps over while the page comes to life: it belongs to a part
-//! that takes it over later, when its file is there (see [`crate::part`]).
+//! that takes it over later, when its file is there (see [`mod@crate::part`]).
 
 use leptos::attr::Attribute;
 use leptos::attr::any_attribute::AnyAttribute;
