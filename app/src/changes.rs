@@ -11,8 +11,8 @@ use crate::protocol::saved::Change;
 
 /// Tells of changes to saved conversations.
 pub trait ChangeFeed: Send + Sync {
-    /// The changes from now on, for as long as somebody reads. Where some may have been missed,
-    /// [`Change::Reload`] says so.
+    /// The changes from now on, for as long as somebody reads. Where some may have been missed, as at
+    /// the beginning of each connection, [`Change::Reload`] says so.
     fn changes(&self) -> LocalBoxStream<'static, Change>;
 }
 

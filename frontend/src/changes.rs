@@ -111,7 +111,7 @@ impl Telling {
         let mut failures = 0;
         let mut signs = BrowserPresence.signs();
         loop {
-            let came = self.read_once(failures > 0).await;
+            let came = self.read_once().await;
             failures = if came { 1 } else { failures + 1 };
             let wait = BrowserClock.wait(backoff(failures, BrowserClock.chance()));
             // A network that is back, or a person who is, ends the wait.
@@ -120,7 +120,7 @@ impl Telling {
     }
 
     /// Reads one connection to its end; says whether anything came.
-    async fn read_once(&self, is_again: bool) -> bool {
+    async fn read_once(&self) -> bool {
         let call = Call {
             method: Method::GET,
             path: CHANGES_PATH,
@@ -133,9 +133,8 @@ impl Telling {
         if response.status != 200 {
             return false;
         }
-        if is_again {
-            self.tell("reload", "{}");
-        }
+        // From here on nothing is missed; what changed before was told to nobody.
+        self.tell("reload", "{}");
         let mut decoder = Decoder::new(EVENT_LIMIT);
         loop {
             let chunk = match select(pin!(response.chunk()), BrowserClock.wait(SILENCE)).await {
