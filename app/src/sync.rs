@@ -188,6 +188,10 @@ impl Sync {
         let Some(id) = self.chat.id_untracked() else {
             return;
         };
+        // The server may not have it yet.
+        if self.chat.has_nameless_messages() {
+            return;
+        }
         let server = self.server.get_value();
         spawn_local(async move {
             if let Ok(detail) = server.call(GetConversation { id }).await {

@@ -173,7 +173,8 @@ impl Chat {
             .with_untracked(|running| running.iter().any(|one| one.message == message))
     }
 
-    fn has_nameless_messages(self) -> bool {
+    /// Whether something is being sent of which the server has not said yet what it calls it.
+    pub(crate) fn has_nameless_messages(self) -> bool {
         self.conversation.with_untracked(|conversation| {
             conversation
                 .path()
