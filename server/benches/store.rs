@@ -1,7 +1,7 @@
 //! The store at the size of years: 10,000 conversations with 100,000 messages, and one of 1,000.
 //!
-//! `cargo bench -p server --bench store`. SQLite in a folder of its own, filled before anything is
-//! measured. The list, a search for a common word, a rare one, a single letter and one that is nowhere,
+//! `cargo bench -p server --bench store`. SQLite in a folder of its own, and, where the variable
+//! `RILL_TEST_POSTGRES` names a server, PostgreSQL; filled before anything is measured. The list, a search for a common word, a rare one, a single letter and one that is nowhere,
 //! and opening the long conversation, as the page asks for them.
 
 use app::protocol::saved::{ExportedConversation, MessageState, SavedMessage};
@@ -10,6 +10,7 @@ use clap::Parser;
 use criterion::{Criterion, criterion_group, criterion_main};
 use server::config::Config;
 use server::store::{self, LOCAL_OWNER, Store, new_id};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection, query};
 use tokio::runtime::Runtime;
 
 const CONVERSATIONS: usize = 10_000;
@@ -70,7 +71,32 @@ fn bench(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime");
     let folder = tempfile::TempDir::new().expect("a folder");
     let path = folder.path().to_str().expect("a plain path");
-    let config = Config::parse_from(["rill", "--data-dir", path]);
+    measure(criterion, &runtime, "store", &["--data-dir", path]);
+    let Ok(server) = std::env::var("RILL_TEST_POSTGRES") else {
+        return;
+    };
+    sqlx::any::install_default_drivers();
+    let run = |url: &str, sql: String| {
+        runtime.block_on(async {
+            let mut connection = AnyConnection::connect(url).await.expect("PostgreSQL");
+            let done = query(AssertSqlSafe(sql)).execute(&mut connection).await;
+            done.expect("it is ours");
+        });
+    };
+    let name = format!("rill_{}", new_id().replace('-', ""));
+    run(&server, format!("create database {name}"));
+    let url = server.replacen("/postgres", &format!("/{name}"), 1);
+    measure(
+        criterion,
+        &runtime,
+        "store in PostgreSQL",
+        &["--database-url", &url],
+    );
+    run(&server, format!("drop database {name} with (force)"));
+}
+
+fn measure(criterion: &mut Criterion, runtime: &Runtime, name: &str, arguments: &[&str]) {
+    let config = Config::parse_from([&["rill"], arguments].concat());
     let long = conversation(CONVERSATIONS, LONG);
     let id = long.id.clone();
     let store = runtime.block_on(async {
@@ -94,7 +120,7 @@ fn bench(criterion: &mut Criterion) {
             .expect("saved");
         store
     });
-    let mut group = criterion.benchmark_group("store");
+    let mut group = criterion.benchmark_group(name);
     group.sample_size(20);
     group.bench_function("the head of a list of 10,000", |b| {
         b.iter(|| {

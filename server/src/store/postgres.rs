@@ -6,22 +6,87 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use sqlx::{AnyConnection, query};
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, AnyPool, query, query_scalar};
 
 use super::Result;
 use super::words;
 
-/// Takes words, owner and limit; gives conversation, title, message and the text that holds them.
-pub(super) const SEARCH_MESSAGES: &str = "
-    select c.id, c.title, m.id, m.text from messages m
-    join conversations c on c.key = m.conversation
-    where m.words @@ $1::tsquery and c.owner = $2 and c.deleted_at is null and c.import is null
-    order by m.key desc limit $3";
+/// Where is looked, and how.
+pub(super) struct Search {
+    /// Takes words, owner and limit; gives conversation, title, message and the text that holds them.
+    hits: &'static str,
+    /// Takes words and a limit; counts what holds them, up to that.
+    count: &'static str,
+}
+
+pub(super) const IN_MESSAGES: Search = Search {
+    // Each subquery stays what it is, so the planner cannot begin with the conversations.
+    hits: "
+    select c.id, c.title, found.id, found.text from (
+        select m.key, m.conversation, m.id, m.text from messages m
+        where m.words @@ $1::tsquery and (
+            select c.owner = $2 and c.deleted_at is null and c.import is null
+            from conversations c where c.key = m.conversation)
+        order by m.key desc limit $3) found
+    join conversations c on c.key = found.conversation
+    order by found.key desc",
+    count: "
+    select count(*) from (select from messages where words @@ $1::tsquery limit $2) found",
+};
 /// The same for titles, without a message.
-pub(super) const SEARCH_TITLES: &str = "
+pub(super) const IN_TITLES: Search = Search {
+    hits: "
     select c.id, c.title, cast(null as text), c.title from conversations c
     where c.title_words @@ $1::tsquery and c.owner = $2 and c.deleted_at is null and c.import is null
-    order by c.key desc limit $3";
+    order by c.key desc limit $3",
+    count: "
+    select count(*) from (select from conversations where title_words @@ $1::tsquery limit $2) found",
+};
+
+/// Up to so many are taken from the index of words and sorted. Where there are more, the newest are soon
+/// found by looking at all from the newest on.
+const FEW: i64 = 1000;
+
+/// Each of the two ways leaves the planner no other. It cannot know how many texts hold words of these
+/// beginnings, and would look at all texts for a word that is in none, or sort nearly all of them. Nor
+/// is it worth a tenth of a second to compile a query that is soon answered.
+const BY_WORDS: &str = "
+    select set_config('jit', 'off', true), set_config('enable_seqscan', 'off', true),
+        set_config('enable_indexscan', 'off', true)";
+const FROM_THE_NEWEST: &str = "
+    select set_config('enable_bitmapscan', 'off', true), set_config('enable_indexscan', 'on', true)";
+
+/// The newest that hold these words.
+pub(super) async fn search(
+    pool: &AnyPool,
+    place: Search,
+    words: &str,
+    owner: &str,
+    limit: i64,
+) -> Result<Vec<AnyRow>> {
+    let mut tx = pool.begin().await?;
+    query(BY_WORDS).execute(&mut *tx).await?;
+    // Plans that are kept for later would not know of the settings.
+    let count: i64 = query_scalar(place.count)
+        .persistent(false)
+        .bind(words)
+        .bind(FEW + 1)
+        .fetch_one(&mut *tx)
+        .await?;
+    if count > FEW {
+        query(FROM_THE_NEWEST).execute(&mut *tx).await?;
+    }
+    let found = query(place.hits)
+        .persistent(false)
+        .bind(words)
+        .bind(owner)
+        .bind(limit)
+        .fetch_all(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    Ok(found)
+}
 
 /// A `tsvector` may have 1 MiB. What is beyond this much of a message is not found.
 const MAX_VECTOR_BYTES: usize = 512 * 1024;

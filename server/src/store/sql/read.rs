@@ -3,6 +3,7 @@
 use app::protocol::saved::{
     ConversationList, ConversationSummary, ExportedConversation, MessageState, SearchHit,
 };
+use sqlx::any::AnyRow;
 use sqlx::{Row, query};
 
 use super::begin::pieces;
@@ -149,30 +150,13 @@ impl Sql {
             return Ok(Vec::new());
         };
         let limit = i64::from(limit.clamp(1, MAX_HITS));
-        let (in_titles, in_messages, words) = match self.dialect {
-            Dialect::Sqlite => (
-                sqlite::SEARCH_TITLES,
-                sqlite::SEARCH_MESSAGES,
-                sqlite::match_words(owner, &wanted),
-            ),
-            Dialect::Postgres => (
-                postgres::SEARCH_TITLES,
-                postgres::SEARCH_MESSAGES,
-                wanted.for_tsquery(),
-            ),
-        };
         let mut hits = Vec::new();
-        for sql in [in_titles, in_messages] {
+        for is_title in [true, false] {
             let left = limit - hits.len() as i64;
             if left <= 0 {
                 break;
             }
-            let found = query(sql)
-                .bind(&words)
-                .bind(owner)
-                .bind(left)
-                .fetch_all(&self.read)
-                .await?;
+            let found = self.find_in(is_title, owner, &wanted, left).await?;
             for row in found {
                 let message: Option<String> = row.try_get(2)?;
                 let text: String = row.try_get(3)?;
@@ -185,6 +169,37 @@ impl Sql {
             }
         }
         Ok(hits)
+    }
+
+    /// What of the titles or the messages holds the words, the newest first.
+    async fn find_in(
+        &self,
+        is_title: bool,
+        owner: &str,
+        wanted: &Query,
+        limit: i64,
+    ) -> Result<Vec<AnyRow>> {
+        match self.dialect {
+            Dialect::Sqlite => {
+                let sql = if is_title {
+                    sqlite::SEARCH_TITLES
+                } else {
+                    sqlite::SEARCH_MESSAGES
+                };
+                let words = sqlite::match_words(owner, wanted);
+                let found = query(sql).bind(words).bind(owner).bind(limit);
+                Ok(found.fetch_all(&self.read).await?)
+            }
+            Dialect::Postgres => {
+                let place = if is_title {
+                    postgres::IN_TITLES
+                } else {
+                    postgres::IN_MESSAGES
+                };
+                let words = wanted.for_tsquery();
+                postgres::search(&self.read, place, &words, owner, limit).await
+            }
+        }
     }
 }
 
