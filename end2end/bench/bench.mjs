@@ -88,7 +88,7 @@ async function startRill() {
   const port = 20_000 + Math.floor(Math.random() * 20_000);
   const child = spawn(process.env["RILL_BIN"] ?? join(root, "target/release/rill"), ["--listen", `127.0.0.1:${port}`], {
     cwd: folder,
-    env: { LEPTOS_SITE_ROOT: join(root, "target/site"), OPENAI_BASE_URL: `${home}/v1`, OPENAI_API_KEY: "sk-bench", RUST_LOG: "error" },
+    env: { LEPTOS_SITE_ROOT: join(root, "target/site"), OPENAI_BASE_URL: `${home}/v1`, OPENAI_API_KEY: "sk-bench", RILL_DATA_DIR: folder, RUST_LOG: "error" },
     stdio: ["ignore", "inherit", "inherit"],
   });
   const url = `http://127.0.0.1:${port}`;

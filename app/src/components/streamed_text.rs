@@ -4,7 +4,13 @@
 //! that of [`crate::markdown::stream`]. What is on the screen and final is never touched again, so a
 //! selection in it stays and the cost of a piece does not grow with the text before it.
 //!
+//! A burst is shown over several frames, so that keys are answered meanwhile.
+//!
 //! A text that had ended when the server rendered the page is there already and stays as it is.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
 
 use leptos::html::Div;
 use leptos::prelude::*;
@@ -15,11 +21,17 @@ use web_sys::Element;
 use super::code_block::{act_on_code, load_highlighter, on_code_click};
 use super::markdown_dom::{CURSOR, PageDom, append, create, set};
 use super::passed_over::PassedOver;
+use crate::clock::{BrowserClock, Clock};
 use crate::markdown::html::html;
 use crate::markdown::parse::parse_whole;
 use crate::markdown::stream::Stream;
 use crate::reply::Reply;
 use crate::transcript::Transcript;
+
+/// After so many bytes it is looked at the clock.
+const PIECE: usize = 2048;
+/// How long a frame may be held up by what is shown in it, beside what the browser does with it.
+const FRAME_BUDGET: Duration = Duration::from_millis(8);
 
 /// Which text of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +63,9 @@ pub fn StreamedText(
     // A reply that is told again is shown anew, by another one of these in the same place: here it must
     // only grow.
     let telling = reply.with_untracked(Reply::tellings);
+    let next_frame = NextFrame::default();
     Effect::new(move |flow: Option<Option<Flow>>| {
+        next_frame.came.track();
         let place = place.get()?;
         reply.with(|reply| {
             let transcript = reply.transcript();
@@ -59,8 +73,11 @@ pub fn StreamedText(
             let mut flow = flow
                 .flatten()
                 .unwrap_or_else(|| Flow::new(&place, source, is_streaming, telling > 0));
-            if reply.tellings() == telling {
-                flow.show(source.of(transcript), is_streaming);
+            if reply.tellings() == telling && !next_frame.is_awaited() {
+                let is_all = flow.show(source.of(transcript), is_streaming);
+                if !is_all {
+                    next_frame.await_it();
+                }
             }
             Some(flow)
         })
@@ -81,10 +98,36 @@ pub fn StreamedText(
     }
 }
 
+/// Wakes who shows a burst in the frame after this one.
+#[derive(Clone, Default)]
+struct NextFrame {
+    came: ArcTrigger,
+    is_awaited: Rc<Cell<bool>>,
+}
+
+impl NextFrame {
+    fn is_awaited(&self) -> bool {
+        self.is_awaited.get()
+    }
+
+    fn await_it(&self) {
+        self.is_awaited.set(true);
+        let this = self.clone();
+        BrowserClock.at_next_frame(Box::new(move || {
+            this.is_awaited.set(false);
+            this.came.notify();
+        }));
+    }
+}
+
 /// A text on the screen: what renders it, where it ends, and whether it has.
 struct Flow {
     stream: Stream<PageDom>,
     cursor: Option<Element>,
+    /// How much of the text has been shown, in bytes.
+    shown: usize,
+    /// Whether it takes the place of what stood there already, so that it must be there at once.
+    is_replacing: bool,
     has_ended: bool,
 }
 
@@ -110,25 +153,56 @@ impl Flow {
         Self {
             stream: Stream::new(PageDom, place.clone().into()),
             cursor,
+            shown: 0,
+            // A reply that has ended before it is shown here is read, not followed.
+            is_replacing: is_shown || is_told_again || !is_streaming,
             has_ended,
         }
     }
 
-    /// Shows what is new in a text that has only grown.
-    fn show(&mut self, text: &str, is_streaming: bool) {
+    /// Shows what is new in a text that has only grown, as far as that is done soon enough; says whether
+    /// it was all.
+    fn show(&mut self, text: &str, is_streaming: bool) -> bool {
         if self.has_ended {
-            return;
+            return true;
         }
+        // A hidden page has no frames, and nobody waits for it.
+        let is_at_once = std::mem::take(&mut self.is_replacing) || document().hidden();
+        if !is_at_once && !self.show_pieces(text) {
+            self.put_cursor();
+            return false;
+        }
+        self.shown = text.len();
         if is_streaming {
             self.stream.show(text);
             self.put_cursor();
-            return;
+            return true;
         }
         if let Some(cursor) = self.cursor.take() {
             cursor.remove();
         }
         self.stream.end(text);
         self.has_ended = true;
+        true
+    }
+
+    /// Shows a text piece by piece, all but the last one, until the time of the frame is over; says
+    /// whether it was not.
+    fn show_pieces(&mut self, text: &str) -> bool {
+        let mut began = None;
+        while text.len() - self.shown > PIECE {
+            let began = *began.get_or_insert_with(|| BrowserClock.now());
+            let end = self.shown + PIECE;
+            let end = (self.shown..=end)
+                .rev()
+                .find(|at| text.is_char_boundary(*at));
+            self.shown = end.expect("what has been shown ends with a character");
+            self.stream.show(&text[..self.shown]);
+            if BrowserClock.now() - began > FRAME_BUDGET {
+                return false;
+            }
+        }
+        true
     }
 
     /// Puts the cursor behind the last character, wherever that is.
