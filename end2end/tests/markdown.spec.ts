@@ -132,6 +132,28 @@ for (const [where, before, later] of [
   });
 }
 
+test("a copied selection gives its text and its HTML, without what only the page needs @desktop", async ({ chat, upstream, context }) => {
+  await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  upstream.willAnswer(["Some **bold** words.\n\n- one\n- two\n\n```js\nlet a = 1;\nlet b;\n```\n\n| n | m |\n|--|--|\n| 1 | 2 |\n\nAn end."]);
+  await chat.open();
+  await chat.ask("Write something to select");
+  await chat.finished();
+  await chat.answer().locator("[data-text]").evaluate((element) => getSelection()!.selectAllChildren(element));
+  await chat.page.keyboard.press("ControlOrMeta+c");
+  const copied = () =>
+    chat.page.evaluate(async () => {
+      const [item] = await navigator.clipboard.read();
+      const read = async (type: string) => (await item!.getType(type)).text();
+      return { text: await read("text/plain"), html: await read("text/html") };
+    });
+  const { text, html } = await copied();
+  expect(text.replace(/\n\s*\n+/g, "\n").trim().split("\n").map((line) => line.trim())).toEqual([
+    "Some bold words.", "one", "two", "let a = 1;", "let b;", "n\tm", "1\t2", "An end.",
+  ]);
+  for (const element of ["strong", "ul", "li", "pre", "code", "table", "td"]) expect(html).toContain(`<${element}`);
+  expect(html).not.toContain("Copy code");
+});
+
 const HOSTILE = [
   "<script>alert(1)</script>",
   "<img src=x onerror=alert(1)>",

@@ -1,0 +1,93 @@
+/**
+ * A conversation of a thousand messages, about a million characters, is used as a short one is.
+ *
+ * Where a name would be looked for among all the elements of such a page, Playwright takes seconds for it that
+ * no browser takes; there it is found by its class.
+ */
+import type { Locator, Page } from "@playwright/test";
+
+import { expect, test } from "../fixtures.ts";
+import { Store } from "../store.ts";
+import type { Rill } from "../rill.ts";
+
+// A recording of each step takes many times as long as the step.
+test.use({ trace: "off" });
+
+const MESSAGES = 1000;
+const FILLER = "The river finds its way between **stones** and roots, `where` nothing was planned.\n\n- one\n- two\n\n".repeat(20);
+
+/** Saves a conversation of a thousand messages, and gives its id. */
+async function save(rill: Rill): Promise<string> {
+  const id = (number: number) => `${String(number).padStart(8, "0")}-0000-4000-8000-000000000000`;
+  const messages = Array.from({ length: MESSAGES }, (_, number) => ({
+    id: id(number),
+    ...(number > 0 ? { parent: id(number - 1) } : {}),
+    role: number % 2 === 0 ? "user" : "assistant",
+    text: number % 2 === 0 ? `Question ${number}?` : `Answer ${number} begins. ${FILLER}\n\nSo ends answer ${number}.`,
+    created_at: 1_700_000_000_000 + number,
+    state: { done: { finish: "stop" } },
+  }));
+  const conversation = { id: id(9999), title: "A long talk", created_at: 1_700_000_000_000, updated_at: 1_700_000_001_000, messages };
+  const response = await fetch(`${rill.url}/api/import`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ format: "rill", version: 1, conversations: [conversation] }),
+  });
+  if (!response.ok) throw new Error(await response.text());
+  const [only] = await new Store(rill).list();
+  return only!.id;
+}
+
+async function openLong(rill: Rill, page: Page): Promise<void> {
+  await page.goto(`/c/${await save(rill)}`);
+  await expect(page.locator(".send")).toBeEnabled({ timeout: 20_000 });
+}
+
+/** The last answer's last words. */
+function ending(page: Page, text: string): Locator {
+  return page.locator("article.reply").last().getByText(text);
+}
+
+test("a conversation of a thousand messages opens at its end and takes another one", async ({ upstream, rill, page }) => {
+  await openLong(rill, page);
+  await expect(page.locator("article.reply")).toHaveCount(MESSAGES / 2);
+  await expect(ending(page, `So ends answer ${MESSAGES - 1}.`)).toBeInViewport();
+  const composer = page.locator("#message");
+  await composer.fill("And one more");
+  await composer.press("Enter");
+  await upstream.send("It streams");
+  await expect(page.locator("article.reply").last()).toContainText("It streams");
+  await upstream.send(" as ever.");
+  await upstream.finish();
+  await expect(page.locator("[data-cursor]")).toHaveCount(0);
+  await expect(page.locator("article.reply").last()).toContainText("It streams as ever.");
+  await expect(page.locator("article.reply").last()).toBeInViewport();
+  // All that was said before is sent along.
+  expect((await upstream.request(1)).history.length).toBe(MESSAGES + 1);
+});
+
+test("the browser finds and selects what is far from the screen in a conversation of a thousand messages", async ({ rill, page }) => {
+  await openLong(rill, page);
+  // The browser's own search; its window, which no script can open, then goes to what was found.
+  const found = await page.evaluate(() => (window as unknown as { find(text: string, ...how: boolean[]): boolean }).find("Answer 101 begins.", false, true));
+  expect(found).toBe(true);
+  expect(await page.evaluate(() => getSelection()!.toString())).toBe("Answer 101 begins.");
+  await page.evaluate(() => getSelection()!.focusNode!.parentElement!.scrollIntoView());
+  await expect(page.getByText("Answer 101 begins.")).toBeInViewport();
+  await page.evaluate(() => getSelection()!.selectAllChildren(document.querySelector("[role=log]")!));
+  const all = await page.evaluate(() => getSelection()!.toString());
+  for (const number of [1, 501, MESSAGES - 1]) expect(all).toContain(`So ends answer ${number}.`);
+});
+
+test("a conversation of a thousand messages is scrolled to its beginning and back", async ({ rill, page }) => {
+  await openLong(rill, page);
+  await expect(ending(page, `So ends answer ${MESSAGES - 1}.`)).toBeInViewport();
+  await page.locator("article.reply").last().hover();
+  // What was never on the screen has a height that is guessed, so the way is longer than it looks.
+  await expect(async () => {
+    await page.mouse.wheel(0, -1_000_000);
+    await expect(page.getByText("Question 0?")).toBeInViewport({ timeout: 500 });
+  }).toPass();
+  await page.getByText("Jump to latest").click();
+  await expect(ending(page, `So ends answer ${MESSAGES - 1}.`)).toBeInViewport();
+});
