@@ -1,9 +1,10 @@
 //! Following: the view stays at the end of the conversation while the person is there.
 //!
 //! Scrolling up in any way stops it at once, scrolling back to the end resumes it, and nothing else
-//! ever moves the view. What grew is noticed by the browser's resize observer, after layout and before
-//! the picture, so following costs no layout of its own. A position above the one that was set here was
-//! chosen by the person, whatever moved it, so there is nothing to fight about.
+//! ever moves what one looks at: where something above it gets another height, the browser's scroll
+//! anchoring holds it in its place. What grew is noticed by the browser's resize observer, after
+//! layout and before the picture, so following costs no layout of its own. A position above the one
+//! that was set here was chosen by the person, whatever moved it, so there is nothing to fight about.
 
 use leptos::html::Div;
 use leptos::prelude::*;

@@ -12,7 +12,7 @@ use sqlx::{AnyConnection, AnyPool, query, query_scalar};
 use super::Result;
 use super::words;
 
-/// Where is looked, and how.
+/// How words are looked for in one place.
 pub(super) struct Search {
     /// Takes words, owner and limit; gives conversation, title, message and the text that holds them.
     hits: &'static str,
@@ -20,6 +20,7 @@ pub(super) struct Search {
     count: &'static str,
 }
 
+/// In the texts of messages.
 pub(super) const IN_MESSAGES: Search = Search {
     // Each subquery stays what it is, so the planner cannot begin with the conversations.
     hits: "
@@ -34,7 +35,7 @@ pub(super) const IN_MESSAGES: Search = Search {
     count: "
     select count(*) from (select from messages where words @@ $1::tsquery limit $2) found",
 };
-/// The same for titles, without a message.
+/// In titles: without a message.
 pub(super) const IN_TITLES: Search = Search {
     hits: "
     select c.id, c.title, cast(null as text), c.title from conversations c
@@ -60,7 +61,7 @@ const FROM_THE_NEWEST: &str = "
 /// The newest that hold these words.
 pub(super) async fn search(
     pool: &AnyPool,
-    place: Search,
+    search: Search,
     words: &str,
     owner: &str,
     limit: i64,
@@ -68,7 +69,7 @@ pub(super) async fn search(
     let mut tx = pool.begin().await?;
     query(BY_WORDS).execute(&mut *tx).await?;
     // Plans that are kept for later would not know of the settings.
-    let count: i64 = query_scalar(place.count)
+    let count: i64 = query_scalar(search.count)
         .persistent(false)
         .bind(words)
         .bind(FEW + 1)
@@ -77,7 +78,7 @@ pub(super) async fn search(
     if count > FEW {
         query(FROM_THE_NEWEST).execute(&mut *tx).await?;
     }
-    let found = query(place.hits)
+    let found = query(search.hits)
         .persistent(false)
         .bind(words)
         .bind(owner)

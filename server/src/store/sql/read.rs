@@ -18,6 +18,13 @@ const MAX_LIST: u32 = 500;
 /// The most hits that are given.
 const MAX_HITS: u32 = 100;
 
+/// Where words are looked for.
+#[derive(Clone, Copy)]
+enum Place {
+    Titles,
+    Messages,
+}
+
 impl Sql {
     pub(super) async fn list_part(
         &self,
@@ -151,12 +158,12 @@ impl Sql {
         };
         let limit = i64::from(limit.clamp(1, MAX_HITS));
         let mut hits = Vec::new();
-        for is_title in [true, false] {
+        for place in [Place::Titles, Place::Messages] {
             let left = limit - hits.len() as i64;
             if left <= 0 {
                 break;
             }
-            let found = self.find_in(is_title, owner, &wanted, left).await?;
+            let found = self.find_in(place, owner, &wanted, left).await?;
             for row in found {
                 let message: Option<String> = row.try_get(2)?;
                 let text: String = row.try_get(3)?;
@@ -171,33 +178,31 @@ impl Sql {
         Ok(hits)
     }
 
-    /// What of the titles or the messages holds the words, the newest first.
+    /// What holds the words there, the newest first.
     async fn find_in(
         &self,
-        is_title: bool,
+        place: Place,
         owner: &str,
         wanted: &Query,
         limit: i64,
     ) -> Result<Vec<AnyRow>> {
         match self.dialect {
             Dialect::Sqlite => {
-                let sql = if is_title {
-                    sqlite::SEARCH_TITLES
-                } else {
-                    sqlite::SEARCH_MESSAGES
+                let sql = match place {
+                    Place::Titles => sqlite::SEARCH_TITLES,
+                    Place::Messages => sqlite::SEARCH_MESSAGES,
                 };
                 let words = sqlite::match_words(owner, wanted);
                 let found = query(sql).bind(words).bind(owner).bind(limit);
                 Ok(found.fetch_all(&self.read).await?)
             }
             Dialect::Postgres => {
-                let place = if is_title {
-                    postgres::IN_TITLES
-                } else {
-                    postgres::IN_MESSAGES
+                let search = match place {
+                    Place::Titles => postgres::IN_TITLES,
+                    Place::Messages => postgres::IN_MESSAGES,
                 };
                 let words = wanted.for_tsquery();
-                postgres::search(&self.read, place, &words, owner, limit).await
+                postgres::search(&self.read, search, &words, owner, limit).await
             }
         }
     }
