@@ -73,10 +73,11 @@ const server = createServer(async (request, response) => {
   } else if (path === "/stream") {
     response.writeHead(200, { "content-type": "text/event-stream" });
     await play(response, (text) => `data: ${JSON.stringify(text)}\n\n`, "");
-  } else if (path === "/peers.js") {
-    response.writeHead(200, { "content-type": "text/javascript" }).end(await readFile(new URL("dist/peers.js", import.meta.url)));
+  } else if (/^\/[\w-]+\.(js|css)$/.test(path)) {
+    const type = path.endsWith(".js") ? "text/javascript" : "text/css";
+    response.writeHead(200, { "content-type": type }).end(await readFile(new URL(`dist${path}`, import.meta.url)));
   } else {
-    response.writeHead(200, { "content-type": "text/html" }).end('<!doctype html><meta charset="utf-8"><style>body{margin:0}</style><div id="root"></div><script type="module" src="/peers.js"></script>');
+    response.writeHead(200, { "content-type": "text/html" }).end('<!doctype html><meta charset="utf-8"><link rel="stylesheet" href="/peers.css"><div id="root"></div><script type="module" src="/peers.js"></script>');
   }
 }).listen(0, "127.0.0.1");
 await new Promise((ready) => server.once("listening", ready));
@@ -171,8 +172,15 @@ async function measure(browser, renderer, kind, count, rate, slow) {
     const heap = (await read()).JSHeapUsedSize / 1e6;
     const notes = await page.evaluate(() => {
       const shown = [...document.querySelectorAll("[data-text]")].at(-1);
-      return { ...window.notes, length: shown?.textContent.length ?? 0, elements: shown?.querySelectorAll("*").length ?? 0 };
+      return {
+        ...window.notes,
+        length: shown?.textContent.length ?? 0,
+        elements: shown?.querySelectorAll("*").length ?? 0,
+        // What is not on the screen costs less, so all have to follow the text.
+        follows: shown ? Math.abs(shown.getBoundingClientRect().bottom - innerHeight) < innerHeight / 2 : false,
+      };
     });
+    if (!notes.follows) throw new Error(`${renderer} does not show the end of the text`);
     return {
       renderer, text: kind, deltas: count, rate: rate || "max", slow,
       "cpu ms/1000": Math.round(((after.TaskDuration - before.TaskDuration) * 1e6) / count),

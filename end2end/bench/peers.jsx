@@ -6,11 +6,14 @@ import { useEffect, useRef, useState } from "react";
 import { createRoot } from "react-dom/client";
 import ReactMarkdown from "react-markdown";
 import remarkGfm from "remark-gfm";
+import { code } from "@streamdown/code";
 import { Streamdown } from "streamdown";
 
 const renderers = {
   "react-markdown": (text) => <ReactMarkdown remarkPlugins={[remarkGfm]}>{text}</ReactMarkdown>,
-  streamdown: (text, streaming) => <Streamdown isAnimating={streaming}>{text}</Streamdown>,
+  // Code is highlighted, as it is in Rill.
+  streamdown: (text, streaming) => <Streamdown plugins={{ code }} isAnimating={streaming}>{text}</Streamdown>,
+  "streamdown-plain": (text, streaming) => <Streamdown isAnimating={streaming}>{text}</Streamdown>,
   // For orientation: what the browser needs for the text alone.
   "text-node": (text) => <div style={{ whiteSpace: "pre-wrap" }}>{text}</div>,
 };
