@@ -26,6 +26,11 @@ use self::marks::{Kind, Marks};
 pub use self::reader::{NoSuchPosition, Reader};
 use super::relay::Sink;
 
+/// The room that a text has at least for what comes, in bytes: enough for some tokens.
+const KEPT_BYTES: usize = 256;
+/// And the room for how they are cut.
+const KEPT_PIECES: usize = 4;
+
 /// The events of one reply.
 pub struct Log {
     entries: RwLock<Entries>,
@@ -247,8 +252,8 @@ impl Log {
                 let (piece, after) = rest.split_at(*length);
                 rest = after;
                 match kind {
-                    Kind::Text => entries.text.push_str(piece),
-                    Kind::Reasoning => entries.reasoning.push_str(piece),
+                    Kind::Text => push(&mut entries.text, piece),
+                    Kind::Reasoning => push(&mut entries.reasoning, piece),
                     Kind::Usage | Kind::Notice => {}
                 }
                 entries.marks.push(*kind, *length);
@@ -281,6 +286,15 @@ impl Entries {
             marks: self.marks.bytes()[position.mark..].to_vec(),
         }
     }
+}
+
+/// Adds a piece to a text that will be there for long: it grows by a quarter, since with twice of it, as
+/// is usual, half of the memory could be empty.
+fn push(text: &mut String, piece: &str) {
+    if text.capacity() - text.len() < piece.len() {
+        text.reserve_exact(piece.len().max(text.len() / 4).max(KEPT_BYTES));
+    }
+    text.push_str(piece);
 }
 
 /// What is told to who reads a reply that could not be saved.
@@ -345,6 +359,9 @@ impl Writer {
             self.log.append(&self.text, &self.pieces);
             self.text.clear();
             self.pieces.clear();
+            // A burst is no reason to keep its room for the whole reply.
+            self.text.shrink_to(KEPT_BYTES);
+            self.pieces.shrink_to(KEPT_PIECES);
         }
     }
 

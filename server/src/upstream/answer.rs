@@ -100,7 +100,7 @@ impl Answer {
     /// # Errors
     /// When it is a page for people.
     pub(super) fn read(
-        response: Response,
+        mut response: Response,
         mapper: Mapper,
         limits: Limits,
         first_byte: Instant,
@@ -114,6 +114,8 @@ impl Answer {
             }
             _ => Form::Unknown,
         };
+        // They hold the buffer that they were read into, and nobody asks for them any more.
+        drop(std::mem::take(response.headers_mut()));
         let clock = Clock {
             total,
             first_byte,
