@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use app::protocol::{Done, Retrying};
 use bytes::Bytes;
+use tokio::time::timeout_at;
 
 use super::marks::{Kind, Position};
 use super::{End, Entries, Log, Passing, Piece, not_saved};
@@ -12,6 +13,9 @@ use crate::generation::frame::{write_comment, write_json};
 
 /// As many bytes of text are given in one go. One piece may be longer.
 const BATCH_BYTES: usize = 16 * 1024;
+
+/// For so many bytes of text nobody waits for more.
+const ENOUGH_BYTES: usize = 4 * 1024;
 
 /// About what an event needs beside its text.
 const EVENT_BYTES: usize = 48;
@@ -80,6 +84,20 @@ impl Reader {
             }
             grown.await;
         }
+    }
+
+    /// Lets events gather until this time, unless there is enough of them or the end has come.
+    pub async fn gather(&self, until: tokio::time::Instant) {
+        let gathered = async {
+            loop {
+                let grown = self.log.grown.notified();
+                if self.log.read().is_enough_after(&self.position) {
+                    return;
+                }
+                grown.await;
+            }
+        };
+        let _ = timeout_at(until, gathered).await;
     }
 
     /// What the log holds beyond the position, with the position moved; for who stores it.
@@ -172,6 +190,11 @@ impl Entries {
             (Some(Passing::OtherModel), Some(model)) => write_comment(out, "model", model),
             (Some(Passing::OtherModel) | None, _) => {}
         }
+    }
+
+    /// Whether what comes after this position should not wait for more.
+    fn is_enough_after(&self, position: &Position) -> bool {
+        self.end.is_some() || self.bytes_after(position) >= ENOUGH_BYTES
     }
 
     /// How many bytes of text there are after this position.

@@ -149,6 +149,36 @@ fn the_first_end_counts_and_nothing_follows_it() {
     assert_eq!(log.ended(), Some(End::Done(Finish::Stopped)));
 }
 
+#[tokio::test(start_paused = true)]
+async fn events_gather_for_a_while_but_not_where_there_is_much_or_the_end() {
+    let check = async |text: &str, end: Option<End>, expect: Duration| {
+        let log = Log::new(start());
+        let mut reader = log.read_after(None).expect("from the beginning");
+        poll(&mut reader, &mut Seen::default());
+        let begun = tokio::time::Instant::now();
+        let (gathered, ()) = tokio::join!(
+            async {
+                reader.gather(begun + Duration::from_millis(12)).await;
+                begun.elapsed()
+            },
+            async {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                publish(&log, &[ChatEvent::Text(text.into())]);
+                if let Some(end) = end {
+                    log.end(end);
+                }
+            }
+        );
+        assert_eq!(gathered, expect, "{} bytes", text.len());
+    };
+    let (soon, late) = (Duration::from_millis(5), Duration::from_millis(12));
+    check("", None, late).await;
+    check("a word", None, late).await;
+    check(&"long ".repeat(1000), None, soon).await;
+    check("", Some(End::Done(Finish::Stop)), soon).await;
+    check("a word", Some(End::Done(Finish::Stop)), soon).await;
+}
+
 #[test]
 fn a_log_that_was_stored_is_the_same_log() {
     let log = Log::new(start());
