@@ -14,6 +14,7 @@ pub mod import;
 pub mod library;
 pub mod memory;
 pub mod models;
+pub mod pace;
 pub mod presence;
 pub mod requests;
 pub mod transport;

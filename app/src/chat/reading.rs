@@ -1,11 +1,10 @@
-//! Reading a reply: its events are folded as they come, and who looks is told at most once a frame.
+//! Reading a reply: its events are folded as they come, and who looks is told at a pace of its own.
 
-use std::cell::Cell;
-use std::rc::Rc;
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures::StreamExt;
-use futures::future::{AbortHandle, Abortable};
+use futures::future::{AbortHandle, Abortable, Either, select};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
@@ -14,6 +13,7 @@ use super::stopping::generation_of;
 use super::{Chat, Link, Outside, Running};
 use crate::clock::Clock;
 use crate::conversation::MessageId;
+use crate::pace::pace;
 use crate::protocol::{ChatEvent, ReplyError, Start};
 use crate::reply::Reply;
 use crate::resume::{News, Reader};
@@ -83,43 +83,45 @@ impl Chat {
         mut updates: Reader,
         clock: &Arc<dyn Clock>,
     ) -> Result<(), ReplyError> {
-        let is_frame_due = Rc::new(Cell::new(false));
-        while let Some(update) = updates.next().await {
-            let event = match update {
-                News::Event(event) => event,
-                News::Lost => {
-                    self.set_link(Link::Lost, Announcement::ConnectionLost);
-                    continue;
+        let shown = reply.clone();
+        let (mut bell, showing) = pace(Arc::clone(clock), move || shown.notify());
+        let folding = async {
+            while let Some(update) = updates.next().await {
+                let event = match update {
+                    News::Event(event) => event,
+                    News::Lost => {
+                        self.set_link(Link::Lost, Announcement::ConnectionLost);
+                        continue;
+                    }
+                    News::Resumed => {
+                        self.set_link(Link::Fine, Announcement::Answering);
+                        continue;
+                    }
+                    News::HeldBack => {
+                        self.link.set(Link::HeldBack);
+                        continue;
+                    }
+                    News::Refused(error) => return Err(error),
+                };
+                if let ChatEvent::Error(error) = &event
+                    && reply.with_untracked(|reply| !reply.transcript().was_accepted())
+                {
+                    return Err(error.clone());
                 }
-                News::Resumed => {
-                    self.set_link(Link::Fine, Announcement::Answering);
-                    continue;
+                reply.update_untracked(|reply| reply.apply(&event, clock.now()));
+                if event.is_terminal() {
+                    break;
                 }
-                News::HeldBack => {
-                    self.link.set(Link::HeldBack);
-                    continue;
+                if let ChatEvent::Start(start) = &event {
+                    self.on_start(message, start);
                 }
-                News::Refused(error) => return Err(error),
-            };
-            if let ChatEvent::Error(error) = &event
-                && reply.with_untracked(|reply| !reply.transcript().was_accepted())
-            {
-                return Err(error.clone());
+                bell.ring();
             }
-            reply.update_untracked(|reply| reply.apply(&event, clock.now()));
-            if event.is_terminal() {
-                break;
-            }
-            if let ChatEvent::Start(start) = &event {
-                self.on_start(message, start);
-            }
-            if !is_frame_due.replace(true) {
-                let (reply, is_frame_due) = (reply.clone(), Rc::clone(&is_frame_due));
-                clock.at_next_frame(Box::new(move || {
-                    is_frame_due.set(false);
-                    reply.notify();
-                }));
-            }
+            Ok(())
+        };
+        match select(pin!(folding), pin!(showing)).await {
+            Either::Left((folded, _)) => folded?,
+            Either::Right((never, _)) => match never {},
         }
         // The end does not wait for a frame: in a hidden tab none may come.
         reply.update(|reply| reply.close(clock.now()));

@@ -15,6 +15,7 @@ use std::time::Duration;
 use leptos::html::Div;
 use leptos::prelude::*;
 use leptos::tachys::html::InertElement;
+use leptos::task::spawn_local;
 use wasm_bindgen::JsCast;
 use web_sys::Element;
 
@@ -32,6 +33,11 @@ use crate::transcript::Transcript;
 const PIECE: usize = 2048;
 /// How long a frame may be held up by what is shown in it, beside what the browser does with it.
 const FRAME_BUDGET: Duration = Duration::from_millis(8);
+/// How long a frame of a burst should take in all. What the browser needs for its layout is known only
+/// afterwards, so the next frame shows more or less by that.
+const FRAME_TARGET: Duration = Duration::from_millis(25);
+/// What the first frame of a burst shows, in bytes.
+const FIRST_SHARE: usize = 2 * PIECE;
 
 /// Which text of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +69,7 @@ pub fn StreamedText(
     // A reply that is told again is shown anew, by another one of these in the same place: here it must
     // only grow.
     let telling = reply.with_untracked(Reply::tellings);
-    let next_frame = NextFrame::default();
+    let next_frame = NextFrame::new();
     Effect::new(move |flow: Option<Option<Flow>>| {
         next_frame.came.track();
         let place = place.get()?;
@@ -74,7 +80,8 @@ pub fn StreamedText(
                 .flatten()
                 .unwrap_or_else(|| Flow::new(&place, source, is_streaming, telling > 0));
             if reply.tellings() == telling && !next_frame.is_awaited() {
-                let is_all = flow.show(source.of(transcript), is_streaming);
+                let share = next_frame.share.get();
+                let is_all = flow.show(source.of(transcript), is_streaming, share);
                 if !is_all {
                     next_frame.await_it();
                 }
@@ -98,14 +105,24 @@ pub fn StreamedText(
     }
 }
 
-/// Wakes who shows a burst in the frame after this one.
-#[derive(Clone, Default)]
+/// Wakes who shows a burst in the frame after this one, and says how much of it that can be.
+#[derive(Clone)]
 struct NextFrame {
     came: ArcTrigger,
     is_awaited: Rc<Cell<bool>>,
+    /// How many bytes a frame shows.
+    share: Rc<Cell<usize>>,
 }
 
 impl NextFrame {
+    fn new() -> Self {
+        Self {
+            came: ArcTrigger::new(),
+            is_awaited: Rc::default(),
+            share: Rc::new(Cell::new(FIRST_SHARE)),
+        }
+    }
+
     fn is_awaited(&self) -> bool {
         self.is_awaited.get()
     }
@@ -115,15 +132,32 @@ impl NextFrame {
         let this = self.clone();
         BrowserClock.at_next_frame(Box::new(move || {
             this.is_awaited.set(false);
+            let began = BrowserClock.now();
             this.came.notify();
+            spawn_local(async move {
+                // Its turn comes when the picture has been made.
+                BrowserClock.wait(Duration::ZERO).await;
+                let share = next_share(this.share.get(), BrowserClock.now() - began);
+                this.share.set(share);
+            });
         }));
     }
+}
+
+/// How many bytes the next frame shows, where so many have taken so long.
+fn next_share(share: usize, cost: Duration) -> usize {
+    let factor = FRAME_TARGET.as_secs_f64() / cost.as_secs_f64().max(0.001);
+    // One frame that is slow or fast by chance does not count for much.
+    let next = share as f64 * factor.clamp(0.5, 2.0);
+    (next as usize).clamp(PIECE, 1024 * PIECE)
 }
 
 /// A text on the screen: what renders it, where it ends, and whether it has.
 struct Flow {
     stream: Stream<PageDom>,
     cursor: Option<Element>,
+    /// Which of its two names the cursor's blinking has.
+    is_again: bool,
     /// How much of the text has been shown, in bytes.
     shown: usize,
     /// Whether it takes the place of what stood there already, so that it must be there at once.
@@ -153,6 +187,7 @@ impl Flow {
         Self {
             stream: Stream::new(PageDom, place.clone().into()),
             cursor,
+            is_again: false,
             shown: 0,
             // A reply that has ended before it is shown here is read, not followed.
             is_replacing: is_shown || is_told_again || !is_streaming,
@@ -160,15 +195,15 @@ impl Flow {
         }
     }
 
-    /// Shows what is new in a text that has only grown, as far as that is done soon enough; says whether
-    /// it was all.
-    fn show(&mut self, text: &str, is_streaming: bool) -> bool {
+    /// Shows what is new in a text that has only grown, as far as that is done soon enough and about so
+    /// many bytes; says whether it was all.
+    fn show(&mut self, text: &str, is_streaming: bool, share: usize) -> bool {
         if self.has_ended {
             return true;
         }
         // A hidden page has no frames, and nobody waits for it.
         let is_at_once = std::mem::take(&mut self.is_replacing) || document().hidden();
-        if !is_at_once && !self.show_pieces(text) {
+        if !is_at_once && !self.show_pieces(text, share) {
             self.put_cursor();
             return false;
         }
@@ -186,10 +221,11 @@ impl Flow {
         true
     }
 
-    /// Shows a text piece by piece, all but the last one, until the time of the frame is over; says
-    /// whether it was not.
-    fn show_pieces(&mut self, text: &str) -> bool {
+    /// Shows a text piece by piece, all but the last one, until the time of the frame or its share is
+    /// over; says whether it was not.
+    fn show_pieces(&mut self, text: &str, share: usize) -> bool {
         let mut began = None;
+        let enough = self.shown + share;
         while text.len() - self.shown > PIECE {
             let began = *began.get_or_insert_with(|| BrowserClock.now());
             let end = self.shown + PIECE;
@@ -198,16 +234,18 @@ impl Flow {
                 .find(|at| text.is_char_boundary(*at));
             self.shown = end.expect("what has been shown ends with a character");
             self.stream.show(&text[..self.shown]);
-            if BrowserClock.now() - began > FRAME_BUDGET {
+            if BrowserClock.now() - began > FRAME_BUDGET || self.shown >= enough {
                 return false;
             }
         }
         true
     }
 
-    /// Puts the cursor behind the last character, wherever that is.
-    fn put_cursor(&self) {
+    /// Puts the cursor behind the last character, wherever that is. It blinks only while nothing comes.
+    fn put_cursor(&mut self) {
         let Some(cursor) = &self.cursor else { return };
+        self.is_again = !self.is_again;
+        set(cursor, CURSOR, if self.is_again { "again" } else { "" });
         let place = self.stream.last_element();
         let is_there = place
             .last_child()
@@ -215,5 +253,25 @@ impl Flow {
         if !is_there {
             append(place, cursor);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_frame_shows_more_or_less_by_how_long_this_one_took() {
+        let check = |share: usize, cost: u64, expect: usize| {
+            let next = next_share(share, Duration::from_millis(cost));
+            assert_eq!(next, expect, "{share} bytes in {cost} ms");
+        };
+        check(10_000, 25, 10_000);
+        check(10_000, 20, 12_500);
+        check(10_000, 40, 6_250);
+        check(10_000, 1000, 5_000);
+        check(10_000, 0, 20_000);
+        check(PIECE, 1000, PIECE);
+        check(usize::MAX / 4, 1, 1024 * PIECE);
     }
 }

@@ -1,0 +1,81 @@
+//! How often a growing reply is shown: at once when something comes after a silence, and in a fast
+//! stream as often as leaves most of the time to everything else, above all to the person's keys.
+//!
+//! What counts is what the browser needs for all of it, layout and picture included. So a slow machine
+//! shows more at a time, and a fast one shows each frame. It does not know what is shown, or how.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::channel::{mpsc, oneshot};
+use futures::future::pending;
+
+use crate::clock::Clock;
+
+/// After it was shown it rests so many times as long as that took.
+const REST: u32 = 8;
+/// But no longer than this, else one waits for words.
+const MAX_REST: Duration = Duration::from_millis(200);
+
+/// Rings when there is something new to show.
+#[derive(Debug)]
+pub struct Bell(mpsc::Sender<()>);
+
+impl Bell {
+    /// There is something new.
+    pub fn ring(&mut self) {
+        // Where it is full it has rung already; where it is closed, nobody shows anything.
+        let _ = self.0.try_send(());
+    }
+}
+
+/// A bell, and what shows something whenever it has rung. That never ends: it is dropped when there is
+/// nothing more to show.
+pub fn pace(clock: Arc<dyn Clock>, show: impl Fn()) -> (Bell, impl Future<Output = Infallible>) {
+    let (bell, mut rings) = mpsc::channel(0);
+    let showing = async move {
+        while rings.next().await.is_some() {
+            next_frame(&*clock).await;
+            let began = clock.now();
+            show();
+            // Its turn comes when the picture has been made.
+            clock.wait(Duration::ZERO).await;
+            clock.wait(rest_after(clock.now() - began)).await;
+        }
+        pending().await
+    };
+    (Bell(bell), showing)
+}
+
+/// How long it rests after something took so long.
+fn rest_after(cost: Duration) -> Duration {
+    (cost * REST).min(MAX_REST)
+}
+
+async fn next_frame(clock: &dyn Clock) {
+    let (ring, rings) = oneshot::channel();
+    clock.at_next_frame(Box::new(move || {
+        // It may have ended meanwhile.
+        let _ = ring.send(());
+    }));
+    let _ = rings.await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_rests_longer_where_showing_takes_longer_but_never_so_that_one_waits_for_words() {
+        let check = |cost: u64, expect: u64| {
+            let rest = rest_after(Duration::from_millis(cost));
+            assert_eq!(rest, Duration::from_millis(expect), "{cost}");
+        };
+        check(0, 0);
+        check(2, 16);
+        check(10, 80);
+        check(1000, 200);
+    }
+}
