@@ -124,9 +124,21 @@ function observe() {
       port2.postMessage(0);
     });
   }, true);
-  new MutationObserver(() => {
-    notes.lastChangeAt = Date.now();
+  const length = (nodes) => [...nodes].reduce((sum, node) => sum + node.textContent.length, 0);
+  new MutationObserver((records) => {
+    // Colours that are put to words that stand there already are no change of the text.
+    const grown = records.reduce((sum, record) => sum + length(record.addedNodes) - length(record.removedNodes), 0);
+    if (grown !== 0 || records.some((record) => record.type === "characterData")) notes.lastChangeAt = Date.now();
   }).observe(document.querySelector("[role=log], [data-text]"), { childList: true, characterData: true, subtree: true });
+}
+
+/** Waits until the page has loaded nothing more for a while. Rill keeps a connection open, so it is never idle. */
+async function settled(page) {
+  const loaded = () => page.evaluate(() => performance.getEntriesByType("resource").length);
+  for (let before = -1, now = await loaded(); now !== before; ) {
+    await new Promise((later) => setTimeout(later, 500));
+    [before, now] = [now, await loaded()];
+  }
 }
 
 const quantile = (numbers, q) => numbers.toSorted((a, b) => a - b)[Math.min(numbers.length - 1, Math.floor(numbers.length * q))] ?? Number.NaN;
@@ -147,14 +159,13 @@ async function measure(browser, renderer, kind, count, rate, slow) {
     if (slow > 1) await devtools.send("Emulation.setCPUThrottlingRate", { rate: slow });
     const read = async () => Object.fromEntries((await devtools.send("Performance.getMetrics")).metrics.map(({ name, value }) => [name, value]));
     await page.evaluate(observe);
+    await composer.focus();
+    // The peers' pages have loaded all that they need; Rill's loads the rest when somebody begins to write.
+    if (rill) await composer.pressSequentially("Go", { delay: 50 });
+    await settled(page);
     const before = await read();
-    if (rill) {
-      await composer.pressSequentially("Go", { delay: 50 });
-      await composer.press("Enter");
-    } else {
-      await composer.click();
-      await page.evaluate(() => void window.startReply());
-    }
+    if (rill) await composer.press("Enter");
+    else await page.evaluate(() => void window.startReply());
     const deadline = Date.now() + 120_000 + (rate ? (count / rate) * 1000 : 0);
     while (Date.now() < deadline) {
       if (plan.lastByteAt === 0) {
