@@ -73,6 +73,8 @@ pub struct Chat {
     notice: RwSignal<Option<String>>,
     announcement: RwSignal<Announcement>,
     preferences: Preferences,
+    /// When the person last pressed a key, by the clock.
+    key_at: StoredValue<Option<Duration>>,
     outside: StoredValue<Outside>,
 }
 
@@ -119,8 +121,15 @@ impl Chat {
             notice: RwSignal::new(None),
             announcement: RwSignal::new(Announcement::Nothing),
             preferences,
+            key_at: StoredValue::new(None),
             outside: StoredValue::new(outside),
         }
+    }
+
+    /// The person has pressed a key, whose picture comes before that of new words.
+    pub fn note_key(self) {
+        let now = self.outside.with_value(|outside| outside.clock.now());
+        self.key_at.set_value(Some(now));
     }
 
     /// The id of the saved conversation that is shown.

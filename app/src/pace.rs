@@ -1,5 +1,5 @@
 //! How often a growing reply is shown: at once when something comes after a silence, and in a fast
-//! stream as often as leaves most of the time to everything else, above all to the person's keys.
+//! stream as often as leaves most of the time to everything else. A key that was pressed comes first.
 //!
 //! What counts is what the browser needs for all of it, layout and picture included. So a slow machine
 //! shows more at a time, and a fast one shows each frame. It does not know what is shown, or how.
@@ -19,6 +19,9 @@ const REST: u32 = 8;
 /// But no longer than this, else one waits for words.
 const MAX_REST: Duration = Duration::from_millis(200);
 
+/// So long after a key was pressed nothing is shown: its own picture is made first.
+const KEY_FIRST: Duration = Duration::from_millis(40);
+
 /// Rings when there is something new to show.
 #[derive(Debug)]
 pub struct Bell(mpsc::Sender<()>);
@@ -32,12 +35,23 @@ impl Bell {
 }
 
 /// A bell, and what shows something whenever it has rung. That never ends: it is dropped when there is
-/// nothing more to show.
-pub fn pace(clock: Arc<dyn Clock>, show: impl Fn()) -> (Bell, impl Future<Output = Infallible>) {
+/// nothing more to show. `key_at` says when a key was last pressed.
+pub fn pace(
+    clock: Arc<dyn Clock>,
+    key_at: impl Fn() -> Option<Duration>,
+    show: impl Fn(),
+) -> (Bell, impl Future<Output = Infallible>) {
     let (bell, mut rings) = mpsc::channel(0);
     let showing = async move {
         while rings.next().await.is_some() {
+            if let Some(rest) = rest_after_key(key_at(), clock.now()) {
+                clock.wait(rest).await;
+            }
             next_frame(&*clock).await;
+            // It came while the frame was awaited, which is its own then.
+            if rest_after_key(key_at(), clock.now()).is_some() {
+                next_frame(&*clock).await;
+            }
             let began = clock.now();
             show();
             // Its turn comes when the picture has been made.
@@ -52,6 +66,12 @@ pub fn pace(clock: Arc<dyn Clock>, show: impl Fn()) -> (Bell, impl Future<Output
 /// How long it rests after something took so long.
 fn rest_after(cost: Duration) -> Duration {
     (cost * REST).min(MAX_REST)
+}
+
+/// How long it rests for a key that was pressed just now.
+fn rest_after_key(key_at: Option<Duration>, now: Duration) -> Option<Duration> {
+    let since = now.saturating_sub(key_at?);
+    (since < KEY_FIRST).then(|| KEY_FIRST - since)
 }
 
 async fn next_frame(clock: &dyn Clock) {
@@ -77,5 +97,19 @@ mod tests {
         check(2, 16);
         check(10, 80);
         check(1000, 200);
+    }
+
+    #[test]
+    fn it_rests_for_a_key_that_was_pressed_just_now() {
+        let ms = Duration::from_millis;
+        let check = |key_at: Option<u64>, now: u64, expect: Option<u64>| {
+            let rest = rest_after_key(key_at.map(ms), ms(now));
+            assert_eq!(rest, expect.map(ms), "{key_at:?} at {now}");
+        };
+        check(None, 0, None);
+        check(Some(100), 100, Some(40));
+        check(Some(100), 130, Some(10));
+        check(Some(100), 140, None);
+        check(Some(100), 90, Some(40));
     }
 }

@@ -158,6 +158,7 @@ fn listen_to_keys(chat: Chat, field: ComposerField) {
     // An effect runs in the browser only.
     Effect::new(move |_| {
         let listener = window_event_listener(leptos::ev::keydown, move |key| {
+            chat.note_key();
             if key.is_composing() || key.default_prevented() {
                 return;
             }

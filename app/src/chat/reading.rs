@@ -84,7 +84,8 @@ impl Chat {
         clock: &Arc<dyn Clock>,
     ) -> Result<(), ReplyError> {
         let shown = reply.clone();
-        let (mut bell, showing) = pace(Arc::clone(clock), move || shown.notify());
+        let key_at = move || self.key_at.get_value();
+        let (mut bell, showing) = pace(Arc::clone(clock), key_at, move || shown.notify());
         let folding = async {
             while let Some(update) = updates.next().await {
                 let event = match update {
