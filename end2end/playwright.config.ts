@@ -37,7 +37,7 @@ const withoutJavaScript = /no-javascript\.spec\.ts/;
 
 export default defineConfig<Options>({
   testDir: "tests",
-  globalSetup: "./highlighter.ts",
+  globalSetup: "./bundles.ts",
   fullyParallel: true,
   forbidOnly: Boolean(process.env["CI"]),
   // A test that passes at the second attempt is a test that fails.
