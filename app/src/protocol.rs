@@ -17,6 +17,12 @@ pub const CHAT_PATH: &str = "/api/chat";
 /// Where the models are listed that can be chosen.
 pub const MODELS_PATH: &str = "/api/models";
 
+/// The document that shows the picture at the address `src`, for a frame of the page.
+pub const IMAGE_PATH: &str = "/image";
+
+/// The document that draws a diagram, for a frame of the page.
+pub const DIAGRAM_PAGE: &str = "/diagram/page.html";
+
 /// The largest request body that the server reads, in bytes.
 pub const MAX_REQUEST_BYTES: usize = 1024 * 1024;
 

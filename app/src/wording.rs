@@ -103,6 +103,26 @@ pub const NO_SCRIPT: &str = "Rill needs JavaScript and WebAssembly to send messa
 /// The file of the page that shows messages could not be loaded.
 pub const MESSAGES_NOT_LOADED: &str = "A part of this page could not be loaded, so the conversation cannot be shown. Nothing of it is lost.";
 
+/// A picture is asked for that no browser could show.
+pub const NOT_AN_IMAGE_ADDRESS: &str =
+    "Only images at addresses that begin with http:// or https:// can be shown.";
+
+/// What draws diagrams could not be loaded.
+pub const DRAWING_NOT_LOADED: &str =
+    "What draws diagrams could not be loaded: check the connection and try again.";
+
+/// A diagram is not done.
+pub const DRAWING_TOO_LONG: &str = "Drawing this diagram takes too long, so it was stopped.";
+
+/// What is written is no diagram, with the line in which that was noticed.
+#[must_use]
+pub fn no_diagram(line: Option<u32>) -> String {
+    match line {
+        Some(line) => format!("This diagram cannot be drawn: there is a mistake in line {line}."),
+        None => "This diagram cannot be drawn: there is a mistake in its code.".to_owned(),
+    }
+}
+
 /// Above the composer while a question is edited.
 pub const EDITING: &str = "Editing your question. The earlier version and its answers are kept.";
 

@@ -239,6 +239,10 @@ mod tests {
             check("GET /api/chat?q=x", site, &navigation, 403);
             check("GET //api/chat?q=x", site, &navigation, 403);
             check("GET /v1/models", site, &navigation, 403);
+            for document in ["GET /image?src=x", "GET /diagram/page.html"] {
+                check(document, site, &navigation, 403);
+                check(document, site, &frame, 403);
+            }
         }
         check("POST /api/chat", "same-origin", &[], 200);
         check("GET /", "none", &navigation, 200);

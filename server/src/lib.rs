@@ -2,8 +2,8 @@
 //!
 //! In reading order: what it is told ([`config`]), what the handlers share ([`state`]), who may ask
 //! (`access`), the way of one message (`chat`, [`generation`], [`upstream`]), what is kept
-//! (`conversations`, [`store`]), other programs' way past it (`openai`), the page (`pages`), and the
-//! sockets ([`listen`]). It knows nothing of the DOM.
+//! (`conversations`, [`store`]), other programs' way past it (`openai`), the page (`pages`) and what it
+//! frames (`frames`), and the sockets ([`listen`]). It knows nothing of the DOM.
 
 pub mod config;
 pub mod state;
@@ -18,6 +18,7 @@ mod openai;
 pub mod store;
 pub mod upstream;
 
+mod frames;
 mod pages;
 
 pub mod listen;

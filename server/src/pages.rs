@@ -97,6 +97,7 @@ pub(crate) fn router(state: &AppState) -> Router<AppState> {
             "no-cache"
         }))
         .service(files(site.join(options.site_pkg_dir.as_ref())));
+    let frames = crate::frames::router(&site);
     let public = ServiceBuilder::new()
         .layer(cache_when_found("public, max-age=3600"))
         .service(
@@ -109,20 +110,22 @@ pub(crate) fn router(state: &AppState) -> Router<AppState> {
         );
     Router::new()
         .merge(pages)
+        .merge(frames)
         .nest_service("/pkg", hashed)
         .fallback_service(public)
 }
 
 /// Files of a folder, compressed ones where the browser takes them. It resolves no `..`, no
 /// backslashes and no drive letters, and lists no folders.
-fn files(folder: PathBuf) -> ServeDir {
+pub(crate) fn files(folder: PathBuf) -> ServeDir {
     ServeDir::new(folder)
         .precompressed_br()
         .precompressed_gzip()
         .append_index_html_on_directories(false)
 }
 
-fn cache_when_found(
+/// Says how long a browser may keep a file, where there is one.
+pub(crate) fn cache_when_found(
     value: &'static str,
 ) -> SetResponseHeaderLayer<
     impl Clone
@@ -170,7 +173,8 @@ pub(crate) fn safe_headers() -> [SetResponseHeaderLayer<HeaderValue>; 6] {
 }
 
 /// The policy of a page that is being rendered: its own files, its own server, and the scripts that
-/// carry this response's nonce. WebAssembly is compiled, text is never evaluated.
+/// carry this response's nonce. WebAssembly is compiled, text is never evaluated. What it frames is our
+/// own, too (see [`crate::frames`]).
 fn set_page_headers(reload_port: Option<u32>) {
     let nonce = use_nonce().expect("leptos_axum provides one for each page");
     // While developing, the page waits for changes on a port of its own.
@@ -179,7 +183,7 @@ fn set_page_headers(reload_port: Option<u32>) {
     });
     let policy = format!(
         "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; style-src 'self'; \
-         img-src 'self' data:; connect-src 'self'{connect}; manifest-src 'self'; base-uri 'none'; \
+         img-src 'self' data:; connect-src 'self'{connect}; frame-src 'self'; manifest-src 'self'; base-uri 'none'; \
          form-action 'none'; frame-ancestors 'none'"
     );
     let response = expect_context::<ResponseOptions>();
