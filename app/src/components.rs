@@ -13,8 +13,10 @@ pub mod welcome;
 
 pub mod ask_again;
 mod code_block;
+mod diagram;
 pub mod go_on;
 mod markdown_dom;
+mod picture;
 pub mod question;
 pub mod reasoning;
 pub mod reply;

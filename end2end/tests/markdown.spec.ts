@@ -4,11 +4,12 @@ import type { Chat } from "../chat.ts";
 
 const REPLY = [
   "# A heading",
-  "A paragraph with **bold**, *emphasis*, `code`, ~~gone~~ and a [link](https://example.com/a).",
+  "A paragraph with **bold**, *emphasis*, `code`, ~~gone~~, ![a picture](https://example.com/p.png) and a [link](https://example.com/a).",
   "- one\n- two\n  1. nested\n  2. more\n- [ ] to do\n- [x] done",
   "> quoted\n>\n> - within",
   "| name | size |\n|:--|--:|\n| a | 1 |\n| b | **2** |",
   "```rust\nfn main() {\n    println!(\"<hi>\");\n}\n```",
+  "```mermaid\ngraph TD\n  A --> B\n```",
   "A note[^1] and see https://example.com/b.",
   "---",
   "[^1]: The note.",
@@ -42,7 +43,7 @@ test("a reply becomes headings, lists, tables, code and links", async ({ chat, u
   await expect(answer.getByRole("blockquote")).toContainText("quoted");
   await expect(answer.getByRole("table").getByRole("row")).toHaveCount(3);
   await expect(answer.getByRole("columnheader", { name: "size" })).toBeVisible();
-  await expect(answer.locator("pre code")).toHaveText('fn main() {\n    println!("<hi>");\n}\n');
+  await expect(answer.locator("pre code").first()).toHaveText('fn main() {\n    println!("<hi>");\n}\n');
   await expect(answer.locator("sup").first()).toHaveText("1");
 });
 
@@ -134,7 +135,7 @@ for (const [where, before, later] of [
 
 test("a copied selection gives its text and its HTML, without what only the page needs @desktop", async ({ chat, upstream, context }) => {
   await context.grantPermissions(["clipboard-read", "clipboard-write"]);
-  upstream.willAnswer(["Some **bold** words.\n\n- one\n- two\n\n```js\nlet a = 1;\nlet b;\n```\n\n| n | m |\n|--|--|\n| 1 | 2 |\n\nAn end."]);
+  upstream.willAnswer(["Some **bold** words, ![a picture](https://example.com/p.png).\n\n- one\n- two\n\n```js\nlet a = 1;\nlet b;\n```\n\n| n | m |\n|--|--|\n| 1 | 2 |\n\nAn end."]);
   await chat.open();
   await chat.ask("Write something to select");
   await chat.finished();
@@ -148,10 +149,10 @@ test("a copied selection gives its text and its HTML, without what only the page
     });
   const { text, html } = await copied();
   expect(text.replace(/\n\s*\n+/g, "\n").trim().split("\n").map((line) => line.trim())).toEqual([
-    "Some bold words.", "one", "two", "let a = 1;", "let b;", "n\tm", "1\t2", "An end.",
+    "Some bold words, a picture.", "one", "two", "let a = 1;", "let b;", "n\tm", "1\t2", "An end.",
   ]);
   for (const element of ["strong", "ul", "li", "pre", "code", "table", "td"]) expect(html).toContain(`<${element}`);
-  expect(html).not.toContain("Copy code");
+  for (const name of ["Copy code", "Show image"]) expect(html).not.toContain(name);
 });
 
 const HOSTILE = [

@@ -36,3 +36,18 @@ test("a deep link can be read, and the list leads to it", async ({ page, chat, r
   await expect(chat.question(1)).toContainText("A question to read");
   await expect(chat.answer()).toContainText("An answer to read.");
 });
+
+test("pictures are links and diagrams are code, without buttons that would do nothing", async ({ page, chat, rill, upstream }) => {
+  upstream.willAnswer(["![A picture](https://a.test/b.png)\n\n```mermaid\ngraph TD\n  A --> B\n```"]);
+  const id = "0190a0a0-0000-7000-8000-000000000003";
+  const response = await fetch(`${rill.url}/api/conversations/${id}/messages`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ request_id: "0190a0a0-0000-7000-8000-000000000004", content: "A question to look at" }),
+  });
+  await response.text();
+  await page.goto(`/c/${id}`);
+  await expect(chat.answer().getByRole("link", { name: "A picture" })).toBeVisible();
+  await expect(chat.answer().locator("pre code")).toContainText("A --> B");
+  await expect(chat.answer().locator("[data-text]").getByRole("button")).toHaveCount(0);
+});

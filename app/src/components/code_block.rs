@@ -1,7 +1,8 @@
-//! What one can do with a block of code: copy it, wrap its lines, save it as a file.
+//! What one can do with a block of code: copy it, wrap its lines, save it as a file; and draw it, where it
+//! is a diagram (see [`super::diagram`]).
 //!
 //! The buttons are part of the text's elements (see [`crate::markdown::node`]); one listener on the
-//! text serves them all, also those that the server rendered.
+//! text serves them all, also those that the server rendered, and those of pictures ([`super::picture`]).
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -14,7 +15,10 @@ use wasm_bindgen::JsCast;
 use web_sys::{Blob, BlobPropertyBag, Element, HtmlAnchorElement, Url};
 
 use super::copy_button::copy_to_clipboard;
+use super::diagram::toggle_diagram;
+use super::follow::Follow;
 use super::markdown_dom::{append, create, set};
+use super::picture::toggle_picture;
 
 /// The highlighter, built from `frontend/code`. It finds the blocks by itself.
 const HIGHLIGHTER: &str = "/code/highlight.js";
@@ -38,26 +42,30 @@ pub(super) fn load_highlighter() {
 /// How long a button says what has come of it.
 const SAID_FOR: Duration = Duration::from_secs(2);
 
-/// Finds the button of a block of code that was clicked, and its block.
-pub(super) fn on_code_click(click: &MouseEvent, act: impl FnOnce(&str, &Element, &Element)) {
+/// Finds the button of a text that was clicked, and does what it says.
+pub(super) fn on_text_click(click: &MouseEvent, follow: Follow) {
     let button = click
         .target()
         .and_then(|target| target.dyn_into::<Element>().ok())
         .and_then(|element| element.closest("[data-act]").ok().flatten());
-    if let Some(button) = button
-        && let Some(block) = button.closest("figure").ok().flatten()
-        && let Some(name) = button.get_attribute("data-act")
-    {
-        act(&name, &button, &block);
+    let Some(button) = button else { return };
+    let Some(name) = button.get_attribute("data-act") else {
+        return;
+    };
+    if name == "show-image" {
+        toggle_picture(&button, follow);
+    } else if let Some(block) = button.closest("figure").ok().flatten() {
+        act_on_code(&name, &button, &block, follow);
     }
 }
 
-/// Does what a button says.
-pub(super) fn act_on_code(name: &str, button: &Element, block: &Element) {
+/// Does what a button of a block of code says.
+fn act_on_code(name: &str, button: &Element, block: &Element, follow: Follow) {
     let Some(code) = block.query_selector("code").ok().flatten() else {
         return;
     };
     match name {
+        "draw" => toggle_diagram(block, follow),
         "copy" => copy(button.clone(), code.text_content().unwrap_or_default()),
         "wrap" => {
             let is_wrapped = block.class_list().toggle("wrapped").unwrap_or_default();

@@ -19,7 +19,8 @@ use leptos::task::spawn_local;
 use wasm_bindgen::JsCast;
 use web_sys::Element;
 
-use super::code_block::{act_on_code, load_highlighter, on_code_click};
+use super::code_block::{load_highlighter, on_text_click};
+use super::follow::Follow;
 use super::markdown_dom::{CURSOR, PageDom, append, create, set};
 use super::passed_over::PassedOver;
 use crate::clock::{BrowserClock, Clock};
@@ -66,6 +67,7 @@ pub fn StreamedText(
     source: Source,
 ) -> impl IntoView {
     let place = NodeRef::<Div>::new();
+    let follow = expect_context::<Follow>();
     // A reply that is told again is shown anew, by another one of these in the same place: here it must
     // only grow.
     let telling = reply.with_untracked(Reply::tellings);
@@ -95,7 +97,7 @@ pub fn StreamedText(
             class="text prose"
             node_ref=place
             data-text=(source == Source::Answer).then_some("")
-            on:click=move |click| on_code_click(&click, act_on_code)
+            on:click=move |click| on_text_click(&click, follow)
         >
             {PassedOver::new(move || {
                 let text = reply.with_untracked(|reply| source.of(reply.transcript()).to_owned());

@@ -165,6 +165,50 @@ mod tests {
     }
 
     #[test]
+    fn a_picture_is_a_link_and_a_button_that_shows_it() {
+        const SHOW: &str = "<span class=\"picture\"><button type=\"button\" data-act=\"show-image\" aria-label=\"Show image\"></button></span>";
+        check(
+            "![a *b*](https://c.d/e)",
+            &format!(
+                "<p dir=\"auto\"><a class=\"image\" href=\"https://c.d/e\" rel=\"noopener noreferrer\" target=\"_blank\">a <em>b</em></a>{SHOW}</p>"
+            ),
+        );
+        check(
+            "![a](HTTP://c.d)",
+            &format!(
+                "<p dir=\"auto\"><a class=\"image\" href=\"HTTP://c.d\" rel=\"noopener noreferrer\" target=\"_blank\">a</a>{SHOW}</p>"
+            ),
+        );
+        check(
+            "![a](mailto:c@d.e)",
+            "<p dir=\"auto\"><a class=\"image\" href=\"mailto:c@d.e\" rel=\"noopener noreferrer\" target=\"_blank\">a</a></p>",
+        );
+        check("![a](c.png)", "<p dir=\"auto\">![a](c.png)</p>");
+    }
+
+    #[test]
+    fn a_picture_in_a_link_is_neither_a_link_nor_a_button() {
+        check(
+            "[![a](https://c.d/e) b](https://f.g)",
+            "<p dir=\"auto\"><a href=\"https://f.g\" rel=\"noopener noreferrer\" target=\"_blank\"><span class=\"image\">a</span> b</a></p>",
+        );
+    }
+
+    #[test]
+    fn only_a_diagram_can_be_drawn() {
+        let check = |language: &str, expect: bool| {
+            let html = html(&parse_whole(&format!("```{language}\nx\n```")));
+            assert_eq!(html.contains("data-act=\"draw\""), expect, "{language}");
+        };
+        check("mermaid", true);
+        check("Mermaid", true);
+        check("mermaid title", true);
+        check("mermaids", false);
+        check("rust", false);
+        check("", false);
+    }
+
+    #[test]
     fn what_a_model_writes_stays_text() {
         check(
             "<img src=x onerror=alert(1)> a",

@@ -29,6 +29,14 @@ pub(super) fn safe(address: &str) -> Option<String> {
     Some(cleaned)
 }
 
+/// Whether a safe address leads to the web, where pictures are.
+pub(super) fn is_web(address: &str) -> bool {
+    safe(address).is_some_and(|address| {
+        let scheme = address.split(':').next().unwrap_or_default();
+        !scheme.eq_ignore_ascii_case("mailto")
+    })
+}
+
 /// Turns the addresses in a text into links: the nodes that take its place.
 pub(super) fn split(text: &str, origins: &[Origin], start: usize, end: usize) -> Option<Vec<Node>> {
     let bytes = text.as_bytes();

@@ -5,6 +5,11 @@
 
 use super::link;
 
+/// The name of the button that draws a diagram.
+pub const DRAW: &str = "Draw";
+/// The name of the button that shows a picture.
+pub const SHOW_IMAGE: &str = "Show image";
+
 /// A piece of meaning, with where it stands in the source.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
@@ -95,6 +100,11 @@ pub enum Kind {
     Link(Option<String>),
     /// A picture, shown as a link to it.
     Image(Option<String>),
+    /// A picture within a link, shown as what it is called: links do not stand in links.
+    ImageInLink,
+    /// The button behind an [`Kind::Image`] that shows it, and the place where it is shown. What is in
+    /// there is the page's own affair.
+    ShowImage,
     /// A formula in TeX.
     Math {
         /// The formula.
@@ -319,6 +329,8 @@ impl Kind {
             Self::Code => (Tag::Code, ""),
             Self::Link(_) => (Tag::A, ""),
             Self::Image(_) => (Tag::A, "image"),
+            Self::ImageInLink => (Tag::Span, "image"),
+            Self::ShowImage => (Tag::Span, "picture"),
             Self::Math { is_display, .. } => {
                 (Tag::Span, if *is_display { "math display" } else { "math" })
             }
@@ -390,28 +402,27 @@ impl Kind {
             Self::CodeBlock { language, .. } => {
                 sink.open(Tag::Div);
                 sink.attr(Attr::Class, "bar");
-                // Its words are attributes that the style shows, so that nobody selects or copies them.
+                // An attribute, like the words of the buttons.
                 sink.open(Tag::Span);
                 sink.attr(Attr::Class, "language");
                 sink.attr(Attr::DataLanguage, language);
                 sink.close();
-                for (act, label) in [
-                    ("wrap", "Wrap"),
-                    ("download", "Download"),
-                    ("copy", "Copy code"),
-                ] {
-                    sink.open(Tag::Button);
-                    sink.attr(Attr::Type, "button");
-                    sink.attr(Attr::DataAct, act);
-                    sink.attr(Attr::AriaLabel, label);
-                    sink.close();
+                if is_diagram(language) {
+                    button(sink, "draw", DRAW);
                 }
+                button(sink, "wrap", "Wrap");
+                button(sink, "download", "Download");
+                button(sink, "copy", "Copy code");
                 sink.close();
                 sink.open(Tag::Pre);
                 sink.attr(Attr::TabIndex, "0");
                 sink.attr(Attr::Dir, "ltr");
                 sink.open(Tag::Code);
                 2
+            }
+            Self::ShowImage => {
+                button(sink, "show-image", SHOW_IMAGE);
+                0
             }
             Self::Table => {
                 sink.attr(Attr::TabIndex, "0");
@@ -471,7 +482,18 @@ impl Kind {
     /// How many elements of its own stand before its children in the one that takes them.
     #[must_use]
     pub fn own_children(&self) -> usize {
-        usize::from(matches!(self, Self::Item(Some(_)) | Self::Footnote(_)))
+        match self {
+            Self::Item(Some(_)) | Self::Footnote(_) => 1,
+            // All of them: it has no children.
+            Self::ShowImage => usize::MAX,
+            _ => 0,
+        }
+    }
+
+    /// Whether it is a link to something, or a picture within one.
+    #[must_use]
+    pub fn is_link(&self) -> bool {
+        matches!(self, Self::Link(_) | Self::Image(_) | Self::ImageInLink)
     }
 
     /// Whether an element that shows the one kind can come to show the other by its attributes alone.
@@ -496,6 +518,20 @@ impl Align {
             Self::Right => "right",
         }
     }
+}
+
+/// Whether code of this language can be drawn.
+fn is_diagram(language: &str) -> bool {
+    language.eq_ignore_ascii_case("mermaid")
+}
+
+/// Adds a button. Its words are an attribute that the style shows, so that nobody selects or copies them.
+fn button(sink: &mut impl Sink, act: &str, label: &str) {
+    sink.open(Tag::Button);
+    sink.attr(Attr::Type, "button");
+    sink.attr(Attr::DataAct, act);
+    sink.attr(Attr::AriaLabel, label);
+    sink.close();
 }
 
 fn heading(level: u8) -> Tag {

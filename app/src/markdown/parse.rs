@@ -247,6 +247,7 @@ impl<'a> Builder<'a> {
                 };
                 Kind::Link(self.if_whole(address, &range))
             }
+            Tag::Image { .. } if self.is_in_link() => Kind::ImageInLink,
             Tag::Image { dest_url, .. } => {
                 let address = dest_url.to_string();
                 Kind::Image(self.if_whole(address, &range))
@@ -294,9 +295,23 @@ impl<'a> Builder<'a> {
             }
             _ => {
                 self.finish(&mut node);
+                let shown = match &node.kind {
+                    Kind::Image(Some(address)) if link::is_web(address) => {
+                        Some(Node::new(Kind::ShowImage, node.end, node.end))
+                    }
+                    _ => None,
+                };
                 self.add(node);
+                if let Some(shown) = shown {
+                    self.add(shown);
+                }
             }
         }
+    }
+
+    /// Whether what comes next stands in a link.
+    fn is_in_link(&self) -> bool {
+        self.open.iter().any(|open| open.kind.is_link())
     }
 
     /// Adds what has ended to what holds it, unless it belongs to the lines before.
@@ -477,9 +492,7 @@ impl<'a> Builder<'a> {
         if matches!(node.kind, Kind::CodeBlock { .. } | Kind::Code | Kind::Raw) {
             return;
         }
-        let is_in_link = |kind: &Kind| matches!(kind, Kind::Link(_) | Kind::Image(_));
-        let may_link =
-            !is_in_link(&node.kind) && !self.open.iter().any(|open| is_in_link(&open.kind));
+        let may_link = !node.kind.is_link() && !self.is_in_link();
         let mut at = 0;
         while at < node.children.len() {
             let child = &node.children[at];

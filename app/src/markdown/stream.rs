@@ -120,7 +120,8 @@ impl<D: Dom> Stream<D> {
                     | Kind::Break
                     | Kind::Rule
                     | Kind::Math { .. }
-                    | Kind::FootnoteReference(_),
+                    | Kind::FootnoteReference(_)
+                    | Kind::ShowImage,
                 )
                 | None => None,
                 Some(_) => level.last(),
