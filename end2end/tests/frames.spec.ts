@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { createServer, get, type IncomingHttpHeaders } from "node:http";
 import type { AddressInfo } from "node:net";
 import { AxeBuilder } from "@axe-core/playwright";
+import type { Request } from "@playwright/test";
 
 import type { Chat } from "../chat.ts";
 import { expect, test } from "../fixtures.ts";
@@ -163,10 +164,13 @@ graph LR
 `;
 
 test("nothing that a diagram says comes alive", async ({ chat, upstream, guard }) => {
-  // It is tried by what reads labels, and refused by the policy of its document. No request leaves the browser.
+  // It is tried by what reads labels, and refused by the policy of its document.
   guard.allow(/console error: .*inline event handler/i);
   guard.allow(/security policy: (script-src-attr|img-src) blocked/);
   guard.allow(/console error: .*violates the following Content Security Policy/i);
+  guard.allow(/request to another host: GET https:\/\/evil.test\/a$/);
+  const abroad: Request[] = [];
+  chat.page.on("request", (request) => request.url().includes("evil.test") && abroad.push(request));
   await answered(chat, upstream, inFence(HOSTILE));
   await button(chat, "Draw").click();
   await expect(drawing(chat)).toContainText("img");
@@ -179,10 +183,12 @@ test("nothing that a diagram says comes alive", async ({ chat, upstream, guard }
   expect(bad).toEqual([]);
   for (const link of await drawing(chat).locator("a").all()) await link.click();
   await expect(drawing(chat)).toContainText("img");
+  // What the browser tells of as a request has not left it.
+  await expect.poll(() => abroad.map((request) => request.failure()?.errorText).filter((why) => why !== "csp")).toEqual([]);
 });
 
 test("the document of a diagram reaches neither the page nor the server", async ({ chat, upstream, guard }) => {
-  guard.allow(/content security policy|security policy/i);
+  guard.allow(/content security policy|security policy|evil\.test/i);
   await answered(chat, upstream, inFence(DIAGRAM));
   await button(chat, "Draw").click();
   await expect(drawing(chat)).toBeVisible();
@@ -192,8 +198,21 @@ test("the document of a diagram reaches neither the page nor the server", async 
       ["storage", () => localStorage.length],
       ["cookies", () => document.cookie],
       ["the server", () => fetch("/api/models").then(({ ok }) => ok)],
-      ["text as a script", () => new Function("return 1")()],
+      ["the network by a picture", () => seen("img", { src: "https://evil.test/a" })],
+      ["text as a script", () => seen("script", { textContent: "window.slippedIn = true" })],
+      ["another document", () => seen("iframe", { src: "/image?src=https%3A%2F%2Fevil.test%2Fb" })],
     ];
+    /** What is not refused. */
+    function seen(tag: string, what: object): Promise<void> {
+      const element = Object.assign(document.createElement(tag), what);
+      const fate = new Promise<void>((seen, refused) => {
+        document.addEventListener("securitypolicyviolation", refused, { once: true });
+        element.addEventListener("load", () => seen());
+        if (tag === "script") setTimeout(() => "slippedIn" in window && seen());
+      });
+      document.body.append(element);
+      return fate;
+    }
     const reached = [];
     for (const [what, attempt] of tries) {
       try {
@@ -232,11 +251,15 @@ async function gallery(): Promise<AsyncDisposable & { url: string; asked: Incomi
 /** The picture that is shown under this name. */
 const picture = (chat: Chat, name: string) => chat.answer().frameLocator(`iframe[title="${name}"]`).getByRole("img");
 
-const allowRequestsTo = (guard: Guard, url: string) => guard.allow(new RegExp(`request to another host: GET ${url}/picture.svg`));
+/** Lets a test ask for the picture. The script that is refused in its document is the one that watches every test. */
+function allowPicture(guard: Guard, url: string): void {
+  guard.allow(new RegExp(`request to another host: GET ${url}/`));
+  guard.allow(/Blocked script execution in '[^']*\/image\?/);
+}
 
 test("a picture is a link until it is asked for, and then asked for once, without a referrer", async ({ chat, upstream, guard, page }) => {
   await using site = await gallery();
-  allowRequestsTo(guard, site.url);
+  allowPicture(guard, site.url);
   await answered(chat, upstream, `See ![a teal field](${site.url}/picture.svg) here.`);
   await expect(chat.answer().getByRole("link", { name: "a teal field" })).toHaveAttribute("href", `${site.url}/picture.svg`);
   expect(site.asked).toEqual([]);
@@ -268,7 +291,7 @@ test("a picture is a link until it is asked for, and then asked for once, withou
 
 test("after a reload a picture is a link again, and can be shown by keyboard", async ({ chat, upstream, guard, page }) => {
   await using site = await gallery();
-  allowRequestsTo(guard, site.url);
+  allowPicture(guard, site.url);
   await answered(chat, upstream, `![a field](${site.url}/picture.svg)`);
   await button(chat, "Show image").click();
   await expect.poll(() => site.asked.length).toBe(1);
@@ -285,7 +308,8 @@ test("after a reload a picture is a link again, and can be shown by keyboard", a
 
 test("a picture that is not there says where it was looked for", async ({ chat, upstream, guard }) => {
   await using site = await gallery();
-  guard.allow(/request to another host|404/);
+  allowPicture(guard, site.url);
+  guard.allow(/404/);
   await answered(chat, upstream, `![gone](${site.url}/gone.png)`);
   await button(chat, "Show image").click();
   await expect(picture(chat, "gone")).toHaveAccessibleName("The image at localhost");
@@ -304,11 +328,13 @@ test("only a picture of the web that is in no link has a button, and what is cop
 });
 
 test("a picture cannot be used to ask our own server for anything", async ({ chat, upstream, rill, guard }) => {
-  guard.allow(/403/);
+  allowPicture(guard, rill.url);
+  guard.allow(/403|ERR_BLOCKED_BY_RESPONSE/);
   await answered(chat, upstream, `![free of charge](${rill.url}/api/chat?q=Spend)`);
-  const refused = chat.page.waitForResponse(/api\/chat\?q=Spend/);
+  const refused = chat.page.waitForEvent("requestfailed");
   await button(chat, "Show image").click();
-  expect((await refused).status()).toBe(403);
+  expect((await refused).url()).toBe(`${rill.url}/api/chat?q=Spend`);
+  await expect.poll(() => rill.log, { message: "the server itself has refused it" }).toContain("not_allowed");
   expect(upstream.exchanges.length).toBe(1);
 });
 
@@ -363,7 +389,7 @@ test("only our own page is given them, and only addresses of the web are shown",
 for (const colorScheme of ["light", "dark"] as const) {
   test(`axe finds nothing wrong with a drawn diagram, a mistake and a picture in ${colorScheme}`, async ({ chat, upstream, guard, page }) => {
     await using site = await gallery();
-    allowRequestsTo(guard, site.url);
+    allowPicture(guard, site.url);
     await page.emulateMedia({ colorScheme });
     await answered(chat, upstream, `${inFence(DIAGRAM)}\n\n![a field](${site.url}/picture.svg)\n\n${inFence("nothing\n")}`);
     await button(chat, "Draw").first().click();

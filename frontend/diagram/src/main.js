@@ -12,6 +12,52 @@ const SMALLEST = 0.6;
 
 const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Helvetica Neue", Arial, sans-serif';
 
+/** The page's own colours (style/tokens.css), and those of slices, branches and bars. Mermaid makes the others from these. */
+const LIGHT = colours({
+  ground: "#ffffff",
+  ink: "#22201c",
+  line: "#625c52",
+  accent: "#0f5c63",
+  first: "#e2eeec",
+  second: "#f3ecd9",
+  third: "#f1efe9",
+  parts: ["#a9d3ce", "#ecd9a6", "#c9b8e2", "#b5cfe6", "#e8bdb2", "#bcd6a8"],
+});
+const DARK = colours({
+  ground: "#212325",
+  ink: "#e9e7e2",
+  line: "#a8a59e",
+  accent: "#86cdc6",
+  first: "#22383a",
+  second: "#40382a",
+  third: "#2d3033",
+  parts: ["#2f6663", "#6d5a26", "#55457a", "#345a7a", "#7a4236", "#4a6634"],
+});
+
+/** Colours by the names that Mermaid has for them. */
+function colours({ ground, ink, line, accent, first, second, third, parts }) {
+  // There are twelve of each.
+  const named = (name, from) => Object.fromEntries([...parts, ...parts].map((part, index) => [`${name}${index + from}`, part]));
+  return {
+    background: ground,
+    primaryColor: first,
+    primaryBorderColor: accent,
+    primaryTextColor: ink,
+    secondaryColor: second,
+    tertiaryColor: third,
+    noteBkgColor: second,
+    noteTextColor: ink,
+    lineColor: line,
+    textColor: ink,
+    xyChart: { backgroundColor: ground, plotColorPalette: parts.join(",") },
+    ...named("pie", 1),
+    ...named("cScale", 0),
+  };
+}
+
+/** What is laid out as a graph; others have ways of their own. */
+const GRAPHS = ["flowchart", "state", "class", "er", "requirement"];
+
 const place = document.getElementById("place");
 const systemIsDark = matchMedia("(prefers-color-scheme: dark)");
 
@@ -36,7 +82,10 @@ async function draw() {
     htmlLabels: false,
     suppressErrorRendering: true,
     logLevel: "fatal",
-    theme: isDark ? "dark" : "default",
+    theme: "base",
+    themeVariables: { ...(isDark ? DARK : LIGHT), darkMode: isDark, fontFamily: FONT },
+    look: "classic",
+    ...Object.fromEntries(GRAPHS.map((kind) => [kind, { layout: "dagre" }])),
     fontFamily: FONT,
     // A diagram's own settings may not change these.
     secure: ["secure", "securityLevel", "startOnLoad", "maxTextSize", "suppressErrorRendering", "maxEdges", "htmlLabels", "logLevel"],
