@@ -331,9 +331,9 @@ test("a picture cannot be used to ask our own server for anything", async ({ cha
   allowPicture(guard, rill.url);
   guard.allow(/403|ERR_BLOCKED_BY_RESPONSE/);
   await answered(chat, upstream, `![free of charge](${rill.url}/api/chat?q=Spend)`);
-  const refused = chat.page.waitForEvent("requestfailed");
+  const refused = chat.page.waitForEvent("requestfailed", (request) => request.url() === `${rill.url}/api/chat?q=Spend`);
   await button(chat, "Show image").click();
-  expect((await refused).url()).toBe(`${rill.url}/api/chat?q=Spend`);
+  await refused;
   await expect.poll(() => rill.log, { message: "the server itself has refused it" }).toContain("not_allowed");
   expect(upstream.exchanges.length).toBe(1);
 });
