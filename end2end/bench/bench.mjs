@@ -30,7 +30,7 @@ const { values } = parseArgs({
 });
 const list = (name) => values[name].split(",");
 const root = resolve(import.meta.dirname, "../..");
-const KEY_EVERY_MS = 300;
+const KEY_EVERY_MS = 200;
 
 /** What streams next, and when its last byte left, in Unix milliseconds. */
 const plan = { pieces: [], rate: 0, lastByteAt: 0 };
@@ -166,6 +166,8 @@ async function measure(browser, renderer, kind, count, rate, slow) {
     const before = await read();
     if (rill) await composer.press("Enter");
     else await page.evaluate(() => void window.startReply());
+    // Keys are pressed while text streams, not while it is asked for.
+    await page.waitForFunction(() => [...document.querySelectorAll("[data-text]")].some((text) => text.textContent !== ""), undefined, { polling: 50 });
     const deadline = Date.now() + 120_000 + (rate ? (count / rate) * 1000 : 0);
     while (Date.now() < deadline) {
       if (plan.lastByteAt === 0) {
