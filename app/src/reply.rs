@@ -118,6 +118,13 @@ impl Reply {
         here.text == there.text && ends_alike
     }
 
+    /// Whether its end came from this making of it, so that word of that as still streaming is old.
+    #[must_use]
+    pub fn has_ended_in(&self, generation: &str) -> bool {
+        self.transcript.generation.as_deref() == Some(generation)
+            && matches!(self.transcript.end, Some(End::Done(_) | End::Error(_)))
+    }
+
     /// Folds one event in.
     pub fn apply(&mut self, event: &ChatEvent<'_>, now: Duration) {
         if matches!(event, ChatEvent::Start(_)) && self.has_begun() {

@@ -134,6 +134,7 @@ impl Chat {
     fn renew(self, id: MessageId, conversation: &Conversation<Message>, message: &SavedMessage) {
         if let Message::Reply(reply) = conversation.message(id)
             && !self.is_reading(id)
+            && !is_old(message, reply)
         {
             let saved = Reply::saved(message, self.now());
             if !reply.with_untracked(|reply| reply.says_the_same_as(&saved)) {
@@ -158,6 +159,7 @@ impl Chat {
             });
             if let Some((id, Message::Reply(reply))) = found
                 && !self.is_reading(id)
+                && !is_old(message, &reply)
             {
                 let ask = Ask::Follow {
                     generation: generation.clone(),
@@ -181,5 +183,16 @@ impl Chat {
                 .into_iter()
                 .any(|id| conversation.name(id).is_none())
         })
+    }
+}
+
+/// Whether the server said this before the end of the reply that the page has read by now: the answer to a
+/// question can be on its way for longer than the reply.
+fn is_old(message: &SavedMessage, reply: &ArcRwSignal<Reply>) -> bool {
+    match &message.state {
+        MessageState::Streaming { generation, .. } => {
+            reply.with_untracked(|reply| reply.has_ended_in(generation))
+        }
+        _ => false,
     }
 }

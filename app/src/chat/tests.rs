@@ -766,6 +766,44 @@ fn what_another_tab_said_is_caught_up_with() {
 }
 
 #[test]
+fn word_of_a_reply_as_streaming_that_comes_after_its_end_is_old() {
+    let check = |generation: &str, expect: &str, asks: usize| {
+        let stage = Stage::new();
+        let events = stage.expect_request();
+        stage.send("go");
+        play(
+            &events,
+            [
+                start_named(1),
+                ChatEvent::Text("the whole".into()),
+                ChatEvent::Done(Finish::Stop),
+            ],
+        );
+        let streaming = MessageState::Streaming {
+            generation: generation.into(),
+            last_seq: 1,
+        };
+        let mut there = detail(
+            "r1",
+            vec![
+                saved("q1", None, "go", DONE),
+                saved("r1", Some("q1"), "the", streaming),
+            ],
+        );
+        there.id = stage.chat.id_untracked().expect("a saved conversation");
+        let _goes_on = (asks > 1).then(|| stage.expect_request());
+        stage.chat.catch_up(&there);
+        Executor::poll_local();
+        assert_eq!(stage.shown(), ["Q go", expect], "{generation}");
+        let asked = stage.script.asked.lock().expect("no poison").len();
+        assert_eq!(asked, asks, "{generation}");
+    };
+    check("g1", "A the whole [stop]", 1);
+    // Another tab has made it go on.
+    check("g2", "A the …", 2);
+}
+
+#[test]
 fn what_the_server_saved_does_not_take_away_how_long_there_is_to_wait() {
     let limited = |retry_after_ms| ReplyError {
         kind: ErrorKind::RateLimited,
