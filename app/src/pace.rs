@@ -17,7 +17,7 @@ use crate::clock::Clock;
 /// After it was shown it rests so many times as long as that took.
 const REST: u32 = 8;
 /// But no longer than this, else one waits for words.
-const MAX_REST: Duration = Duration::from_millis(200);
+const MAX_REST: Duration = Duration::from_millis(80);
 
 /// So long after a key was pressed nothing is shown: its own picture is made first.
 const KEY_FIRST: Duration = Duration::from_millis(40);
@@ -95,8 +95,9 @@ mod tests {
         };
         check(0, 0);
         check(2, 16);
-        check(10, 80);
-        check(1000, 200);
+        check(9, 72);
+        check(11, 80);
+        check(1000, 80);
     }
 
     #[test]
