@@ -127,8 +127,9 @@ function observe() {
   const length = (nodes) => [...nodes].reduce((sum, node) => sum + node.textContent.length, 0);
   new MutationObserver((records) => {
     // Colours that are put to words that stand there already are no change of the text.
-    const grown = records.reduce((sum, record) => sum + length(record.addedNodes) - length(record.removedNodes), 0);
-    if (grown !== 0 || records.some((record) => record.type === "characterData")) notes.lastChangeAt = Date.now();
+    const ofText = records.filter(({ target }) => (target.nodeType === Node.TEXT_NODE ? target.parentElement : target)?.closest("[data-text]"));
+    const grown = ofText.reduce((sum, record) => sum + length(record.addedNodes) - length(record.removedNodes), 0);
+    if (grown !== 0 || ofText.some((record) => record.type === "characterData")) notes.lastChangeAt = Date.now();
   }).observe(document.querySelector("[role=log], [data-text]"), { childList: true, characterData: true, subtree: true });
 }
 

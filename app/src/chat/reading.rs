@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::future::{AbortHandle, Abortable, Either, select};
@@ -19,6 +20,10 @@ use crate::reply::Reply;
 use crate::resume::{News, Reader};
 use crate::transport::Ask;
 use crate::wording::Announcement;
+
+/// So long after the end of a reply it is announced: the picture of its last words does not wait until they
+/// are counted and the number is written as the person's language does.
+const ANNOUNCE_AFTER: Duration = Duration::from_millis(50);
 
 /// What to do when the server refuses before the reply has begun.
 pub(super) enum IfRefused {
@@ -64,7 +69,14 @@ impl Chat {
                 .update(|running| running.retain(|one| one.message != message));
             self.link.set(Link::Fine);
             match refused {
-                Ok(()) => self.announce_end(&reply),
+                Ok(()) => {
+                    let before = self.changes.get_untracked();
+                    clock.wait(ANNOUNCE_AFTER).await;
+                    // Another reply, or another conversation, has its own to say.
+                    if self.changes.get_untracked() == before && !self.is_streaming_untracked() {
+                        self.announce_end(&reply);
+                    }
+                }
                 Err(error) => self.on_refused(&reply, if_refused, &error, &clock),
             }
         };
