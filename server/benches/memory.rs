@@ -27,8 +27,20 @@ const PIECE: &str = "sixteen letters ";
 const LAST: &str = "that is all";
 
 fn main() {
+    measure("as providers write, event by event", Pieces::EventByEvent);
+    measure("in one burst", Pieces::AtOnce);
+}
+
+/// How the upstream writes a reply. In a burst the HTTP client takes a larger buffer, and keeps it.
+#[derive(Clone, Copy)]
+enum Pieces {
+    EventByEvent,
+    AtOnce,
+}
+
+fn measure(how: &str, pieces: Pieces) {
     let gate = Arc::new(Gate::default());
-    let upstream = start_upstream(Arc::clone(&gate));
+    let upstream = start_upstream(Arc::clone(&gate), pieces);
     let data = tempfile::TempDir::new().expect("a folder");
     let server = Server::start(upstream, data.path());
     // What is needed once is not a reply's: code that was never used, caches of the store. These fill
@@ -43,7 +55,7 @@ fn main() {
     let text = PIECES * PIECE.len() + LAST.len();
     let each = (after - before) as f64 / REPLIES as f64;
     println!(
-        "{REPLIES} running replies with a reader each: {:.1} MiB before, {:.1} MiB after; \
+        "{REPLIES} running replies with a reader each, {how}: {:.1} MiB before, {:.1} MiB after; \
          {:.1} KiB each, of which {:.1} KiB are its text; beyond it {:.1} KiB",
         before as f64 / 1024.0 / 1024.0,
         after as f64 / 1024.0 / 1024.0,
@@ -77,20 +89,21 @@ impl Gate {
 }
 
 /// An upstream that halts before the end of each reply.
-fn start_upstream(gate: Arc<Gate>) -> SocketAddr {
+fn start_upstream(gate: Arc<Gate>, pieces: Pieces) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("bound");
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.expect("a connection");
             let gate = Arc::clone(&gate);
-            std::thread::spawn(move || answer(&mut stream, &gate));
+            std::thread::spawn(move || answer(&mut stream, &gate, pieces));
         }
     });
     address
 }
 
-fn answer(stream: &mut TcpStream, gate: &Gate) -> std::io::Result<()> {
+fn answer(stream: &mut TcpStream, gate: &Gate, pieces: Pieces) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
     let mut request = Vec::new();
     let mut buffer = [0; 4096];
     while !String::from_utf8_lossy(&request).contains("\"Hi\"") {
@@ -105,11 +118,22 @@ fn answer(stream: &mut TcpStream, gate: &Gate) -> std::io::Result<()> {
             format!("{{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}}}}]}}");
         chunk(&format!("data: {delta}\n\n"))
     };
-    let pieces = event(PIECE).repeat(PIECES) + &event(LAST);
     stream.write_all(
         b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n",
     )?;
-    stream.write_all(pieces.as_bytes())?;
+    match pieces {
+        Pieces::EventByEvent => {
+            for _ in 0..PIECES {
+                stream.write_all(event(PIECE).as_bytes())?;
+                std::thread::sleep(Duration::from_micros(50));
+            }
+            stream.write_all(event(LAST).as_bytes())?;
+        }
+        Pieces::AtOnce => {
+            let all = event(PIECE).repeat(PIECES) + &event(LAST);
+            stream.write_all(all.as_bytes())?;
+        }
+    }
     gate.wait();
     stream.write_all(chunk("data: [DONE]\n\n").as_bytes())?;
     stream.write_all(b"0\r\n\r\n")
