@@ -25,6 +25,29 @@ pub trait Clock: Send + Sync {
     fn chance(&self) -> f64;
 }
 
+/// The moment before the next picture is drawn.
+pub async fn next_frame(clock: &dyn Clock) {
+    let (ring, rings) = oneshot::channel();
+    clock.at_next_frame(Box::new(move || {
+        // Nobody may be waiting any more.
+        let _ = ring.send(());
+    }));
+    let _ = rings.await;
+}
+
+/// The moment after the picture of this frame has been drawn: a timer's turn comes when that is done.
+pub async fn after_picture(clock: &dyn Clock) {
+    clock.wait(Duration::ZERO).await;
+}
+
+/// Shows something in this frame, and says how long that took, with the layout and the picture of it.
+pub async fn cost_of(clock: &dyn Clock, show: impl FnOnce()) -> Duration {
+    let began = clock.now();
+    show();
+    after_picture(clock).await;
+    clock.now() - began
+}
+
 /// The browser's own clock. On the server no time passes: a page is rendered in one moment.
 #[derive(Debug, Clone, Copy)]
 pub struct BrowserClock;

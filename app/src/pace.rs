@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use futures::channel::{mpsc, oneshot};
+use futures::channel::mpsc;
 use futures::future::pending;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, cost_of, next_frame};
 
 /// After it was shown it rests so many times as long as that took.
 const REST: u32 = 8;
@@ -52,11 +52,8 @@ pub fn pace(
             if rest_after_key(key_at(), clock.now()).is_some() {
                 next_frame(&*clock).await;
             }
-            let began = clock.now();
-            show();
-            // Its turn comes when the picture has been made.
-            clock.wait(Duration::ZERO).await;
-            clock.wait(rest_after(clock.now() - began)).await;
+            let cost = cost_of(&*clock, &show).await;
+            clock.wait(rest_after(cost)).await;
         }
         pending().await
     };
@@ -72,15 +69,6 @@ fn rest_after(cost: Duration) -> Duration {
 fn rest_after_key(key_at: Option<Duration>, now: Duration) -> Option<Duration> {
     let since = now.saturating_sub(key_at?);
     (since < KEY_FIRST).then(|| KEY_FIRST - since)
-}
-
-async fn next_frame(clock: &dyn Clock) {
-    let (ring, rings) = oneshot::channel();
-    clock.at_next_frame(Box::new(move || {
-        // It may have ended meanwhile.
-        let _ = ring.send(());
-    }));
-    let _ = rings.await;
 }
 
 #[cfg(test)]

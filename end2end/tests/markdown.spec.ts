@@ -109,6 +109,7 @@ for (const [where, before, later] of [
   ["a paragraph", "Select these words while", " the paragraph grows and grows."],
   ["a block of code", "```js\nlet these = 'words';\nlet more", " = 1;\nlet evenMore = 2;\n"],
   ["a list", "- these words\n- another", " item\n- and one more\n"],
+  ["a paragraph of many pages", `${"And on it goes. ".repeat(300)}Select these words`, ", and on it goes, and on".repeat(10)],
 ] as const) {
   test(`a selection stays while text streams into ${where}`, async ({ chat, upstream }) => {
     await chat.open();
@@ -130,6 +131,7 @@ for (const [where, before, later] of [
     await upstream.finish();
     await chat.finished();
     expect(await chat.page.evaluate(() => getSelection()!.toString())).toBe("these");
+    await expect(chat.answer().locator("[data-seam]")).toHaveCount(0);
   });
 }
 
@@ -228,6 +230,36 @@ test("code is coloured as it grows, and the text is never held back", async ({ c
   await upstream.finish();
   await chat.finished();
   await expect(code).toHaveText('// a comment\nfn main() {\n    let answer = 42;\n    println!("{answer}");\n}\n');
+});
+
+test("of a long block of code all lines are found and copied, and the widest is shown whole", async ({ chat, upstream, context }) => {
+  await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  const lines = Array.from({ length: 600 }, (_, number) => `let line_${number} = ${number};`);
+  lines[550] = `let wide = "${"-".repeat(300)}|";`;
+  upstream.willAnswer(["```rust\n", ...lines.map((line) => `${line}\n`), "```\n\nThat is all."]);
+  await chat.open();
+  await chat.ask("Write a long program");
+  await chat.finished();
+  const code = chat.answer().locator("pre code");
+  await expect(code.locator("span.n").last()).toHaveText("599");
+  const found = await chat.page.evaluate(() => (window as unknown as { find(text: string, ...how: boolean[]): boolean }).find("line_7 ", false, true));
+  expect(found).toBe(true);
+  await chat.page.evaluate(() => getSelection()!.focusNode!.parentElement!.scrollIntoView());
+  await expect(code.locator(".lines").first()).toBeInViewport();
+  await code.evaluate((element) => getSelection()!.selectAllChildren(element));
+  await chat.page.keyboard.press("ControlOrMeta+c");
+  await expect.poll(async () => (await chat.page.evaluate(() => navigator.clipboard.readText())).trimEnd()).toBe(lines.join("\n"));
+  // The end of the wide line can be scrolled to, and stands within what is painted of its lines.
+  const pre = chat.answer().locator("pre");
+  await pre.evaluate((element) => element.querySelectorAll(".lines")[13]!.scrollIntoView());
+  await expect.poll(() => pre.evaluate((element) => element.scrollWidth - element.clientWidth)).toBeGreaterThan(500);
+  const [inner, outer] = await pre.evaluate((element) => {
+    const part = [...element.querySelectorAll(".lines")].find((one) => one.textContent!.includes("wide"))!;
+    const range = document.createRange();
+    range.selectNodeContents(part);
+    return [range.getBoundingClientRect().right, part.getBoundingClientRect().right];
+  });
+  expect(outer).toBeGreaterThanOrEqual(Math.floor(inner));
 });
 
 test("formulas are drawn, prices are not, and what cannot be drawn is shown as it is", async ({ chat, upstream }) => {

@@ -7,6 +7,7 @@ use wasm_bindgen::JsCast;
 use web_sys::{Element, Node, Text};
 
 use super::code_block::load_highlighter;
+use crate::clock::{BrowserClock, after_picture, next_frame};
 use crate::markdown::formula::{Step, formula};
 use crate::markdown::node::{Attr, Kind, Sink, Tag};
 use crate::markdown::patch::Dom;
@@ -14,6 +15,10 @@ use crate::part::part;
 
 /// What the cursor is known by.
 pub(super) const CURSOR: &str = "data-cursor";
+
+/// What a seam is known by. Its style has the browser shape what is behind it without what is before it,
+/// whose glyphs it then keeps: else it shapes a paragraph as a whole for each word that comes.
+const SEAM: &str = "data-seam";
 
 const MATHML: &str = "http://www.w3.org/1998/Math/MathML";
 
@@ -154,6 +159,24 @@ impl Dom for PageDom {
             .into()
     }
 
+    fn seam(&mut self, before: &Node) {
+        let seam = create("span");
+        set(&seam, SEAM, "");
+        if let Some(parent) = before.parent_node() {
+            self.insert(&parent, &seam, Some(before));
+        }
+    }
+
+    fn remove_seams(&mut self, outer: &Node) {
+        let outer = outer.clone();
+        spawn_local(async move {
+            // Without them a long paragraph is shaped as a whole once more: in a frame of its own.
+            next_frame(&BrowserClock).await;
+            after_picture(&BrowserClock).await;
+            take_seams_out(&outer);
+        });
+    }
+
     fn set_attributes(&mut self, outer: &Node, kind: &Kind) {
         let element: &Element = outer.unchecked_ref();
         let mut set_names = Vec::new();
@@ -175,6 +198,7 @@ impl Dom for PageDom {
     }
 
     fn joined_children(&mut self, node: &Node) -> Vec<Node> {
+        take_seams_out(node);
         node.normalize();
         let mut children = Vec::new();
         let mut next = node.first_child();
@@ -204,6 +228,18 @@ impl Dom for PageDom {
             }
         }
         Some(at.into())
+    }
+}
+
+fn take_seams_out(outer: &Node) {
+    let outer: &Element = outer.unchecked_ref();
+    let Ok(seams) = outer.query_selector_all(&format!("[{SEAM}]")) else {
+        return;
+    };
+    for index in 0..seams.length() {
+        if let Some(seam) = seams.get(index) {
+            PageDom.remove(&seam);
+        }
     }
 }
 

@@ -23,7 +23,7 @@ use super::code_block::{load_highlighter, on_text_click};
 use super::follow::Follow;
 use super::markdown_dom::{CURSOR, PageDom, append, create, set};
 use super::passed_over::PassedOver;
-use crate::clock::{BrowserClock, Clock};
+use crate::clock::{BrowserClock, Clock, cost_of, next_frame};
 use crate::markdown::html::html;
 use crate::markdown::parse::parse_whole;
 use crate::markdown::stream::Stream;
@@ -132,17 +132,12 @@ impl NextFrame {
     fn await_it(&self) {
         self.is_awaited.set(true);
         let this = self.clone();
-        BrowserClock.at_next_frame(Box::new(move || {
+        spawn_local(async move {
+            next_frame(&BrowserClock).await;
             this.is_awaited.set(false);
-            let began = BrowserClock.now();
-            this.came.notify();
-            spawn_local(async move {
-                // Its turn comes when the picture has been made.
-                BrowserClock.wait(Duration::ZERO).await;
-                let share = next_share(this.share.get(), BrowserClock.now() - began);
-                this.share.set(share);
-            });
-        }));
+            let cost = cost_of(&BrowserClock, || this.came.notify()).await;
+            this.share.set(next_share(this.share.get(), cost));
+        });
     }
 }
 

@@ -202,6 +202,8 @@ fn word_cut(node: &Node, source: &str, from: usize, limits: Limits) -> Option<Cu
     let mut scan = Scan {
         // Which of two kinds of formulas holds the other is decided by the later delimiters.
         is_open: written.contains('$') && (written.contains("\\(") || written.contains("\\[")),
+        // A paragraph begins with one, and so does what follows a cut.
+        begins_word: true,
         ..Scan::default()
     };
     for (index, child) in node.children.iter().enumerate() {
@@ -284,11 +286,7 @@ impl Scan {
                     Some(' ' | '\n') => c.is_alphanumeric(),
                     // Scripts without spaces are cut between any two letters.
                     Some(before) => {
-                        self.begins_word
-                            && c.is_alphabetic()
-                            && !c.is_ascii()
-                            && before.is_alphabetic()
-                            && !before.is_ascii()
+                        self.begins_word && is_without_spaces(c) && is_without_spaces(before)
                     }
                     None => false,
                 };
@@ -323,6 +321,19 @@ impl Scan {
             _ => {}
         }
     }
+}
+
+/// Whether it is a letter of a script that is written without spaces between words.
+fn is_without_spaces(c: char) -> bool {
+    c.is_alphabetic()
+        && matches!(c,
+            '\u{e00}'..='\u{eff}' // Thai, Lao
+            | '\u{1000}'..='\u{109f}' // Myanmar
+            | '\u{1780}'..='\u{17ff}' // Khmer
+            | '\u{3040}'..='\u{30ff}' // kana
+            | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' // Chinese characters
+            | '\u{20000}'..='\u{3ffff}'
+        )
 }
 
 fn is_escaped(origins: &[Origin], number: usize, source: &str) -> bool {

@@ -10,7 +10,9 @@ use super::patch::Dom;
 pub(super) type Handle = Rc<FakeNode>;
 
 pub(super) struct FakeNode {
+    /// What element it is; none is a text, or a seam.
     tag: Option<Tag>,
+    is_seam: bool,
     attrs: RefCell<Vec<(Attr, String)>>,
     text: RefCell<String>,
     children: RefCell<Vec<Handle>>,
@@ -24,24 +26,28 @@ pub(super) struct FakeDom {
 }
 
 impl FakeNode {
-    pub(super) fn element(tag: Tag) -> Handle {
+    fn new(tag: Option<Tag>, text: &str, is_seam: bool) -> Handle {
         Rc::new(Self {
-            tag: Some(tag),
-            attrs: RefCell::default(),
-            text: RefCell::default(),
-            children: RefCell::default(),
-            parent: RefCell::default(),
-        })
-    }
-
-    fn text(text: &str) -> Handle {
-        Rc::new(Self {
-            tag: None,
+            tag,
+            is_seam,
             attrs: RefCell::default(),
             text: RefCell::new(text.to_owned()),
             children: RefCell::default(),
             parent: RefCell::default(),
         })
+    }
+
+    pub(super) fn element(tag: Tag) -> Handle {
+        Self::new(Some(tag), "", false)
+    }
+
+    fn text(text: &str) -> Handle {
+        Self::new(None, text, false)
+    }
+
+    /// It shows in a document that was left with one.
+    fn seam() -> Handle {
+        Self::new(None, "(seam)", true)
     }
 
     fn add(self: &Rc<Self>, child: &Handle, before: Option<&Handle>) {
@@ -178,6 +184,22 @@ impl Dom for FakeDom {
         second
     }
 
+    fn seam(&mut self, before: &Handle) {
+        let parent = before
+            .parent
+            .borrow()
+            .upgrade()
+            .expect("it is in the document");
+        parent.add(&FakeNode::seam(), Some(before));
+    }
+
+    fn remove_seams(&mut self, outer: &Handle) {
+        outer.children.borrow_mut().retain(|child| !child.is_seam);
+        for child in outer.children.borrow().iter() {
+            self.remove_seams(child);
+        }
+    }
+
     fn set_attributes(&mut self, outer: &Handle, kind: &Kind) {
         let (new, _) = FakeDom::default().create(kind);
         *outer.attrs.borrow_mut() = new.attrs.take();
@@ -193,6 +215,9 @@ impl Dom for FakeDom {
     fn joined_children(&mut self, node: &Handle) -> Vec<Handle> {
         let mut joined: Vec<Handle> = Vec::new();
         for child in node.children.take() {
+            if child.is_seam {
+                continue;
+            }
             match joined.last() {
                 Some(last) if last.tag.is_none() && child.tag.is_none() => {
                     last.text.borrow_mut().push_str(&child.text.borrow());

@@ -62,6 +62,8 @@ struct Block {
     must_mend: bool,
     /// Whether it is not cut any more.
     is_whole: bool,
+    /// Whether there are seams in it, which go when it is closed.
+    has_seams: bool,
 }
 
 /// A final block of the text.
@@ -467,6 +469,10 @@ impl<D: Dom> Stream<D> {
                 level.remove(0);
             } else {
                 let second = self.dom.split_text(&first.outer, units(&text[..text_at]));
+                if cut.is_mid_line && can_have_seam(&text[..text_at]) {
+                    self.dom.seam(&second);
+                    self.block.has_seams = true;
+                }
                 text.drain(..text_at);
                 first.outer = second.clone();
                 first.inner = second;
@@ -496,16 +502,20 @@ impl<D: Dom> Stream<D> {
             let end = starts.get(index + 1).copied().unwrap_or(final_to);
             let mut missing: Vec<_> = lacking(start..end.max(start)).collect();
             let mut range = self.base + (start - from)..self.base + (end - from);
-            let mut must_mend = false;
+            let (mut must_mend, mut has_seams) = (false, false);
             if index == 0 {
                 let block = std::mem::take(&mut self.block);
                 missing.extend(block.missing);
                 range.start = block.start;
                 must_mend = block.must_mend;
+                has_seams = block.has_seams;
             }
             let Some(shown) = self.shown.get(index) else {
                 continue;
             };
+            if has_seams {
+                self.dom.remove_seams(&shown.outer);
+            }
             if missing.is_empty() && !must_mend {
                 continue;
             }
@@ -643,6 +653,14 @@ fn means_same(expect: &[Node], got: &[Node], skip: usize) -> bool {
             };
             is_same && means_same(&a.children, &b.children, 0)
         })
+}
+
+/// Whether there can be a seam behind this text: not where letters may be joined.
+fn can_have_seam(before: &str) -> bool {
+    before
+        .chars()
+        .next_back()
+        .is_some_and(|c| c.is_whitespace() || matches!(c, '\u{3041}'..='\u{9fff}'))
 }
 
 fn node_at<'a>(nodes: &'a [Node], way: &[usize]) -> Option<&'a Node> {

@@ -383,3 +383,26 @@ fn nothing_but_the_closed_lists_is_ever_written() {
         }
     }
 }
+
+#[test]
+fn a_long_paragraph_has_seams_between_its_words_while_it_grows_and_none_at_its_end() {
+    let check = |word: &str, has_seams: bool| {
+        let root = FakeNode::element(Tag::Div);
+        let mut stream = Stream::new(FakeDom::default(), root.clone());
+        let mut text = String::new();
+        for _ in 0..2000 {
+            text.push_str(word);
+            stream.show(&text);
+        }
+        assert_eq!(root.html().contains("(seam)"), has_seams, "{word:?}");
+        stream.end(&text);
+        assert_eq!(root.html(), whole(&text), "{word:?}");
+    };
+    check("word ", true);
+    check("- item\n", false);
+    check("слово ", true);
+    check("漢字の語", true);
+    // Letters that may be joined to those before them.
+    check("كلمة", false);
+    check("ภาษาไทย", false);
+}
