@@ -119,6 +119,7 @@ function replace(text, known) {
     if (line === "") continue;
     if (known.lines >= LINES_A_PART) {
       flush();
+      known.part?.classList.add("whole");
       known.part = document.createElement("span");
       known.part.className = "lines";
       known.lines = 0;
