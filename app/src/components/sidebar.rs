@@ -2,7 +2,7 @@
 //! screen it is a drawer over the conversation.
 //!
 //! The list comes from the server as it is: links that lead to conversations. What makes it live is a
-//! file of its own (`rest`), loaded when the list changes or somebody turns to it.
+//! file of its own (`rest`), loaded when the list changes or somebody turns to the page.
 
 pub mod entry;
 pub mod foot;
@@ -19,7 +19,7 @@ use super::passed_over::PassedOver;
 use crate::address::{Address, Navigation};
 use crate::chat::Chat;
 use crate::conversations::Conversations;
-use crate::part::Part;
+use crate::part::{A_TURN, Part, at_each};
 
 /// Whether the drawer is open, where the sidebar is one, and the button that opens it.
 #[derive(Clone, Copy)]
@@ -66,6 +66,8 @@ pub fn Sidebar() -> impl IntoView {
             conversations.toast().is_some(),
         )
     });
+    // Who begins to write will soon have a new entry in it, and then there is enough to do.
+    at_each(A_TURN, come_alive.clone());
     let on_change = come_alive.clone();
     Effect::new(move |is_later: Option<bool>| {
         // A memo that nobody has read follows nothing.
