@@ -42,6 +42,10 @@ impl Dom for NoDom {
         self.next()
     }
 
+    fn seam(&mut self, _: &usize) {}
+
+    fn remove_seams(&mut self, _: &usize) {}
+
     fn set_attributes(&mut self, _: &usize, _: &Kind) {}
 
     fn next(&self, _: &usize) -> Option<usize> {
