@@ -47,6 +47,25 @@ test("a reply becomes headings, lists, tables, code and links", async ({ chat, u
   await expect(answer.locator("sup").first()).toHaveText("1");
 });
 
+test("blocks stand apart, wherever they are", async ({ chat, upstream }) => {
+  const blocks = ["A paragraph.", "- one\n- two", "1. one\n2. two", "> quoted", "```\ncode\n```", "| a | b |\n|--|--|\n| 1 | 2 |", "A paragraph.", "## A heading", "- one", "The end."];
+  const within = (marker: string) => blocks.filter((block) => !block.startsWith("|")).map((block, at) => (at === 0 ? marker : "  ") + block.replaceAll("\n", "\n  ")).join("\n\n");
+  upstream.willAnswer([[...blocks, within("* "), blocks.join("\n\n").replace(/^/gm, "> ")].join("\n\n")]);
+  await chat.open();
+  await chat.ask("Write blocks of all kinds");
+  await chat.finished();
+  for (const place of ["[data-text]", "[data-text] > ul:last-of-type > li", "[data-text] > blockquote:last-of-type"]) {
+    const gaps = await chat.answer().locator(place).evaluate((parent) =>
+      [...parent.children].slice(1).map((block, at) => {
+        const before = parent.children[at]!;
+        return [`${before.localName} and ${block.localName}`, Math.round(block.getBoundingClientRect().top - before.getBoundingClientRect().bottom)] as const;
+      }),
+    );
+    expect(gaps.length, place).toBeGreaterThan(7);
+    expect(gaps.filter(([, gap]) => gap < 6 || gap > 40), place).toEqual([]);
+  }
+});
+
 test("character by character it ends as the same document as at once", async ({ chat, upstream }) => {
   upstream.willAnswer([...REPLY]);
   upstream.willAnswer([REPLY]);
@@ -128,10 +147,14 @@ for (const [where, before, later] of [
     await expect(chat.answer()).toContainText(later.trim().split("\n").at(-1)!.replace(/^- /, ""));
     await chat.drawn();
     expect(await chat.page.evaluate(() => getSelection()!.toString())).toBe("these");
+    const seams = chat.answer().locator("[data-seam]");
+    if (where === "a paragraph of many pages") {
+      expect(await seams.first().evaluate((seam) => getComputedStyle(seam).marginInlineEnd), "what parts two glyphs").not.toBe("0px");
+    }
     await upstream.finish();
     await chat.finished();
     expect(await chat.page.evaluate(() => getSelection()!.toString())).toBe("these");
-    await expect(chat.answer().locator("[data-seam]")).toHaveCount(0);
+    await expect(seams).toHaveCount(0);
   });
 }
 

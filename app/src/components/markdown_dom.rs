@@ -1,5 +1,5 @@
-//! The browser's document as the Markdown renderer needs it. The cursor stands in it, too, and is no
-//! part of the text: whoever looks for the text does not see it.
+//! The browser's document as the Markdown renderer needs it. The cursor and the seams of a long paragraph
+//! stand in it, too, and are no part of the text: whoever looks for the text does not see them.
 
 use leptos::prelude::document;
 use leptos::task::spawn_local;

@@ -278,7 +278,7 @@ impl Scan {
                 }
                 if matches!(previous, Some(' ' | '\n')) {
                     self.begins_word = true;
-                } else if !c.is_alphabetic() && c.is_ascii() {
+                } else if matches!(c, ':' | '/' | '.' | '@' | '_' | '-' | '+') {
                     // It may be part of an address.
                     self.begins_word = false;
                 }
@@ -328,11 +328,14 @@ fn is_without_spaces(c: char) -> bool {
     c.is_alphabetic()
         && matches!(c,
             '\u{e00}'..='\u{eff}' // Thai, Lao
-            | '\u{1000}'..='\u{109f}' // Myanmar
+            | '\u{1000}'..='\u{109f}' | '\u{a9e0}'..='\u{a9ff}' | '\u{aa60}'..='\u{aa7f}' // Myanmar
             | '\u{1780}'..='\u{17ff}' // Khmer
-            | '\u{3040}'..='\u{30ff}' // kana
+            | '\u{1950}'..='\u{19df}' | '\u{1a20}'..='\u{1aaf}' // Tai scripts
+            | '\u{1b00}'..='\u{1b7f}' | '\u{a980}'..='\u{a9df}' // Balinese, Javanese
+            | '\u{3005}'..='\u{312f}' | '\u{ff66}'..='\u{ff9f}' // kana, Bopomofo
             | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' // Chinese characters
-            | '\u{20000}'..='\u{3ffff}'
+            | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}'
+            | '\u{a000}'..='\u{a4cf}' // Yi
         )
 }
 

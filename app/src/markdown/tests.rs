@@ -148,6 +148,7 @@ fn fragment() -> impl Strategy<Value = String> {
         "[x] ",
         "é",
         "漢字",
+        "漢字2024年",
         "👩‍👩‍👧",
         "\t",
         "!",
@@ -399,10 +400,12 @@ fn a_long_paragraph_has_seams_between_its_words_while_it_grows_and_none_at_its_e
         assert_eq!(root.html(), whole(&text), "{word:?}");
     };
     check("word ", true);
-    check("- item\n", false);
     check("слово ", true);
+    check("كلمة ", true);
     check("漢字の語", true);
-    // Letters that may be joined to those before them.
-    check("كلمة", false);
+    check("2024年,「漢字」は", true);
+    // Signs that may be joined to those before them.
     check("ภาษาไทย", false);
+    // Not a paragraph.
+    check("    code\n", false);
 }
