@@ -18,6 +18,10 @@ use crate::clock::{Clock, cost_of, next_frame};
 const REST: u32 = 8;
 /// But no longer than this, else one waits for words.
 const MAX_REST: Duration = Duration::from_millis(80);
+/// Who writes meanwhile waits for letters rather than for words.
+const MAX_REST_WHILE_TYPING: Duration = Duration::from_millis(160);
+/// So long after a key was pressed the next one is expected.
+const TYPING: Duration = Duration::from_secs(1);
 
 /// So long after a key was pressed nothing is shown: its own picture is made first.
 const KEY_FIRST: Duration = Duration::from_millis(40);
@@ -53,7 +57,7 @@ pub fn pace(
                 next_frame(&*clock).await;
             }
             let cost = cost_of(&*clock, &show).await;
-            clock.wait(rest_after(cost)).await;
+            clock.wait(rest_after(cost, key_at(), clock.now())).await;
         }
         pending().await
     };
@@ -61,8 +65,14 @@ pub fn pace(
 }
 
 /// How long it rests after something took so long.
-fn rest_after(cost: Duration) -> Duration {
-    (cost * REST).min(MAX_REST)
+fn rest_after(cost: Duration, key_at: Option<Duration>, now: Duration) -> Duration {
+    let is_typing = key_at.is_some_and(|at| now.saturating_sub(at) < TYPING);
+    let longest = if is_typing {
+        MAX_REST_WHILE_TYPING
+    } else {
+        MAX_REST
+    };
+    (cost * REST).min(longest)
 }
 
 /// How long it rests for a key that was pressed just now.
@@ -77,15 +87,20 @@ mod tests {
 
     #[test]
     fn it_rests_longer_where_showing_takes_longer_but_never_so_that_one_waits_for_words() {
-        let check = |cost: u64, expect: u64| {
-            let rest = rest_after(Duration::from_millis(cost));
-            assert_eq!(rest, Duration::from_millis(expect), "{cost}");
+        let ms = Duration::from_millis;
+        let check = |cost: u64, key_at: Option<u64>, expect: u64| {
+            let rest = rest_after(ms(cost), key_at.map(ms), ms(5000));
+            assert_eq!(rest, ms(expect), "{cost}, key at {key_at:?}");
         };
-        check(0, 0);
-        check(2, 16);
-        check(9, 72);
-        check(11, 80);
-        check(1000, 80);
+        check(0, None, 0);
+        check(2, None, 16);
+        check(9, None, 72);
+        check(11, None, 80);
+        check(1000, None, 80);
+        check(1000, Some(4000), 80);
+        check(2, Some(4001), 16);
+        check(11, Some(4001), 88);
+        check(1000, Some(4900), 160);
     }
 
     #[test]
