@@ -37,8 +37,9 @@ const FRAME_BUDGET: Duration = Duration::from_millis(8);
 /// How long a frame of a burst should take in all. What the browser needs for its layout is known only
 /// afterwards, so the next frame shows more or less by that.
 const FRAME_TARGET: Duration = Duration::from_millis(25);
-/// What the first frame of a burst shows, in bytes.
-const FIRST_SHARE: usize = 2 * PIECE;
+/// What the first frame of a burst shows, in bytes, and the least that any does. In that one the fonts of
+/// all that comes are looked up, too.
+const FIRST_SHARE: usize = 512;
 
 /// Which text of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,7 +147,7 @@ fn next_share(share: usize, cost: Duration) -> usize {
     let factor = FRAME_TARGET.as_secs_f64() / cost.as_secs_f64().max(0.001);
     // One frame that is slow or fast by chance does not count for much.
     let next = share as f64 * factor.clamp(0.5, 2.0);
-    (next as usize).clamp(PIECE, 1024 * PIECE)
+    (next as usize).clamp(FIRST_SHARE, 1024 * PIECE)
 }
 
 /// A text on the screen: what renders it, where it ends, and whether it has.
@@ -223,9 +224,10 @@ impl Flow {
     fn show_pieces(&mut self, text: &str, share: usize) -> bool {
         let mut began = None;
         let enough = self.shown + share;
-        while text.len() - self.shown > PIECE {
+        let piece = share.min(PIECE);
+        while text.len() - self.shown > piece {
             let began = *began.get_or_insert_with(|| BrowserClock.now());
-            let end = self.shown + PIECE;
+            let end = self.shown + piece;
             let end = (self.shown..=end)
                 .rev()
                 .find(|at| text.is_char_boundary(*at));
@@ -268,7 +270,7 @@ mod tests {
         check(10_000, 40, 6_250);
         check(10_000, 1000, 5_000);
         check(10_000, 0, 20_000);
-        check(PIECE, 1000, PIECE);
+        check(FIRST_SHARE, 1000, FIRST_SHARE);
         check(usize::MAX / 4, 1, 1024 * PIECE);
     }
 }
