@@ -3,8 +3,8 @@
  * else to do, and reads each line once.
  *
  * The page writes code as texts, one after the other, and may still change the last of them while a reply
- * streams. So here only those before it are touched: each is replaced by the same text with parts of it in
- * elements. A selection in it stays where it was.
+ * streams. So here only those before it are touched: first they are moved into parts of some lines, then each
+ * is replaced by the same text with words of it in elements. A selection in it stays where it was.
  */
 
 import { Reader } from "./reader.js";
@@ -30,12 +30,12 @@ function look(root) {
 
 function note(block) {
   waiting.add(block);
-  if (isDue) return;
-  isDue = true;
-  later(work);
+  schedule();
 }
 
-function later(work) {
+function schedule() {
+  if (isDue) return;
+  isDue = true;
   if (window.requestIdleCallback) requestIdleCallback(work, { timeout: 120 });
   else setTimeout(work, 30);
 }
@@ -44,13 +44,10 @@ function work() {
   isDue = false;
   const end = performance.now() + SLICE_MS;
   for (const block of waiting) {
-    if (performance.now() > end) {
-      isDue = true;
-      later(work);
-      return;
-    }
+    if (performance.now() > end) break;
     if (colour(block, end)) waiting.delete(block);
   }
+  if (waiting.size > 0) schedule();
 }
 
 /** Colours what is new in a block; says whether all is done that can be done now. */
