@@ -15,7 +15,7 @@ use futures::future::pending;
 use crate::clock::{Clock, cost_of, next_frame};
 
 /// After it was shown it rests so many times as long as that took.
-const REST: u32 = 8;
+const REST: u32 = 10;
 /// But no longer than this, else one waits for words.
 const MAX_REST: Duration = Duration::from_millis(80);
 /// Who writes meanwhile waits for letters rather than for words.
@@ -93,13 +93,13 @@ mod tests {
             assert_eq!(rest, ms(expect), "{cost}, key at {key_at:?}");
         };
         check(0, None, 0);
-        check(2, None, 16);
-        check(9, None, 72);
-        check(11, None, 80);
+        check(2, None, 20);
+        check(7, None, 70);
+        check(9, None, 80);
         check(1000, None, 80);
         check(1000, Some(4000), 80);
-        check(2, Some(4001), 16);
-        check(11, Some(4001), 88);
+        check(2, Some(4001), 20);
+        check(11, Some(4001), 110);
         check(1000, Some(4900), 160);
     }
 
