@@ -16,10 +16,10 @@ use crate::clock::{Clock, cost_of, next_frame};
 
 /// After it was shown it rests so many times as long as that took.
 const REST: u32 = 10;
-/// But no longer than this, else one waits for words.
-const MAX_REST: Duration = Duration::from_millis(80);
+/// But it is shown this often at least, rest and showing together, else one waits for words.
+const MAX_PERIOD: Duration = Duration::from_millis(64);
 /// Who writes meanwhile waits for letters rather than for words.
-const MAX_REST_WHILE_TYPING: Duration = Duration::from_millis(160);
+const MAX_PERIOD_WHILE_TYPING: Duration = Duration::from_millis(160);
 /// So long after a key was pressed the next one is expected.
 const TYPING: Duration = Duration::from_secs(1);
 
@@ -47,7 +47,10 @@ pub fn pace(
 ) -> (Bell, impl Future<Output = Infallible>) {
     let (bell, mut rings) = mpsc::channel(0);
     let showing = async move {
+        let mut begun = None;
         while rings.next().await.is_some() {
+            // The key that sent the message is none that is pressed meanwhile.
+            let begun = *begun.get_or_insert_with(|| clock.now());
             if let Some(rest) = rest_after_key(key_at(), clock.now()) {
                 clock.wait(rest).await;
             }
@@ -57,7 +60,8 @@ pub fn pace(
                 next_frame(&*clock).await;
             }
             let cost = cost_of(&*clock, &show).await;
-            clock.wait(rest_after(cost, key_at(), clock.now())).await;
+            let typed_at = key_at().filter(|at| *at > begun);
+            clock.wait(rest_after(cost, typed_at, clock.now())).await;
         }
         pending().await
     };
@@ -65,14 +69,14 @@ pub fn pace(
 }
 
 /// How long it rests after something took so long.
-fn rest_after(cost: Duration, key_at: Option<Duration>, now: Duration) -> Duration {
-    let is_typing = key_at.is_some_and(|at| now.saturating_sub(at) < TYPING);
-    let longest = if is_typing {
-        MAX_REST_WHILE_TYPING
+fn rest_after(cost: Duration, typed_at: Option<Duration>, now: Duration) -> Duration {
+    let is_typing = typed_at.is_some_and(|at| now.saturating_sub(at) < TYPING);
+    let period = if is_typing {
+        MAX_PERIOD_WHILE_TYPING
     } else {
-        MAX_REST
+        MAX_PERIOD
     };
-    (cost * REST).min(longest)
+    (cost * REST).min(period.saturating_sub(cost))
 }
 
 /// How long it rests for a key that was pressed just now.
@@ -88,19 +92,20 @@ mod tests {
     #[test]
     fn it_rests_longer_where_showing_takes_longer_but_never_so_that_one_waits_for_words() {
         let ms = Duration::from_millis;
-        let check = |cost: u64, key_at: Option<u64>, expect: u64| {
-            let rest = rest_after(ms(cost), key_at.map(ms), ms(5000));
-            assert_eq!(rest, ms(expect), "{cost}, key at {key_at:?}");
+        let check = |cost: u64, typed_at: Option<u64>, expect: u64| {
+            let rest = rest_after(ms(cost), typed_at.map(ms), ms(5000));
+            assert_eq!(rest, ms(expect), "{cost}, key at {typed_at:?}");
         };
         check(0, None, 0);
         check(2, None, 20);
-        check(7, None, 70);
-        check(9, None, 80);
-        check(1000, None, 80);
-        check(1000, Some(4000), 80);
+        check(5, None, 50);
+        check(9, None, 55);
+        check(40, None, 24);
+        check(1000, None, 0);
+        check(40, Some(4000), 24);
         check(2, Some(4001), 20);
         check(11, Some(4001), 110);
-        check(1000, Some(4900), 160);
+        check(40, Some(4900), 120);
     }
 
     #[test]

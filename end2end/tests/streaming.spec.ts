@@ -38,12 +38,11 @@ test("each piece is shown soon after it was sent", async ({ chat, upstream }) =>
   const sorted = delays.toSorted((a, b) => a - b);
   const median = sorted[sorted.length / 2]!;
   test.info().annotations.push({ type: "delay", description: `median ${median} ms, longest ${sorted.at(-1)} ms` });
-  // Not before it was sent, and not held back until the end: the whole reply takes a second. A machine that
-  // is busy with other tests shows more at a time.
+  // Not before it was sent, and not held back until the end: the whole reply takes a second.
   expect(sorted[0]).toBeGreaterThanOrEqual(0);
   expect(median).toBeLessThan(250);
   const grown = sights.filter(({ text }) => text.includes("piece-0;") && !text.includes("piece-39;"));
-  expect(grown.length, "states of the text between the first and the last piece").toBeGreaterThan(4);
+  expect(grown.length, "states of the text between the first and the last piece").toBeGreaterThan(10);
 });
 
 test("paragraphs and lines are kept", async ({ chat, upstream }) => {
