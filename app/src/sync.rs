@@ -1,8 +1,9 @@
 //! Keeps the chat, the address, the list and the server at one: what is opened where the address leads,
 //! what the server is told of what is shown, and what the page takes in of what others do.
 //!
-//! Everything here runs in the browser only: it is made of effects. It is a part of the page: where
-//! nothing is saved there is nothing to keep at one, until the person begins.
+//! Everything here runs in the browser only: it is made of effects. Most of it is a part of the page: where
+//! nothing is saved there is nothing to keep at one, until the person begins. That a conversation gets its
+//! address does not wait for that part: whoever reloads at the first word of a reply must come back to it.
 
 use futures::StreamExt;
 use leptos::prelude::*;
@@ -55,6 +56,7 @@ impl Sync {
     /// Begins, with the conversation that the server has rendered: at once where something is saved,
     /// else as soon as the person turns to the page.
     pub fn begin(self, rendered: Option<ConversationDetail>) {
+        self.name_what_begins(rendered.as_ref().map(|detail| detail.id.clone()));
         let part = Part::new();
         let owner = Owner::current().expect("a component has one");
         let at_first = StoredValue::new(AtFirst {
@@ -82,7 +84,6 @@ impl Sync {
             self.chat.follow_running(detail);
         }
         self.open_what_the_address_names(address.clone());
-        self.name_what_begins(rendered.as_ref().map(|detail| detail.id.clone()));
         self.ask_in_doubt();
         self.note_the_path();
         self.hear_of_changes();

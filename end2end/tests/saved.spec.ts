@@ -41,6 +41,25 @@ test("a reload at ten moments of a reply loses nothing", async ({ chat, upstream
   await expectAgreement(chat, rill, upstream);
 });
 
+test("a reply has its address from its first word on, whatever of the page is still on its way", async ({ chat, upstream, rill, page }) => {
+  const keepsAtOne = /\/pkg\/split_keep_at_one/;
+  let isHeld = false;
+  await page.route(keepsAtOne, () => void (isHeld = true));
+  await chat.open();
+  await chat.ask("Where are you?");
+  await upstream.send("Here");
+  await chat.expectText(chat.answer(), "Here");
+  await expect(page).toHaveURL(/\/c\/[0-9a-f-]{36}$/);
+  expect(isHeld, "that file was asked for").toBe(true);
+  await page.unroute(keepsAtOne);
+  await page.reload({ waitUntil: "commit" });
+  await chat.expectText(chat.answer(), "Here");
+  await upstream.send(" and there.");
+  await upstream.finish();
+  await chat.finished();
+  await expectAgreement(chat, rill, upstream);
+});
+
 test("leaving the page does not stop a saved reply, and coming back shows it whole", async ({ chat, upstream, rill, page }) => {
   await chat.open();
   await chat.ask("I shall be gone for a while");
