@@ -22,6 +22,7 @@ pub mod reasoning;
 pub mod reply;
 pub mod streamed_text;
 pub mod waiting;
+mod warm_up;
 
 pub mod copy_button;
 pub mod figures;

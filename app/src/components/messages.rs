@@ -15,6 +15,7 @@ use web_sys::HtmlDivElement;
 use super::passed_over::PassedOver;
 use super::question::QuestionView;
 use super::reply::ReplyView;
+use super::warm_up::warm_up;
 use crate::chat::{Chat, Message};
 use crate::conversation::MessageId;
 use crate::part::{A_TURN, Part, at_each, part};
@@ -82,6 +83,7 @@ part! {
                 place.set_text_content(None);
                 mount_to(place.unchecked_into(), || view! { <MessageList/> }).forget();
             }
+            warm_up();
         });
     }
 }
