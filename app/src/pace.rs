@@ -15,7 +15,7 @@ use futures::future::pending;
 use crate::clock::{Clock, cost_of, next_frame};
 
 /// After it was shown it rests so many times as long as that took.
-const REST: u32 = 10;
+const REST: u32 = 16;
 /// But it is shown this often at least, rest and showing together, else one waits for words.
 const MAX_PERIOD: Duration = Duration::from_millis(64);
 /// Who writes meanwhile waits for letters rather than for words.
@@ -97,14 +97,16 @@ mod tests {
             assert_eq!(rest, ms(expect), "{cost}, key at {typed_at:?}");
         };
         check(0, None, 0);
-        check(2, None, 20);
-        check(5, None, 50);
+        check(2, None, 32);
+        check(3, None, 48);
+        check(5, None, 59);
         check(9, None, 55);
         check(40, None, 24);
         check(1000, None, 0);
         check(40, Some(4000), 24);
-        check(2, Some(4001), 20);
-        check(11, Some(4001), 110);
+        check(2, Some(4001), 32);
+        check(9, Some(4001), 144);
+        check(11, Some(4001), 149);
         check(40, Some(4900), 120);
     }
 
