@@ -160,6 +160,8 @@ async function measure(browser, renderer, kind, count, rate, slow) {
     if (slow > 1) await devtools.send("Emulation.setCPUThrottlingRate", { rate: slow });
     const read = async () => Object.fromEntries((await devtools.send("Performance.getMetrics")).metrics.map(({ name, value }) => [name, value]));
     await page.evaluate(observe);
+    // Playwright puts a large script of its own into the page when it first waits there.
+    await page.waitForFunction(() => window.notes);
     await composer.focus();
     // The peers' pages have loaded all that they need; Rill's loads the rest when somebody begins to write.
     if (rill) await composer.pressSequentially("Go", { delay: 50 });
