@@ -47,6 +47,27 @@ test("a reply becomes headings, lists, tables, code and links", async ({ chat, u
   await expect(answer.locator("sup").first()).toHaveText("1");
 });
 
+test("a block that comes leaves the style of all that stand before it alone", async ({ chat, upstream, page, context }) => {
+  const blocks = Array.from({ length: 100 }, (_, number) => `Paragraph ${number} is *here*.\n\n`);
+  await chat.open();
+  await chat.ask("Write block by block");
+  await upstream.send(blocks.join(""));
+  await expect(chat.answer()).toContainText("Paragraph 99 is here.");
+  await chat.drawn();
+  const browser = context.browser()!;
+  await browser.startTracing(page, { categories: ["devtools.timeline"] });
+  // A rule has no place in it for the cursor, which then stands between the blocks.
+  for (const [number, block] of ["***\n\n", "Here it goes on.\n\n", "***\n\n", "- one\n- two\n\n", "***\n\n", "> The end.\n\n"].entries()) {
+    await upstream.send(block);
+    await expect(chat.answer().locator("[data-text] > :not([data-cursor])")).toHaveCount(101 + number);
+    await chat.drawn();
+  }
+  const { traceEvents } = JSON.parse((await browser.stopTracing()).toString()) as { traceEvents: { name: string; args: { elementCount?: number } }[] };
+  const styled = traceEvents.filter(({ name }) => name === "UpdateLayoutTree").map(({ args }) => args.elementCount ?? 0);
+  expect(styled.length, "changes that were seen").toBeGreaterThan(5);
+  expect(Math.max(...styled), "elements whose style was looked at for one of them").toBeLessThan(100);
+});
+
 test("blocks stand apart, wherever they are", async ({ chat, upstream }) => {
   const blocks = ["A paragraph.", "- one\n- two", "1. one\n2. two", "> quoted", "```\ncode\n```", "| a | b |\n|--|--|\n| 1 | 2 |", "A paragraph.", "## A heading", "- one", "The end."];
   const within = (marker: string) => blocks.filter((block) => !block.startsWith("|")).map((block, at) => (at === 0 ? marker : "  ") + block.replaceAll("\n", "\n  ")).join("\n\n");

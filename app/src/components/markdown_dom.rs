@@ -1,5 +1,6 @@
-//! The browser's document as the Markdown renderer needs it. The cursor and the seams of a long paragraph
-//! stand in it, too, and are no part of the text: whoever looks for the text does not see them.
+//! The browser's document as the Markdown renderer needs it. The seams of a long paragraph stand in it, too,
+//! and are no part of the text: whoever looks for the text does not see them. The cursor does not while
+//! something is shown.
 
 use leptos::prelude::document;
 use leptos::task::spawn_local;
@@ -12,9 +13,6 @@ use crate::markdown::formula::{Step, formula};
 use crate::markdown::node::{Attr, Kind, Sink, Tag};
 use crate::markdown::patch::Dom;
 use crate::part::part;
-
-/// What the cursor is known by.
-pub(super) const CURSOR: &str = "data-cursor";
 
 /// What a seam is known by. Its style has the browser shape what is behind it without what is before it,
 /// whose glyphs it then keeps: else it shapes a paragraph as a whole for each word that comes.
@@ -194,7 +192,7 @@ impl Dom for PageDom {
     }
 
     fn next(&self, node: &Node) -> Option<Node> {
-        node.next_sibling().filter(|next| !is_cursor(next))
+        node.next_sibling()
     }
 
     fn joined_children(&mut self, node: &Node) -> Vec<Node> {
@@ -204,9 +202,7 @@ impl Dom for PageDom {
         let mut next = node.first_child();
         while let Some(child) = next {
             next = child.next_sibling();
-            if !is_cursor(&child) {
-                children.push(child);
-            }
+            children.push(child);
         }
         children
     }
@@ -241,11 +237,6 @@ fn take_seams_out(outer: &Node) {
             PageDom.remove(&seam);
         }
     }
-}
-
-fn is_cursor(node: &Node) -> bool {
-    node.dyn_ref::<Element>()
-        .is_some_and(|element| element.has_attribute(CURSOR))
 }
 
 /// Makes an element.

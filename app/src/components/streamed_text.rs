@@ -16,12 +16,11 @@ use leptos::html::Div;
 use leptos::prelude::*;
 use leptos::tachys::html::InertElement;
 use leptos::task::spawn_local;
-use wasm_bindgen::JsCast;
 use web_sys::Element;
 
 use super::code_block::{load_highlighter, on_text_click};
 use super::follow::Follow;
-use super::markdown_dom::{CURSOR, PageDom, append, create, set};
+use super::markdown_dom::{PageDom, append, create, set};
 use super::passed_over::PassedOver;
 use crate::clock::{BrowserClock, Clock, cost_of, next_frame};
 use crate::markdown::html::html;
@@ -29,6 +28,9 @@ use crate::markdown::parse::parse_whole;
 use crate::markdown::stream::Stream;
 use crate::reply::Reply;
 use crate::transcript::Transcript;
+
+/// What the cursor is known by.
+const CURSOR: &str = "data-cursor";
 
 /// After so many bytes it is looked at the clock.
 const PIECE: usize = 2048;
@@ -199,6 +201,11 @@ impl Flow {
         if self.has_ended {
             return true;
         }
+        // What comes must not come behind the cursor: where that then goes from between two elements, the
+        // browser looks at the style of all that is beside and within them.
+        if let Some(cursor) = &self.cursor {
+            cursor.remove();
+        }
         // A hidden page has no frames, and nobody waits for it.
         let is_at_once = std::mem::take(&mut self.is_replacing) || document().hidden();
         if !is_at_once && !self.show_pieces(text, share) {
@@ -211,9 +218,7 @@ impl Flow {
             self.put_cursor();
             return true;
         }
-        if let Some(cursor) = self.cursor.take() {
-            cursor.remove();
-        }
+        self.cursor = None;
         self.stream.end(text);
         self.has_ended = true;
         true
@@ -245,13 +250,7 @@ impl Flow {
         let Some(cursor) = &self.cursor else { return };
         self.is_again = !self.is_again;
         set(cursor, CURSOR, if self.is_again { "again" } else { "" });
-        let place = self.stream.last_element();
-        let is_there = place
-            .last_child()
-            .is_some_and(|last| last.is_same_node(Some(cursor.unchecked_ref())));
-        if !is_there {
-            append(place, cursor);
-        }
+        append(self.stream.last_element(), cursor);
     }
 }
 
