@@ -73,7 +73,8 @@ part! {
             let Some(at_first) = at_first.try_get_value() else {
                 return;
             };
-            let now = as_it_stands(expect_context::<Chat>());
+            let chat = expect_context::<Chat>();
+            let now = as_it_stands(chat);
             // They stay for as long as their place does.
             if now.is_some() && now == at_first {
                 let list = view! { <MessageList/> }.into_any();
@@ -83,7 +84,7 @@ part! {
                 place.set_text_content(None);
                 mount_to(place.unchecked_into(), || view! { <MessageList/> }).forget();
             }
-            warm_up();
+            warm_up(chat);
         });
     }
 }

@@ -11,6 +11,7 @@ use leptos::prelude::{document, request_idle_callback};
 use leptos::task::spawn_local;
 
 use super::markdown_dom::{PageDom, append, create, set};
+use crate::chat::Chat;
 use crate::markdown::stream::Stream;
 
 const TEXT: &str = "\
@@ -43,36 +44,42 @@ const SENTENCE: &str = "It goes on for so long that it is cut. ";
 /// So many bytes are shown in one idle moment.
 const STEP: usize = 64;
 
-/// Begins, unless the browser does not say when it has nothing to do; then the first words do without.
-pub(super) fn warm_up() {
-    spawn_local(async {
-        let text = TEXT.to_owned() + &SENTENCE.repeat(SENTENCES);
-        let place = create("div");
-        set(&place, "class", "text prose visually-hidden");
-        set(&place, "aria-hidden", "true");
-        let mut stream = Stream::new(PageDom, place.clone().into());
-        for end in (STEP..text.len()).step_by(STEP) {
-            if idle_moment().await.is_err() {
-                return;
-            }
-            stream.show(&text[..end]);
-        }
-        if idle_moment().await.is_ok() {
-            stream.end(&text);
-        }
-        if idle_moment().await.is_ok()
-            && let Some(body) = document().body()
-        {
-            // In the document for its layout only: no picture is made meanwhile.
-            append(&body, &place);
-            let _ = place.get_bounding_client_rect();
-            place.remove();
-        }
+/// Begins, unless the browser does not say when it has nothing to do; then the first words do without. It is
+/// over when a reply streams: then it would only be in its way.
+pub(super) fn warm_up(chat: Chat) {
+    spawn_local(async move {
+        // Over before its end or not, nothing hangs on it.
+        let _ = show_to_nobody(chat).await;
     });
 }
 
+/// The browser does not say when it has nothing to do, or a reply streams.
+struct Over;
+
+async fn show_to_nobody(chat: Chat) -> Result<(), Over> {
+    let text = TEXT.to_owned() + &SENTENCE.repeat(SENTENCES);
+    let place = create("div");
+    set(&place, "class", "text prose visually-hidden");
+    set(&place, "aria-hidden", "true");
+    let mut stream = Stream::new(PageDom, place.clone().into());
+    for end in (STEP..text.len()).step_by(STEP) {
+        idle_moment(chat).await?;
+        stream.show(&text[..end]);
+    }
+    idle_moment(chat).await?;
+    stream.end(&text);
+    idle_moment(chat).await?;
+    if let Some(body) = document().body() {
+        // In the document for its layout only: no picture is made meanwhile.
+        append(&body, &place);
+        let _ = place.get_bounding_client_rect();
+        place.remove();
+    }
+    Ok(())
+}
+
 /// Waits until the browser has nothing to do.
-async fn idle_moment() -> Result<(), oneshot::Canceled> {
+async fn idle_moment(chat: Chat) -> Result<(), Over> {
     let (ring, rings) = oneshot::channel();
     let ring = Cell::new(Some(ring));
     request_idle_callback(move || {
@@ -81,5 +88,8 @@ async fn idle_moment() -> Result<(), oneshot::Canceled> {
             let _ = ring.send(());
         }
     });
-    rings.await
+    match rings.await {
+        Ok(()) if !chat.is_streaming_untracked() => Ok(()),
+        _ => Err(Over),
+    }
 }
