@@ -22,6 +22,7 @@ use leptos::prelude::*;
 use crate::clock::Clock;
 use crate::conversation::{Conversation, MessageId, Step, Version};
 use crate::draft::Draft;
+use crate::keys::Keys;
 use crate::preferences::Preferences;
 use crate::presence::Presence;
 use crate::protocol::ReplyError;
@@ -73,8 +74,8 @@ pub struct Chat {
     notice: RwSignal<Option<String>>,
     announcement: RwSignal<Announcement>,
     preferences: Preferences,
-    /// When the person last pressed a key, by the clock.
-    key_at: StoredValue<Option<Duration>>,
+    /// The keys that the person presses.
+    keys: StoredValue<Keys>,
     outside: StoredValue<Outside>,
 }
 
@@ -121,7 +122,7 @@ impl Chat {
             notice: RwSignal::new(None),
             announcement: RwSignal::new(Announcement::Nothing),
             preferences,
-            key_at: StoredValue::new(None),
+            keys: StoredValue::new(Keys::default()),
             outside: StoredValue::new(outside),
         }
     }
@@ -129,7 +130,7 @@ impl Chat {
     /// The person has pressed a key, whose picture comes before that of new words.
     pub fn note_key(self) {
         let now = self.outside.with_value(|outside| outside.clock.now());
-        self.key_at.set_value(Some(now));
+        self.keys.with_value(|keys| keys.note(now));
     }
 
     /// The id of the saved conversation that is shown.

@@ -11,6 +11,7 @@ pub mod wording;
 pub mod changes;
 pub mod clock;
 pub mod import;
+pub mod keys;
 pub mod library;
 pub mod memory;
 pub mod models;

@@ -96,8 +96,8 @@ impl Chat {
         clock: &Arc<dyn Clock>,
     ) -> Result<(), ReplyError> {
         let shown = reply.clone();
-        let key_at = move || self.key_at.get_value();
-        let (mut bell, showing) = pace(Arc::clone(clock), key_at, move || shown.notify());
+        let keys = self.keys.get_value();
+        let (mut bell, showing) = pace(Arc::clone(clock), keys, move || shown.notify());
         let folding = async {
             while let Some(update) = updates.next().await {
                 let event = match update {
