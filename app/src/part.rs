@@ -5,8 +5,12 @@
 //! ways it is the same function; a file that cannot be had is an error to show, never a panic, and the
 //! next call tries again.
 
+use std::time::Duration;
+
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+
+use crate::clock::{BrowserClock, Clock};
 
 /// The file of a part could not be loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -94,6 +98,8 @@ impl Part {
         if self.0.try_get_untracked().is_some_and(can_wake) {
             self.0.set(State::Loading);
             spawn_local(async move {
+                // The key that woke it is answered before files are asked for.
+                BrowserClock.wait(Duration::ZERO).await;
                 let state = match coming.await {
                     Ok(()) => State::Live,
                     Err(NotLoaded) => State::Failed,
