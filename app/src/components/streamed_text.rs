@@ -39,9 +39,11 @@ const FRAME_BUDGET: Duration = Duration::from_millis(8);
 /// How long a frame of a burst should take in all. What the browser needs for its layout is known only
 /// afterwards, so the next frame shows more or less by that.
 const FRAME_TARGET: Duration = Duration::from_millis(25);
-/// What the first frame of a burst shows, in bytes, and the least that any does. In that one the fonts of
-/// all that comes are looked up, too.
-const FIRST_SHARE: usize = 512;
+/// What the first frame of a burst shows, in bytes. What is less than this is no burst: a fast stream brings
+/// as much from one picture to the next.
+const FIRST_SHARE: usize = 2048;
+/// The least that a frame of a burst shows, in bytes.
+const LEAST_SHARE: usize = 512;
 
 /// Which text of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,7 +151,7 @@ fn next_share(share: usize, cost: Duration) -> usize {
     let factor = FRAME_TARGET.as_secs_f64() / cost.as_secs_f64().max(0.001);
     // One frame that is slow or fast by chance does not count for much.
     let next = share as f64 * factor.clamp(0.5, 2.0);
-    (next as usize).clamp(FIRST_SHARE, 1024 * PIECE)
+    (next as usize).clamp(LEAST_SHARE, 1024 * PIECE)
 }
 
 /// A text on the screen: what renders it, where it ends, and whether it has.
@@ -269,7 +271,8 @@ mod tests {
         check(10_000, 40, 6_250);
         check(10_000, 1000, 5_000);
         check(10_000, 0, 20_000);
-        check(FIRST_SHARE, 1000, FIRST_SHARE);
+        check(FIRST_SHARE, 1000, FIRST_SHARE / 2);
+        check(LEAST_SHARE, 1000, LEAST_SHARE);
         check(usize::MAX / 4, 1, 1024 * PIECE);
     }
 }
