@@ -38,7 +38,7 @@ const PIECE: usize = 2048;
 const FRAME_BUDGET: Duration = Duration::from_millis(8);
 /// How long a frame of a burst should take in all. What the browser needs for its layout is known only
 /// afterwards, so the next frame shows more or less by that.
-const FRAME_TARGET: Duration = Duration::from_millis(25);
+const FRAME_TARGET: Duration = Duration::from_millis(20);
 /// What the first frame of a burst shows, in bytes. What is less than this is no burst: a fast stream brings
 /// as much from one picture to the next.
 const FIRST_SHARE: usize = 2048;
@@ -266,9 +266,9 @@ mod tests {
             let next = next_share(share, Duration::from_millis(cost));
             assert_eq!(next, expect, "{share} bytes in {cost} ms");
         };
-        check(10_000, 25, 10_000);
-        check(10_000, 20, 12_500);
-        check(10_000, 40, 6_250);
+        check(10_000, 20, 10_000);
+        check(10_000, 16, 12_500);
+        check(10_000, 32, 6_250);
         check(10_000, 1000, 5_000);
         check(10_000, 0, 20_000);
         check(FIRST_SHARE, 1000, FIRST_SHARE / 2);
