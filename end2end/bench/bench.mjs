@@ -5,7 +5,8 @@
  *   npm run bench --prefix end2end/bench -- [--deltas 1000,5000,20000] [--rate 200,1000,0] [--texts mixed,code]
  *                                           [--renderers rill,streamdown,react-markdown,text-node] [--slow 4]
  *
- * A rate of 0 is as fast as they come. Figures of different machines or runs do not compare.
+ * A rate of 0 is as fast as they come. Figures of different machines or runs do not compare. The heap is that of
+ * JavaScript; WebAssembly's memory is beside it.
  */
 import { createServer } from "node:http";
 import { readFile } from "node:fs/promises";
