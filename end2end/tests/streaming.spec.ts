@@ -250,7 +250,7 @@ function gapAfterText(answer: import("@playwright/test").Locator): Promise<numbe
     range.setEnd(last!, end);
     const character = range.getBoundingClientRect();
     const cursor = article.querySelector("[data-cursor]")!.getBoundingClientRect();
-    const isOnTheLine = cursor.top < character.bottom && cursor.bottom > character.top;
+    const isOnTheLine = Math.abs(cursor.top + cursor.bottom - character.top - character.bottom) / 2 < 2;
     return isOnTheLine ? Math.abs(cursor.left - character.right) : Number.POSITIVE_INFINITY;
   });
 }
