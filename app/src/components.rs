@@ -32,4 +32,5 @@ pub mod composer;
 pub mod composer_field;
 pub mod follow;
 pub mod link;
+pub mod local_number;
 pub mod ticking;

@@ -2,7 +2,8 @@
 //! stream as often as leaves most of the time to everything else. A key that was pressed comes first.
 //!
 //! What counts is what the browser needs for all of it, layout and picture included. So a slow machine
-//! shows more at a time, and a fast one shows each frame. It does not know what is shown, or how.
+//! shows more at a time, and while somebody types it does so after a key rather than before the next one.
+//! It does not know what is shown, or how.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -20,7 +21,7 @@ use crate::keys::Keys;
 const REST: u32 = 16;
 /// But it is shown this often at least, rest and showing together, else one waits for words.
 const MAX_PERIOD: Duration = Duration::from_millis(64);
-/// Who writes meanwhile waits for letters rather than for words.
+/// Who writes meanwhile waits for letters rather than for words: until so long after, or the next key.
 const MAX_PERIOD_WHILE_TYPING: Duration = Duration::from_millis(250);
 /// So long after a key was pressed the next one is expected.
 const TYPING: Duration = Duration::from_secs(1);

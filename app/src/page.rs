@@ -1,7 +1,5 @@
 //! The page of a conversation: the others beside it, a header, the conversation, the composer.
 
-use std::cell::Cell;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use leptos::prelude::*;
@@ -13,13 +11,13 @@ use crate::components::composer::Composer;
 use crate::components::composer_field::ComposerField;
 use crate::components::follow::Follow;
 use crate::components::link::Link;
+use crate::components::local_number::local_number;
 use crate::components::model_picker::ModelPicker;
 use crate::components::settings::Settings;
 use crate::components::sidebar::{Drawer, NewChatButton, Sidebar};
 use crate::components::theme_switch::{ChosenTheme, ThemeSwitch};
 use crate::components::transcript::Transcript;
 use crate::conversations::Conversations;
-use crate::part::{A_TURN, at_each};
 use crate::preferences::Preferences;
 use crate::presence::use_presence;
 use crate::protocol::PageInfo;
@@ -77,7 +75,6 @@ pub fn ChatPage(
     provide_context(Follow::new());
     sync.begin(opened.conversation);
     listen_to_keys(chat, field);
-    prepare_numbers();
     // Only what has changed makes another view.
     let is_missing = Memo::new(move |_| sync.is_missing.get());
 
@@ -189,29 +186,4 @@ fn nothing_has_focus() -> bool {
         (Some(active), Some(body)) => active == *body,
         _ => true,
     }
-}
-
-/// Has the browser learn how to write numbers while it has nothing to do. For the first one it takes as long
-/// as for a picture, which would be the last one of a reply.
-fn prepare_numbers() {
-    let is_done = Rc::new(Cell::new(false));
-    at_each(A_TURN, move || {
-        if !is_done.replace(true) {
-            // Where there is no such time, it is done with the first number.
-            request_idle_callback(|| {
-                local_number(0);
-            });
-        }
-    });
-}
-
-/// A number as the person's language writes it.
-fn local_number(number: usize) -> String {
-    let language = window().navigator().language().unwrap_or_default();
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a count of words is far below 2^52"
-    )]
-    let number = js_sys::Number::from(number as f64);
-    number.to_locale_string(&language).into()
 }

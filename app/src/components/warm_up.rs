@@ -2,7 +2,8 @@
 //! first call and looks up a font at its first letter, which would hold up the first words by some pictures.
 //!
 //! A short text of the usual kinds of blocks is streamed into a place that nobody sees, a little at each idle
-//! moment, and is gone again. What most replies do without (code that is highlighted, formulas) stays unloaded.
+//! moment, and is gone again, and a number is written as it is at a reply's end: the first one takes as long as a
+//! picture. What most replies do without (code that is highlighted, formulas) stays unloaded.
 
 use std::cell::Cell;
 
@@ -10,6 +11,7 @@ use futures::channel::oneshot;
 use leptos::prelude::{document, request_idle_callback};
 use leptos::task::spawn_local;
 
+use super::local_number::local_number;
 use super::markdown_dom::{PageDom, append, create, set};
 use crate::chat::Chat;
 use crate::markdown::stream::Stream;
@@ -18,7 +20,7 @@ const TEXT: &str = "\
 ## A heading
 
 A paragraph with *emphasis*, **strength**, ~~a mistake~~, `code` and a [link](https://example.com), on
-two lines, one of them open.
+two lines.
 
 - An item
 - Another one, **strong**
@@ -57,6 +59,8 @@ pub(super) fn warm_up(chat: Chat) {
 struct Over;
 
 async fn show_to_nobody(chat: Chat) -> Result<(), Over> {
+    idle_moment(chat).await?;
+    let _ = local_number(0);
     let text = TEXT.to_owned() + &SENTENCE.repeat(SENTENCES);
     let place = create("div");
     set(&place, "class", "text prose visually-hidden");
