@@ -298,4 +298,14 @@ mod tests {
                 .expect("a good file");
         assert!(!format!("{file:?}").contains("sk-1"), "{file:?}");
     }
+
+    #[test]
+    fn the_example_in_the_repository_is_a_good_file() {
+        let example = include_str!("../../../rill.example.toml");
+        let variable = |_: &str| Some("sk-1".to_owned());
+        let file = read(Path::new("rill.example.toml"), example, &variable).expect("a good file");
+        let names: Vec<_> = file.upstreams.iter().map(|it| it.name.as_str()).collect();
+        assert_eq!(names, ["openai", "claude", "gpu"]);
+        assert_eq!(file.fallback.len(), 1);
+    }
 }
