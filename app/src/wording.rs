@@ -11,6 +11,10 @@ use crate::protocol::{ErrorKind, Finish};
 use crate::reply::Figures;
 use crate::transcript::{End, Transcript};
 
+/// For a question that the provider refused by its rules for content, whatever the error's kind.
+pub const FILTERED_REQUEST: &str =
+    "The provider's content rules forbid this: word it differently, or choose another model.";
+
 /// What went wrong and what to do, in one sentence. Where a setting can mend it, the setting is named.
 #[must_use]
 pub fn error_sentence(kind: ErrorKind) -> &'static str {

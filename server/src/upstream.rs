@@ -1,7 +1,7 @@
 //! Where replies come from. `directory` knows who has which model, `asking` asks it; `http` and
 //! `answer` do the I/O; `chat_completions`, `responses` and `messages` are the APIs, each as two pure
-//! parts, and `kind` is the seam before them; `failure`, `retry` and `dialect` hold the rules for what
-//! goes wrong; `ollama` finds one that is there, and `demo` is a provider of our own.
+//! parts, and `kind` is the seam before them; `failure`, `provider_error`, `retry` and `dialect`
+//! hold the rules for what goes wrong; `ollama` finds one that is there, and `demo` is a provider of our own.
 //!
 //! Nobody outside can tell which provider it was: what comes out are the events of
 //! [`app::protocol`].
@@ -18,8 +18,12 @@ mod retry;
 
 pub mod dialect;
 pub mod failure;
+mod failure_table;
+pub mod provider_error;
 
 pub mod kind;
+#[cfg(test)]
+mod kind_tests;
 // The APIs, and what they share.
 pub mod chat_completions;
 pub mod messages;
@@ -27,8 +31,11 @@ pub mod responses;
 pub mod think_tags;
 
 mod ending;
+mod finish;
 mod json;
+mod lenient;
 mod parts;
+mod said;
 
 pub mod demo;
 pub mod ollama;

@@ -18,10 +18,10 @@ pub(crate) fn completes(name: &str, responses: Vec<Response>, text: &str) -> Scr
     let expect = Expect {
         outcome: "complete".into(),
         text: text.into(),
-        reasoning: String::new(),
+        reasoning: Some(String::new()),
         error_kind: None,
-        upstream_requests: responses.len(),
-        retry_button: text.is_empty(),
+        upstream_requests: Some(responses.len()),
+        retry_button: Some(text.is_empty()),
         usage: None,
     };
     Script {
@@ -41,18 +41,18 @@ pub(crate) fn fails(name: &str, responses: Vec<Response>, text: &str, kind: &str
         "partial".into()
     };
     script.expect.error_kind = Some(kind.into());
-    script.expect.retry_button = true;
+    script.expect.retry_button = Some(true);
     script
 }
 
 impl Script {
     pub(crate) fn after_requests(mut self, count: usize) -> Self {
-        self.expect.upstream_requests = count;
+        self.expect.upstream_requests = Some(count);
         self
     }
 
     pub(crate) fn for_good(mut self) -> Self {
-        self.expect.retry_button = false;
+        self.expect.retry_button = Some(false);
         self
     }
 }
@@ -232,7 +232,7 @@ fn thought(text: &str) -> String {
 
 impl Script {
     pub(crate) fn with_any_reasoning(mut self) -> Self {
-        self.expect.reasoning = "…".into();
+        self.expect.reasoning = Some("…".into());
         self
     }
 }

@@ -29,12 +29,12 @@ impl Script {
     }
 
     fn offering_retry(mut self, retry: bool) -> Self {
-        self.expect.retry_button = retry;
+        self.expect.retry_button = Some(retry);
         self
     }
 
     fn with_reasoning(mut self, reasoning: &str) -> Self {
-        self.expect.reasoning = reasoning.into();
+        self.expect.reasoning = Some(reasoning.into());
         self
     }
 }

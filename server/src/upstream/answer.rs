@@ -10,12 +10,15 @@ use app::protocol::{ChatEvent, ErrorKind, Finish, Usage};
 use app::sse;
 use bytes::Bytes;
 use reqwest::Response;
-use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use serde::de::IgnoredAny;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Limits;
-use super::failure::{Failure, error_in_raw_text};
+use super::ending::Standing;
+use super::failure::Failure;
 use super::kind::Mapper;
+use super::provider_error::explain;
 
 /// The most bytes of text and reasoning that a reply may have.
 pub const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
@@ -42,6 +45,8 @@ pub(crate) enum Progress {
 pub(crate) struct Answer {
     response: Response,
     form: Form,
+    /// Whether the body is said to be a page for people.
+    is_said_html: bool,
     mapper: Mapper,
     limits: Limits,
     answer_bytes: usize,
@@ -55,7 +60,7 @@ pub(crate) struct Answer {
 enum Form {
     Stream(sse::Decoder),
     Json(Vec<u8>),
-    /// Not said; the first bytes tell.
+    /// The first bytes tell, whatever the headers say.
     Unknown,
 }
 
@@ -65,7 +70,10 @@ struct Clock {
     first_byte: Instant,
     last_byte: Option<Instant>,
     last_payload: Instant,
+    /// When the provider said that the answer ended, unless that is doubtful.
     finished: Option<Instant>,
+    /// It said so, but the answer may go on.
+    is_doubtful: bool,
 }
 
 impl Clock {
@@ -74,10 +82,12 @@ impl Clock {
         let silence = match self.last_byte {
             None => (self.first_byte, ErrorKind::UpstreamTimeoutFirstByte),
             // Comments prove that the connection lives, but not for ever that an answer will come.
-            Some(last) => (
+            Some(last) if !self.is_doubtful => (
                 (last + limits.idle).min(self.last_payload + limits.comment),
                 ErrorKind::UpstreamTimeoutIdle,
             ),
+            // What would be lost is the whole answer, after all of the thinking.
+            Some(last) => (last + limits.idle, ErrorKind::UpstreamTimeoutIdle),
         };
         let nearest = if self.total <= silence.0 {
             (self.total, ErrorKind::UpstreamTimeoutTotal)
@@ -95,25 +105,15 @@ impl Clock {
 }
 
 impl Answer {
-    /// Begins to read an answer that was accepted with status 200.
-    ///
-    /// # Errors
-    /// When it is a page for people.
+    /// Begins to read an answer that was accepted with a status of success.
     pub(super) fn read(
         mut response: Response,
         mapper: Mapper,
         limits: Limits,
         first_byte: Instant,
         total: Instant,
-    ) -> Result<Self, Failure> {
-        let form = match media_type(response.headers().get(CONTENT_TYPE)).as_str() {
-            "text/event-stream" => Form::Stream(sse::Decoder::new(MAX_EVENT_BYTES)),
-            "application/json" => Form::Json(Vec::new()),
-            "text/html" | "application/xhtml+xml" => {
-                return Err(Failure::stream(ErrorKind::UpstreamNotStream, "HTML"));
-            }
-            _ => Form::Unknown,
-        };
+    ) -> Self {
+        let is_said_html = is_said_html(response.headers());
         // They hold the buffer that they were read into, and nobody asks for them any more.
         drop(std::mem::take(response.headers_mut()));
         let clock = Clock {
@@ -122,18 +122,20 @@ impl Answer {
             last_byte: None,
             last_payload: Instant::now(),
             finished: None,
+            is_doubtful: false,
         };
         let timer = Box::pin(sleep_until(clock.deadline(&limits).0));
-        Ok(Self {
+        Self {
             response,
-            form,
+            form: Form::Unknown,
+            is_said_html,
             mapper,
             limits,
             answer_bytes: 0,
             head: Some(Vec::new()),
             clock,
             timer,
-        })
+        }
     }
 
     /// Waits for the next bytes of the provider and hands the events in them to `out`. Nothing is
@@ -155,10 +157,10 @@ impl Answer {
                 biased;
                 chunk = self.response.chunk() => break chunk,
                 () = self.timer.as_mut() => {
-                    match self.check_limits()? {
+                    let checked = self.check_limits();
+                    match self.unless_whole(checked, out)? {
                         Progress::More => {
-                            let (deadline, _) = self.clock.deadline(&self.limits);
-                            self.timer.as_mut().reset(deadline);
+                            self.reset_timer();
                         }
                         complete @ Progress::Complete { .. } => return Ok(complete),
                     }
@@ -172,7 +174,12 @@ impl Answer {
                 complete @ Progress::Complete { .. } => Ok(complete),
             },
             Ok(None) => self.end(out),
-            Err(error) => self.complete().ok_or_else(|| broken(&error)),
+            Err(error) => {
+                let failure = broken(&error);
+                // Words on the end that were none before are none now.
+                let complete = self.complete().filter(|_| self.mapper.resumed() == 0);
+                self.unless_whole(complete.unwrap_or(Err(failure)), out)
+            }
         }
     }
 
@@ -184,16 +191,13 @@ impl Answer {
         let now = Instant::now();
         if self.clock.last_byte.replace(now).is_none() {
             // The limit for silence can be nearer than the one for the first byte, which is over.
-            let (deadline, _) = self.clock.deadline(&self.limits);
-            self.timer.as_mut().reset(deadline);
+            self.reset_timer();
         }
         if let Form::Unknown = self.form {
-            self.form = match chunk.iter().find(|byte| !byte.is_ascii_whitespace()) {
-                Some(b'{' | b'[') => Form::Json(Vec::new()),
-                Some(b'<') => return Err(Failure::stream(ErrorKind::UpstreamNotStream, "HTML")),
-                Some(_) => Form::Stream(sse::Decoder::new(MAX_EVENT_BYTES)),
+            match form_of(chunk, self.is_said_html)? {
+                Some(form) => self.form = form,
                 None => return Ok(Progress::More),
-            };
+            }
         }
         let decoder = match &mut self.form {
             Form::Stream(decoder) => decoder,
@@ -234,35 +238,87 @@ impl Answer {
             head.extend_from_slice(&chunk[..room.min(chunk.len())]);
         }
         if self.mapper.is_done() {
-            return Ok(self.complete().unwrap_or(Progress::More));
+            return self.complete().unwrap_or(Ok(Progress::More));
         }
-        if self.mapper.finish().is_some() && self.clock.finished.is_none() {
-            self.clock.finished = Some(now);
-            self.timer
-                .as_mut()
-                .reset(self.clock.deadline(&self.limits).0);
+        match self.mapper.standing() {
+            Standing::Open => {}
+            Standing::Ended if self.clock.finished.is_none() => {
+                self.clock.finished = Some(now);
+                self.clock.is_doubtful = false;
+                self.reset_timer();
+            }
+            Standing::Ended => {}
+            Standing::Doubtful => {
+                self.clock.finished = None;
+                self.clock.is_doubtful = true;
+            }
         }
         Ok(Progress::More)
+    }
+
+    fn reset_timer(&mut self) {
+        let (deadline, _) = self.clock.deadline(&self.limits);
+        self.timer.as_mut().reset(deadline);
     }
 
     /// The provider closed the body in good order; whether the answer is complete is another matter.
     fn end(&mut self, out: &mut impl FnMut(ChatEvent<'_>)) -> Result<Progress, Failure> {
         if let Form::Json(body) = &mut self.form {
             let body = std::mem::take(body);
-            self.mapper.map_completion(&body, out)?;
+            self.map_json(&body, out)?;
         }
         if let Some(complete) = self.complete() {
-            return Ok(complete);
+            return complete;
+        }
+        if let Some(failure) = self.mapper.suspicion() {
+            return Err(failure.clone());
         }
         match self.head.take() {
+            _ if matches!(self.form, Form::Unknown) && self.is_said_html => Err(not_a_stream()),
             None => Err(Failure::stream(
                 ErrorKind::UpstreamCut,
                 "end without a finish",
             )),
             Some(head) => Err(Failure {
-                explanation: error_in_raw_text(&head).map(|error| error.classify(None)),
+                sentence: explain(&head),
                 ..Failure::stream(ErrorKind::UpstreamEmpty, "no events")
             }),
+        }
+    }
+
+    /// Reads a body of JSON: an answer in one piece, or its events line by line.
+    fn map_json(
+        &mut self,
+        body: &[u8],
+        out: &mut impl FnMut(ChatEvent<'_>),
+    ) -> Result<(), Failure> {
+        let mut lines = body
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.trim_ascii().is_empty());
+        let are_lines_events =
+            lines.clone().nth(1).is_some() && lines.clone().next().is_some_and(is_whole_json);
+        if !are_lines_events {
+            return self.mapper.map_completion(body, out);
+        }
+        lines.try_for_each(|line| {
+            let event = sse::Event {
+                name: "message",
+                data: &String::from_utf8_lossy(line),
+                id: "",
+            };
+            self.mapper.map(event, out)
+        })
+    }
+
+    /// A body of JSON that is whole is an answer, even if its end is never announced.
+    fn unless_whole(
+        &mut self,
+        result: Result<Progress, Failure>,
+        out: &mut impl FnMut(ChatEvent<'_>),
+    ) -> Result<Progress, Failure> {
+        match (&result, &self.form) {
+            (Err(_), Form::Json(body)) if is_whole_json(body) => self.end(out),
+            _ => result,
         }
     }
 
@@ -272,16 +328,52 @@ impl Answer {
         if Instant::now() < deadline {
             return Ok(Progress::More);
         }
-        self.complete()
-            .ok_or_else(|| Failure::stream(kind, "time limit"))
+        // An answer that was going on all the time is not whole because its time is over.
+        let is_cut = self.clock.is_doubtful && kind == ErrorKind::UpstreamTimeoutTotal;
+        match self.complete() {
+            Some(complete) if !is_cut => complete,
+            _ => match self.mapper.suspicion() {
+                Some(failure) => Err(failure.clone()),
+                None => Err(Failure::stream(kind, "time limit")),
+            },
+        }
     }
 
-    fn complete(&self) -> Option<Progress> {
-        self.mapper.finish().map(|finish| Progress::Complete {
-            finish,
-            usage: self.mapper.usage(),
-        })
+    fn complete(&self) -> Option<Result<Progress, Failure>> {
+        let usage = self.mapper.usage();
+        self.mapper
+            .verdict()
+            .map(|verdict| verdict.map(|finish| Progress::Complete { finish, usage }))
     }
+}
+
+fn not_a_stream() -> Failure {
+    Failure::stream(ErrorKind::UpstreamNotStream, "HTML")
+}
+
+/// What a body is by its first bytes; `None`: they are blank.
+///
+/// # Errors
+/// When it is a page for people.
+fn form_of(chunk: &[u8], is_said_html: bool) -> Result<Option<Form>, Failure> {
+    let text = chunk.trim_ascii_start();
+    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
+    let begins_an_event = || {
+        ["data:", "event:", "id:", "retry:", ":"]
+            .iter()
+            .any(|field| text.starts_with(field.as_bytes()) || field.as_bytes().starts_with(text))
+    };
+    match text.trim_ascii_start().first() {
+        Some(b'{' | b'[') => Ok(Some(Form::Json(Vec::new()))),
+        Some(b'<') => Err(not_a_stream()),
+        Some(_) if is_said_html && !begins_an_event() => Err(not_a_stream()),
+        Some(_) => Ok(Some(Form::Stream(sse::Decoder::new(MAX_EVENT_BYTES)))),
+        None => Ok(None),
+    }
+}
+
+fn is_whole_json(text: &[u8]) -> bool {
+    serde_json::from_slice::<IgnoredAny>(text).is_ok()
 }
 
 /// The failure of a body that broke off, or that says it is compressed and is not.
@@ -300,13 +392,17 @@ fn broken(error: &reqwest::Error) -> Failure {
     }
 }
 
-fn media_type(header: Option<&HeaderValue>) -> String {
-    let text = header
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    text.split(';')
-        .next()
+fn is_said_html(headers: &HeaderMap) -> bool {
+    let text = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let media_type = text
         .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase()
+        .split(';')
+        .next()
+        .unwrap_or_default();
+    matches!(
+        media_type.trim().to_ascii_lowercase().as_str(),
+        "text/html" | "application/xhtml+xml"
+    )
 }

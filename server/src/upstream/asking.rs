@@ -11,7 +11,7 @@ use app::protocol::{ChatRequest, ErrorKind};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::directory::{Directory, Route};
-use super::failure::Failure;
+use super::failure::{Failure, Stage};
 use super::{Answer, retry};
 
 /// A question that is being asked.
@@ -110,7 +110,7 @@ impl<'a> Asking<'a> {
     /// # Errors
     /// The failure itself, where no other model may stand in.
     pub(crate) fn turn_from(&mut self, failure: Failure) -> Result<Step, Failure> {
-        if !lets_others_stand_in(failure.kind) {
+        if !lets_others_stand_in(&failure) {
             return Err(failure);
         }
         let Some(model) = self.models.pop_front() else {
@@ -130,18 +130,25 @@ impl<'a> Asking<'a> {
     }
 }
 
-/// Whether a failure means that the upstream is down or overloaded, so that another one may do better.
-fn lets_others_stand_in(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::RateLimited
-            | ErrorKind::Overloaded
-            | ErrorKind::UpstreamError
-            | ErrorKind::UpstreamUnreachable
-            | ErrorKind::UpstreamTimeoutFirstByte
-            | ErrorKind::UpstreamTimeoutIdle
-            | ErrorKind::UpstreamCut
-            | ErrorKind::UpstreamEmpty
-            | ErrorKind::UpstreamNotStream
-    )
+/// Whether a failure means that the upstream is down or overloaded, so that another one may do better:
+/// also when it accepts the request and then answers with an error in the place of a text.
+fn lets_others_stand_in(failure: &Failure) -> bool {
+    let instead_of_an_answer = failure.stage == Stage::Stream
+        && matches!(
+            failure.kind,
+            ErrorKind::Auth | ErrorKind::Quota | ErrorKind::ModelNotFound | ErrorKind::BadRequest
+        );
+    instead_of_an_answer
+        || matches!(
+            failure.kind,
+            ErrorKind::RateLimited
+                | ErrorKind::Overloaded
+                | ErrorKind::UpstreamError
+                | ErrorKind::UpstreamUnreachable
+                | ErrorKind::UpstreamTimeoutFirstByte
+                | ErrorKind::UpstreamTimeoutIdle
+                | ErrorKind::UpstreamCut
+                | ErrorKind::UpstreamEmpty
+                | ErrorKind::UpstreamNotStream
+        )
 }

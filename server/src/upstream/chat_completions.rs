@@ -7,11 +7,7 @@
 //! Source: <https://platform.openai.com/docs/api-reference/chat/create> and the replies of the
 //! compatible servers in `server/tests/conformance`.
 
-use std::borrow::Cow;
-
-use app::protocol::{
-    ChatEvent, ChatMessage, ChatRequest, ErrorKind, Finish, ReasoningEffort, Usage,
-};
+use app::protocol::{ChatEvent, ChatMessage, ChatRequest, ErrorKind, ReasoningEffort, Usage};
 use app::sse;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -19,7 +15,10 @@ use serde_json::Value;
 use super::dialect::Dialect;
 use super::ending::Ending;
 use super::failure::Failure;
-use super::json::{emit, error_frame, read_unusual, text};
+use super::json::{is_last, read_unusual};
+use super::lenient::{List, Number, Object, Presence, Text};
+use super::provider_error::{Found, error_frame, error_in, is_nothing};
+use super::said::{Growing, Said};
 
 /// Where the request goes, below the base URL.
 pub(super) const PATH: &str = "chat/completions";
@@ -66,6 +65,16 @@ pub fn request(prompt: &ChatRequest, model: &str, dialect: Dialect) -> Vec<u8> {
 #[derive(Debug, Default)]
 pub struct Mapper {
     ending: Ending,
+    /// The number of the choice that is read: only one was asked for.
+    choice: Option<u64>,
+    /// The text that came in pieces.
+    said: Said,
+    has_thought_pieces: bool,
+    /// Text and reasoning that come in whole messages instead of pieces.
+    messages: Growing,
+    message_thoughts: Growing,
+    /// Reasoning that comes in lists of details, which may hold all that came before.
+    details: Growing,
 }
 
 impl Mapper {
@@ -78,15 +87,14 @@ impl Mapper {
         event: sse::Event<'_>,
         out: &mut impl FnMut(ChatEvent<'_>),
     ) -> Result<(), Failure> {
-        // Names that this API does not have are not ours to interpret, least of all our own.
-        if self.ending.done || !matches!(event.name, "message" | "error") {
+        if self.ending.done {
             return Ok(());
         }
-        if event.data.trim() == "[DONE]" {
+        if is_last(event.data) {
             self.ending.done = true;
             return Ok(());
         }
-        if event.name == "message"
+        if event.name != "error"
             && let Ok(chunk) = serde_json::from_str::<Chunk<'_>>(event.data)
             && chunk.is_plain()
         {
@@ -106,14 +114,12 @@ impl Mapper {
         out: &mut impl FnMut(ChatEvent<'_>),
     ) -> Result<(), Failure> {
         let text = String::from_utf8_lossy(body);
-        self.map_unusual(
-            sse::Event {
-                name: "message",
-                data: &text,
-                id: "",
-            },
-            out,
-        )?;
+        let event = sse::Event {
+            name: "message",
+            data: &text,
+            id: "",
+        };
+        self.map_unusual(event, out)?;
         self.ending.done = true;
         Ok(())
     }
@@ -123,42 +129,108 @@ impl Mapper {
     }
 
     fn take(&mut self, chunk: &Chunk<'_>, out: &mut impl FnMut(ChatEvent<'_>)) {
-        if let Some(usage) = &chunk.usage {
-            self.ending.usage = Some(usage.to_usage());
+        self.note_usage(chunk.usage.get());
+        for choice in &chunk.choices.0 {
+            if let (Some(index), Some(read)) = (choice.index.0, self.choice)
+                && index != read
+            {
+                continue;
+            }
+            let word = choice.finish_reason.get();
+            let mut brought = false;
+            if let Some(delta) = choice.delta.get() {
+                brought |= self.take_piece(delta, word.is_some(), out);
+            }
+            if let Some(text) = choice.text.get() {
+                brought |= self.take_text(text, word.is_some(), out);
+            }
+            if let Some(message) = choice.message.get()
+                && !brought
+            {
+                brought = self.take_message(message, out);
+            }
+            if self.choice.is_none() && brought {
+                self.choice = choice.index.0;
+            }
+            self.note_usage(choice.usage.get());
+            if let Some(word) = word {
+                self.ending.note_word(word);
+            }
         }
-        // Only one choice was asked for; an index is a number of the provider's, nothing to count by.
-        let choices = chunk
-            .choices
-            .iter()
-            .flatten()
-            .filter(|choice| choice.index.unwrap_or(0) == 0);
-        for choice in choices {
-            if let Some(delta) = choice.delta.as_ref().or(choice.message.as_ref()) {
-                // Some servers send the same reasoning under two names.
-                let reasoning = [
-                    &delta.reasoning_content,
-                    &delta.reasoning,
-                    &delta.reasoning_text,
-                    &delta.thinking,
-                ]
-                .into_iter()
-                .find_map(Option::as_ref);
-                emit(reasoning, |text| out(ChatEvent::Reasoning(text)));
-                emit(delta.content.as_ref(), |text| out(ChatEvent::Text(text)));
-                emit(delta.refusal.as_ref(), |text| {
-                    self.ending.refused = true;
-                    out(ChatEvent::Text(text));
-                });
+    }
+
+    /// Takes a piece of the answer. Whether there was any text or reasoning in it.
+    fn take_piece(
+        &mut self,
+        delta: &Delta<'_>,
+        is_last: bool,
+        out: &mut impl FnMut(ChatEvent<'_>),
+    ) -> bool {
+        self.ending.called_tool |= delta.calls_tool();
+        let mut brought = false;
+        if let Some(text) = delta.thought() {
+            self.has_thought_pieces = true;
+            self.ending.note_reasoning();
+            out(ChatEvent::Reasoning(text.into()));
+            brought = true;
+        }
+        if let Some(text) = delta.content.get() {
+            brought |= self.take_text(text, is_last, out);
+        }
+        if let Some(text) = delta.refusal.get() {
+            self.ending.refused = true;
+            brought |= self.take_text(text, is_last, out);
+        }
+        brought
+    }
+
+    fn take_text(
+        &mut self,
+        text: &str,
+        is_last: bool,
+        out: &mut impl FnMut(ChatEvent<'_>),
+    ) -> bool {
+        if is_last && self.said.is_repeated_by(text) {
+            return true;
+        }
+        self.said.add(text);
+        self.ending.note_text();
+        out(ChatEvent::Text(text.into()));
+        true
+    }
+
+    /// Takes a whole message: the answer of a server that does not stream, or all that came so far,
+    /// or, at the end of a stream, all that was said in pieces before.
+    fn take_message(&mut self, message: &Delta<'_>, out: &mut impl FnMut(ChatEvent<'_>)) -> bool {
+        self.ending.called_tool |= message.calls_tool();
+        let thought = message.thought().unwrap_or_default();
+        if !self.has_thought_pieces {
+            let new = self.message_thoughts.rest(thought);
+            if !new.is_empty() {
+                self.ending.note_reasoning();
+                out(ChatEvent::Reasoning(new.into()));
             }
-            if let Some(reason) = &choice.finish_reason {
-                self.ending.finish = Some(match reason.as_ref() {
-                    "length" | "max_tokens" => Finish::Length,
-                    "content_filter" => Finish::ContentFilter,
-                    "tool_calls" | "function_call" => Finish::ToolCalls,
-                    // Whatever word a server has for it, it says that the answer ended.
-                    _ => Finish::Stop,
-                });
+        }
+        if self.said.is_any() {
+            return false;
+        }
+        let refusal = message.refusal.get();
+        self.ending.refused |= refusal.is_some();
+        let mut brought = false;
+        for text in [message.content.get(), refusal].into_iter().flatten() {
+            let new = self.messages.rest(text);
+            if !new.is_empty() {
+                self.ending.note_text();
+                out(ChatEvent::Text(new.into()));
+                brought = true;
             }
+        }
+        brought
+    }
+
+    fn note_usage(&mut self, usage: Option<&RawUsage>) {
+        if let Some(usage) = usage {
+            self.ending.note_usage(usage.to_usage());
         }
     }
 
@@ -169,166 +241,314 @@ impl Mapper {
         event: sse::Event<'_>,
         out: &mut impl FnMut(ChatEvent<'_>),
     ) -> Result<(), Failure> {
-        let mut value = read_unusual(event)?;
-        let is_error = event.name == "error"
-            || value.get("error").is_some_and(|error| !error.is_null())
-            // vLLM's older form, an error without anything around it.
-            || value.get("object").is_some_and(|object| object == "error");
-        if is_error || first_finish_reason(&value) == Some("error") {
-            return Err(error_frame(&value));
+        match read_unusual(event)? {
+            None | Some(Value::String(_)) if event.name != "error" => Ok(()),
+            // Several events in the place of one.
+            Some(Value::Array(mut events)) if events.iter().any(Value::is_object) => events
+                .iter_mut()
+                .try_for_each(|value| self.map_value(event.name, value, out)),
+            Some(mut value @ Value::Object(_)) => self.map_value(event.name, &mut value, out),
+            value if event.name == "error" => Err(error_frame(&value.unwrap_or_default())),
+            _ => Err(Failure::stream(ErrorKind::UpstreamMalformed, "not a chunk")),
         }
-        flatten_parts(&mut value);
-        // The text is moved out of a copy that owns it, so the plain way can take it from here.
-        let chunk = Chunk::deserialize(&value)
-            .map_err(|_| Failure::stream(ErrorKind::UpstreamMalformed, "not a chunk"))?;
-        self.take(&chunk, out);
-        Ok(())
     }
-}
 
-fn first_finish_reason(value: &Value) -> Option<&str> {
-    value.get("choices")?.get(0)?.get("finish_reason")?.as_str()
-}
+    fn map_value(
+        &mut self,
+        name: &str,
+        value: &mut Value,
+        out: &mut impl FnMut(ChatEvent<'_>),
+    ) -> Result<(), Failure> {
+        self.flatten(value);
+        // The text is moved out of a copy that owns it, so the plain way can take it from here.
+        let chunk = Chunk::deserialize(&*value)
+            .map_err(|_| Failure::stream(ErrorKind::UpstreamMalformed, "not a chunk"))?;
+        let has_choices = !chunk.choices.0.is_empty();
+        self.take(&chunk, out);
+        if name == "error" {
+            return Err(error_frame(value));
+        }
+        if let Some(error) = error_of_choice(value) {
+            return Err(error_frame(error));
+        }
+        // Other names than the usual are for events about something else, which are not ours to
+        // interpret; only the answer itself may come under any name.
+        let is_ours = name == "message";
+        match error_in(value) {
+            Found::Failed(failure) if is_ours && (!has_choices || chunk.error.0) => Err(failure),
+            Found::Failed(failure) | Found::Suspected(failure) if !has_choices => {
+                self.ending.suspect(failure);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
 
-/// Turns content that is a list of parts into text and reasoning, as Mistral sends it.
-fn flatten_parts(value: &mut Value) {
-    let Some(choices) = value.get_mut("choices").and_then(Value::as_array_mut) else {
-        return;
-    };
-    for choice in choices {
+    /// Turns what holds text in another form into the usual one: lists of parts, as Mistral sends
+    /// them, a text in the place of an object, numbers in the place of a text.
+    fn flatten(&mut self, value: &mut Value) {
+        match value.get_mut("choices") {
+            Some(Value::Array(choices)) => {
+                choices
+                    .iter_mut()
+                    .for_each(|choice| self.flatten_choice(choice));
+            }
+            Some(choice @ Value::Object(_)) => self.flatten_choice(choice),
+            _ => {}
+        }
+    }
+
+    fn flatten_choice(&mut self, choice: &mut Value) {
+        let Some(choice) = choice.as_object_mut() else {
+            return;
+        };
+        if let Some(word) = choice.get("finish_reason").and_then(word_of) {
+            let word = word.to_owned();
+            choice.insert("finish_reason".into(), word.into());
+        }
         for name in ["delta", "message"] {
+            if let Some(text @ Value::String(_)) = choice.get(name) {
+                let delta = serde_json::json!({ "content": text });
+                choice.insert(name.into(), delta);
+            }
             let Some(delta) = choice.get_mut(name).and_then(Value::as_object_mut) else {
                 continue;
             };
-            if let Some(Value::Array(parts)) = delta.get("content") {
-                let mut text = String::new();
-                let mut reasoning = String::new();
-                for part in parts {
-                    collect_text(part.get("text"), &mut text);
-                    collect_text(part.get("thinking"), &mut reasoning);
-                }
-                delta.insert("content".into(), text.into());
-                if !reasoning.is_empty() {
-                    delta.insert("reasoning_content".into(), reasoning.into());
-                }
-            }
-            // Fields that we read as text but that are none are no reason to lose the rest.
+            let (mut text, mut thought) = (String::new(), String::new());
+            collect(delta.get("content"), &mut text, &mut thought);
+            delta.insert("content".into(), text.into());
             for field in [
-                "content",
-                "reasoning",
                 "reasoning_content",
+                "reasoning",
                 "reasoning_text",
                 "thinking",
-                "refusal",
             ] {
-                if delta.get(field).is_some_and(|value| !value.is_string()) {
-                    delta.remove(field);
+                if thought.is_empty() {
+                    let mut of_field = String::new();
+                    collect(delta.get(field), &mut of_field, &mut thought);
+                    thought.push_str(&of_field);
                 }
+                delta.remove(field);
             }
+            if thought.is_empty() {
+                let mut details = String::new();
+                collect(delta.get("reasoning_details"), &mut details, &mut thought);
+                details.push_str(&thought);
+                self.details.rest(&details).clone_into(&mut thought);
+            }
+            delta.insert("reasoning_content".into(), thought.into());
+            let (mut refusal, mut ignored) = (String::new(), String::new());
+            collect(delta.get("refusal"), &mut refusal, &mut ignored);
+            delta.insert("refusal".into(), refusal.into());
         }
     }
 }
 
-fn collect_text(value: Option<&Value>, into: &mut String) {
+/// The word in a finish reason that is no text: `{"type": "stop"}`.
+fn word_of(reason: &Value) -> Option<&str> {
+    match reason {
+        Value::Array(list) => list.iter().find_map(word_of),
+        Value::Object(fields) => ["type", "reason", "finish_reason", "value", "name"]
+            .iter()
+            .find_map(|name| fields.get(*name)?.as_str()),
+        Value::String(word) => Some(word),
+        _ => None,
+    }
+}
+
+/// The error of a choice, as OpenRouter sends it.
+fn error_of_choice(value: &Value) -> Option<&Value> {
+    let choices = value.get("choices")?.as_array()?;
+    let mut errors = choices.iter().filter_map(|choice| choice.get("error"));
+    errors.find(|error| !is_nothing(error))
+}
+
+/// Adds the text and the reasoning in a value of any form.
+fn collect(value: Option<&Value>, text: &mut String, thought: &mut String) {
     match value {
-        Some(Value::String(text)) => into.push_str(text),
+        Some(Value::String(piece)) => text.push_str(piece),
+        Some(Value::Number(number)) => text.push_str(&number.to_string()),
         Some(Value::Array(parts)) => parts
             .iter()
-            .for_each(|part| collect_text(part.get("text"), into)),
+            .for_each(|part| collect(Some(part), text, thought)),
+        Some(Value::Object(part)) => {
+            for name in ["thinking", "reasoning"] {
+                let mut inner = String::new();
+                collect(part.get(name), &mut inner, thought);
+                thought.push_str(&inner);
+            }
+            for name in ["text", "content", "value", "summary"] {
+                collect(part.get(name), text, thought);
+            }
+        }
         _ => {}
     }
 }
 
 /// One event of the stream, as far as it is of interest. Text is borrowed from the event where it
-/// has no escapes.
+/// has no escapes. Each field may hold anything.
 #[derive(Deserialize)]
 struct Chunk<'a> {
     #[serde(borrow, default)]
-    choices: Option<Vec<Choice<'a>>>,
+    choices: List<Choice<'a>>,
     #[serde(default)]
-    usage: Option<RawUsage>,
+    usage: Object<RawUsage>,
     /// Only looked at for being there; the slow way reads it.
     #[serde(default)]
-    error: Option<serde::de::IgnoredAny>,
+    error: Presence,
 }
 
 impl Chunk<'_> {
+    /// Whether all of it can be read as it is. Without choices it is a keep-alive, a count of tokens,
+    /// or an error of some form.
     fn is_plain(&self) -> bool {
-        let failed = |choice: &Choice<'_>| choice.finish_reason.as_deref() == Some("error");
-        // Without choices it is a keep-alive, a count of tokens, or an error of some form.
-        let has_failed = |choices: &Vec<Choice<'_>>| choices.iter().any(failed);
-        self.error.is_none() && self.choices.as_ref().is_some_and(|all| !has_failed(all))
+        !self.error.0 && !self.choices.0.is_empty() && self.choices.0.iter().all(Choice::is_plain)
     }
 }
 
 #[derive(Deserialize)]
 struct Choice<'a> {
     #[serde(default)]
-    index: Option<i64>,
+    index: Number,
     #[serde(borrow, default)]
-    delta: Option<Delta<'a>>,
+    delta: Object<Delta<'a>>,
     /// A whole message, in an answer that is no stream.
     #[serde(borrow, default)]
-    message: Option<Delta<'a>>,
+    message: Object<Delta<'a>>,
+    /// The text in the older API for completions.
     #[serde(borrow, default)]
-    finish_reason: Option<Cow<'a, str>>,
+    text: Text<'a>,
+    #[serde(borrow, default)]
+    finish_reason: Text<'a>,
+    /// Moonshot counts here.
+    #[serde(default)]
+    usage: Object<RawUsage>,
+    #[serde(default)]
+    error: Presence,
+}
+
+impl Choice<'_> {
+    fn is_plain(&self) -> bool {
+        let is_plain = |piece: &Object<Delta<'_>>| match piece {
+            Object::Is(delta) => delta.is_plain(),
+            Object::Missing => true,
+            Object::Other => false,
+        };
+        !self.error.0
+            && !self.finish_reason.is_other()
+            && is_plain(&self.delta)
+            && is_plain(&self.message)
+    }
 }
 
 #[derive(Deserialize)]
 struct Delta<'a> {
-    #[serde(borrow, default, deserialize_with = "text")]
-    content: Option<Cow<'a, str>>,
-    #[serde(borrow, default, deserialize_with = "text")]
-    reasoning_content: Option<Cow<'a, str>>,
-    #[serde(borrow, default, deserialize_with = "text")]
-    reasoning: Option<Cow<'a, str>>,
-    #[serde(borrow, default, deserialize_with = "text")]
-    reasoning_text: Option<Cow<'a, str>>,
-    #[serde(borrow, default, deserialize_with = "text")]
-    thinking: Option<Cow<'a, str>>,
-    #[serde(borrow, default, deserialize_with = "text")]
-    refusal: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    content: Text<'a>,
+    #[serde(borrow, default)]
+    reasoning_content: Text<'a>,
+    #[serde(borrow, default)]
+    reasoning: Text<'a>,
+    #[serde(borrow, default)]
+    reasoning_text: Text<'a>,
+    #[serde(borrow, default)]
+    thinking: Text<'a>,
+    #[serde(borrow, default)]
+    refusal: Text<'a>,
+    #[serde(default)]
+    reasoning_details: Presence,
+    #[serde(default)]
+    tool_calls: Presence,
+    #[serde(default)]
+    function_call: Presence,
 }
 
-#[derive(Deserialize)]
+impl Delta<'_> {
+    /// The reasoning, under the first name that is not empty: some servers use two.
+    fn thought(&self) -> Option<&str> {
+        [
+            &self.reasoning_content,
+            &self.reasoning,
+            &self.reasoning_text,
+            &self.thinking,
+        ]
+        .into_iter()
+        .find_map(Text::get)
+    }
+
+    fn calls_tool(&self) -> bool {
+        self.tool_calls.0 || self.function_call.0
+    }
+
+    fn is_plain(&self) -> bool {
+        let has_other_thought = || {
+            self.reasoning_details.0
+                || self.reasoning_content.is_other()
+                || self.reasoning.is_other()
+                || self.reasoning_text.is_other()
+                || self.thinking.is_other()
+        };
+        !self.content.is_other()
+            && !self.refusal.is_other()
+            && (self.thought().is_some() || !has_other_thought())
+    }
+}
+
+#[derive(Default, Deserialize)]
 struct RawUsage {
-    prompt_tokens: Option<u64>,
-    completion_tokens: Option<u64>,
-    completion_tokens_details: Option<CompletionDetails>,
-    prompt_tokens_details: Option<PromptDetails>,
+    #[serde(default)]
+    prompt_tokens: Number,
+    #[serde(default)]
+    completion_tokens: Number,
+    #[serde(default)]
+    completion_tokens_details: Object<CompletionDetails>,
+    #[serde(default)]
+    prompt_tokens_details: Object<PromptDetails>,
+    /// Other names for the first two, and for what came from the cache.
+    #[serde(default)]
+    input_tokens: Number,
+    #[serde(default)]
+    output_tokens: Number,
+    #[serde(default)]
+    cached_tokens: Number,
+    #[serde(default)]
+    prompt_cache_hit_tokens: Number,
 }
 
 #[derive(Deserialize)]
 struct CompletionDetails {
-    reasoning_tokens: Option<u64>,
+    #[serde(default)]
+    reasoning_tokens: Number,
 }
 
 #[derive(Deserialize)]
 struct PromptDetails {
-    cached_tokens: Option<u64>,
+    #[serde(default)]
+    cached_tokens: Number,
 }
 
 impl RawUsage {
     fn to_usage(&self) -> Usage {
+        let completion = self.completion_tokens_details.get();
+        let prompt = self.prompt_tokens_details.get();
         Usage {
-            prompt_tokens: self.prompt_tokens,
-            completion_tokens: self.completion_tokens,
-            reasoning_tokens: self
-                .completion_tokens_details
-                .as_ref()
-                .and_then(|d| d.reasoning_tokens),
-            cached_tokens: self
-                .prompt_tokens_details
-                .as_ref()
-                .and_then(|d| d.cached_tokens),
+            prompt_tokens: self.prompt_tokens.0.or(self.input_tokens.0),
+            completion_tokens: self.completion_tokens.0.or(self.output_tokens.0),
+            reasoning_tokens: completion.and_then(|details| details.reasoning_tokens.0),
+            cached_tokens: prompt
+                .and_then(|details| details.cached_tokens.0)
+                .or(self.cached_tokens.0)
+                .or(self.prompt_cache_hit_tokens.0),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
-    use app::protocol::Role;
+    use app::protocol::{Finish, Role};
 
     /// What the events of a stream become: text, reasoning, and the finish or the kind of the error.
     fn map(events: &[(&str, &str)]) -> (String, String, Result<Option<Finish>, ErrorKind>) {
@@ -347,7 +567,8 @@ mod tests {
                 return (text, reasoning, Err(failure.kind));
             }
         }
-        (text, reasoning, Ok(mapper.ending().finish()))
+        let end = mapper.ending().verdict().transpose();
+        (text, reasoning, end.map_err(|failure| failure.kind))
     }
 
     fn check(data: &[&str], text: &str, reasoning: &str, end: Result<Option<Finish>, ErrorKind>) {
@@ -428,7 +649,7 @@ mod tests {
         assert_eq!(finish("content_filter"), Ok(Some(Finish::ContentFilter)));
         assert_eq!(finish("tool_calls"), Ok(Some(Finish::ToolCalls)));
         assert_eq!(finish("error"), Err(ErrorKind::UpstreamError));
-        check(&["[DONE]"], "", "", Ok(Some(Finish::Stop)));
+        check(&["[DONE]"], "", "", Err(ErrorKind::UpstreamEmpty));
     }
 
     #[test]
@@ -445,11 +666,12 @@ mod tests {
     fn other_choices_and_events_after_the_end_are_ignored() {
         check(
             &[
+                r#"{"choices":[{"index":0,"delta":{"content":"A"}}]}"#,
                 r#"{"choices":[{"index":2147483647,"delta":{"content":"B"}}]}"#,
                 "[DONE]",
                 r#"{"choices":[{"delta":{"content":"late"}}]}"#,
             ],
-            "",
+            "A",
             "",
             Ok(Some(Finish::Stop)),
         );
@@ -530,8 +752,8 @@ mod tests {
             })
             .expect("a completion");
         assert_eq!(
-            (text.as_str(), mapper.ending().finish()),
-            ("Hi", Some(Finish::Stop))
+            (text.as_str(), mapper.ending().verdict()),
+            ("Hi", Some(Ok(Finish::Stop)))
         );
         assert_eq!(
             mapper.ending().usage.and_then(|usage| usage.prompt_tokens),
@@ -543,12 +765,8 @@ mod tests {
     fn text_without_escapes_is_borrowed() {
         let chunk: Chunk<'_> =
             serde_json::from_str(r#"{"choices":[{"delta":{"content":"plain"}}]}"#).expect("valid");
-        let content = chunk
-            .choices
-            .as_ref()
-            .and_then(|c| c[0].delta.as_ref())
-            .and_then(|d| d.content.as_ref());
-        assert!(matches!(content, Some(Cow::Borrowed("plain"))));
+        let content = chunk.choices.0[0].delta.get().map(|delta| &delta.content);
+        assert!(matches!(content, Some(Text::Plain(Cow::Borrowed("plain")))));
     }
 
     #[test]

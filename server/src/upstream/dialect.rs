@@ -3,7 +3,7 @@
 //! A server that refuses one field of a request says so, more or less in one form; the same question
 //! is then asked without it. What a person set is never dropped for that, only written differently.
 
-use super::failure::ProviderError;
+use super::provider_error::ProviderError;
 
 /// How a server wants what it can be told in more than one way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,18 +9,19 @@ use std::time::SystemTime;
 
 use app::protocol::{ChatRequest, ErrorKind};
 use bytes::Bytes;
+use reqwest::Response;
 use reqwest::header::{
     ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue,
 };
-use reqwest::{Response, StatusCode};
 use secrecy::ExposeSecret;
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::Answer;
 use super::dialect::Dialect;
-use super::failure::{Failure, ProviderError};
+use super::failure::Failure;
 use super::kind::{Kind, Mapper};
 use super::models::Models;
+use super::provider_error::ProviderError;
 use super::settings::Settings;
 use super::{Limits, messages, retry};
 
@@ -85,8 +86,15 @@ impl Upstream {
             *attempts += 1;
             let first_byte = (Instant::now() + self.limits.first_byte).min(deadline);
             return match timeout_at(first_byte, self.send(body.clone())).await {
-                Ok(Ok(response)) if response.status() == StatusCode::OK => {
-                    Answer::read(response, self.mapper(), self.limits, first_byte, deadline)
+                Ok(Ok(response)) if response.status().is_success() => {
+                    let mapper = self.mapper();
+                    Ok(Answer::read(
+                        response,
+                        mapper,
+                        self.limits,
+                        first_byte,
+                        deadline,
+                    ))
                 }
                 Ok(Ok(response)) => {
                     let (failure, status, error) = refused(response, first_byte).await;
@@ -296,12 +304,22 @@ async fn refused(mut response: Response, deadline: Instant) -> (Failure, u16, Pr
     let error = ProviderError::from_body(&body).unwrap_or_default();
     let kind = error.classify(Some(status.as_u16()));
     let failure = Failure {
-        // An account without credit stays without it, whatever the status suggests.
-        may_retry: retry::may_retry(status.as_u16(), &headers) && kind != ErrorKind::Quota,
+        // What stays as it is until somebody acts is not asked again, whatever the status suggests.
+        may_retry: retry::may_retry(status.as_u16(), &headers) && !stays(kind, status.as_u16()),
         retry_after: retry::retry_after(&headers, SystemTime::now()),
+        sentence: error.sentence(),
         ..Failure::request(kind, format!("status {} {}", status.as_u16(), error.code()))
     };
     (failure, status.as_u16(), error)
+}
+
+/// Whether a failure of this kind is the same a moment later, although the status says that it passes.
+fn stays(kind: ErrorKind, status: u16) -> bool {
+    match kind {
+        ErrorKind::Quota | ErrorKind::ContextLength | ErrorKind::ModelNotFound => true,
+        ErrorKind::Auth => status >= 429,
+        _ => false,
+    }
 }
 
 /// Reads the body of an error to its end, or as far as the limits of time and size let it.

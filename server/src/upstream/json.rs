@@ -1,54 +1,127 @@
 //! How the JSON of providers is read: without copying where it can be, and leniently where Rust is
 //! stricter than the servers that write it.
 
-use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use app::protocol::ErrorKind;
 use app::sse;
-use serde::Deserialize;
 use serde_json::Value;
 
-use super::failure::{Failure, ProviderError};
+use super::failure::Failure;
+use super::provider_error::ProviderError;
 
-/// Reads text without copying where it can be borrowed. serde copies every string inside an
-/// `Option<Cow<str>>`; a type of its own that asks for a borrowed string does not.
-pub(super) fn text<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Cow<'de, str>>, D::Error> {
-    #[derive(Deserialize)]
-    struct Borrowed<'a>(#[serde(borrow)] Cow<'a, str>);
-    Ok(Option::<Borrowed<'de>>::deserialize(deserializer)?.map(|text| text.0))
-}
-
-/// Hands on text that has any. What it is read from owns it, so nothing is copied.
-pub(super) fn emit<'a>(text: Option<&'a Cow<'_, str>>, mut out: impl FnMut(Cow<'a, str>)) {
-    if let Some(text) = text
-        && !text.is_empty()
-    {
-        out(Cow::Borrowed(text));
-    }
-}
-
-/// Reads an event that does not have the usual form: repeated keys, escapes that are no characters.
+/// Reads an event that does not have the usual form: repeated keys, escapes that are no characters,
+/// numbers that JSON does not have. `None`: there is nothing in it.
 ///
 /// # Errors
 /// When it is no JSON at all, which in an event named `error` is an error all the same.
-pub(super) fn read_unusual(event: sse::Event<'_>) -> Result<Value, Failure> {
-    serde_json::from_str(event.data)
-        .or_else(|_| serde_json::from_str(&without_lone_surrogates(event.data)))
-        .map_err(|_| match event.name {
-            "error" => Failure::stream(ErrorKind::UpstreamError, "error frame"),
-            _ => Failure::stream(ErrorKind::UpstreamMalformed, "not JSON"),
-        })
+pub(super) fn read_unusual(event: sse::Event<'_>) -> Result<Option<Value>, Failure> {
+    let text = event
+        .data
+        .trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+    let read = serde_json::from_str(text).or_else(|_| serde_json::from_str(&repaired(text)));
+    match (event.name, read) {
+        ("error", Ok(value)) => Ok(Some(value)),
+        (_, Ok(Value::Null | Value::Bool(_) | Value::Number(_))) => Ok(None),
+        (_, Ok(value)) => Ok(Some(value)),
+        ("error", Err(_)) => {
+            let error = ProviderError::from_text(text).unwrap_or_default();
+            Err(error.in_answer())
+        }
+        // Words that are meant to keep a connection open.
+        (_, Err(_)) if !text.contains(['{', '}', '[', ']']) => Ok(None),
+        (_, Err(_)) => Err(Failure::stream(ErrorKind::UpstreamMalformed, "not JSON")),
+    }
 }
 
-/// The failure that an error within a stream is, whatever the form of its error object.
-pub(super) fn error_frame(value: &Value) -> Failure {
-    let error = ProviderError::from_json(value).unwrap_or_default();
-    Failure::stream(
-        error.classify(None),
-        format!("error frame {}", error.code()),
-    )
+/// Whether an event is the one after which a provider sends no more.
+pub(super) fn is_last(data: &str) -> bool {
+    // Almost all events are objects.
+    !data.starts_with('{')
+        && data
+            .trim_matches(|c: char| c.is_whitespace() || c == '"')
+            .eq_ignore_ascii_case("[DONE]")
+}
+
+/// The deepest that values are read; serde reads none deeper than 128.
+const DEEPEST: usize = 100;
+
+/// JSON as serde reads it, out of what some servers write: `NaN` and `Infinity`, numbers that no float
+/// can hold, control characters in texts, escapes that are half a character, and lists in lists
+/// without end, in whose place is `null`.
+fn repaired(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    let mut depth = 0;
+    let mut rest = json;
+    loop {
+        let (outside, string) = rest.find('"').map_or((rest, ""), |at| rest.split_at(at));
+        repair_values(outside, &mut depth, &mut out);
+        if string.is_empty() {
+            break;
+        }
+        let end = end_of_string(string);
+        rest = &string[end..];
+        if depth > DEEPEST {
+            continue;
+        }
+        for c in without_lone_surrogates(&string[..end]).chars() {
+            match c {
+                '\u{0}'..='\u{1f}' => {
+                    let _ = write!(out, "\\u{:04x}", u32::from(c));
+                }
+                _ => out.push(c),
+            }
+        }
+    }
+    out
+}
+
+/// Where a string ends that begins with its quotation mark, in bytes.
+fn end_of_string(text: &str) -> usize {
+    let mut escaped = false;
+    for (at, byte) in text.bytes().enumerate().skip(1) {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+/// Copies what stands outside of strings, with `null` in the place of what is no value of JSON or
+/// lies too deep.
+fn repair_values(text: &str, depth: &mut usize, out: &mut String) {
+    let is_word = |c: char| c.is_alphanumeric() || matches!(c, '-' | '+' | '.' | '_');
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let end = if is_word(c) {
+            rest.find(|c| !is_word(c)).unwrap_or(rest.len())
+        } else {
+            c.len_utf8()
+        };
+        let (token, after) = rest.split_at(end);
+        rest = after;
+        if matches!(c, '[' | '{') {
+            *depth += 1;
+            if *depth == DEEPEST + 1 {
+                out.push_str("null");
+            }
+        }
+        let is_kept = *depth <= DEEPEST;
+        if matches!(c, ']' | '}') {
+            *depth = depth.saturating_sub(1);
+        }
+        if is_kept {
+            out.push_str(match token {
+                "true" | "True" => "true",
+                "false" | "False" => "false",
+                word if !is_word(c) || word.parse().is_ok_and(f64::is_finite) => word,
+                _ => "null",
+            });
+        }
+    }
 }
 
 /// Replaces `\uD800` to `\uDFFF` escapes that are no pair by U+FFFD. JSON allows them, Rust strings
@@ -96,26 +169,34 @@ mod tests {
     }
 
     #[test]
-    fn text_without_escapes_is_borrowed() {
-        #[derive(Deserialize)]
-        struct Holder<'a> {
-            #[serde(borrow, default, deserialize_with = "text")]
-            text: Option<Cow<'a, str>>,
-        }
-        let read = |json| {
-            serde_json::from_str::<Holder<'_>>(json)
-                .expect("valid")
-                .text
+    fn what_is_no_json_but_nearly_is_read() {
+        let check = |text: &str, expect: &str| {
+            let read: Value = serde_json::from_str(&repaired(text)).expect("JSON");
+            let expect: Value = serde_json::from_str(expect).expect("JSON");
+            assert_eq!(read, expect, "{text}");
         };
-        assert!(matches!(
-            read(r#"{"text":"plain"}"#),
-            Some(Cow::Borrowed("plain"))
-        ));
-        assert!(matches!(
-            read(r#"{"text":"a\nb"}"#),
-            Some(Cow::Owned(text)) if text == "a\nb"
-        ));
-        assert_eq!(read(r#"{"text":null}"#), None);
-        assert_eq!(read("{}"), None);
+        check(
+            r#"{"a":NaN,"b":-Infinity,"c":[1e999]}"#,
+            r#"{"a":null,"b":null,"c":[null]}"#,
+        );
+        check(
+            r#"{"a":True,"b":None,"c":-1.5e3}"#,
+            r#"{"a":true,"b":null,"c":-1500.0}"#,
+        );
+        check("{\"a\":\"NaN\tx\\\"\"}", r#"{"a":"NaN\tx\""}"#);
+        check(
+            r#"{"a":"\ud83d","b":"\ud83d\ude00"}"#,
+            r#"{"a":"\ufffd","b":"\ud83d\ude00"}"#,
+        );
+    }
+
+    #[test]
+    fn the_last_event_is_known_in_any_spelling() {
+        for last in ["[DONE]", " [DONE] ", "[done]", "\"[DONE]\""] {
+            assert!(is_last(last), "{last}");
+        }
+        for other in ["", "{}", "[DONE", "DONE", "[[DONE]]"] {
+            assert!(!is_last(other), "{other}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use reqwest::Url;
 use serde::Deserialize;
 
 use super::dialect::Dialect;
-use super::ending::Ending;
+use super::ending::{Ending, Standing};
 use super::failure::Failure;
 use super::think_tags::ThinkTags;
 use super::{chat_completions, messages, responses};
@@ -144,11 +144,25 @@ impl Mapper {
         self.ending().done
     }
 
-    /// Why the answer ended, once that is known: with it the reply is complete, whatever happens to
-    /// the connection.
+    /// How the answer ended, once that is known.
     #[must_use]
-    pub fn finish(&self) -> Option<Finish> {
-        self.ending().finish()
+    pub fn verdict(&self) -> Option<Result<Finish, Failure>> {
+        self.ending().verdict()
+    }
+
+    /// How sure it is that the answer has ended.
+    pub(super) fn standing(&self) -> Standing {
+        self.ending().standing()
+    }
+
+    /// How often the answer has gone on after a word on its end.
+    pub(super) fn resumed(&self) -> u32 {
+        self.ending().resumed()
+    }
+
+    /// What looked like an error and was followed by nothing.
+    pub(super) fn suspicion(&self) -> Option<&Failure> {
+        self.ending().suspicion()
     }
 
     /// What the answer cost, as far as the provider has told.

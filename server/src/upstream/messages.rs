@@ -7,9 +7,7 @@
 //! Source: <https://docs.claude.com/en/api/messages-streaming> and the replies in
 //! `server/tests/conformance`.
 
-use std::borrow::Cow;
-
-use app::protocol::{ChatEvent, ChatRequest, ErrorKind, Finish, ReasoningEffort, Role};
+use app::protocol::{ChatEvent, ChatRequest, ErrorKind, ReasoningEffort, Role, Usage};
 use app::sse;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,8 +15,10 @@ use serde_json::Value;
 use super::dialect::{Dialect, Thinking};
 use super::ending::Ending;
 use super::failure::Failure;
-use super::json::{error_frame, read_unusual, text};
+use super::json::{is_last, read_unusual};
+use super::lenient::{List, Number, Object, Presence, Text};
 use super::parts::Parts;
+use super::provider_error::{Found, error_frame, error_in, is_nothing};
 
 /// Where the request goes, below the base URL that ends in `/v1`.
 pub(super) const PATH: &str = "messages";
@@ -147,17 +147,18 @@ impl Mapper {
         if self.ending.done {
             return Ok(());
         }
-        if event.data.trim() == "[DONE]" {
+        if is_last(event.data) {
             self.ending.done = true;
             return Ok(());
         }
-        match serde_json::from_str::<Event<'_>>(event.data) {
-            Ok(plain) if plain.error.is_none() && plain.kind != "error" => {
-                self.take(&plain, out);
-                Ok(())
-            }
-            _ => self.map_unusual(event, out),
+        if event.name != "error"
+            && let Ok(plain) = serde_json::from_str::<Event<'_>>(event.data)
+            && plain.is_plain()
+            && self.take(&plain, event.name, out)
+        {
+            return Ok(());
         }
+        self.map_unusual(event, out)
     }
 
     /// Maps a whole message, which some servers send although a stream was asked for.
@@ -173,23 +174,30 @@ impl Mapper {
             name: "message",
             data: &String::from_utf8_lossy(body),
             id: "",
-        })?;
-        if value.get("error").is_some_and(|error| !error.is_null()) {
-            return Err(error_frame(&value));
-        }
-        let message = Message::deserialize(&value)
-            .map_err(|_| Failure::stream(ErrorKind::UpstreamMalformed, "not a message"))?;
-        let Some(blocks) = &message.content else {
-            return Err(Failure::stream(
-                ErrorKind::UpstreamMalformed,
-                "not a message",
-            ));
+        })?
+        .unwrap_or_default();
+        let value = match &value {
+            Value::Array(list) => list.first().unwrap_or(&Value::Null),
+            value => value,
         };
-        for (index, block) in (0..).zip(blocks) {
-            self.take_piece(index, block, out);
+        let has_error = value.get("error").is_some_and(|error| !is_nothing(error));
+        if (value.get("content").is_none() || has_error)
+            && let Found::Failed(failure) | Found::Suspected(failure) = error_in(value)
+        {
+            return Err(failure);
         }
-        self.note_usage(message.usage.as_ref());
-        self.note_finish(message.stop_reason.as_deref());
+        let not_a_message = || Failure::stream(ErrorKind::UpstreamMalformed, "not a message");
+        let message = Message::deserialize(value).map_err(|_| not_a_message())?;
+        let text = value.get("content").and_then(Value::as_str);
+        if text.is_none() && !value.get("content").is_some_and(Value::is_array) {
+            return Err(not_a_message());
+        }
+        self.emit_text(None, text.unwrap_or_default(), out);
+        for (index, block) in (0..).zip(&message.content.0) {
+            self.take_piece(Some(index), block, out);
+        }
+        self.note_usage(message.usage.get());
+        self.note_finish(message.stop_reason.get());
         self.ending.done = true;
         Ok(())
     }
@@ -198,98 +206,140 @@ impl Mapper {
         &self.ending
     }
 
-    fn take(&mut self, event: &Event<'_>, out: &mut impl FnMut(ChatEvent<'_>)) {
-        match event.kind.as_ref() {
+    /// Takes an event of a kind that is known. Its data tells the kind, or else its name.
+    fn take(&mut self, event: &Event<'_>, name: &str, out: &mut impl FnMut(ChatEvent<'_>)) -> bool {
+        let told = event.kind.get().filter(|kind| is_known(kind));
+        match told.unwrap_or(name) {
             "content_block_delta" => {
-                if let Some(delta) = &event.delta {
-                    self.take_piece(event.index, delta, out);
+                if let Some(delta) = event.delta.get() {
+                    self.take_piece(event.index.0, delta, out);
                 }
             }
             // A block begins empty, but need not.
             "content_block_start" => {
-                if let Some(block) = &event.content_block {
-                    self.take_piece(event.index, block, out);
+                if let Some(block) = event.content_block.get() {
+                    self.take_piece(event.index.0, block, out);
                 }
             }
             "message_start" => {
-                self.note_usage(event.message.as_ref().and_then(|m| m.usage.as_ref()));
+                self.note_usage(event.message.get().and_then(|m| m.usage.get()));
             }
             "message_delta" => {
-                self.note_usage(event.usage.as_ref());
-                self.note_finish(event.delta.as_ref().and_then(|d| d.stop_reason.as_deref()));
+                self.note_usage(event.usage.get());
+                self.note_finish(event.delta.get().and_then(|d| d.stop_reason.get()));
             }
             "message_stop" => self.ending.done = true,
-            _ => {}
+            "content_block_stop" | "ping" => {}
+            _ => return false,
+        }
+        true
+    }
+
+    fn take_piece(
+        &mut self,
+        index: Option<u64>,
+        piece: &Piece<'_>,
+        out: &mut impl FnMut(ChatEvent<'_>),
+    ) {
+        let part = index.map(|index| (index, 0));
+        let kind = piece.kind.get().unwrap_or_default();
+        self.ending.called_tool |= kind == "tool_use";
+        // What a piece is, its fields tell too, should its type be odd.
+        let is_text = matches!(kind, "text_delta" | "text");
+        if let Some(thought) = piece.thinking.get()
+            && !is_text
+        {
+            self.ending.note_reasoning();
+            self.reasoning
+                .emit(part, thought, |text| out(ChatEvent::Reasoning(text)));
+        } else if let Some(text) = piece.text.get() {
+            self.emit_text(part, text, out);
         }
     }
 
-    fn take_piece(&mut self, index: u64, piece: &Piece<'_>, out: &mut impl FnMut(ChatEvent<'_>)) {
-        match piece.kind.as_deref() {
-            Some("text_delta" | "text") => {
-                let text = piece.text.as_deref().unwrap_or_default();
-                self.text
-                    .emit((index, 0), text, |text| out(ChatEvent::Text(text)));
-            }
-            Some("thinking_delta" | "thinking") => {
-                let text = piece.thinking.as_deref().unwrap_or_default();
-                self.reasoning
-                    .emit((index, 0), text, |text| out(ChatEvent::Reasoning(text)));
-            }
-            _ => {}
+    fn emit_text(
+        &mut self,
+        part: Option<(u64, u64)>,
+        text: &str,
+        out: &mut impl FnMut(ChatEvent<'_>),
+    ) {
+        if !text.is_empty() {
+            self.ending.note_text();
+            self.text
+                .emit(part, text, |text| out(ChatEvent::Text(text)));
         }
     }
 
-    /// Errors, and JSON that is odd in itself.
+    /// Errors, events of other kinds, and JSON that is odd in itself.
     fn map_unusual(
         &mut self,
         event: sse::Event<'_>,
         out: &mut impl FnMut(ChatEvent<'_>),
     ) -> Result<(), Failure> {
-        let value = read_unusual(event)?;
-        let kind = value.get("type").and_then(Value::as_str);
-        let is_error = event.name == "error"
-            || kind == Some("error")
-            || value.get("error").is_some_and(|error| !error.is_null());
-        if is_error {
+        let Some(mut value) = read_unusual(event)? else {
+            return Ok(());
+        };
+        if event.name == "error" {
             return Err(error_frame(&value));
         }
-        match Event::deserialize(&value) {
-            Ok(event) => self.take(&event, out),
-            // An event of a kind that is not known may be of any form.
-            Err(_) if value.is_object() && !kind.is_some_and(is_known) => {}
-            Err(_) => {
-                return Err(Failure::stream(
+        if !value.is_object() {
+            return match value {
+                Value::Array(_) => Err(Failure::stream(
                     ErrorKind::UpstreamMalformed,
                     "not an event",
-                ));
+                )),
+                _ => Ok(()),
+            };
+        }
+        flatten(&mut value);
+        let read = Event::deserialize(&value)
+            .map_err(|_| Failure::stream(ErrorKind::UpstreamMalformed, "not an event"))?;
+        let is_known = self.take(&read, event.name, out);
+        match error_in(&value) {
+            Found::Failed(failure) if !is_known || read.error.0 => {
+                if event.name == "message" || read.error.0 || value["type"] == "error" {
+                    return Err(failure);
+                }
+                self.ending.suspect(failure);
             }
+            Found::Suspected(failure) if !is_known => self.ending.suspect(failure),
+            _ => {}
         }
         Ok(())
     }
 
-    /// The counts grow while the answer does: what came later holds, what did not come again stays.
     fn note_usage(&mut self, usage: Option<&RawUsage>) {
         let Some(usage) = usage else { return };
-        let known = self.ending.usage.get_or_insert_default();
-        if let Some(input) = usage.input_tokens {
-            // What was read from the provider's cache or written to it is counted apart.
-            let cached = usage.cache_read_input_tokens;
-            let written = usage.cache_creation_input_tokens.unwrap_or(0);
-            known.prompt_tokens = Some(input + cached.unwrap_or(0) + written);
-            known.cached_tokens = cached.or(known.cached_tokens);
-        }
-        known.completion_tokens = usage.output_tokens.or(known.completion_tokens);
+        // What was read from the provider's cache or written to it is counted apart.
+        let cached = usage.cache_read_input_tokens.0;
+        let written = usage.cache_creation_input_tokens.0.unwrap_or(0);
+        let input = usage.input_tokens.0.map(|input| {
+            input
+                .saturating_add(cached.unwrap_or(0))
+                .saturating_add(written)
+        });
+        self.ending.note_usage(Usage {
+            prompt_tokens: input,
+            completion_tokens: usage.output_tokens.0,
+            reasoning_tokens: None,
+            cached_tokens: cached.filter(|_| input.is_some()),
+        });
     }
 
     fn note_finish(&mut self, stop_reason: Option<&str>) {
-        let Some(reason) = stop_reason else { return };
-        self.ending.finish = Some(match reason {
-            "max_tokens" | "model_context_window_exceeded" => Finish::Length,
-            "tool_use" => Finish::ToolCalls,
-            "refusal" => Finish::Refusal,
-            // `end_turn`, `stop_sequence`, `pause_turn`: whatever the word, the answer ended.
-            _ => Finish::Stop,
-        });
+        if let Some(reason) = stop_reason {
+            self.ending.note_word(reason);
+        }
+    }
+}
+
+/// Turns a text in the place of a piece into one.
+fn flatten(value: &mut Value) {
+    let is_text = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
+    if let Some(delta) = value.get_mut("delta")
+        && is_text(delta)
+    {
+        *delta = serde_json::json!({ "type": "text_delta", "text": delta.take() });
     }
 }
 
@@ -298,68 +348,80 @@ fn is_known(kind: &str) -> bool {
         kind,
         "content_block_delta"
             | "content_block_start"
+            | "content_block_stop"
             | "message_start"
             | "message_delta"
             | "message_stop"
+            | "ping"
     )
 }
 
 /// One event of the stream, as far as it is of interest. Text is borrowed from the event where it
-/// has no escapes.
+/// has no escapes. Each field may hold anything.
 #[derive(Deserialize)]
 struct Event<'a> {
     #[serde(borrow, rename = "type", default)]
-    kind: Cow<'a, str>,
+    kind: Text<'a>,
     #[serde(default)]
-    index: u64,
+    index: Number,
     #[serde(borrow, default)]
-    delta: Option<Piece<'a>>,
+    delta: Object<Piece<'a>>,
     #[serde(borrow, default)]
-    content_block: Option<Piece<'a>>,
+    content_block: Object<Piece<'a>>,
     #[serde(borrow, default)]
-    message: Option<Message<'a>>,
+    message: Object<Message<'a>>,
     #[serde(default)]
-    usage: Option<RawUsage>,
+    usage: Object<RawUsage>,
     /// Only looked at for being there; the slow way reads it.
     #[serde(default)]
-    error: Option<serde::de::IgnoredAny>,
+    error: Presence,
+}
+
+impl Event<'_> {
+    fn is_plain(&self) -> bool {
+        !self.error.0 && !self.delta.is_other() && self.kind.get() != Some("error")
+    }
 }
 
 /// A block, or what is added to one, or to the message.
 #[derive(Deserialize)]
 struct Piece<'a> {
-    #[serde(borrow, rename = "type", default, deserialize_with = "text")]
-    kind: Option<Cow<'a, str>>,
-    #[serde(borrow, default, deserialize_with = "text")]
-    text: Option<Cow<'a, str>>,
-    #[serde(borrow, default, deserialize_with = "text")]
-    thinking: Option<Cow<'a, str>>,
-    #[serde(borrow, default, deserialize_with = "text")]
-    stop_reason: Option<Cow<'a, str>>,
+    #[serde(borrow, rename = "type", default)]
+    kind: Text<'a>,
+    #[serde(borrow, default)]
+    text: Text<'a>,
+    #[serde(borrow, default)]
+    thinking: Text<'a>,
+    #[serde(borrow, default)]
+    stop_reason: Text<'a>,
 }
 
 #[derive(Deserialize)]
 struct Message<'a> {
     #[serde(borrow, default)]
-    content: Option<Vec<Piece<'a>>>,
-    #[serde(borrow, default, deserialize_with = "text")]
-    stop_reason: Option<Cow<'a, str>>,
+    content: List<Piece<'a>>,
+    #[serde(borrow, default)]
+    stop_reason: Text<'a>,
     #[serde(default)]
-    usage: Option<RawUsage>,
+    usage: Object<RawUsage>,
 }
 
 #[derive(Deserialize)]
 struct RawUsage {
-    input_tokens: Option<u64>,
-    output_tokens: Option<u64>,
-    cache_read_input_tokens: Option<u64>,
-    cache_creation_input_tokens: Option<u64>,
+    #[serde(default)]
+    input_tokens: Number,
+    #[serde(default)]
+    output_tokens: Number,
+    #[serde(default)]
+    cache_read_input_tokens: Number,
+    #[serde(default)]
+    cache_creation_input_tokens: Number,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use app::protocol::{ChatMessage, Usage};
+    use app::protocol::{ChatMessage, Finish, Usage};
     use serde_json::json;
 
     /// What the events of a stream become: text, reasoning, and the finish or the kind of the error.
@@ -390,7 +452,7 @@ mod tests {
             }
         }
         let got = got
-            .map(|()| mapper.ending().finish())
+            .and_then(|()| mapper.ending().verdict().transpose())
             .map_err(|failure| failure.kind);
         assert_eq!(
             (got_text.as_str(), got_reasoning.as_str(), got),
@@ -461,7 +523,6 @@ mod tests {
         check("end_turn", Finish::Stop);
         check("stop_sequence", Finish::Stop);
         check("pause_turn", Finish::Stop);
-        check("brand_new", Finish::Stop);
         check("max_tokens", Finish::Length);
         check("model_context_window_exceeded", Finish::Length);
         check("tool_use", Finish::ToolCalls);
@@ -477,10 +538,6 @@ mod tests {
         check(error("authentication_error"), ErrorKind::Auth);
         check(error("api_error"), ErrorKind::UpstreamError);
         check(json!({"error": {"message": "x"}}), ErrorKind::UpstreamError);
-        check(
-            json!({"type": "content_block_delta", "delta": 5}),
-            ErrorKind::UpstreamMalformed,
-        );
         check(json!([1]), ErrorKind::UpstreamMalformed);
     }
 
@@ -525,8 +582,8 @@ mod tests {
             })
             .expect("a message");
         assert_eq!(
-            (text.as_str(), mapper.ending().finish()),
-            ("Hi", Some(Finish::Length))
+            (text.as_str(), mapper.ending().verdict()),
+            ("Hi", Some(Ok(Finish::Length)))
         );
         let failure = Mapper::default()
             .map_completion(

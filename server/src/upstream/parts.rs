@@ -3,25 +3,30 @@
 use std::borrow::Cow;
 
 /// Joins the parts of a text. A part is known by two numbers of the provider's, which mean nothing
-/// but that another pair is another part.
+/// but that another pair is another part. Text without numbers belongs to the part before it.
 #[derive(Debug, Default)]
 pub(super) struct Parts {
-    /// The part that text came from last.
+    /// The part that text came from last, if it had numbers.
     last: Option<(u64, u64)>,
+    /// Whether any text has come.
+    has_text: bool,
 }
 
 impl Parts {
     /// Hands on a piece of text of this part, and before it what separates it from another part.
     pub(super) fn emit<'a>(
         &mut self,
-        part: (u64, u64),
+        part: Option<(u64, u64)>,
         text: &'a str,
         mut out: impl FnMut(Cow<'a, str>),
     ) {
         if text.is_empty() {
             return;
         }
-        if self.last.replace(part).is_some_and(|last| last != part) {
+        self.has_text = true;
+        if let Some(part) = part
+            && self.last.replace(part).is_some_and(|last| last != part)
+        {
             out(Cow::Borrowed("\n\n"));
         }
         out(Cow::Borrowed(text));
@@ -29,7 +34,7 @@ impl Parts {
 
     /// Whether any text has come.
     pub(super) fn is_empty(&self) -> bool {
-        self.last.is_none()
+        !self.has_text
     }
 }
 
@@ -49,9 +54,11 @@ mod tests {
             ((2, 0), ""),
             ((2, 1), "Two"),
         ] {
-            parts.emit(part, text, |piece| got.push_str(&piece));
+            parts.emit(Some(part), text, |piece| got.push_str(&piece));
         }
-        assert_eq!(got, "One\n\nTwo");
+        parts.emit(None, "!", |piece| got.push_str(&piece));
+        parts.emit(Some((2, 1)), "!", |piece| got.push_str(&piece));
+        assert_eq!(got, "One\n\nTwo!!");
         assert!(!parts.is_empty());
     }
 }

@@ -8,8 +8,6 @@
 //! Source: <https://platform.openai.com/docs/api-reference/responses-streaming> and the replies in
 //! `server/tests/conformance`.
 
-use std::borrow::Cow;
-
 use app::protocol::{
     ChatEvent, ChatMessage, ChatRequest, ErrorKind, Finish, ReasoningEffort, Usage,
 };
@@ -20,8 +18,11 @@ use serde_json::Value;
 use super::dialect::Dialect;
 use super::ending::Ending;
 use super::failure::Failure;
-use super::json::{error_frame, read_unusual, text};
+use super::finish::{Meaning, meaning};
+use super::json::{is_last, read_unusual};
+use super::lenient::{Number, Text};
 use super::parts::Parts;
+use super::provider_error::{Found, error_frame, error_in, is_nothing};
 
 /// Where the request goes, below the base URL.
 pub(super) const PATH: &str = "responses";
@@ -71,7 +72,10 @@ pub struct Mapper {
     ending: Ending,
     text: Parts,
     reasoning: Parts,
-    called_tool: bool,
+    /// Text came in pieces, so that whole texts are all the same again.
+    has_pieces: bool,
+    /// A whole text came, which its item will bring again.
+    has_whole_text: bool,
 }
 
 impl Mapper {
@@ -87,12 +91,13 @@ impl Mapper {
         if self.ending.done {
             return Ok(());
         }
-        if event.data.trim() == "[DONE]" {
+        if is_last(event.data) {
             self.ending.done = true;
             return Ok(());
         }
-        if let Ok(delta) = serde_json::from_str::<Delta<'_>>(event.data)
-            && self.take(&delta, out)
+        if event.name != "error"
+            && let Ok(delta) = serde_json::from_str::<Delta<'_>>(event.data)
+            && self.take(&delta, event.name, out)
         {
             return Ok(());
         }
@@ -112,45 +117,95 @@ impl Mapper {
             name: "message",
             data: &String::from_utf8_lossy(body),
             id: "",
-        })?;
-        self.end(&value, out)
+        })?
+        .unwrap_or_default();
+        let value = match &value {
+            Value::Array(list) => list.first().unwrap_or(&Value::Null),
+            value => value,
+        };
+        if value.get("output").is_none()
+            && let Found::Failed(failure) | Found::Suspected(failure) = error_in(value)
+        {
+            return Err(failure);
+        }
+        self.end(value, None, out)
     }
 
     pub(super) fn ending(&self) -> &Ending {
         &self.ending
     }
 
-    /// Takes a piece of text, if the event is one.
-    fn take(&mut self, delta: &Delta<'_>, out: &mut impl FnMut(ChatEvent<'_>)) -> bool {
-        let Some(text) = delta.delta.as_deref() else {
+    /// Takes a piece of text, if the event is one. It is of the kind that its data tells, or else its
+    /// name.
+    fn take(&mut self, delta: &Delta<'_>, name: &str, out: &mut impl FnMut(ChatEvent<'_>)) -> bool {
+        let Text::Plain(text) = &delta.delta else {
             return false;
         };
-        let item = delta.output_index;
-        match delta.kind.as_ref() {
-            "response.output_text.delta" => {
-                self.text
-                    .emit((item, 0), text, |text| out(ChatEvent::Text(text)));
+        let told = delta.kind.get().filter(|kind| is_piece(kind));
+        let kind = told.unwrap_or(if is_piece(name) { name } else { "" });
+        // The content's own index is not looked at: within one item some servers count each piece.
+        let item = delta.output_index.0;
+        self.take_text(
+            kind,
+            item.map(|item| (item, 0)),
+            delta.summary_index.0,
+            text,
+            out,
+        )
+    }
+
+    fn take_text(
+        &mut self,
+        kind: &str,
+        part: Option<(u64, u64)>,
+        summary: Option<u64>,
+        text: &str,
+        out: &mut impl FnMut(ChatEvent<'_>),
+    ) -> bool {
+        match kind {
+            "response.output_text.delta" | "response.refusal.delta" => {
+                self.ending.refused |= kind == "response.refusal.delta" && !text.is_empty();
+                self.emit_text(part, text, out);
             }
-            "response.refusal.delta" => {
-                self.ending.refused = true;
-                self.text
-                    .emit((item, 0), text, |text| out(ChatEvent::Text(text)));
-            }
-            "response.reasoning_summary_text.delta" => {
-                self.reasoning
-                    .emit((item, delta.summary_index), text, |text| {
-                        out(ChatEvent::Reasoning(text));
-                    });
-            }
-            "response.reasoning_text.delta" => {
-                self.reasoning
-                    .emit((item, delta.content_index), text, |text| {
-                        out(ChatEvent::Reasoning(text));
-                    });
+            "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {
+                let part = match (kind, part) {
+                    ("response.reasoning_summary_text.delta", Some((item, _))) => {
+                        Some((item, summary.unwrap_or(0)))
+                    }
+                    _ => part,
+                };
+                self.emit_reasoning(part, text, out);
             }
             _ => return false,
         }
+        self.has_pieces |= !text.is_empty();
         true
+    }
+
+    fn emit_text(
+        &mut self,
+        part: Option<(u64, u64)>,
+        text: &str,
+        out: &mut impl FnMut(ChatEvent<'_>),
+    ) {
+        if !text.is_empty() {
+            self.ending.note_text();
+            self.text
+                .emit(part, text, |text| out(ChatEvent::Text(text)));
+        }
+    }
+
+    fn emit_reasoning(
+        &mut self,
+        part: Option<(u64, u64)>,
+        text: &str,
+        out: &mut impl FnMut(ChatEvent<'_>),
+    ) {
+        if !text.is_empty() {
+            self.ending.note_reasoning();
+            self.reasoning
+                .emit(part, text, |text| out(ChatEvent::Reasoning(text)));
+        }
     }
 
     /// All that is no piece of text, and text in JSON that is odd in itself.
@@ -159,50 +214,121 @@ impl Mapper {
         event: sse::Event<'_>,
         out: &mut impl FnMut(ChatEvent<'_>),
     ) -> Result<(), Failure> {
-        let value = read_unusual(event)?;
-        let kind = value
+        let Some(value) = read_unusual(event)? else {
+            return Ok(());
+        };
+        if !value.is_object() {
+            return match (&value, event.name) {
+                (_, "error") => Err(error_frame(&value)),
+                (Value::Array(_), "message") => {
+                    Err(Failure::stream(ErrorKind::UpstreamMalformed, "no event"))
+                }
+                _ => Ok(()),
+            };
+        }
+        let told = value
             .get("type")
             .and_then(Value::as_str)
-            .unwrap_or(event.name);
+            .unwrap_or_default();
+        let kind = if is_known(told) || !is_known(event.name) {
+            told
+        } else {
+            event.name
+        };
         match kind {
-            "error" => Err(error_frame(&value)),
+            _ if event.name == "error" => Err(error_frame(&value)),
+            "error" | "response.error" => Err(error_frame(&value)),
             "response.completed"
+            | "response.done"
             | "response.incomplete"
             | "response.failed"
-            | "response.cancelled" => self.end(value.get("response").unwrap_or(&value), out),
-            "response.output_item.added" | "response.output_item.done" => {
+            | "response.cancelled" => {
+                let response = value
+                    .get("response")
+                    .filter(|response| response.is_object());
+                self.end(response.unwrap_or(&value), Some(kind), out)
+            }
+            "response.output_item.added" => {
                 self.note_item(value.get("item"));
                 Ok(())
             }
-            "message" if value.get("error").is_some_and(|error| !error.is_null()) => {
-                Err(error_frame(&value))
+            "response.output_item.done" => {
+                self.note_item(value.get("item"));
+                let is_known = std::mem::take(&mut self.has_whole_text);
+                if let Some(item) = value.get("item")
+                    && !self.has_pieces
+                    && !is_known
+                {
+                    self.take_item(number(&value, "output_index"), item, out);
+                }
+                Ok(())
             }
-            "message" if !value.is_object() => {
-                Err(Failure::stream(ErrorKind::UpstreamMalformed, "no event"))
+            "response.output_text.done" | "response.refusal.done" => {
+                if !self.has_pieces {
+                    self.has_whole_text = true;
+                    let name = if kind == "response.refusal.done" {
+                        "refusal"
+                    } else {
+                        "text"
+                    };
+                    let part = number(&value, "output_index").map(|item| (item, 0));
+                    self.ending.refused |= name == "refusal" && !text_of(&value, name).is_empty();
+                    self.emit_text(part, text_of(&value, name), out);
+                }
+                Ok(())
             }
+            _ if kind.starts_with("response.") => {
+                self.take_odd_piece(kind, &value, out);
+                Ok(())
+            }
+            // Events about something else may have any name, and fields of any name.
             _ => {
-                // What the plain way could not read, since a text has half a character in it.
-                if let Ok(delta) = Delta::deserialize(&value) {
-                    self.take(&delta, out);
+                match error_in(&value) {
+                    Found::Failed(failure) if event.name == "message" => return Err(failure),
+                    Found::Failed(failure) | Found::Suspected(failure) => {
+                        self.ending.suspect(failure);
+                    }
+                    Found::Nothing => {}
                 }
                 Ok(())
             }
         }
     }
 
-    /// Takes the response itself, which comes at the end and holds everything again.
+    /// Takes what the plain way could not read: a text with half a character in it, or an object with
+    /// the text.
+    fn take_odd_piece(&mut self, kind: &str, value: &Value, out: &mut impl FnMut(ChatEvent<'_>)) {
+        let text = match value.get("delta") {
+            Some(Value::String(text)) => text,
+            Some(part @ Value::Object(_)) => text_of(part, "text"),
+            _ => return,
+        };
+        let part = number(value, "output_index").map(|item| (item, 0));
+        self.take_text(kind, part, number(value, "summary_index"), text, out);
+    }
+
+    /// Takes the response itself, which comes at the end and holds everything again. `kind` is that of
+    /// the event, if it came in one.
     fn end(
         &mut self,
         response: &Value,
+        kind: Option<&str>,
         out: &mut impl FnMut(ChatEvent<'_>),
     ) -> Result<(), Failure> {
-        let status = response.get("status").and_then(Value::as_str);
-        if response.get("error").is_some_and(|error| !error.is_null()) {
+        if response
+            .get("error")
+            .is_some_and(|error| !is_nothing(error))
+        {
             return Err(error_frame(response));
         }
-        if matches!(status, Some("failed" | "cancelled")) {
-            return Err(Failure::stream(ErrorKind::UpstreamError, "failed"));
-        }
+        // What the response says of itself counts before what its event is called.
+        let named = kind.and_then(|kind| kind.strip_prefix("response."));
+        let status = response
+            .get("status")
+            .and_then(Value::as_str)
+            .map(meaning)
+            .filter(|status| !matches!(status, Meaning::Open | Meaning::Unknown))
+            .or(named.map(meaning));
         let items = response.get("output").and_then(Value::as_array);
         if status.is_none() && items.is_none() {
             return Err(Failure::stream(
@@ -214,21 +340,31 @@ impl Mapper {
         for (index, item) in (0..).zip(items.into_iter().flatten()) {
             self.note_item(Some(item));
             if is_new {
-                self.take_item(index, item, out);
+                self.take_item(Some(index), item, out);
             }
         }
+        // A field of the official libraries that some servers send instead.
+        if self.text.is_empty() {
+            self.emit_text(None, text_of(response, "output_text"), out);
+        }
         if let Some(usage) = response.get("usage").filter(|usage| usage.is_object()) {
-            self.ending.usage = Some(to_usage(usage));
+            self.ending.note_usage(to_usage(usage));
         }
         let reason = response
             .pointer("/incomplete_details/reason")
-            .and_then(Value::as_str);
-        self.ending.finish = Some(match (status, reason) {
-            (_, Some("content_filter")) => Finish::ContentFilter,
-            (Some("incomplete"), _) | (_, Some(_)) => Finish::Length,
-            _ if self.called_tool => Finish::ToolCalls,
-            _ => Finish::Stop,
-        });
+            .and_then(Value::as_str)
+            .map(meaning)
+            .filter(|reason| !matches!(reason, Meaning::Open | Meaning::Unknown));
+        let is_empty = self.text.is_empty() && self.reasoning.is_empty();
+        match reason.or(status) {
+            Some(Meaning::Ended(Finish::Stop)) if self.ending.called_tool => {
+                self.ending.note(Meaning::Ended(Finish::ToolCalls));
+            }
+            // An object in which nothing is said at all is no answer.
+            Some(Meaning::Ended(Finish::Stop)) if is_empty && response.get("status").is_none() => {}
+            Some(known) => self.ending.note(known),
+            None => {}
+        }
         self.ending.done = true;
         Ok(())
     }
@@ -236,66 +372,86 @@ impl Mapper {
     /// Whether an item of the answer is a tool's call and no text.
     fn note_item(&mut self, item: Option<&Value>) {
         let kind = item.and_then(|item| item.get("type")?.as_str());
-        self.called_tool |= matches!(kind, Some("function_call" | "custom_tool_call"));
+        self.ending.called_tool |= matches!(kind, Some("function_call" | "custom_tool_call"));
     }
 
     /// Takes an item of an answer that came in one piece.
-    fn take_item(&mut self, index: u64, item: &Value, out: &mut impl FnMut(ChatEvent<'_>)) {
+    fn take_item(&mut self, index: Option<u64>, item: &Value, out: &mut impl FnMut(ChatEvent<'_>)) {
         let parts = |name: &str| {
             let list = item.get(name).and_then(Value::as_array);
             (0_u64..).zip(list.into_iter().flatten())
         };
         match item.get("type").and_then(Value::as_str) {
-            Some("message") => {
-                for (_, part) in parts("content") {
-                    let refusal = text_of(part, "refusal");
+            Some("reasoning") => {
+                for (number, part) in parts("summary").chain(parts("content")) {
+                    let part_number = index.map(|index| (index, number));
+                    self.emit_reasoning(part_number, text_of(part, "text"), out);
+                }
+            }
+            Some("message") | None => {
+                let part = index.map(|index| (index, 0));
+                self.emit_text(part, text_of(item, "content"), out);
+                for (_, content) in parts("content") {
+                    let refusal = text_of(content, "refusal");
                     self.ending.refused |= !refusal.is_empty();
-                    for text in [text_of(part, "text"), refusal] {
-                        self.text
-                            .emit((index, 0), text, |text| out(ChatEvent::Text(text)));
+                    for text in [text_of(content, "text"), refusal] {
+                        self.emit_text(part, text, out);
                     }
                 }
             }
-            Some("reasoning") => {
-                for (number, part) in parts("summary").chain(parts("content")) {
-                    self.reasoning
-                        .emit((index, number), text_of(part, "text"), |text| {
-                            out(ChatEvent::Reasoning(text));
-                        });
-                }
-            }
-            _ => {}
+            Some(_) => {}
         }
     }
+}
+
+/// Whether events of this kind bring text or reasoning.
+fn is_piece(kind: &str) -> bool {
+    matches!(
+        kind,
+        "response.output_text.delta"
+            | "response.refusal.delta"
+            | "response.reasoning_summary_text.delta"
+            | "response.reasoning_text.delta"
+    )
+}
+
+/// Whether a kind of event is one of this API.
+fn is_known(kind: &str) -> bool {
+    kind == "error" || kind.starts_with("response.")
 }
 
 fn text_of<'v>(part: &'v Value, name: &str) -> &'v str {
     part.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
+/// The number in a field of any form, if it is one.
+fn number(value: &Value, name: &str) -> Option<u64> {
+    Number::deserialize(value.get(name)?).ok()?.0
+}
+
 fn to_usage(usage: &Value) -> Usage {
-    let number = |pointer: &str| usage.pointer(pointer).and_then(Value::as_u64);
+    let of = |name| number(usage, name);
+    let detail = |details: &str, name| number(usage.get(details)?, name);
     Usage {
-        prompt_tokens: number("/input_tokens"),
-        completion_tokens: number("/output_tokens"),
-        reasoning_tokens: number("/output_tokens_details/reasoning_tokens"),
-        cached_tokens: number("/input_tokens_details/cached_tokens"),
+        prompt_tokens: of("input_tokens").or(of("prompt_tokens")),
+        completion_tokens: of("output_tokens").or(of("completion_tokens")),
+        reasoning_tokens: detail("output_tokens_details", "reasoning_tokens"),
+        cached_tokens: detail("input_tokens_details", "cached_tokens"),
     }
 }
 
 /// A piece of text, as almost all events are. Text is borrowed from the event where it has no escapes.
+/// Each field may hold anything.
 #[derive(Deserialize)]
 struct Delta<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Cow<'a, str>,
-    #[serde(borrow, default, deserialize_with = "text")]
-    delta: Option<Cow<'a, str>>,
+    #[serde(borrow, rename = "type", default)]
+    kind: Text<'a>,
+    #[serde(borrow, default)]
+    delta: Text<'a>,
     #[serde(default)]
-    output_index: u64,
+    output_index: Number,
     #[serde(default)]
-    content_index: u64,
-    #[serde(default)]
-    summary_index: u64,
+    summary_index: Number,
 }
 
 #[cfg(test)]
@@ -332,7 +488,7 @@ mod tests {
             }
         }
         let got = got
-            .map(|()| mapper.ending().finish())
+            .and_then(|()| mapper.ending().verdict().transpose())
             .map_err(|failure| failure.kind);
         assert_eq!(
             (got_text.as_str(), got_reasoning.as_str(), got),
@@ -376,14 +532,15 @@ mod tests {
         check(
             &[
                 json!({"type": "response.queued"}),
-                json!({"type": "response.output_text.done", "text": "again"}),
+                delta("output_text", 0, "once"),
+                json!({"type": "response.output_text.done", "text": "once"}),
                 json!({"type": "response.function_call_arguments.delta", "delta": "{\"a\""}),
                 json!({"type": "response.image_generation_call.partial_image", "delta": {"b": 1}}),
                 json!({"type": "keepalive", "sequence_number": 3}),
                 json!({"type": "response.brand_new.delta", "delta": "x"}),
                 json!({}),
             ],
-            "",
+            "once",
             "",
             Ok(None),
         );
@@ -447,7 +604,7 @@ mod tests {
             ended("failed", json!({"status": "failed", "error": null})),
             ErrorKind::UpstreamError,
         );
-        check(ended("completed", json!({})), ErrorKind::UpstreamMalformed);
+        check(ended("completed", json!({})), ErrorKind::UpstreamEmpty);
         check(json!([1, 2]), ErrorKind::UpstreamMalformed);
     }
 
