@@ -197,10 +197,8 @@ pub(super) async fn open_sqlite(folder: &Path, steps: &[Step]) -> Result<Sql, St
     migrate(&write, steps, Dialect::Sqlite, &path.display().to_string()).await?;
     let read = sqlite_options(READERS).connect_lazy(&url).map_err(failed)?;
     Ok(Sql {
-        write,
-        read,
-        dialect: Dialect::Sqlite,
         _lock: Some(lock),
+        ..Sql::new(write, read, Dialect::Sqlite)
     })
 }
 
@@ -212,10 +210,8 @@ async fn open_memory() -> Result<Sql, String> {
         .map_err(|error| format!("no database can be made in memory: {error}"))?;
     migrate(&pool, STEPS, Dialect::Sqlite, "in memory").await?;
     Ok(Sql {
-        write: pool.clone(),
-        read: pool,
-        dialect: Dialect::Sqlite,
-        _lock: None,
+        is_memory: true,
+        ..Sql::new(pool.clone(), pool, Dialect::Sqlite)
     })
 }
 
@@ -232,12 +228,7 @@ pub(super) async fn open_postgres(url: &str, steps: &[Step]) -> Result<Sql, Stri
             format!("the database of --database-url cannot be reached: {error}")
         })?;
     migrate(&pool, steps, Dialect::Postgres, "of --database-url").await?;
-    Ok(Sql {
-        write: pool.clone(),
-        read: pool,
-        dialect: Dialect::Postgres,
-        _lock: None,
-    })
+    Ok(Sql::new(pool.clone(), pool, Dialect::Postgres))
 }
 
 async fn migrate(

@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, AnyPool, query, query_scalar};
+use sqlx::{query, query_scalar};
 
 use super::Result;
+use super::sql::Connection;
 use super::words;
 
 /// How words are looked for in one place.
@@ -60,13 +61,12 @@ const FROM_THE_NEWEST: &str = "
 
 /// The newest that hold these words.
 pub(super) async fn search(
-    pool: &AnyPool,
+    tx: &mut Connection,
     search: Search,
     words: &str,
     owner: &str,
     limit: i64,
 ) -> Result<Vec<AnyRow>> {
-    let mut tx = pool.begin().await?;
     query(BY_WORDS).execute(&mut *tx).await?;
     // Plans that are kept for later would not know of the settings.
     let count: i64 = query_scalar(search.count)
@@ -85,7 +85,6 @@ pub(super) async fn search(
         .bind(limit)
         .fetch_all(&mut *tx)
         .await?;
-    tx.commit().await?;
     Ok(found)
 }
 
@@ -96,11 +95,7 @@ const MAX_POSITION: usize = 16_383;
 /// And a word may have so many of them.
 const MAX_POSITIONS: usize = 255;
 
-pub(super) async fn index_message(
-    connection: &mut AnyConnection,
-    key: i64,
-    text: &str,
-) -> Result<()> {
+pub(super) async fn index_message(connection: &mut Connection, key: i64, text: &str) -> Result<()> {
     query("update messages set words = $1::tsvector where key = $2")
         .bind(vector(text))
         .bind(key)
@@ -109,11 +104,7 @@ pub(super) async fn index_message(
     Ok(())
 }
 
-pub(super) async fn index_title(
-    connection: &mut AnyConnection,
-    key: i64,
-    title: &str,
-) -> Result<()> {
+pub(super) async fn index_title(connection: &mut Connection, key: i64, title: &str) -> Result<()> {
     query("update conversations set title_words = $1::tsvector where key = $2")
         .bind(vector(title))
         .bind(key)

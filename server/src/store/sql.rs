@@ -1,35 +1,57 @@
 //! The store in SQL, the same for both databases, through sqlx's `Any` driver.
 //!
 //! One connection writes to SQLite, so that writers wait for each other here and not for the
-//! database's lock; others read beside it. Each method is one transaction where it writes more than
-//! one row.
+//! database's lock; others read beside it. Each method is one transaction (`transaction`).
 
 mod begin;
 mod edit;
+#[cfg(test)]
+mod full_disk;
 mod import;
 mod read;
 mod rows;
+mod transaction;
 
 use std::fs::File;
+use std::time::Duration;
 
 use app::protocol::saved::{
     ConversationDetail, ConversationList, ConversationSummary, ExportedConversation, SearchHit,
 };
 use async_trait::async_trait;
-use sqlx::{AnyConnection, AnyPool};
+use sqlx::AnyPool;
 
 use super::{
     Begun, Finished, NewReply, Result, Store, StoreError, StoredReply, TitledBy, postgres, sqlite,
 };
 use crate::generation::log::Piece;
 
+pub(super) use self::transaction::{Connection, WRITE_LIMIT};
+
 /// A database with conversations.
 pub struct Sql {
     pub(super) write: AnyPool,
     pub(super) read: AnyPool,
     pub(super) dialect: Dialect,
+    /// Whether the database is lost with its one connection.
+    pub(super) is_memory: bool,
+    /// How long a transaction that writes may be open: [`WRITE_LIMIT`], except in tests.
+    pub(super) write_limit: Duration,
     /// Says to other processes that this one works with the file.
     pub(super) _lock: Option<File>,
+}
+
+impl Sql {
+    pub(super) fn new(write: AnyPool, read: AnyPool, dialect: Dialect) -> Self {
+        Self {
+            write,
+            read,
+            dialect,
+            is_memory: false,
+            write_limit: WRITE_LIMIT,
+            _lock: None,
+        }
+    }
 }
 
 /// Which SQL is spoken, where it differs.
@@ -43,7 +65,7 @@ impl Dialect {
     /// Puts the words of a message into the index, in the place of what was there of it.
     async fn index_message(
         self,
-        connection: &mut AnyConnection,
+        connection: &mut Connection,
         owner: &str,
         key: i64,
         text: &str,
@@ -57,7 +79,7 @@ impl Dialect {
     /// The same for a title.
     async fn index_title(
         self,
-        connection: &mut AnyConnection,
+        connection: &mut Connection,
         owner: &str,
         key: i64,
         title: &str,
@@ -203,6 +225,8 @@ impl From<sqlx::Error> for StoreError {
         match error {
             sqlx::Error::RowNotFound => Self::NotFound,
             sqlx::Error::Database(error) => Self::Failed(sqlite::describe(error.as_ref())),
+            // A sentence of ours.
+            sqlx::Error::AnyDriverError(error) => Self::Failed(error.to_string()),
             error => Self::Failed(error.to_string()),
         }
     }

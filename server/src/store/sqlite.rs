@@ -1,9 +1,10 @@
 //! What is particular to SQLite: its full-text index, its settings, its words for what went wrong.
 
 use sqlx::error::DatabaseError;
-use sqlx::{AnyConnection, query};
+use sqlx::query;
 
 use super::Result;
+use super::sql::Connection;
 use super::words::{self, Query};
 
 /// The settings of every connection.
@@ -52,7 +53,7 @@ fn owner_word(owner: &str) -> String {
 }
 
 pub(super) async fn index_message(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     owner: &str,
     key: i64,
     text: &str,
@@ -67,7 +68,7 @@ pub(super) async fn index_message(
 }
 
 pub(super) async fn index_title(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     owner: &str,
     key: i64,
     title: &str,
@@ -79,6 +80,29 @@ pub(super) async fn index_title(
         .execute(connection)
         .await?;
     Ok(())
+}
+
+/// Whether another program or connection holds the database.
+pub(super) fn is_busy(error: &sqlx::Error) -> bool {
+    matches!(primary_code(error), Some(5 | 6))
+}
+
+/// Whether a connection is to be opened anew after this. The others of SQLite's errors say nothing
+/// about the connection, and opening one needs room on the disk, which may be full.
+pub(super) fn needs_reopening(error: &sqlx::Error) -> bool {
+    match error {
+        // Read-only (also: the file was moved away), I/O, damaged, cannot be opened, no database.
+        sqlx::Error::Database(_) => {
+            matches!(primary_code(error), None | Some(8 | 10 | 11 | 14 | 26))
+        }
+        // It does not answer, or its thread has ended.
+        _ => true,
+    }
+}
+
+fn primary_code(error: &sqlx::Error) -> Option<u32> {
+    let code = error.as_database_error()?.code()?;
+    code.parse::<u32>().ok().map(|code| code & 0xff)
 }
 
 /// What a database says went wrong, in words for the log. It holds none of the data.

@@ -1,16 +1,17 @@
 //! The life of a reply: begun, added to, finished, or interrupted.
 
 use app::protocol::{ChatMessage, Role};
-use sqlx::{AnyConnection, Row, query};
+use sqlx::{Row, query};
 
 use super::rows::{self, ReplyRow};
+use super::transaction::Connection;
 use super::{Result, Sql, StoreError};
 use crate::generation::log::{End, Piece};
 use crate::store::{Ask, Begun, Finished, NewReply, StoredReply, TitledBy, new_id};
 
 impl Sql {
     pub(super) async fn begin_reply(&self, owner: &str, reply: &NewReply) -> Result<Begun> {
-        let mut tx = self.write.begin().await?;
+        let mut tx = self.transaction().await?;
         let known = query(
             "select g.id, g.message, m.parent from generations g
              join messages m on m.id = g.message
@@ -122,7 +123,7 @@ impl Sql {
     /// The conversation of a reply, and whether it was made for it.
     async fn conversation_for(
         &self,
-        tx: &mut AnyConnection,
+        tx: &mut Connection,
         owner: &str,
         reply: &NewReply,
     ) -> Result<(i64, bool)> {
@@ -162,7 +163,7 @@ impl Sql {
 
     async fn insert_reply(
         &self,
-        tx: &mut AnyConnection,
+        tx: &mut Connection,
         owner: &str,
         conversation: i64,
         reply: &NewReply,
@@ -193,9 +194,13 @@ impl Sql {
         number: i64,
         piece: &Piece,
     ) -> Result<()> {
+        let mut tx = self.transaction().await?;
+        // What was said to have failed may be there all the same, and is then tried again with more.
         query(
             "insert into pieces (generation, number, owner, text, reasoning, marks)
-             values ($1, $2, $3, $4, $5, $6)",
+             values ($1, $2, $3, $4, $5, $6)
+             on conflict (generation, number) do update
+                 set text = excluded.text, reasoning = excluded.reasoning, marks = excluded.marks",
         )
         .bind(generation)
         .bind(number)
@@ -203,9 +208,9 @@ impl Sql {
         .bind(self.dialect.text(&piece.text))
         .bind(self.dialect.text(&piece.reasoning))
         .bind(piece.marks.clone())
-        .execute(&self.write)
+        .execute(&mut *tx)
         .await?;
-        Ok(())
+        tx.commit().await
     }
 
     pub(super) async fn finish_reply(
@@ -219,7 +224,7 @@ impl Sql {
             End::Failed(error) => ("error", None, Some(rows::to_json(error))),
         };
         let ms = |time: Option<u64>| time.and_then(|time| i64::try_from(time).ok());
-        let mut tx = self.write.begin().await?;
+        let mut tx = self.transaction().await?;
         // By the message and by the generation: what goes on under another one is not ended by this.
         let row = query(
             "update messages set text = $3, reasoning = $4, marks = $5, state = $6, finish = $7, error = $8,
@@ -255,53 +260,60 @@ impl Sql {
             .bind(generation)
             .execute(&mut *tx)
             .await?;
-        tx.commit().await?;
-        Ok(())
+        tx.commit().await
     }
 
     pub(super) async fn interrupt_replies(&self) -> Result<u64> {
-        let mut tx = self.write.begin().await?;
-        let running = query(
-            "select key, owner, generation, text, reasoning, marks from messages where state = 'streaming'",
-        )
-        .fetch_all(&mut *tx)
-        .await?;
-        for row in &running {
-            let key: i64 = row.try_get(0)?;
-            let owner: String = row.try_get(1)?;
-            let mut piece = Piece {
-                text: row.try_get(3)?,
-                reasoning: row.try_get(4)?,
-                marks: row.try_get(5)?,
-            };
-            if let Some(generation) = row.try_get::<Option<String>, _>(2)? {
-                for more in pieces(&mut tx, &generation).await? {
-                    piece.append(&more);
-                }
-                query("delete from pieces where generation = $1")
-                    .bind(&generation)
-                    .execute(&mut *tx)
-                    .await?;
-            }
-            self.dialect
-                .index_message(&mut tx, &owner, key, &piece.text)
-                .await?;
-            query(
-                "update messages set text = $2, reasoning = $3, marks = $4, state = 'interrupted' where key = $1",
-            )
-            .bind(key)
-            .bind(piece.text)
-            .bind(piece.reasoning)
-            .bind(piece.marks)
-            .execute(&mut *tx)
+        let running = query("select key from messages where state = 'streaming'")
+            .fetch_all(&self.read)
             .await?;
+        for row in &running {
+            self.interrupt_reply(row.try_get(0)?).await?;
         }
-        tx.commit().await?;
         Ok(running.len() as u64)
     }
 
+    async fn interrupt_reply(&self, key: i64) -> Result<()> {
+        let mut tx = self.transaction().await?;
+        let row = query(
+            "select owner, generation, text, reasoning, marks from messages
+             where key = $1 and state = 'streaming'",
+        )
+        .bind(key)
+        .fetch_one(&mut *tx)
+        .await?;
+        let owner: String = row.try_get(0)?;
+        let mut piece = Piece {
+            text: row.try_get(2)?,
+            reasoning: row.try_get(3)?,
+            marks: row.try_get(4)?,
+        };
+        if let Some(generation) = row.try_get::<Option<String>, _>(1)? {
+            for more in pieces(&mut tx, &generation).await? {
+                piece.append(&more);
+            }
+            query("delete from pieces where generation = $1")
+                .bind(&generation)
+                .execute(&mut *tx)
+                .await?;
+        }
+        self.dialect
+            .index_message(&mut tx, &owner, key, &piece.text)
+            .await?;
+        query(
+            "update messages set text = $2, reasoning = $3, marks = $4, state = 'interrupted' where key = $1",
+        )
+        .bind(key)
+        .bind(piece.text)
+        .bind(piece.reasoning)
+        .bind(piece.marks)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await
+    }
+
     pub(super) async fn stored_reply(&self, owner: &str, generation: &str) -> Result<StoredReply> {
-        let mut connection = self.read.acquire().await?;
+        let mut tx = self.snapshot().await?;
         let row = query(
             "select c.id, m.id, m.parent, m.text, m.reasoning, m.marks, m.state, m.finish, m.error, m.usage,
                  m.model, m.generation
@@ -311,7 +323,7 @@ impl Sql {
         )
         .bind(generation)
         .bind(owner)
-        .fetch_one(&mut *connection)
+        .fetch_one(&mut *tx)
         .await?;
         let mut piece = Piece {
             text: row.try_get(3)?,
@@ -322,10 +334,11 @@ impl Sql {
         let current = current.unwrap_or_else(|| generation.to_owned());
         let end = rows::end(row.try_get(6)?, row.try_get(7)?, row.try_get(8)?);
         if end.is_none() {
-            for more in pieces(&mut connection, &current).await? {
+            for more in pieces(&mut tx, &current).await? {
                 piece.append(&more);
             }
         }
+        tx.commit().await?;
         Ok(StoredReply {
             generation: current,
             conversation: row.try_get(0)?,
@@ -340,7 +353,7 @@ impl Sql {
 }
 
 /// The pieces of a reply that is being made, in order.
-pub(super) async fn pieces(connection: &mut AnyConnection, generation: &str) -> Result<Vec<Piece>> {
+pub(super) async fn pieces(connection: &mut Connection, generation: &str) -> Result<Vec<Piece>> {
     let rows =
         query("select text, reasoning, marks from pieces where generation = $1 order by number")
             .bind(generation)
@@ -358,7 +371,7 @@ pub(super) async fn pieces(connection: &mut AnyConnection, generation: &str) -> 
 }
 
 /// A message of this conversation that is complete.
-async fn message(tx: &mut AnyConnection, conversation: i64, id: &str) -> Result<ReplyRow> {
+async fn message(tx: &mut Connection, conversation: i64, id: &str) -> Result<ReplyRow> {
     let row = query(
         "select id, parent, role, text, reasoning, marks, state from messages where id = $1 and conversation = $2",
     )
@@ -375,7 +388,7 @@ async fn message(tx: &mut AnyConnection, conversation: i64, id: &str) -> Result<
 }
 
 /// A reply of this conversation that is complete.
-async fn reply_row(tx: &mut AnyConnection, conversation: i64, id: &str) -> Result<ReplyRow> {
+async fn reply_row(tx: &mut Connection, conversation: i64, id: &str) -> Result<ReplyRow> {
     let row = message(tx, conversation, id).await?;
     if row.role == Role::Assistant {
         Ok(row)
@@ -387,7 +400,7 @@ async fn reply_row(tx: &mut AnyConnection, conversation: i64, id: &str) -> Resul
 }
 
 /// What was said up to a message. Replies without text say nothing.
-async fn line_to(tx: &mut AnyConnection, conversation: i64, id: &str) -> Result<Vec<ChatMessage>> {
+async fn line_to(tx: &mut Connection, conversation: i64, id: &str) -> Result<Vec<ChatMessage>> {
     let rows = query(
         "with recursive line (parent, role, text, back) as (
              select parent, role, text, 0 from messages where id = $1 and conversation = $2

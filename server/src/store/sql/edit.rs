@@ -1,8 +1,9 @@
 //! What a person changes in the list: titles, pins, deletions, what is shown and what was read.
 
-use sqlx::{AnyConnection, Row, query};
+use sqlx::{Row, query};
 
 use super::rows;
+use super::transaction::Connection;
 use super::{Dialect, Result, Sql, StoreError};
 use crate::store::TitledBy;
 
@@ -15,7 +16,7 @@ impl Sql {
         by: TitledBy,
     ) -> Result<()> {
         let title = self.dialect.text(title);
-        let mut tx = self.write.begin().await?;
+        let mut tx = self.transaction().await?;
         // What a person has said stands above what the model says.
         let row = query(
             "update conversations set title = $3, titled_by = $4
@@ -31,11 +32,11 @@ impl Sql {
         self.dialect
             .index_title(&mut tx, owner, row.try_get(0)?, &title)
             .await?;
-        tx.commit().await?;
-        Ok(())
+        tx.commit().await
     }
 
     pub(super) async fn set_pinned(&self, owner: &str, id: &str, pinned: bool) -> Result<()> {
+        let mut tx = self.transaction().await?;
         let changed = query(
             "update conversations set pinned = $3
              where owner = $1 and id = $2 and deleted_at is null and import is null",
@@ -43,13 +44,14 @@ impl Sql {
         .bind(owner)
         .bind(id)
         .bind(i64::from(pinned))
-        .execute(&self.write)
+        .execute(&mut *tx)
         .await?;
-        one(changed.rows_affected())
+        one(changed.rows_affected())?;
+        tx.commit().await
     }
 
     pub(super) async fn set_deleted(&self, owner: &str, id: &str, now: i64) -> Result<Vec<String>> {
-        let mut tx = self.write.begin().await?;
+        let mut tx = self.transaction().await?;
         let row = query(
             "update conversations set deleted_at = $3
              where owner = $1 and id = $2 and deleted_at is null and import is null returning key",
@@ -72,16 +74,19 @@ impl Sql {
     }
 
     pub(super) async fn set_restored(&self, owner: &str, id: &str) -> Result<()> {
+        let mut tx = self.transaction().await?;
         let changed =
             query("update conversations set deleted_at = null where owner = $1 and id = $2")
                 .bind(owner)
                 .bind(id)
-                .execute(&self.write)
+                .execute(&mut *tx)
                 .await?;
-        one(changed.rows_affected())
+        one(changed.rows_affected())?;
+        tx.commit().await
     }
 
     pub(super) async fn set_leaf(&self, owner: &str, id: &str, leaf: &str) -> Result<()> {
+        let mut tx = self.transaction().await?;
         let changed = query(
             "update conversations set leaf = $3
              where owner = $1 and id = $2 and deleted_at is null and import is null
@@ -90,12 +95,14 @@ impl Sql {
         .bind(owner)
         .bind(id)
         .bind(leaf)
-        .execute(&self.write)
+        .execute(&mut *tx)
         .await?;
-        one(changed.rows_affected())
+        one(changed.rows_affected())?;
+        tx.commit().await
     }
 
     pub(super) async fn set_read(&self, owner: &str, id: &str, now: i64) -> Result<()> {
+        let mut tx = self.transaction().await?;
         let changed = query(
             "update conversations set read_at = $3
              where owner = $1 and id = $2 and deleted_at is null and import is null",
@@ -103,13 +110,14 @@ impl Sql {
         .bind(owner)
         .bind(id)
         .bind(now)
-        .execute(&self.write)
+        .execute(&mut *tx)
         .await?;
-        one(changed.rows_affected())
+        one(changed.rows_affected())?;
+        tx.commit().await
     }
 
     pub(super) async fn remove_deleted(&self, deleted_before: i64) -> Result<u64> {
-        let mut tx = self.write.begin().await?;
+        let mut tx = self.transaction().await?;
         let found = query("select key from conversations where deleted_at < $1")
             .bind(deleted_before)
             .fetch_all(&mut *tx)
@@ -123,11 +131,7 @@ impl Sql {
 }
 
 /// Removes a conversation with all that belongs to it.
-pub(super) async fn remove(
-    dialect: Dialect,
-    tx: &mut AnyConnection,
-    conversation: i64,
-) -> Result<()> {
+pub(super) async fn remove(dialect: Dialect, tx: &mut Connection, conversation: i64) -> Result<()> {
     let of_sqlite: &[&'static str] = &[
         "delete from message_words where rowid in (select key from messages where conversation = $1)",
         "delete from title_words where rowid = $1",

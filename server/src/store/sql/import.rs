@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use app::protocol::ErrorKind;
 use app::protocol::saved::{ExportedConversation, MessageState, SavedMessage};
-use sqlx::{AnyConnection, Row, query};
+use sqlx::{Row, query};
 
 use super::edit::remove;
 use super::rows;
+use super::transaction::Connection;
 use super::{Result, Sql};
 use crate::store::{TitledBy, new_id, now};
 
@@ -19,7 +20,7 @@ impl Sql {
         conversations: &[ExportedConversation],
     ) -> Result<Vec<usize>> {
         let mut there = Vec::new();
-        let mut tx = self.write.begin().await?;
+        let mut tx = self.transaction().await?;
         for (place, conversation) in conversations.iter().enumerate() {
             let known = query("select owner, deleted_at from conversations where id = $1")
                 .bind(&conversation.id)
@@ -46,7 +47,7 @@ impl Sql {
 
     async fn add_conversation(
         &self,
-        tx: &mut AnyConnection,
+        tx: &mut Connection,
         owner: &str,
         import: &str,
         id: &str,
@@ -87,7 +88,7 @@ impl Sql {
 
     async fn add_message(
         &self,
-        tx: &mut AnyConnection,
+        tx: &mut Connection,
         owner: &str,
         conversation: i64,
         ids: &HashMap<&str, String>,
@@ -134,16 +135,17 @@ impl Sql {
     }
 
     pub(super) async fn show_imported(&self, owner: &str, import: &str) -> Result<()> {
+        let mut tx = self.transaction().await?;
         query("update conversations set import = null where owner = $1 and import = $2")
             .bind(owner)
             .bind(import)
-            .execute(&self.write)
+            .execute(&mut *tx)
             .await?;
-        Ok(())
+        tx.commit().await
     }
 
     pub(super) async fn remove_imported(&self, import: Option<&str>) -> Result<()> {
-        let mut tx = self.write.begin().await?;
+        let mut tx = self.transaction().await?;
         let found = match import {
             Some(import) => {
                 query("select key from conversations where import = $1")
@@ -160,7 +162,6 @@ impl Sql {
         for row in &found {
             remove(self.dialect, &mut tx, row.try_get(0)?).await?;
         }
-        tx.commit().await?;
-        Ok(())
+        tx.commit().await
     }
 }

@@ -88,7 +88,7 @@ impl Sql {
     }
 
     pub(super) async fn whole(&self, owner: &str, id: &str) -> Result<ExportedConversation> {
-        let mut tx = self.read.begin().await?;
+        let mut tx = self.snapshot().await?;
         let row = query(
             "select key, id, title, created_at, updated_at, pinned, leaf from conversations
              where owner = $1 and id = $2 and deleted_at is null and import is null",
@@ -202,7 +202,10 @@ impl Sql {
                     Place::Messages => postgres::IN_MESSAGES,
                 };
                 let words = wanted.for_tsquery();
-                postgres::search(&self.read, search, &words, owner, limit).await
+                let mut tx = self.snapshot().await?;
+                let found = postgres::search(&mut tx, search, &words, owner, limit).await?;
+                tx.commit().await?;
+                Ok(found)
             }
         }
     }

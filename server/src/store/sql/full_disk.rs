@@ -1,0 +1,94 @@
+//! A full disk, as SQLite sees it: no page more than there are.
+
+use std::path::Path;
+
+use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row, query};
+
+use super::Sql;
+use crate::config::Saving;
+use crate::store::{Ask, LOCAL_OWNER, NewReply, Store, new_id, open};
+
+async fn opened(folder: &Path) -> Sql {
+    let saving = Saving {
+        data_dir: Some(folder.to_owned()),
+        database_url: None,
+        titles: crate::config::Switch::Off,
+    };
+    open(&saving).await.expect("a store").store
+}
+
+fn question(conversation: &str, text: &str) -> NewReply {
+    NewReply {
+        conversation: conversation.to_owned(),
+        request_id: new_id(),
+        generation: new_id(),
+        ask: Ask::Question {
+            parent: None,
+            text: text.to_owned(),
+        },
+        model: "m".to_owned(),
+        parameters: "{}".to_owned(),
+        title: "Title".to_owned(),
+        now: 1,
+    }
+}
+
+/// Leaves room for this many pages more.
+async fn leave_room(store: &Sql, pages: i64) {
+    let mut connection = store.write.acquire().await.expect("a connection");
+    let count: i64 = query("pragma page_count")
+        .fetch_one(&mut *connection)
+        .await
+        .expect("a row")
+        .try_get(0)
+        .expect("a number");
+    let sql = format!("pragma max_page_count = {}", count + pages);
+    query(AssertSqlSafe(sql))
+        .execute(&mut *connection)
+        .await
+        .expect("set");
+}
+
+/// How many conversations of this id another connection sees.
+async fn seen(file: &Path, id: &str) -> i64 {
+    let url = format!("sqlite://{}", file.display());
+    let mut other = AnyConnection::connect(&url).await.expect("a connection");
+    let row = query("select count(*) from conversations where id = $1")
+        .bind(id)
+        .fetch_one(&mut other)
+        .await
+        .expect("a row");
+    other.close().await.expect("closed");
+    row.try_get(0).expect("a number")
+}
+
+#[tokio::test]
+async fn after_two_writes_that_found_the_disk_full_the_next_one_is_kept() {
+    // With each page more, the disk is found full by a later statement, or by the commit.
+    for room in 0..16 {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let store = opened(folder.path()).await;
+        leave_room(&store, room).await;
+        for _ in 0..2 {
+            let text = (0..4_000).map(|number| format!("w{number} "));
+            let large = question(&new_id(), &text.collect::<String>());
+            let failed = store.begin(LOCAL_OWNER, &large).await;
+            let why = failed.err().map(|error| error.to_string());
+            let is_full = why.as_ref().is_some_and(|why| why.contains("full"));
+            assert!(is_full, "{room}: {why:?}");
+        }
+        leave_room(&store, 10_000).await;
+        let conversation = new_id();
+        let next = question(&conversation, "short");
+        store.begin(LOCAL_OWNER, &next).await.expect("saved");
+        let file = folder.path().join("rill.db");
+        assert_eq!(seen(&file, &conversation).await, 1, "{room}");
+        // What a kill would leave: the files as they are now.
+        let left = tempfile::TempDir::new().expect("a folder");
+        for name in ["rill.db", "rill.db-wal"] {
+            std::fs::copy(folder.path().join(name), left.path().join(name)).expect("a copy");
+        }
+        let file = left.path().join("rill.db");
+        assert_eq!(seen(&file, &conversation).await, 1, "{room}");
+    }
+}
