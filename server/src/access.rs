@@ -15,7 +15,9 @@ use crate::config::PublicUrl;
 use crate::error::AppError;
 use crate::state::AppState;
 
-/// Lets a request through, or answers 421 or 403.
+/// Lets a request through, or answers 421 or 403. What names no path (`CONNECT` and `OPTIONS *`, RFC
+/// 9112, 3.2.3 and 3.2.4, which no route takes) is refused here too: routes and the page's renderer
+/// rely on one.
 pub(crate) async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
     match check(
         request.method(),
@@ -23,6 +25,12 @@ pub(crate) async fn guard(State(state): State<AppState>, request: Request, next:
         request.headers(),
         state.config.public_url.as_ref(),
     ) {
+        Ok(()) if request.method() == Method::CONNECT => {
+            AppError::from(ErrorKind::MethodNotAllowed).into_response()
+        }
+        Ok(()) if !request.uri().path().starts_with('/') => {
+            AppError::invalid("The target of a request must be a path.").into_response()
+        }
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal.into_response(),
     }

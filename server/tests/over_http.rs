@@ -15,4 +15,5 @@ mod several_upstreams;
 mod shutdown;
 mod sse_contract;
 mod stores;
+mod targets;
 mod upstream_scripts;

@@ -1,24 +1,29 @@
 //! The real program in a process of its own, with an environment that holds nothing but what a test
 //! gives it.
 
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStderr, Command};
+use tokio::io::AsyncReadExt;
+use tokio::process::{Child, Command};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::log;
 use super::scripted_upstream::ScriptedUpstream;
+use super::{log, panics};
 
-/// A running program. It is killed when it is dropped.
+/// A running program. It is killed when it is dropped, and must not have panicked until then.
 pub(crate) struct Program {
     pub(crate) address: SocketAddr,
     child: Child,
-    lines: Lines<BufReader<ChildStderr>>,
+    /// The lines of its standard error, as a thread reads them.
+    lines: UnboundedReceiver<String>,
+    reading: Option<JoinHandle<()>>,
     log: String,
     /// Where it keeps conversations.
     pub(crate) data: Arc<TempDir>,
@@ -92,17 +97,29 @@ impl Program {
     }
 
     async fn listen(command: &mut Command, data: Arc<TempDir>) -> Self {
-        let mut child = command
+        let (errors, its_errors) = std::io::pipe().expect("a pipe");
+        let child = command
             .args(["--listen", "127.0.0.1:0"])
             .env("RILL_TITLES", "off")
+            .stderr(its_errors)
             .spawn()
             .expect("the program starts");
-        let lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
+        // The command keeps its end of the pipe, which would never end then.
+        command.stderr(Stdio::null());
+        let (sender, lines) = unbounded_channel();
+        let reading = std::thread::spawn(move || {
+            for line in BufReader::new(errors).lines().map_while(Result::ok) {
+                panics::watch_line(&line);
+                // Nobody may want to know any more.
+                let _ = sender.send(line);
+            }
+        });
         let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
         let mut program = Self {
             address: unknown,
             child,
             lines,
+            reading: Some(reading),
             log: String::new(),
             data,
         };
@@ -118,7 +135,7 @@ impl Program {
 
     /// Waits for a line of its log that holds these words.
     pub(crate) async fn logs(&mut self, words: &str) -> String {
-        while let Some(line) = self.lines.next_line().await.expect("text") {
+        while let Some(line) = self.lines.recv().await {
             self.log.push_str(&line);
             self.log.push('\n');
             if line.contains(words) {
@@ -144,7 +161,7 @@ impl Program {
 
     /// Waits for its end.
     pub(crate) async fn end(mut self) -> Ended {
-        while let Some(line) = self.lines.next_line().await.expect("text") {
+        while let Some(line) = self.lines.recv().await {
             self.log.push_str(&line);
             self.log.push('\n');
         }
@@ -155,7 +172,7 @@ impl Program {
         Ended {
             code: status.code(),
             output,
-            log: self.log,
+            log: std::mem::take(&mut self.log),
         }
     }
 
@@ -192,10 +209,27 @@ impl Program {
         let output = command.env("RILL_DATA_DIR", data.path()).output().await;
         let output = output.expect("the program starts");
         let text = |bytes| String::from_utf8(bytes).expect("text");
+        let errors = text(output.stderr);
+        errors.lines().for_each(panics::watch_line);
+        panics::assert_none();
         Ended {
             code: output.status.code(),
             output: text(output.stdout),
-            log: text(output.stderr),
+            log: errors,
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.start_kill();
+        if let Some(reading) = self.reading.take() {
+            let read = reading.join();
+            if !std::thread::panicking() {
+                read.expect("it only reads");
+                panics::assert_none();
+            }
         }
     }
 }

@@ -22,10 +22,11 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::http::{self, Answer, Request};
-use super::log;
 use super::scripted_upstream::ScriptedUpstream;
+use super::{log, panics};
 
-/// A running server. It stops when it is dropped, and nothing it logged may hold a secret.
+/// A running server. It stops when it is dropped. It must not have panicked, and nothing it logged may
+/// hold a secret.
 pub(crate) struct Rill {
     pub(crate) address: SocketAddr,
     pub(crate) state: AppState,
@@ -65,6 +66,7 @@ impl Rill {
 
     async fn start(mut config: Config, data: Arc<TempDir>) -> Self {
         log::capture();
+        panics::watch();
         config.saving.data_dir = Some(data.path().to_owned());
         let listener = TcpListener::bind(config.listen).await.expect("a free port");
         let address = listener.local_addr().expect("a bound socket");
@@ -105,6 +107,7 @@ impl Drop for Rill {
         self.serving.abort();
         if !std::thread::panicking() {
             log::assert_no_secret_was_logged();
+            panics::assert_none();
         }
     }
 }
