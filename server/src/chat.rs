@@ -6,7 +6,7 @@ mod forms;
 
 use std::io;
 
-use app::protocol::{ChatMessage, ChatRequest, EVENT_STREAM, ErrorKind, Role};
+use app::protocol::{ChatMessage, ChatRequest, EVENT_STREAM, ErrorKind, MAX_REQUEST_BYTES, Role};
 use axum::body::{Body, Bytes};
 use axum::extract::{Query, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -32,7 +32,7 @@ pub(crate) async fn chat(
         return Err(ErrorKind::Shutdown.into());
     }
     let form = check_headers(request.headers())?;
-    let request = parse(&body::read(request.into_body()).await?)?;
+    let request = parse(&body::read(request.into_body(), &state.config).await?)?;
     let bytes = generation::start(&state, request);
     Ok(match form {
         Form::Events => event_stream(bytes),
@@ -98,7 +98,7 @@ pub(crate) fn event_stream(
 fn check_headers(headers: &HeaderMap) -> Result<Form, AppError> {
     body::check_type(headers)?;
     let form = Form::wanted(headers).ok_or(ErrorKind::NotAcceptable)?;
-    body::check_length(headers)?;
+    body::check_length(headers, MAX_REQUEST_BYTES as u64)?;
     Ok(form)
 }
 

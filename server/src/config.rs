@@ -122,6 +122,10 @@ pub struct Config {
     #[arg(long, hide = true, default_value = "20s", value_parser = time())]
     pub retry_after_cap: Duration,
 
+    /// The time that a request's body has beyond what the least pace allows for its size.
+    #[arg(long, hide = true, default_value = "10s", value_parser = time())]
+    pub body_grace: Duration,
+
     /// The folder with the page's files, as `cargo leptos build` makes it.
     #[arg(long, env = "LEPTOS_SITE_ROOT", value_name = "FOLDER", hide = true)]
     pub site_root: Option<PathBuf>,

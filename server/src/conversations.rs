@@ -61,7 +61,7 @@ async fn send(
     if state.drain.is_cancelled() {
         return Err(ErrorKind::Shutdown.into());
     }
-    let message: SendMessage = body::json(request).await?;
+    let message: SendMessage = body::json(request, &state.config).await?;
     let conversation = uuid(&conversation, "The conversation's id in the address")?;
     // Who leaves now does not leave a reply that is said to run and does not.
     let begun = tokio::spawn(begin(state, conversation, message));

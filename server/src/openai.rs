@@ -5,35 +5,36 @@
 //! are the credentials. Of a request no more is read than which model it is for. Nothing is retried
 //! here: the libraries of those programs do that themselves.
 
-mod body;
 mod error;
 mod headers;
+mod mask;
 mod models;
 mod relay;
-
-use std::time::Duration;
+mod request;
 
 use app::protocol::ErrorKind;
 use axum::Router;
-use axum::body::to_bytes;
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use self::error::ApiError;
+use self::mask::Mask;
 pub(crate) use self::models::choose as choose_model;
 use self::relay::{Note, Relay};
+use crate::body;
 use crate::state::AppState;
-use crate::upstream::Route;
 use crate::upstream::kind::Kind;
+use crate::upstream::{Route, Upstream};
 
 /// The largest body of a request, in bytes: pictures travel in it.
-const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
-/// How long a request's body may take to arrive.
-const BODY_DEADLINE: Duration = Duration::from_secs(60);
+const MAX_BODY_BYTES: u64 = 32 * 1024 * 1024;
+/// The least bytes a second of a request's body, on the average.
+const LEAST_PACE: u64 = 128 * 1024;
 
 /// The paths below `/v1`.
 pub(crate) fn router() -> Router<AppState> {
@@ -62,12 +63,13 @@ async fn pass(
     let started = Instant::now();
     let (parts, body) = request.into_parts();
     check_headers(&parts.headers)?;
-    let body = match timeout(BODY_DEADLINE, to_bytes(body, MAX_BODY_BYTES)).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(_)) => return Err(ErrorKind::TooLarge.into()),
-        Err(_) => return Err(ErrorKind::RequestTimeout.into()),
+    let body_limits = body::Limits {
+        bytes: MAX_BODY_BYTES,
+        pace: LEAST_PACE,
+        grace: state.config.body_grace,
     };
-    let head = body::Head::read(&body)?;
+    let body = body::Incoming::new(body, body_limits).read_all().await?;
+    let head = request::Head::read(&body)?;
     let asked = match &head.model {
         Some(model) => model.name.clone(),
         None => state.upstreams.default_model(),
@@ -114,28 +116,57 @@ async fn pass(
         // It is our key that was refused, and providers like to repeat parts of it.
         return Err(note.failed(ErrorKind::Auth));
     }
-    let (mut parts, body) = answer.into_parts();
-    parts.headers = headers::of_answer(&parts.headers);
-    parts.extensions = axum::http::Extensions::new();
-    let relay = Relay::new(body, limits, total, &state, note.answered(status));
-    Ok(Response::from_parts(parts, axum::body::Body::new(relay)).into_response())
+    let (parts, body) = answer.into_parts();
+    let is_compressed = parts.headers.contains_key(CONTENT_ENCODING);
+    let mut passing = Response::new(());
+    *passing.status_mut() = status;
+    *passing.headers_mut() = headers::of_answer(&parts.headers, upstream.secrets());
+    if !status.is_success() && !upstream.secrets().is_empty() {
+        return clean_error(passing, body, is_compressed, &upstream, total, note).await;
+    }
+    let mask = upstream.key().and_then(Mask::new);
+    let relay = Relay::new(body, mask, limits, total, &state, note.answered(status));
+    Ok(passing.map(|()| Body::new(relay)))
+}
+
+/// The most bytes of an error that passes.
+const MAX_ERROR_BYTES: usize = 64 * 1024;
+
+/// An error of the upstream without our key in it. Where that cannot be seen to, since the error is
+/// compressed, endless or cut, it is told in our words with its status.
+async fn clean_error(
+    mut passing: Response<()>,
+    body: reqwest::Body,
+    is_compressed: bool,
+    upstream: &Upstream,
+    total: Instant,
+    note: Note,
+) -> Result<Response, ApiError> {
+    let status = passing.status();
+    let own_words = |note: Note| Err(note.failed(ErrorKind::UpstreamError).with_status(status));
+    if is_compressed {
+        return own_words(note);
+    }
+    let deadline = (Instant::now() + upstream.limits().idle).min(total);
+    let body = to_bytes(Body::new(body), MAX_ERROR_BYTES);
+    let Ok(Ok(body)) = timeout_at(deadline, body).await else {
+        return own_words(note);
+    };
+    let mut note = note.answered(status);
+    note.passed(body.len());
+    let body = Bytes::from(upstream.secrets().clean(&body).into_owned());
+    // It may be shorter now.
+    passing.headers_mut().remove(CONTENT_LENGTH);
+    Ok(passing.map(|()| Body::from(body)))
 }
 
 /// All that can be refused before the body is read.
 fn check_headers(headers: &HeaderMap) -> Result<(), ApiError> {
-    let text = |name| {
-        headers
-            .get(name)
-            .and_then(|value: &axum::http::HeaderValue| value.to_str().ok())
-    };
-    let media_type = text(CONTENT_TYPE)
-        .and_then(|value| value.split(';').next())
-        .map(str::trim);
-    if !media_type.is_some_and(|value| value.eq_ignore_ascii_case("application/json")) {
+    if !body::is_json(headers) {
         return Err(ErrorKind::UnsupportedMediaType.into());
     }
-    match text(CONTENT_LENGTH).map(str::parse::<usize>) {
-        Some(Ok(length)) if length > MAX_BODY_BYTES => Err(ErrorKind::TooLarge.into()),
-        _ => Ok(()),
+    if body::is_too_long(headers, MAX_BODY_BYTES) {
+        return Err(ErrorKind::TooLarge.into());
     }
+    Ok(())
 }

@@ -15,6 +15,7 @@ mod models;
 mod answer;
 mod http;
 mod retry;
+mod secrets;
 
 pub mod dialect;
 pub mod failure;
@@ -48,6 +49,7 @@ pub(crate) use asking::Step;
 pub use directory::Directory;
 pub(crate) use directory::{Choice, Route};
 pub use http::Upstream;
+pub(crate) use secrets::Secrets;
 
 use crate::config::Config;
 

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use crate::support::http::{Answer, Request};
 use crate::support::rill::Rill;
 use crate::support::scripted_upstream::{Ending, ScriptedUpstream};
-use crate::support::scripts::{self, DONE, End, Response, delta, stream};
+use crate::support::scripts::{self, DONE, End, Forever, Response, Times, delta, stream};
 use crate::support::{log, soon, within_a_second};
 
 const PATHS: [&str; 2] = ["/v1/chat/completions", "/v1/responses"];
@@ -127,6 +127,137 @@ async fn nothing_of_the_key_and_no_cookie_comes_back() {
     let answer = soon(rill.send(&request(PATHS[0]))).await;
     let kept = |name: &str| answer.header(name).is_some();
     assert!(!kept("set-cookie") && !kept("access-control-allow-origin"));
+}
+
+#[tokio::test]
+async fn of_an_answer_only_known_headers_pass_and_none_that_repeats_the_key() {
+    let refused = scripts::refusal(429, &json!({"message": "slow down"}));
+    for response in [scripts::saying("fine"), refused] {
+        let response = response
+            .with("openai-organization", "org-of-ours")
+            .with("openai-project", "proj-of-ours")
+            .with("location", "http://10.0.0.7/internal")
+            .with("content-location", "http://10.0.0.7/internal")
+            .with("server", "a provider's")
+            .with("x-request-id", &format!("for {}", log::KEY))
+            .with("x-ratelimit-limit-requests", "sk-test...CRET")
+            .with("x-ratelimit-remaining-requests", "9")
+            .with("openai-processing-ms", "12")
+            .with("retry-after-ms", "30");
+        let (_upstream, rill) = before(response).await;
+        let answer = soon(rill.send(&request(PATHS[0]))).await;
+        let kept = |name: &str| answer.header(name).is_some();
+        for name in [
+            "openai-organization",
+            "openai-project",
+            "location",
+            "content-location",
+            "server",
+            "x-request-id",
+            "x-ratelimit-limit-requests",
+        ] {
+            assert!(!kept(name), "{name} passes");
+        }
+        for name in [
+            "x-ratelimit-remaining-requests",
+            "openai-processing-ms",
+            "retry-after-ms",
+        ] {
+            assert!(kept(name), "{name} does not pass");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_error_of_any_status_is_passed_without_the_key_or_a_part_of_it() {
+    let shown = ["sk-test-SECRET", "sk-t***CRET", "sk-...CRET", "test-SECRET"];
+    for status in [400, 402, 403, 404, 409, 422, 429, 500, 502, 503, 529] {
+        let message = format!("Wrong key {}, you see", shown[status % shown.len()]);
+        let error = json!({"message": message, "code": "of the provider"});
+        let response = scripts::refusal(u16::try_from(status).expect("a status"), &error);
+        let (_upstream, rill) = before(response.with("x-should-retry", "false")).await;
+        let answer = soon(rill.send(&request(PATHS[0]))).await;
+        assert_eq!(usize::from(answer.status), status);
+        assert_eq!(answer.header("x-should-retry"), Some("false"));
+        let body = soon(answer.json()).await;
+        assert_eq!(
+            body,
+            json!({"error": {"message": "Wrong key [redacted], you see", "code": "of the provider"}})
+        );
+    }
+    // What cannot be searched is told in our words.
+    let error = json!({"message": log::KEY});
+    let compressed = scripts::refusal(403, &error).with("content-encoding", "gzip");
+    let cut = scripts::refusal(403, &error).ending(End::Cut);
+    let endless = Times::Forever(Forever::Forever);
+    let endless = scripts::refusal(403, &error).then_times(endless, log::KEY);
+    for response in [compressed, cut, endless] {
+        let (_upstream, rill) = before(response).await;
+        let answer = soon(rill.send(&request(PATHS[0]))).await;
+        assert_eq!(answer.status, 403);
+        let body = soon(answer.json()).await;
+        assert_eq!(body["error"]["code"], "upstream_error", "{body}");
+        assert!(!body.to_string().contains("sk-"), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn the_key_is_masked_in_a_body_that_streams_wherever_it_is_cut() {
+    let line = format!(
+        "data: {{\"error\":{{\"message\":\"No: {}.\"}}}}\n\n",
+        log::KEY
+    );
+    let at = line.find(log::KEY).expect("it is there");
+    for cut in [0, at, at + 9, at + log::KEY.len() - 1, at + log::KEY.len()] {
+        let (before_cut, after) = line.split_at(cut);
+        let response = stream()
+            .then(before_cut)
+            .after(Duration::from_millis(20), after);
+        let (_upstream, rill) = before(response.then(DONE)).await;
+        let body = soon(soon(rill.send(&request(PATHS[0]))).await.body()).await;
+        let body = String::from_utf8(body.expect("a whole body")).expect("text");
+        let masked = line.replace(log::KEY, &"*".repeat(log::KEY.len()));
+        assert_eq!(body, masked + DONE, "cut at {cut}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_to_the_provider_asks_for_no_compression() {
+    let (upstream, rill) = before(scripts::saying("fine")).await;
+    let asked = request(PATHS[0]).header("accept-encoding", "gzip, br");
+    soon(soon(rill.send(&asked)).await.body())
+        .await
+        .expect("a body");
+    let exchange = &upstream.exchanges()[0];
+    assert_eq!(exchange.header("accept-encoding"), Some("identity"));
+}
+
+#[tokio::test]
+async fn a_model_that_may_not_be_asked_is_not_found_and_costs_nothing() {
+    let upstream = ScriptedUpstream::playing(vec![scripts::saying("fine")]).await;
+    let file = format!(
+        "[[upstream]]\nname = \"a\"\nbase_url = \"{}\"\nmodels = [\"m\"]\n",
+        upstream.base_url()
+    );
+    let rill = Rill::with_file(&file, &[]).await;
+    for path in PATHS {
+        for model in ["gpt-5-pro", "a/gpt-5-pro", "M", "m ", "m/", "a/"] {
+            let mut body = body();
+            body["model"] = model.into();
+            let answer = soon(rill.send(&Request::post(path, &body))).await;
+            assert_eq!(answer.status, 404, "{model}");
+            let body = soon(answer.json()).await;
+            assert_eq!(body["error"]["code"], "model_not_found", "{model}");
+            assert_eq!(body["error"]["type"], "invalid_request_error");
+        }
+    }
+    assert_eq!(upstream.request_count(), 0);
+    for model in ["m", "a/m"] {
+        let mut body = body();
+        body["model"] = model.into();
+        let answer = soon(rill.send(&Request::post(PATHS[0], &body))).await;
+        assert_eq!(answer.status, 200, "{model}");
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 
 mod support;
 
+mod bodies;
 mod conversations;
 mod forms;
 mod guard;

@@ -210,6 +210,29 @@ async fn a_pause_before_a_retry_is_told_in_passing() {
 }
 
 #[tokio::test]
+async fn only_the_models_that_are_named_may_be_asked_of_an_upstream() {
+    let upstream = ScriptedUpstream::playing(vec![scripts::saying("fine")]).await;
+    let rill = Rill::with_file(&entry("a", &upstream, "models = [\"x\", \"y\"]"), &[]).await;
+    for model in ["expensive", "a/expensive", "gpt-5-pro", "X"] {
+        let reply = ask(&rill, model).await;
+        let error = reply.error().expect("an error");
+        assert_eq!(error.kind.as_str(), "model_not_found", "{model}");
+        assert!(!error.retryable);
+        let whole = chat(&to_model(model)).header("accept", "application/json");
+        let answer = soon(rill.send(&whole)).await;
+        assert_eq!(answer.status, 400, "{model}");
+        assert_eq!(
+            soon(answer.json()).await["error"]["kind"],
+            "model_not_found"
+        );
+    }
+    assert_eq!(upstream.request_count(), 0);
+    for model in ["x", "y", "a/y"] {
+        assert_eq!(ask(&rill, model).await.transcript.text, "fine", "{model}");
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_model_is_looked_for_in_the_lists_of_the_upstreams() {
     let list = |ids: &[&str]| {
         let data: Vec<Value> = ids.iter().map(|id| json!({"id": id})).collect();

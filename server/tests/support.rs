@@ -4,6 +4,7 @@
 pub(crate) mod http;
 pub(crate) mod log;
 pub(crate) mod over_http2;
+pub(crate) mod panics;
 pub(crate) mod program;
 pub(crate) mod rill;
 pub(crate) mod scripted_upstream;

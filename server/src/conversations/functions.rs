@@ -28,7 +28,7 @@ async fn call(State(state): State<AppState>, request: Request) -> Result<Respons
     // A form can be posted by any site, but it is not JSON.
     body::check_headers(request.headers())?;
     let (mut head, body) = request.into_parts();
-    let body = body::read(body).await?;
+    let body = body::read(body, &state.config).await?;
     // Forms are sent back to where they came from; ours are none.
     head.headers
         .insert(ACCEPT, HeaderValue::from_static("application/json"));

@@ -21,22 +21,22 @@ use axum::extract::{Request, State};
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderMap};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures::StreamExt;
 use futures::stream;
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{interval, timeout};
+use tokio::time::interval;
 
 use self::file::Item;
 use crate::body;
+use crate::config::Config;
 use crate::error::AppError;
 use crate::state::AppState;
 use crate::store::{LOCAL_OWNER, new_id};
 
 /// The largest file, in bytes.
 const MAX_BYTES: u64 = 2 * 1024 * 1024 * 1024;
-/// How long an upload may stand still.
-const SILENCE: Duration = Duration::from_secs(30);
+/// The least bytes a second of an upload, on the average.
+const LEAST_PACE: u64 = 64 * 1024;
 /// How many conversations, and how many messages in them, are added in one go.
 const BATCH: usize = 50;
 const BATCH_MESSAGES: usize = 500;
@@ -52,8 +52,9 @@ pub(super) async fn import(
 ) -> Result<Response, AppError> {
     let headers = request.headers();
     body::check_type(headers)?;
+    body::check_length(headers, MAX_BYTES)?;
     let wants_progress = wants_progress(headers);
-    let (file, total) = spool(request.into_body()).await?;
+    let (file, total) = spool(request.into_body(), &state.config).await?;
     let read = Arc::new(AtomicU64::new(0));
     let (done, result) = oneshot::channel();
     let adding = add_all(state.clone(), file, Arc::clone(&read));
@@ -78,25 +79,21 @@ fn wants_progress(headers: &HeaderMap) -> bool {
 }
 
 /// Writes a body into a file that goes when it is closed.
-async fn spool(body: Body) -> Result<(File, u64), AppError> {
+async fn spool(body: Body, config: &Config) -> Result<(File, u64), AppError> {
     let failed = |error: std::io::Error| {
         tracing::error!(%error, "an upload could not be kept");
         AppError::from(ErrorKind::NotSaved)
     };
     let mut file = tempfile::tempfile().map_err(failed)?;
     let mut total = 0;
-    let mut chunks = body.into_data_stream();
-    loop {
-        let chunk = match timeout(SILENCE, chunks.next()).await {
-            Ok(Some(Ok(chunk))) => chunk,
-            Ok(Some(Err(_))) => return Err(AppError::invalid("The request's body broke off.")),
-            Ok(None) => break,
-            Err(_) => return Err(ErrorKind::RequestTimeout.into()),
-        };
+    let limits = body::Limits {
+        bytes: MAX_BYTES,
+        pace: LEAST_PACE,
+        grace: config.body_grace,
+    };
+    let mut body = body::Incoming::new(body, limits);
+    while let Some(chunk) = body.next().await? {
         total += chunk.len() as u64;
-        if total > MAX_BYTES {
-            return Err(ErrorKind::TooLarge.into());
-        }
         // The system takes it at once, except where its memory is short.
         file.write_all(&chunk).map_err(failed)?;
     }

@@ -10,6 +10,8 @@ use axum::http::header::{CACHE_CONTROL, CONNECTION, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::body::Broken;
+
 /// What is answered where nothing could be passed through.
 #[derive(Debug, Clone)]
 pub(super) struct ApiError {
@@ -17,6 +19,8 @@ pub(super) struct ApiError {
     message: Cow<'static, str>,
     /// What the client got wrong was not logged yet; what failed at the upstream was.
     is_logged: bool,
+    /// The upstream's status, where that passes without its words.
+    status: Option<StatusCode>,
 }
 
 impl From<ErrorKind> for ApiError {
@@ -25,6 +29,17 @@ impl From<ErrorKind> for ApiError {
             kind,
             message: error_sentence(kind).into(),
             is_logged: false,
+            status: None,
+        }
+    }
+}
+
+impl From<Broken> for ApiError {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::TooLarge => ErrorKind::TooLarge.into(),
+            Broken::TooSlow => ErrorKind::RequestTimeout.into(),
+            Broken::Cut => Self::invalid("The request's body broke off."),
         }
     }
 }
@@ -56,7 +71,18 @@ impl ApiError {
         }
     }
 
+    /// The same with the upstream's status.
+    pub(super) fn with_status(self, status: StatusCode) -> Self {
+        Self {
+            status: Some(status),
+            ..self
+        }
+    }
+
     fn status(&self) -> StatusCode {
+        if let Some(status) = self.status {
+            return status;
+        }
         match self.kind {
             ErrorKind::BadRequest => StatusCode::BAD_REQUEST,
             ErrorKind::Auth => StatusCode::UNAUTHORIZED,

@@ -1,14 +1,15 @@
-//! Which headers pass: of a request the few that say something about its body and its answer, of an
-//! answer all but those that are about one connection, about a browser's site, or about who one is.
+//! Which headers pass: two closed lists, of a request what says something about its body and its answer,
+//! and of an answer what says something about it.
 
 use axum::http::HeaderMap;
 use axum::http::header::{self, HeaderName, HeaderValue};
 
+use crate::upstream::Secrets;
+
 /// Of a request nothing passes that is not named here: no key of the client's, no cookie, no address.
-const OF_REQUEST: [HeaderName; 6] = [
+const OF_REQUEST: [HeaderName; 5] = [
     header::CONTENT_TYPE,
     header::ACCEPT,
-    header::ACCEPT_ENCODING,
     header::USER_AGENT,
     HeaderName::from_static("idempotency-key"),
     HeaderName::from_static("openai-beta"),
@@ -16,26 +17,24 @@ const OF_REQUEST: [HeaderName; 6] = [
 /// What OpenAI's libraries say of themselves.
 const OF_LIBRARIES: [&str; 2] = ["x-stainless-", "x-client-request-id"];
 
-/// Of an answer these do not pass.
-const NOT_OF_ANSWER: [HeaderName; 14] = [
-    // About one connection (RFC 9110, 7.6.1).
-    header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    header::PROXY_AUTHENTICATE,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    // About the provider's site, not about ours.
-    header::SET_COOKIE,
-    header::ALT_SVC,
-    header::STRICT_TRANSPORT_SECURITY,
-    header::CONTENT_SECURITY_POLICY,
-    header::SERVER,
-    // About us at the provider.
-    header::WWW_AUTHENTICATE,
+/// Of an answer nothing passes that is not named here. It is what OpenAI's libraries read, and what says
+/// how the body is to be read. Organisation, project, cookies, addresses and the provider's software are
+/// nobody's business beyond this server.
+const OF_ANSWER: [HeaderName; 11] = [
+    header::CONTENT_TYPE,
+    header::CONTENT_LENGTH,
+    header::CONTENT_ENCODING,
+    header::CONTENT_DISPOSITION,
+    header::CACHE_CONTROL,
+    header::RETRY_AFTER,
+    HeaderName::from_static("retry-after-ms"),
+    HeaderName::from_static("x-should-retry"),
+    HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("openai-processing-ms"),
+    HeaderName::from_static("openai-version"),
 ];
+/// How much may still be asked of the provider.
+const RATE_LIMITS: &str = "x-ratelimit-";
 
 /// The headers that pass to the upstream.
 pub(super) fn of_request(headers: &HeaderMap) -> HeaderMap {
@@ -45,40 +44,35 @@ pub(super) fn of_request(headers: &HeaderMap) -> HeaderMap {
                 .iter()
                 .any(|prefix| name.as_str().starts_with(prefix))
     };
-    filtered(headers, passes)
+    let mut passing: HeaderMap = headers
+        .iter()
+        .filter(|(name, _)| passes(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    // A compressed stream arrives in blocks, not as it is written; and an error that is compressed could
+    // not be searched for our key.
+    passing.insert(
+        header::ACCEPT_ENCODING,
+        HeaderValue::from_static("identity"),
+    );
+    passing
 }
 
-/// The headers that pass to the client.
-pub(super) fn of_answer(headers: &HeaderMap) -> HeaderMap {
-    // What `Connection` names is about that connection too.
-    let named: Vec<String> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|name| name.trim().to_ascii_lowercase())
-        .collect();
-    let passes = |name: &HeaderName| {
-        !NOT_OF_ANSWER.contains(name)
-            && !name.as_str().starts_with("access-control-")
-            && !named.iter().any(|other| other == name.as_str())
-    };
-    let mut passing = filtered(headers, passes);
+/// The headers that pass to the client. One whose value repeats a secret does not.
+pub(super) fn of_answer(headers: &HeaderMap, secrets: &Secrets) -> HeaderMap {
+    let passes =
+        |name: &HeaderName| OF_ANSWER.contains(name) || name.as_str().starts_with(RATE_LIMITS);
+    let mut passing = HeaderMap::with_capacity(headers.len());
+    for (name, value) in headers {
+        if passes(name) && !secrets.are_in(value.as_bytes()) {
+            passing.append(name.clone(), value.clone());
+        }
+    }
     // A proxy in front of us must not gather what comes in pieces.
     passing.insert("x-accel-buffering", HeaderValue::from_static("no"));
     passing
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
-    passing
-}
-
-fn filtered(headers: &HeaderMap, passes: impl Fn(&HeaderName) -> bool) -> HeaderMap {
-    let mut passing = HeaderMap::with_capacity(headers.len());
-    for (name, value) in headers {
-        if passes(name) {
-            passing.append(name.clone(), value.clone());
-        }
-    }
     passing
 }
 
@@ -125,6 +119,7 @@ mod tests {
             names(&of_request(&headers)),
             [
                 "accept",
+                "accept-encoding",
                 "content-type",
                 "openai-beta",
                 "user-agent",
@@ -144,29 +139,54 @@ mod tests {
             "x-ratelimit-remaining-requests",
             "x-should-retry",
             "openai-processing-ms",
+            "openai-version",
+            "retry-after-ms",
             "cache-control",
             "set-cookie",
             "alt-svc",
             "keep-alive",
             "transfer-encoding",
             "access-control-allow-origin",
-            "x-hop",
+            "openai-organization",
+            "openai-project",
+            "openai-model",
+            "location",
+            "content-location",
+            "link",
+            "refresh",
+            "server",
+            "via",
+            "x-powered-by",
+            "cf-ray",
+            "www-authenticate",
+            "x-anything-new",
+            "trailer",
+            "etag",
         ]);
-        headers.insert("connection", HeaderValue::from_static("close, X-Hop"));
+        headers.insert("x-request-id", HeaderValue::from_static("r-1"));
+        headers.insert(
+            "x-ratelimit-reset",
+            HeaderValue::from_static("for sk-test-SECRET"),
+        );
+        headers.append("retry-after", HeaderValue::from_static("sk-...CRET"));
+        let passing = of_answer(&headers, &Secrets::for_tests("sk-test-SECRET"));
         assert_eq!(
-            names(&of_answer(&headers)),
+            names(&passing),
             [
                 "cache-control",
                 "content-encoding",
                 "content-length",
                 "content-type",
                 "openai-processing-ms",
+                "openai-version",
                 "retry-after",
+                "retry-after-ms",
                 "x-accel-buffering",
                 "x-ratelimit-remaining-requests",
                 "x-request-id",
                 "x-should-retry",
             ]
         );
+        assert_eq!(passing.get_all("retry-after").iter().count(), 1);
     }
 }

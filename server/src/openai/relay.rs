@@ -1,6 +1,6 @@
 //! An upstream's body on its way to a client: each piece goes on as it is, when it is there.
 //!
-//! Nothing is read ahead of the client, nothing is copied, nothing is looked at. The body ends with the
+//! Nothing is read ahead of the client, nothing is copied, and nothing is looked at but for our key. The body ends with the
 //! upstream's, when a limit is passed, when the server stops, or with the client's connection; in each
 //! case the upstream's connection is free. It notes its outcome in the log.
 
@@ -20,12 +20,14 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::error::ApiError;
+use super::mask::Mask;
 use crate::state::AppState;
 use crate::upstream::Limits;
 
 /// A body that passes through.
 pub(super) struct Relay {
     body: reqwest::Body,
+    mask: Option<Mask>,
     limits: Limits,
     total: Instant,
     last_byte: Instant,
@@ -45,6 +47,7 @@ pub(super) struct Relay {
 impl Relay {
     pub(super) fn new(
         body: reqwest::Body,
+        mask: Option<Mask>,
         limits: Limits,
         total: Instant,
         state: &AppState,
@@ -53,6 +56,7 @@ impl Relay {
         let now = Instant::now();
         Self {
             body,
+            mask,
             limits,
             total,
             last_byte: now,
@@ -144,20 +148,30 @@ impl Body for Relay {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         if self.is_broken {
+            // What the mask holds is lost with the rest.
             return Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into())));
         }
         match Pin::new(&mut self.body).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
                 self.last_byte = Instant::now();
-                if let Some(data) = frame.data_ref() {
-                    self.note.bytes += data.len();
-                }
-                Poll::Ready(Some(Ok(frame)))
+                let Ok(data) = frame.into_data() else {
+                    // Trailers are headers, of which none is on the list.
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                };
+                self.note.bytes += data.len();
+                let data = match &mut self.mask {
+                    Some(mask) => mask.pass(data),
+                    None => data,
+                };
+                Poll::Ready(Some(Ok(Frame::data(data))))
             }
             Poll::Ready(Some(Err(_))) => self.break_off(ErrorKind::UpstreamCut, context),
             Poll::Ready(None) => {
                 self.note.end = Some(End::Complete);
-                Poll::Ready(None)
+                let held = self.mask.as_mut().map(Mask::finish);
+                let last = held.filter(|held| !held.is_empty());
+                Poll::Ready(last.map(|held| Ok(Frame::data(held))))
             }
             Poll::Pending => match self.poll_limits(context) {
                 Poll::Ready(kind) => self.break_off(kind, context),
@@ -167,7 +181,7 @@ impl Body for Relay {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.is_end_stream() && !self.mask.as_ref().is_some_and(Mask::holds)
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -218,6 +232,12 @@ impl Note {
         self.status = Some(status);
         self.first_byte_ms = Some(self.started.elapsed().as_millis());
         self
+    }
+
+    /// All of the answer, so many bytes, has been read.
+    pub(super) fn passed(&mut self, bytes: usize) {
+        self.bytes = bytes;
+        self.end = Some(End::Complete);
     }
 
     /// Nothing could be passed through. The error that says so needs no line of its own.

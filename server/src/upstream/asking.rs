@@ -77,7 +77,7 @@ impl<'a> Asking<'a> {
         let Some(Route { upstream, model }) = &self.route else {
             return Err(Failure::request(
                 ErrorKind::ModelNotFound,
-                "no upstream is configured",
+                "no upstream may be asked for it",
             ));
         };
         let failure = match upstream

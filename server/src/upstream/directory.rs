@@ -130,8 +130,9 @@ impl Directory {
         join_all(upstreams.iter().map(Upstream::list_models)).await;
         find(&upstreams, name).or_else(|| {
             // Nobody says that it has it: one that does not say what it has may.
-            let silent = |upstream: &&Arc<Upstream>| upstream.known_models().is_none();
-            let upstream = upstreams.iter().find(silent).or(upstreams.first())?;
+            let open: Vec<_> = upstreams.iter().filter(|one| !is_closed(one)).collect();
+            let silent = |upstream: &&&Arc<Upstream>| upstream.known_models().is_none();
+            let upstream = open.iter().find(silent).or(open.first())?;
             Some(Route {
                 upstream: Arc::clone(upstream),
                 model: name.to_owned(),
@@ -195,6 +196,12 @@ fn is_demo(upstream: &Arc<Upstream>) -> bool {
     upstream.settings().name == demo::NAME
 }
 
+/// Whether the configuration names all models that may be asked of an upstream. The demo costs nothing,
+/// and answers whatever model was chosen before it.
+fn is_closed(upstream: &Arc<Upstream>) -> bool {
+    !upstream.settings().models.is_empty() && !is_demo(upstream)
+}
+
 fn has(models: &[Model], name: &str) -> bool {
     models.iter().any(|model| model.id == name)
 }
@@ -228,7 +235,9 @@ fn find(upstreams: &[Arc<Upstream>], name: &str) -> Option<Route> {
     if let Some(upstream) = exact {
         return Some(route(upstream, name));
     }
-    if let [only] = upstreams {
+    if let [only] = upstreams
+        && !is_closed(only)
+    {
         return Some(route(only, name));
     }
     by_family(upstreams, name).map(|upstream| route(upstream, name))
@@ -301,6 +310,15 @@ mod tests {
         check(&one, "anything", Some(("openai", "anything")));
         let said = [local("work", &["x"])];
         check(&said, "work/x", Some(("work", "x")));
+        check(&said, "x", Some(("work", "x")));
+        for other in ["w", "work/w", "gpt-5", "X", " x", ""] {
+            check(&said, other, None);
+        }
+        check(
+            &[local(demo::NAME, &[demo::NAME])],
+            "w",
+            Some((demo::NAME, "w")),
+        );
 
         let router = [local("router", &["b/y"]), local("b", &[])];
         check(&router, "b/y", Some(("router", "b/y")));
@@ -321,6 +339,31 @@ mod tests {
         ];
         check(&mocks, "gpt-5", Some(("one", "gpt-5")));
         check(&mocks, "claude-x", Some(("claude", "claude-x")));
+    }
+
+    #[tokio::test]
+    async fn a_model_that_no_upstream_may_be_asked_for_has_no_route() {
+        let check = async |upstreams: &[Arc<Upstream>], name: &str, expect: Option<&str>| {
+            let directory = Directory::new(
+                upstreams.to_vec(),
+                None,
+                BTreeMap::new(),
+                Limits::for_tests(),
+            );
+            let route = directory.route(name).await;
+            let upstream = route
+                .as_ref()
+                .map(|route| route.upstream.settings().name.as_str());
+            assert_eq!(upstream, expect, "{name}");
+        };
+        let closed = [local("a", &["x"]), local("b", &["y"])];
+        check(&closed, "y", Some("b")).await;
+        check(&closed, "w", None).await;
+        check(&closed, "a/y", None).await;
+        // What is open takes what nobody else may be asked for, wherever it stands.
+        let mixed = [local("a", &["x"]), local("b", &[])];
+        check(&mixed, "w", Some("b")).await;
+        check(&mixed, "a/w", Some("b")).await;
     }
 
     #[test]

@@ -22,6 +22,7 @@ use super::failure::Failure;
 use super::kind::{Kind, Mapper};
 use super::models::Models;
 use super::provider_error::ProviderError;
+use super::secrets::Secrets;
 use super::settings::Settings;
 use super::{Limits, messages, retry};
 
@@ -42,6 +43,7 @@ pub struct Upstream {
     /// A client that leaves compressed answers as they are. Made when it is needed first.
     raw: OnceLock<reqwest::Client>,
     limits: Limits,
+    secrets: Secrets,
     pub(super) models: Models,
     pub(super) usual_model: OnceLock<String>,
     /// What each model was found to accept, where it is not the usual. Learnt once, kept as long as
@@ -58,6 +60,7 @@ impl Upstream {
         Ok(Self {
             client: client(&settings, limits).build()?,
             raw: OnceLock::new(),
+            secrets: Secrets::of(&settings),
             models: Models::configured(&settings.models),
             usual_model: OnceLock::new(),
             settings,
@@ -127,6 +130,17 @@ impl Upstream {
     /// The limits that it is held to.
     pub(crate) fn limits(&self) -> Limits {
         self.limits
+    }
+
+    /// What must not be told of what it answers.
+    pub(crate) fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// The key for it.
+    pub(crate) fn key(&self) -> Option<&[u8]> {
+        let key = self.settings.key.as_ref()?;
+        Some(key.expose_secret().as_bytes())
     }
 
     /// Passes a request of another program on, as it is but for the key.

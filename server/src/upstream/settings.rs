@@ -22,7 +22,8 @@ pub struct Settings {
     pub headers: HeaderMap,
     /// Fields of the request's body that are sent beside ours, and in the place of ours.
     pub body: Map<String, Value>,
-    /// The models that it has; it is asked for them where none are named.
+    /// The models that may be asked of it. Where none are named, that is any, and it is asked for its
+    /// list.
     pub models: Vec<String>,
     /// Whether its models write their reasoning into the text, in `<think>` tags.
     pub think_tags: bool,
