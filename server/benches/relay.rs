@@ -169,7 +169,7 @@ fn map_kind(kind: Kind, think_tags: bool, reads: &[Vec<u8>]) -> usize {
     let mut decoder = Decoder::new(1024 * 1024);
     let mut mapper = kind.mapper();
     if think_tags {
-        mapper = mapper.with_think_tags();
+        mapper = mapper.with_think_tags(std::sync::Arc::default());
     }
     let mut events = 0;
     for read in reads {

@@ -18,6 +18,7 @@ use clap::builder::ValueParser;
 use reqwest::Url;
 use secrecy::SecretString;
 
+use crate::upstream::base_url;
 use crate::upstream::kind::Kind;
 use crate::upstream::ollama;
 use crate::upstream::settings::Settings;
@@ -182,7 +183,7 @@ impl Config {
             let in_variable = |name: &str, message: String| format!("{name}: {message}");
             let (url_name, key_name) = (format!("{prefix}_BASE_URL"), format!("{prefix}_API_KEY"));
             let base_url = filled(&url_name)
-                .map(|text| parse_base_url(&text).map_err(|m| in_variable(&url_name, m)))
+                .map(|text| base_url::read(&text, kind).map_err(|m| in_variable(&url_name, m)))
                 .transpose()?;
             let key = filled(&key_name)
                 .map(|text| parse_key(&text).map_err(|m| in_variable(&key_name, m)))
@@ -226,7 +227,7 @@ fn ollama_url(text: &str) -> Result<OllamaUrl, String> {
     if text == "off" {
         return Ok(OllamaUrl(None));
     }
-    parse_base_url(text).map(|url| OllamaUrl(Some(url)))
+    parse_url(text).map(|url| OllamaUrl(Some(url)))
 }
 
 /// The address under which a proxy offers Rill, as browsers write it in `Origin`.
@@ -271,7 +272,7 @@ fn loopback() -> ValueParser {
     })
 }
 
-fn parse_base_url(text: &str) -> Result<Url, String> {
+fn parse_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|_| "write a URL as http://127.0.0.1:8000/v1".to_owned())?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
         return Err("the URL must begin with http:// or https://".to_owned());

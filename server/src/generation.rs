@@ -13,6 +13,7 @@ mod relay;
 mod pipe;
 pub(crate) mod saved;
 pub(crate) mod title;
+mod title_text;
 
 use std::time::Duration;
 

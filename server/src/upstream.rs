@@ -6,6 +6,7 @@
 //! Nobody outside can tell which provider it was: what comes out are the events of
 //! [`app::protocol`].
 
+pub mod base_url;
 pub mod settings;
 
 mod asking;
@@ -36,6 +37,7 @@ mod finish;
 mod json;
 mod lenient;
 mod parts;
+mod prompt;
 mod said;
 
 pub mod demo;

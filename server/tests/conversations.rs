@@ -5,6 +5,7 @@ mod crash;
 mod files;
 mod functions;
 mod replies;
+mod reported;
 
 use app::protocol::saved::{ConversationDetail, SavedMessage, messages_path};
 use serde_json::{Value, json};

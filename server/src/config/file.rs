@@ -11,7 +11,8 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{parse_base_url, parse_key};
+use super::parse_key;
+use crate::upstream::base_url;
 use crate::upstream::kind::Kind;
 use crate::upstream::settings::Settings;
 
@@ -123,7 +124,9 @@ fn settings(
         ));
     }
     let base_url = match &entry.base_url {
-        Some(url) => parse_base_url(url.get_ref()).map_err(|message| (url.span(), message))?,
+        Some(url) => {
+            base_url::read(url.get_ref(), entry.kind).map_err(|message| (url.span(), message))?
+        }
         None => entry.kind.usual_base_url(),
     };
     let mut models = Vec::new();

@@ -12,17 +12,18 @@ use tokio::time::timeout;
 
 use super::relay::{Outcome, Report, Sink, relay};
 use super::saved::Running;
+use super::title_text::{beside_reasoning, title_in};
 use crate::config::Switch;
 use crate::state::AppState;
 use crate::store::TitledBy;
 
-/// How much of a question makes its title, and how long one may be, in characters.
+/// How much of a question makes its title, in characters.
 const FIRST_WORDS: usize = 60;
-const LONGEST: usize = 80;
 /// How much of the question the model is shown, in characters.
 const SHOWN: usize = 2_000;
-/// How much of an answer is read until it is no title.
+/// How much is read of an answer until it is no title, and how much with reasoning in it.
 const MOST_BYTES: usize = 1_000;
+const MOST_BYTES_WITH_REASONING: usize = 64 * 1024;
 /// How long the model may take.
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -85,7 +86,7 @@ async fn title(state: &AppState, running: &Running, request: &ChatRequest, model
     };
     let (mut model, mut report) = (model.to_owned(), Report::new());
     let outcome = relay(state, request, &mut model, &mut collect, &mut report).await;
-    let (Outcome::Done(_), Some(title)) = (outcome, clean(&collect.text)) else {
+    let (Outcome::Done(_), Some(title)) = (outcome, title_in(&collect.text)) else {
         tracing::debug!("the model gave no title");
         return;
     };
@@ -99,21 +100,6 @@ async fn title(state: &AppState, running: &Running, request: &ChatRequest, model
         // The person has named it or deleted it meanwhile, or the answer tells of the failure.
         Err(error) => tracing::debug!(%error, "the title was not kept"),
     }
-}
-
-/// What the model said as a title, if it is one.
-fn clean(answer: &str) -> Option<String> {
-    let line = answer
-        .lines()
-        .map(str::trim)
-        .find(|line| !line.is_empty())?;
-    let line = line
-        .trim_start_matches(['#', '*', ' '])
-        .trim_start_matches("Title:")
-        .trim_matches(|c: char| c.is_whitespace() || "\"'*_`“”„«»".contains(c))
-        .trim_end_matches('.');
-    let length = line.chars().count();
-    (1..=LONGEST).contains(&length).then(|| line.to_owned())
 }
 
 struct Collect {
@@ -132,7 +118,8 @@ impl Sink for Collect {
     }
 
     async fn hand_on(&mut self) -> std::io::Result<()> {
-        if self.text.len() > MOST_BYTES {
+        let said = beside_reasoning(&self.text).len();
+        if said > MOST_BYTES || self.text.len() > MOST_BYTES_WITH_REASONING {
             return Err(std::io::ErrorKind::WriteZero.into());
         }
         Ok(())
@@ -154,19 +141,5 @@ mod tests {
             "word word word word word word word word word word word word…",
         );
         assert_eq!(from_question(&"東".repeat(100)).chars().count(), 61);
-    }
-
-    #[test]
-    fn what_the_model_says_counts_if_it_looks_like_a_title() {
-        let check = |answer: &str, expect: Option<&str>| {
-            assert_eq!(clean(answer).as_deref(), expect, "{answer}");
-        };
-        check("Small Streams", Some("Small Streams"));
-        check("\n\"Small Streams.\"\n", Some("Small Streams"));
-        check("**Title: Small Streams**", Some("Small Streams"));
-        check("„Kleine Bäche“", Some("Kleine Bäche"));
-        check("", None);
-        check("\"\"", None);
-        check(&"long ".repeat(40), None);
     }
 }

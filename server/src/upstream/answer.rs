@@ -146,7 +146,7 @@ impl Answer {
     ) -> Result<Progress, Failure> {
         let progress = self.advance(out).await;
         if !matches!(progress, Ok(Progress::More)) {
-            self.mapper.flush(out);
+            self.mapper.flush(progress.is_ok(), out);
         }
         progress
     }

@@ -4,7 +4,7 @@
 //! Dropping the future that opens an [`Answer`] closes the connection to the provider.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::SystemTime;
 
 use app::protocol::{ChatRequest, ErrorKind};
@@ -24,6 +24,7 @@ use super::models::Models;
 use super::provider_error::ProviderError;
 use super::secrets::Secrets;
 use super::settings::Settings;
+use super::think_tags::Habit;
 use super::{Limits, messages, retry};
 
 /// The most bytes of an answer that is an error, of which only the kind is of interest.
@@ -49,6 +50,8 @@ pub struct Upstream {
     /// What each model was found to accept, where it is not the usual. Learnt once, kept as long as
     /// we run.
     dialects: Mutex<HashMap<String, Dialect>>,
+    /// How each model begins its answers, where it writes tags into them.
+    habits: Mutex<HashMap<String, Arc<Habit>>>,
 }
 
 impl Upstream {
@@ -66,6 +69,7 @@ impl Upstream {
             settings,
             limits,
             dialects: Mutex::default(),
+            habits: Mutex::default(),
         })
     }
 
@@ -90,7 +94,7 @@ impl Upstream {
             let first_byte = (Instant::now() + self.limits.first_byte).min(deadline);
             return match timeout_at(first_byte, self.send(body.clone())).await {
                 Ok(Ok(response)) if response.status().is_success() => {
-                    let mapper = self.mapper();
+                    let mapper = self.mapper(model);
                     Ok(Answer::read(
                         response,
                         mapper,
@@ -219,13 +223,21 @@ impl Upstream {
             .into()
     }
 
-    fn mapper(&self) -> Mapper {
+    fn mapper(&self, model: &str) -> Mapper {
         let mapper = self.settings.kind.mapper();
         if self.settings.think_tags {
-            mapper.with_think_tags()
+            mapper.with_think_tags(self.habit(model))
         } else {
             mapper
         }
+    }
+
+    fn habit(&self, model: &str) -> Arc<Habit> {
+        let mut habits = self.habits.lock().expect("nobody panics while holding it");
+        if habits.len() >= MAX_DIALECTS {
+            habits.clear();
+        }
+        Arc::clone(habits.entry(model.to_owned()).or_default())
     }
 
     fn dialect(&self, model: &str) -> Dialect {

@@ -3,6 +3,8 @@
 //!
 //! Each kind is a file of two pure parts beside this one. Beyond this seam nobody can tell which it was.
 
+use std::sync::Arc;
+
 use app::protocol::{ChatEvent, ChatRequest, Finish, Usage};
 use app::sse;
 use reqwest::Url;
@@ -11,7 +13,8 @@ use serde::Deserialize;
 use super::dialect::Dialect;
 use super::ending::{Ending, Standing};
 use super::failure::Failure;
-use super::think_tags::ThinkTags;
+use super::prompt::in_order;
+use super::think_tags::{Habit, ThinkTags};
 use super::{chat_completions, messages, responses};
 
 /// Which API an upstream speaks.
@@ -53,6 +56,7 @@ impl Kind {
     /// The JSON body of a streaming request.
     #[must_use]
     pub fn request(self, prompt: &ChatRequest, model: &str, dialect: Dialect) -> Vec<u8> {
+        let prompt = &*in_order(prompt);
         match self {
             Self::ChatCompletions => chat_completions::request(prompt, model, dialect),
             Self::Responses => responses::request(prompt, model, dialect),
@@ -91,10 +95,11 @@ enum Api {
 }
 
 impl Mapper {
-    /// Takes what stands in `<think>` tags at the head of the text for reasoning.
+    /// Takes what stands in `<think>` tags at the head of the text for reasoning. The habit is that of
+    /// the model.
     #[must_use]
-    pub fn with_think_tags(mut self) -> Self {
-        self.think_tags = Some(ThinkTags::default());
+    pub fn with_think_tags(mut self, habit: Arc<Habit>) -> Self {
+        self.think_tags = Some(ThinkTags::new(habit));
         self
     }
 
@@ -131,10 +136,10 @@ impl Mapper {
     }
 
     /// Hands on what was held back until it was clear what it is. To be called when the answer has
-    /// ended, in whatever way.
-    pub fn flush(&mut self, out: &mut impl FnMut(ChatEvent<'_>)) {
+    /// ended; `is_whole`: not by a failure.
+    pub fn flush(&mut self, is_whole: bool, out: &mut impl FnMut(ChatEvent<'_>)) {
         if let Some(tags) = &mut self.think_tags {
-            tags.flush(out);
+            tags.flush(is_whole, out);
         }
     }
 

@@ -72,10 +72,13 @@ pub fn request(prompt: &ChatRequest, model: &str, dialect: Dialect) -> Vec<u8> {
         .filter(|message| message.role == Role::System)
         .map(|message| message.content.as_str())
         .collect();
-    let messages = prompt.messages.iter().filter(|message| {
+    let turns = prompt.messages.iter().filter(|message| {
         // This API refuses a conversation with an empty message in it.
         message.role != Role::System && !message.content.trim().is_empty()
     });
+    // And one that does not begin with a question. A greeting before it is no loss.
+    let has_question = turns.clone().any(|message| message.role == Role::User);
+    let messages = turns.skip_while(|message| has_question && message.role != Role::User);
     let max_tokens = prompt
         .max_tokens
         .unwrap_or(MOST_TOKENS)

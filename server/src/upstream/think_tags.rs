@@ -3,11 +3,45 @@
 //!
 //! Only a block at the head of the answer is taken for reasoning: further down the tags may be what
 //! the answer is about. The tags may be split anywhere; no more than a tag's length is held back.
+//!
+//! Templates of newer models write the opening tag themselves, so that the answer begins in the middle
+//! of the reasoning. Whether a model's does so is learnt from its first answers: until then, the head
+//! of an answer without the opening tag is held back, for a few words, and shown as reasoning after
+//! that. An answer that turns out to have had none is then text as a whole.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use app::protocol::ChatEvent;
 
 const OPEN: &str = "<think>";
 const CLOSE: &str = "</think>";
+
+/// How much of an answer without an opening tag is held back until it is taken for reasoning, in
+/// bytes: a short answer is whole by then.
+const HELD_HEAD: usize = 256;
+
+/// How a model that was configured to write tags begins its answers, as far as it is known. Shared by
+/// all answers of one model.
+///
+/// It is 0 as long as nothing is known.
+#[derive(Debug, Default)]
+pub struct Habit(AtomicU8);
+
+impl Habit {
+    /// In the middle of reasoning: the template holds the opening tag.
+    const IN_REASONING: u8 = 1;
+    /// With the answer, where there is no opening tag.
+    const IN_ANSWER: u8 = 2;
+
+    fn get(&self) -> u8 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn learn(&self, habit: u8) {
+        self.0.store(habit, Ordering::Relaxed);
+    }
+}
 
 /// Tells reasoning from text. One reads one answer.
 #[derive(Debug, Default)]
@@ -15,6 +49,9 @@ pub struct ThinkTags {
     place: Place,
     /// What may be the beginning of a tag, and blank space before one.
     held: String,
+    /// Reasoning without an opening tag, which may be the answer.
+    unopened: String,
+    habit: Arc<Habit>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -22,27 +59,60 @@ enum Place {
     /// Nothing but blank space so far.
     #[default]
     Head,
+    /// Behind a head without the opening tag: reasoning if the closing tag comes.
+    Unclear,
     Reasoning,
+    /// The same, but no opening tag was there.
+    Unopened,
     /// Behind the closing tag, where a model writes blank lines before it answers.
     Gap,
     Answer,
 }
 
 impl ThinkTags {
+    /// For an answer of a model with this habit, which it may add to.
+    #[must_use]
+    pub fn new(habit: Arc<Habit>) -> Self {
+        Self {
+            habit,
+            ..Self::default()
+        }
+    }
+
     /// Hands on an event, or what it is in truth.
     pub fn map(&mut self, event: ChatEvent<'_>, out: &mut impl FnMut(ChatEvent<'_>)) {
         match event {
             ChatEvent::Text(text) if self.place != Place::Answer => self.split(&text, out),
+            ChatEvent::Text(text) => {
+                if self.habit.get() == Habit::IN_ANSWER && text.contains(CLOSE) {
+                    self.habit.learn(Habit::IN_REASONING);
+                }
+                out(ChatEvent::Text(text));
+            }
+            ChatEvent::Reasoning(thought) => {
+                // The server tells reasoning apart itself, so the text is the answer.
+                if matches!(self.place, Place::Head | Place::Unclear) {
+                    self.place = Place::Answer;
+                    self.flush(true, out);
+                }
+                out(ChatEvent::Reasoning(thought));
+            }
             other => out(other),
         }
     }
 
     /// Hands on what was held back, since nothing more will come that could make a tag of it.
-    pub fn flush(&mut self, out: &mut impl FnMut(ChatEvent<'_>)) {
+    /// `is_whole`: the answer has not been cut off.
+    pub fn flush(&mut self, is_whole: bool, out: &mut impl FnMut(ChatEvent<'_>)) {
         let held = std::mem::take(&mut self.held);
         match self.place {
+            Place::Unopened if is_whole => {
+                self.habit.learn(Habit::IN_ANSWER);
+                let whole = std::mem::take(&mut self.unopened) + &held;
+                out(ChatEvent::Text(whole.into()));
+            }
             _ if held.is_empty() => {}
-            Place::Reasoning => out(ChatEvent::Reasoning(held.into())),
+            Place::Reasoning | Place::Unopened => out(ChatEvent::Reasoning(held.into())),
             _ => out(ChatEvent::Text(held.into())),
         }
     }
@@ -59,14 +129,34 @@ impl ThinkTags {
                     } else if OPEN.starts_with(head) {
                         return;
                     } else {
-                        self.place = Place::Answer;
+                        self.place = match self.habit.get() {
+                            Habit::IN_ANSWER => Place::Answer,
+                            Habit::IN_REASONING => Place::Unopened,
+                            _ => Place::Unclear,
+                        };
                     }
                 }
-                Place::Reasoning => {
+                Place::Unclear => match (self.held.find(OPEN), self.held.find(CLOSE)) {
+                    (Some(open), close) if close.is_none_or(|close| open < close) => {
+                        self.place = Place::Answer;
+                    }
+                    (_, Some(_)) => self.place = Place::Unopened,
+                    (_, None) if self.held.len() > HELD_HEAD => self.place = Place::Unopened,
+                    (_, None) => return,
+                },
+                Place::Reasoning | Place::Unopened => {
                     let (thought, rest) = match self.held.split_once(CLOSE) {
                         Some((thought, rest)) => (thought, Some(rest.to_owned())),
                         None => (&self.held[..certain(&self.held)], None),
                     };
+                    if self.place == Place::Unopened {
+                        if rest.is_some() {
+                            self.habit.learn(Habit::IN_REASONING);
+                            self.unopened = String::new();
+                        } else {
+                            self.unopened.push_str(thought);
+                        }
+                    }
                     if !thought.is_empty() {
                         out(ChatEvent::Reasoning(thought.into()));
                     }
@@ -86,7 +176,7 @@ impl ThinkTags {
                     }
                     self.place = Place::Answer;
                 }
-                Place::Answer => return self.flush(out),
+                Place::Answer => return self.flush(true, out),
             }
         }
     }
@@ -107,7 +197,12 @@ mod tests {
     use super::*;
 
     fn split(pieces: &[&str]) -> (String, String) {
-        let mut tags = ThinkTags::default();
+        split_of(&Arc::default(), pieces)
+    }
+
+    /// The same of a model with this habit.
+    fn split_of(habit: &Arc<Habit>, pieces: &[&str]) -> (String, String) {
+        let mut tags = ThinkTags::new(Arc::clone(habit));
         let (mut text, mut reasoning) = (String::new(), String::new());
         let mut out = |event: ChatEvent<'_>| match event {
             ChatEvent::Text(piece) => text.push_str(&piece),
@@ -117,7 +212,7 @@ mod tests {
         for piece in pieces {
             tags.map(ChatEvent::Text((*piece).into()), &mut out);
         }
-        tags.flush(&mut out);
+        tags.flush(true, &mut out);
         (text, reasoning)
     }
 
@@ -148,6 +243,66 @@ mod tests {
         check("<think>never closed </th", "", "never closed </th");
         check("<thi", "<thi", "");
         check(" \n", " \n", "");
+    }
+
+    #[test]
+    fn reasoning_whose_opening_tag_the_template_holds_is_told_apart() {
+        check("Okay.\n</think>\n\nHello!", "Hello!", "Okay.\n");
+        check("</think>Hello!", "Hello!", "");
+        check("a</think>b<think>c</think>", "b<think>c</think>", "a");
+        let long = "I think of water. ".repeat(50);
+        check(&format!("{long}</think>Hello!"), "Hello!", &long);
+    }
+
+    #[test]
+    fn a_model_without_tags_is_shown_as_text_from_its_second_long_answer_on() {
+        let habit = Arc::default();
+        let long = "It is a small stream. ".repeat(50);
+        assert_eq!(
+            split_of(&habit, &["Short."]),
+            ("Short.".into(), String::new())
+        );
+        // Nothing of the first is lost, although it looked like reasoning for a while.
+        assert_eq!(split_of(&habit, &[&long]).0, long);
+        assert_eq!(split_of(&habit, &[&long]), (long.clone(), String::new()));
+        // Should it think after all, that is known the next time.
+        let thinking = format!("{long}</think>Hi");
+        assert_eq!(
+            split_of(&habit, &["a", &thinking]).0,
+            format!("a{thinking}")
+        );
+        assert_eq!(
+            split_of(&habit, &["a", &thinking]),
+            ("Hi".into(), format!("a{long}"))
+        );
+    }
+
+    #[test]
+    fn what_was_cut_off_while_it_looked_like_reasoning_stays_reasoning() {
+        let mut tags = ThinkTags::default();
+        let long = "I think of water. ".repeat(50);
+        let mut text = String::new();
+        let mut out = |event: ChatEvent<'_>| {
+            if let ChatEvent::Text(piece) = event {
+                text.push_str(&piece);
+            }
+        };
+        tags.map(ChatEvent::Text(long.as_str().into()), &mut out);
+        tags.flush(false, &mut out);
+        assert_eq!(text, "");
+    }
+
+    #[test]
+    fn where_the_server_tells_reasoning_apart_the_text_is_the_answer() {
+        let mut tags = ThinkTags::default();
+        let mut events = Vec::new();
+        for event in [
+            ChatEvent::Reasoning("Hm".into()),
+            ChatEvent::Text("Hi </think>".into()),
+        ] {
+            tags.map(event, &mut |event| events.push(format!("{event:?}")));
+        }
+        assert_eq!(events, ["Reasoning(\"Hm\")", "Text(\"Hi </think>\")"]);
     }
 
     proptest! {
