@@ -14,16 +14,20 @@ mod definitions;
 pub mod formula;
 mod link;
 mod math;
+mod tex;
 
 pub mod html;
 pub mod patch;
 
 mod cut;
+mod depth;
 mod open;
 mod predict;
 pub mod stream;
 
 #[cfg(test)]
 mod fake_dom;
+#[cfg(test)]
+mod nesting_tests;
 #[cfg(test)]
 mod tests;

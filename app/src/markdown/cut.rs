@@ -5,6 +5,7 @@
 //! and marks in a long paragraph that are not closed for pages. Those are mended later, see
 //! [`super::stream`].
 
+use super::depth::LEVELS;
 use super::node::{Kind, Node, Origin};
 use super::open::{Open, open_of};
 
@@ -33,13 +34,15 @@ pub(super) struct Cut {
     pub(super) is_forced: bool,
 }
 
-/// How long a paragraph may be before it is cut; tests make it short.
+/// How long a paragraph may be before it is cut, and how deep a text may nest; tests make both small.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     /// It is cut at a good place.
     pub(super) long: usize,
     /// It is cut.
     pub(super) too_long: usize,
+    /// How deep containers and marks may nest, see [`super::depth`].
+    pub(super) levels: usize,
 }
 
 impl Default for Limits {
@@ -47,6 +50,7 @@ impl Default for Limits {
         Self {
             long: LONG_PARAGRAPH,
             too_long: TOO_LONG_PARAGRAPH,
+            levels: LEVELS,
         }
     }
 }

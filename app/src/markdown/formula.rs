@@ -4,10 +4,18 @@
 //! out: no style, no address, no other element. A formula with an error in it is none at all; then its
 //! source is shown.
 
-use pulldown_latex::{Parser, RenderConfig, Storage, config::DisplayMode, push_mathml};
+use std::io;
+
+use pulldown_latex::{Parser, RenderConfig, Storage, config::DisplayMode, write_mathml};
+
+use super::tex;
 
 /// A longer formula is shown as its source.
 const LONGEST: usize = 10_000;
+
+/// One that becomes more MathML than this, in bytes, is shown as its source, too: that is fifty times as
+/// much as the longest formula, and ten times what one of ordinary commands becomes.
+const MOST_MATHML: usize = 500_000;
 
 /// The elements of a formula.
 const TAGS: [&str; 25] = [
@@ -83,6 +91,11 @@ pub fn formula(tex: &str, is_display: bool) -> Option<Vec<Step>> {
     }
     // The frame that it draws is not worth losing the formula.
     let tex = tex.replace("\\boxed", "");
+    // The parser takes any white space for one byte.
+    let tex = tex.replace(|c: char| !c.is_ascii() && c.is_whitespace(), " ");
+    if !tex::is_bounded(&tex) {
+        return None;
+    }
     let storage = Storage::new();
     let config = RenderConfig {
         display_mode: if is_display {
@@ -92,9 +105,33 @@ pub fn formula(tex: &str, is_display: bool) -> Option<Vec<Step>> {
         },
         ..RenderConfig::default()
     };
-    let mut mathml = String::new();
-    push_mathml(&mut mathml, Parser::new(&tex, &storage), config).ok()?;
-    read(&mathml)
+    // What follows an error is of no use.
+    let mut has_failed = false;
+    let events = Parser::new(&tex, &storage).map_while(|event| {
+        let is_shown = !has_failed;
+        has_failed |= event.is_err();
+        is_shown.then_some(event)
+    });
+    let mut written = Bounded(Vec::new());
+    write_mathml(&mut written, events, config).ok()?;
+    read(&String::from_utf8(written.0).ok()?)
+}
+
+/// Takes only as much as a formula may become.
+struct Bounded(Vec<u8>);
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > MOST_MATHML {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Reads MathML as pulldown-latex writes it.

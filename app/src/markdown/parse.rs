@@ -12,9 +12,11 @@ use pulldown_cmark::{
     Alignment, BrokenLink, CodeBlockKind, CowStr, Event, LinkType, OffsetIter, Options, Parser,
     Tag, TagEnd,
 };
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::definitions::{Definition, Definitions, Label};
+use super::depth::{self, LEVELS};
 use super::link;
 use super::math;
 use super::node::{Align, Kind, Node, Origin};
@@ -29,6 +31,20 @@ pub struct Own {
     pub from: usize,
     /// Where the characters after it begin, in bytes.
     pub to: usize,
+    /// How deep containers may nest in it, and marks within a block. Deeper ones are text.
+    pub levels: usize,
+}
+
+impl Own {
+    /// All of a text is its own.
+    #[must_use]
+    pub fn whole(text: &str) -> Self {
+        Self {
+            from: 0,
+            to: text.len(),
+            levels: LEVELS,
+        }
+    }
 }
 
 /// What a text means.
@@ -54,20 +70,20 @@ pub(super) fn options() -> Options {
 /// Reads a whole text that needs nothing else.
 #[must_use]
 pub fn parse_whole(text: &str) -> Vec<Node> {
-    let own = Own {
-        from: 0,
-        to: text.len(),
-    };
-    parse(text, own, &Definitions::default()).nodes
+    parse(text, Own::whole(text), &Definitions::default()).nodes
 }
 
 /// Reads a text, or its end, among definitions that stand before it.
 #[must_use]
 pub fn parse(text: &str, own: Own, known: &Definitions) -> Parsed {
-    match math::with_dollars(text) {
-        None => build(text, text, own, known),
-        Some(changed) => build(&changed, text, own, known),
-    }
+    let masked = depth::masked(text, own);
+    let is_masked = masked.is_some();
+    let read = masked.as_deref().unwrap_or(text);
+    let changed = math::with_dollars(read);
+    let read = changed.as_deref().unwrap_or(read);
+    let mut builder = Builder::new(text, own);
+    builder.masked = is_masked.then_some(read);
+    build(read, builder, known)
 }
 
 /// What is asked for the address of a link that the text does not define.
@@ -78,8 +94,9 @@ pub(super) fn parser<'a>(text: &'a str, resolve: Resolve<'a>) -> OffsetIter<'a, 
     Parser::new_with_broken_link_callback(text, options(), Some(resolve)).into_offset_iter()
 }
 
-/// Reads `text`; `original` is the same, with its formulas as they were written.
-fn build(text: &str, original: &str, own: Own, known: &Definitions) -> Parsed {
+/// Reads `text`; the builder knows it as it was written.
+fn build(text: &str, mut builder: Builder<'_>, known: &Definitions) -> Parsed {
+    let own = builder.own;
     let mut parsed = Parsed::default();
     let missing = &mut parsed.missing;
     let resolve = |link: BrokenLink<'_>| {
@@ -93,7 +110,6 @@ fn build(text: &str, original: &str, own: Own, known: &Definitions) -> Parsed {
         }
     };
     let mut parser = parser(text, Box::new(resolve));
-    let mut builder = Builder::new(original, own);
     for (event, range) in parser.by_ref() {
         builder.take(event, range);
     }
@@ -125,7 +141,11 @@ fn build(text: &str, original: &str, own: Own, known: &Definitions) -> Parsed {
 
 struct Builder<'a> {
     source: &'a str,
+    /// What the parser reads in its place, if markers are masked there.
+    masked: Option<&'a str>,
     own: Own,
+    /// What is shown as its source because it is too deep.
+    too_deep: Option<TooDeep>,
     root: Vec<Node>,
     /// The nodes that are open, from the outside in.
     open: Vec<Node>,
@@ -141,7 +161,9 @@ impl<'a> Builder<'a> {
     fn new(source: &'a str, own: Own) -> Self {
         Self {
             source,
+            masked: None,
             own,
+            too_deep: None,
             root: Vec::new(),
             open: Vec::new(),
             columns: Vec::new(),
@@ -151,6 +173,9 @@ impl<'a> Builder<'a> {
     }
 
     fn take(&mut self, event: Event<'_>, range: Range<usize>) {
+        if self.too_deep.is_some() {
+            return self.pass(&event, &range);
+        }
         match event {
             Event::Start(tag) => self.start(tag, range),
             Event::End(tag) => self.end(tag),
@@ -169,8 +194,9 @@ impl<'a> Builder<'a> {
             Event::Code(code) => {
                 self.begin_implied(range.start);
                 let mut node = Node::new(Kind::Code, range.start, range.end);
+                let code = self.unmasked(&code, range.clone()).into_owned();
                 node.children.push(Node::new(
-                    Kind::Text(code.into(), Vec::new()),
+                    Kind::Text(code, Vec::new()),
                     range.start,
                     range.end,
                 ));
@@ -260,12 +286,96 @@ impl<'a> Builder<'a> {
             | Tag::Subscript
             | Tag::MetadataBlock(_) => Kind::Paragraph,
         };
+        if self.is_too_deep(&kind) {
+            return self.begin_too_deep(&kind, range);
+        }
         if is_inline(&kind) {
             self.begin_implied(range.start);
         } else {
             self.end_implied();
         }
         self.open.push(Node::new(kind, range.start, range.end));
+    }
+
+    /// Whether there are as many containers, or as many marks, around what begins as there may be. The
+    /// parser is given no more containers than that, so for those it only makes sure.
+    fn is_too_deep(&self, kind: &Kind) -> bool {
+        if self.open.len() < self.own.levels {
+            return false;
+        }
+        let of_its_kind: fn(&Kind) -> bool = match kind {
+            kind if is_inline(kind) => is_inline,
+            Kind::Quote | Kind::List { .. } | Kind::Footnote(_) => {
+                |kind| matches!(kind, Kind::Quote | Kind::List { .. } | Kind::Footnote(_))
+            }
+            _ => return false,
+        };
+        let around = self.open.iter().filter(|open| of_its_kind(&open.kind));
+        around.count() >= self.own.levels
+    }
+
+    /// Shows what begins, up to its end, as its source.
+    fn begin_too_deep(&mut self, kind: &Kind, range: Range<usize>) {
+        if is_inline(kind) {
+            self.begin_implied(range.start);
+        } else {
+            self.end_implied();
+            let source = self.source;
+            let text = &source[range.start.max(self.own.from).min(range.end)..range.end];
+            let mut raw = Node::new(Kind::Raw, range.start, range.end);
+            raw.children.push(Node::new(
+                Kind::Text(text.to_owned(), Vec::new()),
+                range.start,
+                range.end,
+            ));
+            self.add(raw);
+        }
+        self.too_deep = Some(TooDeep {
+            is_block: !is_inline(kind),
+            levels: 1,
+            shown_to: range.start,
+            line_from: None,
+        });
+    }
+
+    /// Passes over what is shown as its source, but for how its lines begin.
+    fn pass(&mut self, event: &Event<'_>, range: &Range<usize>) {
+        let Some(mut too_deep) = self.too_deep.take() else {
+            return;
+        };
+        let is_end = matches!(event, Event::End(_));
+        match event {
+            Event::Start(_) => too_deep.levels += 1,
+            Event::End(_) => too_deep.levels -= 1,
+            _ => {}
+        }
+        let is_over = too_deep.levels == 0;
+        if !too_deep.is_block {
+            if let Some(end) = too_deep.line_from.take() {
+                too_deep.shown_to = if is_end { end } else { range.start };
+            }
+            let source = self.source;
+            if matches!(event, Event::SoftBreak | Event::HardBreak) {
+                let line = too_deep.shown_to..range.start.max(too_deep.shown_to);
+                self.text(&source[line.clone()], line);
+                self.text("\n", range.clone());
+                too_deep.line_from = Some(range.end);
+            } else if is_over {
+                let rest = too_deep.shown_to..range.end.max(too_deep.shown_to);
+                self.text(&source[rest.clone()], rest);
+            }
+        }
+        if !is_over {
+            self.too_deep = Some(too_deep);
+        }
+    }
+
+    /// What the parser made of a part of the text, with the markers in it that it did not see.
+    fn unmasked<'t>(&self, text: &'t str, range: Range<usize>) -> Cow<'t, str> {
+        match self.masked {
+            None => Cow::Borrowed(text),
+            Some(masked) => depth::unmasked(text, masked, self.source, range),
+        }
     }
 
     fn end(&mut self, tag: TagEnd) {
@@ -361,7 +471,7 @@ impl<'a> Builder<'a> {
             return self.text(&source[range.clone()], range);
         }
         let kind = Kind::Math {
-            tex: tex.to_owned(),
+            tex: self.unmasked(tex, range.clone()).into_owned(),
             is_display,
             is_whole: range.end <= self.own.to,
         };
@@ -379,13 +489,14 @@ impl<'a> Builder<'a> {
             let source = self.source;
             return self.text(&source[own.clone()], own);
         }
-        let is_as_written = self.source.get(range.clone()) == Some(text);
+        let text = self.unmasked(text, range.clone());
+        let is_as_written = self.source.get(range.clone()) == Some(&text);
         let origin = is_as_written.then_some(Origin {
             at: 0,
             source: range.start,
             len: text.len(),
         });
-        let kind = Kind::Text(text.to_owned(), origin.into_iter().collect());
+        let kind = Kind::Text(text.into_owned(), origin.into_iter().collect());
         self.add(Node::new(kind, range.start, range.end));
     }
 
@@ -517,6 +628,18 @@ impl<'a> Builder<'a> {
     }
 }
 
+/// What is too deep, while the parser's events for it are passed over.
+struct TooDeep {
+    /// Whether it is a block, whose source is shown already; else it is a mark.
+    is_block: bool,
+    /// How many of the parser's elements are open in it, itself included.
+    levels: usize,
+    /// How far its source is shown.
+    shown_to: usize,
+    /// Set behind a line break to where that ends: what follows begins with the marks of its containers.
+    line_from: Option<usize>,
+}
+
 /// The labels in what would be references to footnotes if those were defined.
 fn footnote_labels(text: &str) -> impl Iterator<Item = &str> {
     text.split("[^")
@@ -538,7 +661,12 @@ impl From<Alignment> for Align {
 fn is_inline(kind: &Kind) -> bool {
     matches!(
         kind,
-        Kind::Emphasis | Kind::Strong | Kind::Deleted | Kind::Link(_) | Kind::Image(_)
+        Kind::Emphasis
+            | Kind::Strong
+            | Kind::Deleted
+            | Kind::Link(_)
+            | Kind::Image(_)
+            | Kind::ImageInLink
     )
 }
 

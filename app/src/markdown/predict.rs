@@ -4,6 +4,7 @@
 //! It is only for the eye. What is predicted is never kept: the next piece of text is read without it,
 //! and the whole text in the end, too. So a wrong guess costs nothing but a moment.
 
+use super::depth::LEVELS;
 use super::node::{Kind, Node};
 use super::open::{Open, open_of, prefix};
 use super::parse::Own;
@@ -325,10 +326,7 @@ impl<'a> Inline<'a> {
                     at += run;
                 }
                 b'[' => {
-                    self.open.push(Mark {
-                        kind: MarkKind::Bracket,
-                        at,
-                    });
+                    self.push(MarkKind::Bracket, at);
                     at += 1;
                 }
                 b']' => match self.close_bracket(at) {
@@ -410,6 +408,13 @@ impl<'a> Inline<'a> {
         })
     }
 
+    /// Notes what is opened, unless it is too deep to be shown as what it will become.
+    fn push(&mut self, kind: MarkKind, at: usize) {
+        if self.open.len() < LEVELS {
+            self.open.push(Mark { kind, at });
+        }
+    }
+
     /// A run of marks closes what it can and opens the rest, if anything follows it.
     fn run(&mut self, c: char, length: usize, at: usize) {
         let before = self.text[..at].chars().next_back();
@@ -440,10 +445,7 @@ impl<'a> Inline<'a> {
         let may_open =
             !is_space(after) && !(c == '_' && is_word(before)) && !(c == '~' && left != 2);
         if left > 0 && may_open {
-            self.open.push(Mark {
-                kind: MarkKind::Run(c, left),
-                at,
-            });
+            self.push(MarkKind::Run(c, left), at);
         }
     }
 

@@ -16,7 +16,7 @@ use super::cut::{self, Cut, Limits};
 use super::definitions::{Definitions, Label};
 use super::node::{Kind, Node};
 use super::open::{Open, scene};
-use super::parse::{Own, Parsed, parse, parse_whole};
+use super::parse::{Own, Parsed, parse};
 use super::patch::{Dom, Shown, adopt, patch, units};
 use super::predict::predict;
 
@@ -175,7 +175,11 @@ impl<D: Dom> Stream<D> {
         self.mend_defined(text);
         self.shown.clear();
         if self.must_mend_all {
-            let nodes = parse_whole(text);
+            let own = Own {
+                levels: self.limits.levels,
+                ..Own::whole(text)
+            };
+            let nodes = parse(text, own, &Definitions::default()).nodes;
             let outers = self.dom.joined_children(&self.root);
             let mut shown = adopt(&mut self.dom, outers, &nodes);
             patch(&mut self.dom, &self.root, &mut shown, nodes, None);
@@ -233,6 +237,7 @@ impl<D: Dom> Stream<D> {
         let own = Own {
             from,
             to: source.len(),
+            levels: self.limits.levels,
         };
         let mut parsed = parse(&source, own, &self.definitions);
         // The first definition of a label counts, also where the end has another one.
@@ -258,6 +263,7 @@ impl<D: Dom> Stream<D> {
         let own = Own {
             from,
             to: again.len(),
+            levels: self.limits.levels,
         };
         parsed = parse(&again, own, &self.definitions);
         Tail {
@@ -377,6 +383,7 @@ impl<D: Dom> Stream<D> {
         let own = Own {
             from,
             to: source.len(),
+            levels: self.limits.levels,
         };
         let alone = parse(&source, own, &self.definitions).nodes;
         let (mut expect, mut got) = (tail.parsed.nodes.as_slice(), alone.as_slice());
@@ -563,6 +570,7 @@ impl<D: Dom> Stream<D> {
         let own = Own {
             from,
             to: source.len(),
+            levels: self.limits.levels,
         };
         let Parsed { nodes, missing, .. } = parse(&source, own, &self.definitions);
         unit.missing = missing.into_iter().map(|(label, _)| label).collect();
@@ -612,13 +620,14 @@ fn starts(nodes: &[Node], tail: &Tail) -> Vec<usize> {
     let from = tail.own.from;
     let later = nodes.windows(2).map(|pair| {
         let (before, node) = (&pair[0], &pair[1]);
-        let line = cut::line_start(&tail.source, node.start);
-        // Two footnotes can begin on one line.
-        let is_on_own_line = line > before.start;
-        let start = if is_on_own_line {
-            line.min(before.end)
-        } else {
-            node.start
+        // Two footnotes can begin on one line. No more is looked at than what stands between them: that
+        // line can be long.
+        // What was only predicted stands behind the source.
+        let to = node.start.min(tail.source.len());
+        let between = &tail.source.as_bytes()[before.start.min(to)..to];
+        let start = match memchr::memrchr(b'\n', between) {
+            Some(end) => (before.start + end + 1).min(before.end),
+            None => node.start,
         };
         start.max(from)
     });

@@ -4,6 +4,7 @@
 use proptest::prelude::*;
 
 use super::cut::Limits;
+use super::depth::LEVELS;
 use super::fake_dom::{FakeDom, FakeNode};
 use super::html::plain_html;
 use super::node::{Kind, Node, Tag};
@@ -11,13 +12,14 @@ use super::parse::parse_whole;
 use super::stream::Stream;
 
 /// As short as can be, so that short texts are cut in every way.
-const SHORT: Limits = Limits {
+pub(super) const SHORT: Limits = Limits {
     long: 12,
     too_long: 60,
+    levels: LEVELS,
 };
 
 /// Streams a text in these pieces and gives the document at its end.
-fn streamed(pieces: &[&str], step: usize, limits: Limits) -> String {
+pub(super) fn streamed(pieces: &[&str], step: usize, limits: Limits) -> String {
     let root = FakeNode::element(Tag::Div);
     let mut stream = Stream::with_limits(FakeDom::default(), root.clone(), step, limits);
     let mut text = String::new();
@@ -29,7 +31,7 @@ fn streamed(pieces: &[&str], step: usize, limits: Limits) -> String {
     root.html()
 }
 
-fn whole(text: &str) -> String {
+pub(super) fn whole(text: &str) -> String {
     plain_html(&parse_whole(text))
 }
 
@@ -184,7 +186,7 @@ proptest! {
     }
 }
 
-fn cases() -> u32 {
+pub(super) fn cases() -> u32 {
     std::env::var("PROPTEST_CASES")
         .ok()
         .and_then(|cases| cases.parse().ok())
