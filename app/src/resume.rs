@@ -71,6 +71,8 @@ pub struct Reader {
     /// The number of the last event that was passed on.
     position: Option<u64>,
     stage: Stage,
+    has_opened: bool,
+    was_resumed: bool,
     /// Attempts that came to nothing, in a row.
     failures: u32,
     is_told_lost: bool,
@@ -124,11 +126,20 @@ impl Reader {
             clock,
             ask,
             stage: Stage::Ready,
+            has_opened: false,
+            was_resumed: false,
             failures: 0,
             is_told_lost: false,
             is_told_held_back: false,
             watch: None,
         }
+    }
+
+    /// Whether a reply that had begun was asked for more than once. What happened in between, such as
+    /// another page that continued the reply, is not told here: the events are those of one generation.
+    #[must_use]
+    pub fn was_resumed(&self) -> bool {
+        self.was_resumed
     }
 
     /// Whether a new connection could go on where this one ends.
@@ -145,7 +156,9 @@ impl Reader {
         let now = self.clock.now();
         if let Ask::Follow { after, .. } = &mut self.ask {
             *after = self.position;
+            self.was_resumed |= self.has_opened;
         }
+        self.has_opened = true;
         self.watch = None;
         self.stage = Stage::Connected(Line {
             connection: self.transport.open(self.ask.clone()),
@@ -205,9 +218,10 @@ impl Reader {
             Received::Event(Numbered { position, event }) => {
                 // A start that comes again tells the reply from its beginning: a server that was killed
                 // has saved less than it had sent, and what it saved is what counts.
+                // An end is never a repetition: a reader that has read one asks for nothing more.
                 let is_known =
                     matches!((position, self.position), (Some(new), Some(last)) if new <= last);
-                if is_known && !matches!(event, ChatEvent::Start(_)) {
+                if is_known && !matches!(event, ChatEvent::Start(_)) && !event.is_terminal() {
                     return None;
                 }
                 self.position = position.or(self.position);

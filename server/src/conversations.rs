@@ -31,11 +31,11 @@ use tokio::time::Instant;
 use crate::body;
 use crate::chat::{self, event_stream};
 use crate::error::AppError;
-use crate::generation::log::{End, Log, Piece, Reader};
+use crate::generation::log::{Log, Piece, Reader};
 use crate::generation::saved::{self, Place, Running};
 use crate::generation::{new_id, title, with_pings};
 use crate::state::AppState;
-use crate::store::{self, Ask, Begun, LOCAL_OWNER, NewReply, StoreError, StoredReply};
+use crate::store::{self, Ask, Begun, LOCAL_OWNER, NewReply, StoreError};
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -68,12 +68,8 @@ async fn send(
     let log = begun
         .await
         .map_err(|_| AppError::from(ErrorKind::Internal))??;
-    let reader = log.read_after(None).unwrap_or_else(|_| unreachable_start());
+    let reader = log.read_after(None).expect("every log has a start");
     Ok(event_stream(events_of(reader)))
-}
-
-fn unreachable_start() -> Reader {
-    unreachable!("every log has a beginning")
 }
 
 /// Begins a reply, or finds the one that the same request began before.
@@ -357,16 +353,11 @@ async fn events(
             )
         })?;
     let log = known(&state, LOCAL_OWNER, &id).await?;
-    if log.ended().is_some() && after == Some(log.last_seq()) {
+    Ok(match log.resume(after) {
+        Some(reader) => event_stream(events_of(reader)),
         // Nothing will follow, which keeps a browser from asking again and again.
-        return Ok(StatusCode::NO_CONTENT.into_response());
-    }
-    // Who has seen more than there is, since a crash took it, is told the reply from its beginning.
-    let reader = log
-        .read_after(after)
-        .or_else(|_| log.read_after(None))
-        .unwrap_or_else(|_| unreachable_start());
-    Ok(event_stream(events_of(reader)))
+        None => StatusCode::NO_CONTENT.into_response(),
+    })
 }
 
 /// `DELETE …`: stops a reply. One that has ended stays as it is.
@@ -389,33 +380,11 @@ async fn known(state: &AppState, owner: &str, id: &str) -> Result<Arc<Log>, AppE
         return Ok(Arc::clone(&running.log));
     }
     let stored = state.store.reply(owner, id).await?;
-    // It goes on under another id, or began to run while the store was asked.
-    if let Some(running) = state.generations.get(owner, &stored.generation) {
+    // It began to run while the store was asked.
+    if let Some(running) = state.generations.get(owner, id) {
         return Ok(Arc::clone(&running.log));
     }
     Ok(stored.into_log())
-}
-
-impl StoredReply {
-    fn into_log(self) -> Arc<Log> {
-        let start = app::protocol::Start {
-            generation: self.generation,
-            model: self.model,
-            conversation: Some(self.conversation),
-            user_message: self.user_message,
-            message: Some(self.message),
-        };
-        // What is neither running here nor has ended was cut off where another server ended.
-        let end = self.end.unwrap_or_else(|| {
-            End::Failed(app::protocol::ReplyError {
-                kind: ErrorKind::Interrupted,
-                message: app::wording::error_sentence(ErrorKind::Interrupted).to_owned(),
-                retryable: true,
-                retry_after_ms: None,
-            })
-        });
-        Log::restored(start, self.piece, self.usage, Some(end))
-    }
 }
 
 /// What comes so soon after something was sent waits and is sent as one, up to this time. A picture on

@@ -13,17 +13,20 @@ mod sql;
 mod sqlite;
 pub mod words;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use app::protocol::saved::{
     ConversationDetail, ConversationList, ConversationSummary, ExportedConversation, SearchHit,
     Timing,
 };
-use app::protocol::{ChatMessage, Usage};
+use app::protocol::{ChatMessage, ErrorKind, ReplyError, Start, Usage};
+use app::wording::error_sentence;
 
 pub use self::open::{Opened, backup, check, open};
 pub use self::sql::Sql;
-use crate::generation::log::{End, Piece};
+use crate::generation::log::{End, Log, Piece};
 
 /// The one owner, until there are accounts.
 pub const LOCAL_OWNER: &str = "local";
@@ -117,10 +120,11 @@ pub struct Finished {
     pub now: i64,
 }
 
-/// A reply as it was stored.
+/// A reply as one generation made it and as it was stored. What a later generation added to it is not
+/// part of it: the events of a generation never change once it has ended.
 #[derive(Debug, Clone)]
 pub struct StoredReply {
-    /// The id of the generation that made it, or makes it.
+    /// The id of the generation.
     pub generation: String,
     /// Its conversation.
     pub conversation: String,
@@ -138,6 +142,30 @@ pub struct StoredReply {
     pub end: Option<End>,
 }
 
+impl StoredReply {
+    /// The log with all of its events. A reply without an end counts as interrupted: the caller knows
+    /// that no server makes it any more.
+    #[must_use]
+    pub fn into_log(self) -> Arc<Log> {
+        let start = Start {
+            generation: self.generation,
+            model: self.model,
+            conversation: Some(self.conversation),
+            user_message: self.user_message,
+            message: Some(self.message),
+        };
+        let end = self.end.unwrap_or_else(|| {
+            End::Failed(ReplyError {
+                kind: ErrorKind::Interrupted,
+                message: error_sentence(ErrorKind::Interrupted).to_owned(),
+                retryable: true,
+                retry_after_ms: None,
+            })
+        });
+        Log::restored(start, self.piece, self.usage, Some(end))
+    }
+}
+
 /// Keeps conversations.
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -152,7 +180,8 @@ pub trait Store: Send + Sync {
     /// Marks as interrupted what is said to be running, whoever's it is, and gives how many there
     /// were. To be done before anything runs.
     async fn interrupt_all(&self) -> Result<u64>;
-    /// A reply by the id of a generation.
+    /// A reply by the id of a generation: what that generation made of it, and its own end, whether or
+    /// not the reply was continued by another one.
     async fn reply(&self, owner: &str, generation: &str) -> Result<StoredReply>;
 
     /// A part of the list, from the cursor on.

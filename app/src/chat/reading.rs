@@ -69,7 +69,11 @@ impl Chat {
                 .update(|running| running.retain(|one| one.message != message));
             self.link.set(Link::Fine);
             match refused {
-                Ok(()) => {
+                Ok(was_resumed) => {
+                    if was_resumed {
+                        // Another page may have continued it while this one was away.
+                        self.doubts.update(|doubts| *doubts += 1);
+                    }
                     let before = self.changes.get_untracked();
                     clock.wait(ANNOUNCE_AFTER).await;
                     // Another reply, or another conversation, has its own to say.
@@ -86,15 +90,16 @@ impl Chat {
         });
     }
 
-    /// Folds the events of a reply into it until it ends. An error before the server has accepted the
-    /// request is no part of the reply and comes back.
+    /// Folds the events of a reply into it until it ends, and says whether the connection was lost
+    /// meanwhile. An error before the server has accepted the request is no part of the reply and comes
+    /// back.
     async fn fold(
         self,
         message: MessageId,
         reply: &ArcRwSignal<Reply>,
         mut updates: Reader,
         clock: &Arc<dyn Clock>,
-    ) -> Result<(), ReplyError> {
+    ) -> Result<bool, ReplyError> {
         let shown = reply.clone();
         let keys = self.keys.get_value();
         let (mut bell, showing) = pace(Arc::clone(clock), keys, move || shown.notify());
@@ -138,7 +143,7 @@ impl Chat {
         }
         // The end does not wait for a frame: in a hidden tab none may come.
         reply.update(|reply| reply.close(clock.now()));
-        Ok(())
+        Ok(updates.was_resumed())
     }
 
     /// The server has accepted the message: it has names now, and can be stopped.

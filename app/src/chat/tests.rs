@@ -74,7 +74,7 @@ impl Clock for Screen {
 
     fn wait(&self, time: Duration) -> LocalBoxFuture<'static, ()> {
         // A moment is over at once, anything longer never.
-        if time < Duration::from_millis(100) {
+        if time < Duration::from_millis(200) {
             ready(()).boxed_local()
         } else {
             pending().boxed_local()
@@ -844,4 +844,25 @@ fn a_reply_that_the_server_forgot_raises_a_doubt() {
     refuse(&events);
     assert_eq!(stage.shown(), ["Q go", "A half [cut]"]);
     assert_eq!(stage.chat.doubts(), before + 1);
+}
+
+#[test]
+fn a_reply_that_was_resumed_may_have_been_continued_elsewhere() {
+    for is_resumed in [false, true] {
+        let stage = Stage::new();
+        let mut events = stage.expect_request();
+        stage.send("go");
+        play(&events, [start_named(1), ChatEvent::Text("half".into())]);
+        let before = stage.chat.doubts();
+        if is_resumed {
+            let next = stage.expect_request();
+            drop(events);
+            Executor::poll_local();
+            events = next;
+            play(&events, []);
+        }
+        play(&events, [failure(ErrorKind::Interrupted)]);
+        assert_eq!(stage.shown(), ["Q go", "A half [interrupted]"]);
+        assert_eq!(stage.chat.doubts(), before + u32::from(is_resumed));
+    }
 }

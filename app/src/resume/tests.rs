@@ -345,6 +345,38 @@ fn what_comes_twice_is_passed_over() {
 }
 
 #[test]
+fn an_end_is_passed_on_whatever_its_number() {
+    // The reader knows the events up to the number that the end has.
+    let world = World::new(reply(), [Fate { again: 1, ..WHOLE }]);
+    let mut reader = world.reader(Ask::Follow {
+        generation: "g".into(),
+        after: Some(4),
+    });
+    let mut context = Context::from_waker(futures::task::noop_waker_ref());
+    let first = reader.poll_next_unpin(&mut context);
+    let end = News::Event(ChatEvent::Done(Finish::Stop));
+    assert_eq!(first, Poll::Ready(Some(end)));
+    assert_eq!(reader.poll_next_unpin(&mut context), Poll::Ready(None));
+}
+
+#[test]
+fn a_reader_knows_whether_it_had_to_resume() {
+    let unreached = || Fate::cut(0, How::NoHeaders);
+    for (ask, fates, expect) in [
+        (follow(), vec![], false),
+        (follow(), vec![Fate::cut(90, How::Error)], true),
+        (send(), vec![unreached(), unreached()], false),
+        (send(), vec![unreached(), Fate::cut(90, How::Error)], true),
+    ] {
+        let world = World::new(reply(), fates);
+        let mut reader = world.reader(ask);
+        let (_, is_over) = read(&world, &mut reader);
+        assert!(is_over);
+        assert_eq!(reader.was_resumed(), expect);
+    }
+}
+
+#[test]
 fn a_server_that_lost_the_end_tells_the_reply_again_from_its_beginning() {
     // It was killed and has saved less than was read; `again` goes back before the start.
     let world = World::new(

@@ -62,12 +62,14 @@ impl Shelf {
             let Some(running) = self.state.generations.get(self.owner, generation) else {
                 continue;
             };
+            // In this order: a reply that has ended by now has all of its text.
+            let ended = running.log.ended();
             let (piece, seq) = running.log.whole();
             message.text = piece.text;
             message.reasoning = piece.reasoning;
             *last_seq = seq;
             message.could_not_be_saved = running.log.is_not_saved();
-            match running.log.ended() {
+            match ended {
                 None => {}
                 Some(End::Done(finish)) => message.state = MessageState::Done { finish },
                 Some(End::Failed(error)) => message.state = MessageState::Error(error),

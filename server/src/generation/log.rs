@@ -9,6 +9,13 @@
 //! Events are numbered 0, 1, 2, … Pieces of the same text that a reader has not seen yet are given as
 //! one event, under the number of the last, so that going on after that number is exact.
 //!
+//! A number that a reader was given never means another event. What is stored of a log is always a
+//! beginning of it with the same numbers, but it can be shorter than what readers have seen: pieces are
+//! stored about every second, and a crash takes the rest. So an event that is added to what was stored,
+//! rather than read from it, must not take the next number, which a reader may know as a lost piece of
+//! text. Such events have fixed numbers above every number that a log can count to (see
+//! [`INTERRUPTED_SEQ`]); no reservation has to be stored for that.
+//!
 //! The log does no I/O, and of time it knows only until when a pause lasts. It never waits for a reader:
 //! its bound is the bound of a reply.
 
@@ -25,6 +32,26 @@ use tokio::sync::Notify;
 use self::marks::{Kind, Marks};
 pub use self::reader::{NoSuchPosition, Reader};
 use super::relay::Sink;
+use crate::upstream::MAX_ANSWER_BYTES;
+
+/// The seq of the end of a reply that was interrupted because its server ended.
+///
+/// Every event that is counted holds at least one byte of text, except for the start, the base of a
+/// reply that goes on (at most two events), the usage, the notice and the end. An answer may have
+/// [`MAX_ANSWER_BYTES`], and the piece that exceeds it is the last one, so a counted seq stays below
+/// 2^23, and this number is above all of them, whatever the crash took. It is exact in JSON.
+pub const INTERRUPTED_SEQ: u64 = 1 << 32;
+/// The seq of the notice that the end of a reply could not be stored. Whether it will be stored, and
+/// whether an attempt that failed has stored it after all, is not known at that moment. The stored end
+/// takes the next counted seq, so the notice and the end after it must not.
+const UNSAVED_NOTICE_SEQ: u64 = INTERRUPTED_SEQ + 1;
+/// The seq of the end that follows that notice.
+const UNSAVED_END_SEQ: u64 = INTERRUPTED_SEQ + 2;
+
+const _: () = assert!(
+    2 * MAX_ANSWER_BYTES < INTERRUPTED_SEQ as usize && UNSAVED_END_SEQ < 1 << 53,
+    "an answer has fewer events than that, and JavaScript counts exactly up to there"
+);
 
 /// The room that a text has at least for what comes, in bytes: enough for some tokens.
 const KEPT_BYTES: usize = 256;
@@ -38,8 +65,8 @@ pub struct Log {
     grown: Notify,
 }
 
-/// What a log holds. The number of an event is its place: the start has 0, each mark the next, and
-/// the end the last.
+/// What a log holds. The seq of an event is its place: the start has 0, each mark the next, and the end
+/// the last, except as [`INTERRUPTED_SEQ`] says.
 struct Entries {
     start: Start,
     marks: Marks,
@@ -52,6 +79,8 @@ struct Entries {
     passing: Option<Passing>,
     passed: u64,
     end: Option<End>,
+    /// Whether the notice that the reply is not saved comes between the marks and the end.
+    is_end_unsaved: bool,
 }
 
 /// What is told in passing: no part of the reply, and of no interest once there is text.
@@ -95,6 +124,59 @@ impl Piece {
         Marks::read(self.marks.clone(), self.text.len(), self.reasoning.len()).count()
     }
 
+    /// The same reply as the base of one that goes on: its reasoning is one event, and its text the next.
+    #[must_use]
+    pub fn joined(self) -> Self {
+        let marks = Marks::read(Vec::new(), self.text.len(), self.reasoning.len());
+        Self {
+            marks: marks.bytes().to_vec(),
+            ..self
+        }
+    }
+
+    /// The same piece with a character replaced in its texts. Its events keep their numbers.
+    #[must_use]
+    pub fn replaced(&self, from: char, to: &str) -> Self {
+        if !self.text.contains(from) && !self.reasoning.contains(from) {
+            return self.clone();
+        }
+        let old = Marks::read(self.marks.clone(), self.text.len(), self.reasoning.len());
+        let (mut new, mut marks) = (Self::default(), Marks::default());
+        let mut position = marks::Position::default();
+        while let Some((kind, length, next)) = old.at(position.mark) {
+            let (all, out, at) = match kind {
+                Kind::Text => (&self.text, &mut new.text, position.text),
+                Kind::Reasoning => (&self.reasoning, &mut new.reasoning, position.reasoning),
+                Kind::Usage | Kind::Notice => {
+                    marks.push(kind, length);
+                    position = position.after(kind, length, next);
+                    continue;
+                }
+            };
+            let piece = all.get(at..at + length).unwrap_or_default();
+            let piece = piece.replace(from, to);
+            out.push_str(&piece);
+            marks.push(kind, piece.len());
+            position = position.after(kind, length, next);
+        }
+        new.marks = marks.bytes().to_vec();
+        new
+    }
+
+    /// The beginning of this piece: so many bytes of text and of reasoning, cut by these marks. Nothing
+    /// where the texts cannot be cut there.
+    #[must_use]
+    pub fn beginning(mut self, text: usize, reasoning: usize, marks: Vec<u8>) -> Option<Self> {
+        let can_be_cut =
+            self.text.is_char_boundary(text) && self.reasoning.is_char_boundary(reasoning);
+        if !can_be_cut {
+            return None;
+        }
+        self.text.truncate(text);
+        self.reasoning.truncate(reasoning);
+        Some(Self { marks, ..self })
+    }
+
     /// Adds a piece that follows this one.
     pub fn append(&mut self, next: &Self) {
         self.text.push_str(&next.text);
@@ -130,6 +212,7 @@ impl Log {
                 passing: None,
                 passed: 0,
                 end,
+                is_end_unsaved: false,
             }),
             grown: Notify::new(),
         })
@@ -145,10 +228,22 @@ impl Log {
         }
     }
 
+    /// A reader for a client that knows the events up to this seq, or none. Nothing where the client
+    /// knows the end.
+    ///
+    /// A seq that is not in the log was lost in a crash, or was never given. Then the reply is read from
+    /// its start again: the text that is stored counts.
+    #[must_use]
+    pub fn resume(self: &Arc<Self>, after: Option<u64>) -> Option<Reader> {
+        let from_start = || self.read_after(None).expect("every log has a start");
+        let reader = self.read_after(after).unwrap_or_else(|_| from_start());
+        (!reader.is_at_the_end()).then_some(reader)
+    }
+
     /// A reader of all that follows the event with this number, or of everything.
     ///
     /// # Errors
-    /// When there is no such event yet.
+    /// When there is no such event, or not yet.
     pub fn read_after(self: &Arc<Self>, after: Option<u64>) -> Result<Reader, NoSuchPosition> {
         Reader::new(Arc::clone(self), after)
     }
@@ -161,6 +256,20 @@ impl Log {
                 return;
             }
             entries.marks.push(Kind::Notice, 0);
+        }
+        self.grown.notify_waiters();
+    }
+
+    /// Ends the reply and says before it, unless that was said earlier, that it could not be saved. The
+    /// end may be stored later, or have been stored unnoticed, under the seq that follows the text.
+    pub fn end_unsaved(&self, end: End) {
+        {
+            let mut entries = self.write();
+            if entries.end.is_some() {
+                return;
+            }
+            entries.is_end_unsaved = !entries.marks.has(Kind::Notice);
+            entries.end = Some(end);
         }
         self.grown.notify_waiters();
     }
@@ -190,19 +299,19 @@ impl Log {
         self.grown.notify_waiters();
     }
 
-    /// The number of the last event.
+    /// The number of the last event, the end included.
     #[must_use]
     pub fn last_seq(&self) -> u64 {
         self.read().last_seq()
     }
 
-    /// All of it so far, with the number of the last event in it.
+    /// All of it so far, with the number of the last event in it. The end is no part of it.
     #[must_use]
     pub fn whole(&self) -> (Piece, u64) {
         let entries = self.read();
         (
             entries.since(&marks::Position::default()),
-            entries.last_seq(),
+            entries.marks.count(),
         )
     }
 
@@ -215,7 +324,8 @@ impl Log {
     /// Whether the readers were told that it could not be saved.
     #[must_use]
     pub fn is_not_saved(&self) -> bool {
-        self.read().marks.has(Kind::Notice)
+        let entries = self.read();
+        entries.is_end_unsaved || entries.marks.has(Kind::Notice)
     }
 
     /// About how many bytes it needs.
@@ -275,7 +385,12 @@ impl Log {
 
 impl Entries {
     fn last_seq(&self) -> u64 {
-        self.marks.count() + u64::from(self.end.is_some())
+        match &self.end {
+            None => self.marks.count(),
+            Some(_) if self.is_end_unsaved => UNSAVED_END_SEQ,
+            Some(End::Failed(error)) if error.kind == ErrorKind::Interrupted => INTERRUPTED_SEQ,
+            Some(_) => self.marks.count() + 1,
+        }
     }
 
     /// What was added after this position.

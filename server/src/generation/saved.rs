@@ -229,12 +229,11 @@ async fn make(
             false
         }
     };
-    if !is_saved {
-        running.log.note_not_saved();
-    }
-    running.log.end(end);
     if is_saved {
+        running.log.end(end);
         state.generations.remove(&running);
+    } else {
+        running.log.end_unsaved(end);
     }
     running.over.cancel();
     state

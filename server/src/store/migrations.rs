@@ -19,13 +19,22 @@ pub(super) struct Step {
     pub(super) changes_data: bool,
 }
 
-pub(super) const STEPS: &[Step] = &[Step {
-    version: 1,
-    name: "conversations",
-    sqlite: include_str!("migrations/sqlite/0001_conversations.sql"),
-    postgres: include_str!("migrations/postgres/0001_conversations.sql"),
-    changes_data: false,
-}];
+pub(super) const STEPS: &[Step] = &[
+    Step {
+        version: 1,
+        name: "conversations",
+        sqlite: include_str!("migrations/sqlite/0001_conversations.sql"),
+        postgres: include_str!("migrations/postgres/0001_conversations.sql"),
+        changes_data: false,
+    },
+    Step {
+        version: 2,
+        name: "continued generations",
+        sqlite: include_str!("migrations/sqlite/0002_continued_generations.sql"),
+        postgres: include_str!("migrations/postgres/0002_continued_generations.sql"),
+        changes_data: false,
+    },
+];
 
 /// The steps for a database, as sqlx runs them.
 pub(super) fn migrator(steps: &[Step], dialect: Dialect) -> Migrator {

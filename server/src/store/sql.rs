@@ -97,6 +97,14 @@ impl Dialect {
             _ => text.to_owned(),
         }
     }
+
+    /// The same for a piece of a reply, so that its events keep their numbers.
+    fn piece(self, piece: &Piece) -> Piece {
+        match self {
+            Self::Postgres => piece.replaced('\0', "\u{fffd}"),
+            Self::Sqlite => piece.clone(),
+        }
+    }
 }
 
 #[async_trait]

@@ -94,6 +94,47 @@ async fn what_had_come_before_a_kill_is_there_after_it_and_marked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reader_whose_last_event_was_lost_in_a_crash_is_told_of_the_interruption() {
+    // The first word is stored before the second one comes, and the second one is not.
+    let words = scripts::stream()
+        .then(&delta("one "))
+        .after(Duration::from_millis(1_500), &delta("two"))
+        .ending(End::Hang);
+    let upstream = ScriptedUpstream::playing(vec![words]).await;
+    let program = Program::before(&upstream, &[]).await;
+    let data = program.data.clone();
+    let question = json!({ "content": log::PROMPT });
+    let mut reply = ask(program.address, &id(), &question).await;
+    soon(reply.until(|reply| reply.transcript.text == "one two")).await;
+    let generation = reply.reply.generation().to_owned();
+    let last_id = reply.reply.ids().last().expect("an id").to_string();
+    program.kill().await;
+    drop(reply);
+
+    let program = Program::over(data, &upstream, &[]).await;
+    let resumed = async |after: &str| {
+        let request = Request::get(&events_path(&generation)).header("last-event-id", after);
+        soon(http::send(program.address, &request))
+            .await
+            .expect("an answer")
+    };
+    let again = soon(read_reply(resumed(&last_id).await).finish()).await;
+    assert_eq!(again.names(), ["start", "error"]);
+    assert_eq!(again.transcript.text, "one ");
+    assert_eq!(again.error_kind(), Some(ErrorKind::Interrupted));
+    let ids: Vec<u64> = again
+        .ids()
+        .iter()
+        .map(|id| id.parse().expect("a number"))
+        .collect();
+    assert_eq!(ids[..2], [0, 1]);
+    assert!(ids[2] > last_id.parse().expect("a number"), "{ids:?}");
+    // Nothing follows that end, and it is exact in JavaScript.
+    assert_eq!(resumed(&ids[2].to_string()).await.status, 204);
+    assert!(ids[2] < 1 << 53);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_programs_do_not_share_a_folder() {
     let upstream = ScriptedUpstream::playing(vec![flowing()]).await;
     let program = Program::before(&upstream, &[]).await;

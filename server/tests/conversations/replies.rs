@@ -356,6 +356,45 @@ async fn a_reply_that_was_cut_off_goes_on_in_its_place() {
 }
 
 #[tokio::test]
+async fn a_generation_keeps_its_events_and_its_end_when_another_one_continues_the_reply() {
+    let cut = scripts::stream()
+        .then(&delta("One, "))
+        .after(Duration::from_millis(60), &delta("two, "))
+        .then("data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"length\"}]}\n\n")
+        .then(DONE);
+    let upstream = ScriptedUpstream::playing(vec![cut, endless()]).await;
+    let rill = Rill::before(&upstream).await;
+    let (conversation, reply) = begin(&rill).await;
+    let before = soon(reply.finish()).await;
+    let generation = before.generation().to_owned();
+    let reply = last(&rill, &conversation).await;
+    let go_on = message(
+        &conversation,
+        &json!({ "content": null, "continue": reply.id }),
+    );
+    let mut going = soon(rill.begin_with(&go_on)).await;
+    soon(going.until(|reply| reply.transcript.text == "One, two, one ")).await;
+    // While the other one runs, and when it has ended.
+    for is_over in [false, true] {
+        if is_over {
+            let stop = Request::new("DELETE", &generation_path(going.reply.generation()));
+            assert_eq!(soon(rill.send(&stop)).await.status, 204);
+        }
+        let again = soon(follow(&rill, &generation, None).await.finish()).await;
+        assert_eq!(again.generation(), generation);
+        assert_eq!(again.ids().last(), before.ids().last());
+        assert_eq!(again.transcript.text, "One, two, ");
+        assert_eq!(again.outcome(), "truncated");
+        let rest = soon(follow(&rill, &generation, Some("1")).await.finish()).await;
+        assert_eq!(rest.transcript.text, "two, ");
+        assert_eq!(rest.outcome(), "truncated");
+        let end = before.ids().last().expect("an id").to_string();
+        let request = Request::get(&events_path(&generation)).header("last-event-id", &end);
+        assert_eq!(soon(rill.send(&request)).await.status, 204);
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_ends_keeps_what_had_come() {
     let upstream = ScriptedUpstream::playing(vec![endless()]).await;
     let rill = Rill::before(&upstream).await;

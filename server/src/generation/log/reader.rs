@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::time::timeout_at;
 
 use super::marks::{Kind, Position};
-use super::{End, Entries, Log, Passing, Piece, not_saved};
+use super::{End, Entries, Log, Passing, Piece, UNSAVED_NOTICE_SEQ, not_saved};
 use crate::generation::frame::{write_comment, write_json};
 
 /// As many bytes of text are given in one go. One piece may be longer.
@@ -32,24 +32,27 @@ pub struct Reader {
     position: Position,
     /// How much of what is told in passing has been, or was before.
     passed: u64,
+    /// The notice before an end that could not be saved has been given.
+    has_unsaved_notice: bool,
     has_end: bool,
 }
 
 impl Reader {
     pub(super) fn new(log: Arc<Log>, after: Option<u64>) -> Result<Self, NoSuchPosition> {
         let mut position = Position::default();
-        let mut has_end = false;
+        let (mut has_unsaved_notice, mut has_end) = (false, false);
         if let Some(after) = after {
             let entries = log.read();
-            if after > entries.last_seq() {
+            has_end = entries.end.is_some() && after == entries.last_seq();
+            has_unsaved_notice = entries.is_end_unsaved && after == UNSAVED_NOTICE_SEQ;
+            let is_there = after <= entries.marks.count() || has_unsaved_notice || has_end;
+            if !is_there {
                 return Err(NoSuchPosition);
             }
             // The start is event 0; of the marks, `after` lie before the next event.
-            while position.number < after {
-                let Some((kind, length, next)) = entries.marks.at(position.mark) else {
-                    has_end = true;
-                    break;
-                };
+            while position.number < after
+                && let Some((kind, length, next)) = entries.marks.at(position.mark)
+            {
                 position = position.after(kind, length, next);
             }
         }
@@ -64,8 +67,14 @@ impl Reader {
             has_start: after.is_some(),
             position,
             passed,
+            has_unsaved_notice,
             has_end,
         })
+    }
+
+    /// Whether the end is known, so that nothing follows.
+    pub(super) fn is_at_the_end(&self) -> bool {
+        self.has_end
     }
 
     /// The next events as bytes, as soon as there are any. Nothing after the end. What is given is
@@ -164,6 +173,9 @@ impl Reader {
         }
         let is_all = self.position.mark == entries.marks.bytes().len();
         if let (true, Some(end)) = (is_all, &entries.end) {
+            if entries.is_end_unsaved && !self.has_unsaved_notice {
+                write_json(&mut out, UNSAVED_NOTICE_SEQ, "notice", &not_saved());
+            }
             let number = entries.last_seq();
             match end {
                 End::Done(finish) => {

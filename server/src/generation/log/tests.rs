@@ -218,6 +218,101 @@ fn a_log_needs_little_more_than_its_text() {
     assert!(beyond < 64 * 1024, "{beyond} bytes beyond the text");
 }
 
+#[test]
+fn the_end_of_an_interrupted_reply_is_numbered_beyond_all_that_can_have_been_sent() {
+    let stored = |count: usize| Piece {
+        text: "a".repeat(count),
+        reasoning: String::new(),
+        marks: vec![1 << 2; count],
+    };
+    let interrupted = || {
+        Some(End::Failed(ReplyError {
+            kind: ErrorKind::Interrupted,
+            message: "m".into(),
+            retryable: true,
+            retry_after_ms: None,
+        }))
+    };
+    for count in [0, 1, 1000] {
+        let log = Log::restored(start(), stored(count), None, interrupted());
+        let check = |after: u64, expect_first: u64, expect_text: usize| {
+            let mut seen = Seen::default();
+            let mut reader = log.resume(Some(after)).expect("the end follows");
+            let bytes = reader.next().now_or_never().flatten().expect("the end");
+            assert!(bytes.starts_with(format!("id: {expect_first}\n").as_bytes()));
+            seen.take(&bytes);
+            poll(&mut reader, &mut seen);
+            assert_eq!((seen.ends, seen.last), (1, Some(INTERRUPTED_SEQ)));
+            assert_eq!(seen.transcript.text.len(), expect_text, "after {after}");
+        };
+        let stored = count as u64;
+        check(stored, INTERRUPTED_SEQ, 0);
+        // What a crash took, and what nobody was given: from the start again.
+        for after in [
+            stored + 1,
+            stored + 2,
+            INTERRUPTED_SEQ - 1,
+            INTERRUPTED_SEQ + 1,
+            u64::MAX,
+        ] {
+            check(after, 0, count);
+        }
+        assert!(log.resume(Some(INTERRUPTED_SEQ)).is_none());
+    }
+}
+
+#[test]
+fn an_end_that_could_not_be_stored_leaves_its_number_to_the_one_that_is_stored() {
+    let log = Log::new(start());
+    publish(&log, &[ChatEvent::Text("a".into())]);
+    log.end_unsaved(End::Done(Finish::Stop));
+    assert!(log.is_not_saved());
+    let told = |after: Option<u64>| {
+        let mut seen = Seen::default();
+        poll(&mut log.resume(after).expect("the end follows"), &mut seen);
+        assert_eq!(seen.ends, 1);
+        seen
+    };
+    for after in [None, Some(0), Some(1)] {
+        let seen = told(after);
+        assert!(seen.transcript.notice.is_some(), "{after:?}");
+        assert_eq!(seen.last, Some(UNSAVED_END_SEQ), "{after:?}");
+    }
+    assert_eq!(told(Some(UNSAVED_NOTICE_SEQ)).transcript.notice, None);
+    assert!(log.resume(Some(UNSAVED_END_SEQ)).is_none());
+    // It was said before: then the end has the next number, here and where it is stored.
+    let log = Log::new(start());
+    log.note_not_saved();
+    log.end_unsaved(End::Done(Finish::Stop));
+    assert_eq!(log.last_seq(), 2);
+    let again = Log::restored(start(), log.whole().0, None, log.ended());
+    assert_eq!(again.last_seq(), 2);
+}
+
+#[test]
+fn a_character_is_replaced_without_another_number_for_any_event() {
+    let log = Log::new(start());
+    publish(
+        &log,
+        &[
+            ChatEvent::Text("a\0b".into()),
+            ChatEvent::Reasoning("\0".into()),
+            ChatEvent::Text("\0\0".into()),
+        ],
+    );
+    log.note_not_saved();
+    let (piece, _) = log.whole();
+    let replaced = piece.replaced('\0', "\u{fffd}");
+    assert_eq!(replaced.text, "a\u{fffd}b\u{fffd}\u{fffd}");
+    assert_eq!(replaced.reasoning, "\u{fffd}");
+    assert_eq!(replaced.last_seq(), piece.last_seq());
+    let again = Log::restored(start(), replaced, None, None);
+    let mut seen = Seen::default();
+    poll(&mut again.read_after(Some(2)).expect("there"), &mut seen);
+    assert_eq!(seen.transcript.text, "\u{fffd}\u{fffd}");
+    assert!(seen.transcript.notice.is_some());
+}
+
 /// What can happen, in any order.
 #[derive(Debug, Clone)]
 enum Step {

@@ -79,21 +79,23 @@ impl Sql {
             }
             Ask::Continue(cut) => {
                 let cut = reply_row(&mut tx, conversation, cut).await?;
+                note_end_of_generation(&mut tx, &cut).await?;
+                // The new generation counts its events anew: what there is of the reply is the first. The
+                // store counts as its log does, for the case that a crash makes a log of what is stored.
+                let base = cut.piece.joined();
                 query(
-                    "update messages set state = 'streaming', finish = null, error = null, generation = $2
+                    "update messages set state = 'streaming', finish = null, error = null, usage = null,
+                         marks = $3, generation = $2
                      where id = $1",
                 )
                 .bind(&cut.id)
                 .bind(&reply.generation)
+                .bind(base.marks.clone())
                 .execute(&mut *tx)
                 .await?;
                 begun.message = cut.id;
                 begun.user_message = cut.parent;
-                // Its events are counted anew: what there is of it is the first.
-                begun.base = Piece {
-                    marks: Vec::new(),
-                    ..cut.piece
-                };
+                begun.base = base;
             }
         }
         query(
@@ -194,6 +196,7 @@ impl Sql {
         number: i64,
         piece: &Piece,
     ) -> Result<()> {
+        let piece = self.dialect.piece(piece);
         let mut tx = self.transaction().await?;
         // What was said to have failed may be there all the same, and is then tried again with more.
         query(
@@ -205,9 +208,9 @@ impl Sql {
         .bind(generation)
         .bind(number)
         .bind(owner)
-        .bind(self.dialect.text(&piece.text))
-        .bind(self.dialect.text(&piece.reasoning))
-        .bind(piece.marks.clone())
+        .bind(piece.text)
+        .bind(piece.reasoning)
+        .bind(piece.marks)
         .execute(&mut *tx)
         .await?;
         tx.commit().await
@@ -224,6 +227,7 @@ impl Sql {
             End::Failed(error) => ("error", None, Some(rows::to_json(error))),
         };
         let ms = |time: Option<u64>| time.and_then(|time| i64::try_from(time).ok());
+        let whole = self.dialect.piece(&finished.whole);
         let mut tx = self.transaction().await?;
         // By the message and by the generation: what goes on under another one is not ended by this.
         let row = query(
@@ -235,9 +239,9 @@ impl Sql {
         )
         .bind(generation)
         .bind(owner)
-        .bind(self.dialect.text(&finished.whole.text))
-        .bind(self.dialect.text(&finished.whole.reasoning))
-        .bind(finished.whole.marks.clone())
+        .bind(whole.text)
+        .bind(whole.reasoning)
+        .bind(whole.marks)
         .bind(state)
         .bind(finish)
         .bind(error)
@@ -331,25 +335,88 @@ impl Sql {
             marks: row.try_get(5)?,
         };
         let current: Option<String> = row.try_get(11)?;
-        let current = current.unwrap_or_else(|| generation.to_owned());
-        let end = rows::end(row.try_get(6)?, row.try_get(7)?, row.try_get(8)?);
-        if end.is_none() {
-            for more in pieces(&mut tx, &current).await? {
-                piece.append(&more);
+        let mut end = rows::end(row.try_get(6)?, row.try_get(7)?, row.try_get(8)?);
+        let (mut usage, mut model) = (row.try_get(9)?, row.try_get(10)?);
+        if current.as_deref() == Some(generation) {
+            if end.is_none() {
+                for more in pieces(&mut tx, generation).await? {
+                    piece.append(&more);
+                }
             }
+        } else {
+            let continued = continued(&mut tx, generation, piece).await?;
+            (piece, end) = (continued.piece, Some(continued.end));
+            (usage, model) = (continued.usage, continued.model);
         }
         tx.commit().await?;
         Ok(StoredReply {
-            generation: current,
+            generation: generation.to_owned(),
             conversation: row.try_get(0)?,
             message: row.try_get(1)?,
             user_message: row.try_get(2)?,
-            model: row.try_get::<Option<String>, _>(10)?.unwrap_or_default(),
+            model: model.unwrap_or_default(),
             piece,
-            usage: rows::from_json(row.try_get(9)?),
+            usage: rows::from_json(usage),
             end,
         })
     }
+}
+
+/// What a generation had made of a message when another one continued it.
+struct Continued {
+    piece: Piece,
+    end: End,
+    usage: Option<String>,
+    model: Option<String>,
+}
+
+/// Reads that, given the message as it is now. A generation that was continued before this was noted is
+/// not found: how it ended is not known, and a page that follows it loads the conversation again.
+async fn continued(
+    connection: &mut Connection,
+    generation: &str,
+    message: Piece,
+) -> Result<Continued> {
+    let row = query(
+        "select text_bytes, reasoning_bytes, marks, state, finish, error, usage, model
+         from generations where id = $1 and state is not null",
+    )
+    .bind(generation)
+    .fetch_one(&mut *connection)
+    .await?;
+    let bytes = |at: usize| -> Result<usize> {
+        let bytes: i64 = row.try_get(at)?;
+        usize::try_from(bytes).map_err(|_| StoreError::NotFound)
+    };
+    let piece = message.beginning(bytes(0)?, bytes(1)?, row.try_get(2)?);
+    let end = rows::end(row.try_get(3)?, row.try_get(4)?, row.try_get(5)?);
+    Ok(Continued {
+        piece: piece.ok_or(StoreError::NotFound)?,
+        end: end.ok_or(StoreError::NotFound)?,
+        usage: row.try_get(6)?,
+        model: row.try_get(7)?,
+    })
+}
+
+/// Notes what the last generation of a reply made of it, before another one continues it.
+async fn note_end_of_generation(tx: &mut Connection, reply: &ReplyRow) -> Result<()> {
+    let bytes = |text: &str| i64::try_from(text.len()).unwrap_or(i64::MAX);
+    query(
+        "update generations set text_bytes = $2, reasoning_bytes = $3,
+             marks = (select m.marks from messages m where m.id = $1),
+             state = (select m.state from messages m where m.id = $1),
+             finish = (select m.finish from messages m where m.id = $1),
+             error = (select m.error from messages m where m.id = $1),
+             usage = (select m.usage from messages m where m.id = $1),
+             model = (select m.model from messages m where m.id = $1)
+         where id = (select m.generation from messages m where m.id = $1)",
+    )
+    .bind(&reply.id)
+    .bind(bytes(&reply.piece.text))
+    .bind(bytes(&reply.piece.reasoning))
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
 }
 
 /// The pieces of a reply that is being made, in order.
