@@ -182,8 +182,10 @@ impl Config {
         for (prefix, kind) in [("OPENAI", openai), ("ANTHROPIC", Kind::Messages)] {
             let in_variable = |name: &str, message: String| format!("{name}: {message}");
             let (url_name, key_name) = (format!("{prefix}_BASE_URL"), format!("{prefix}_API_KEY"));
-            let base_url = filled(&url_name)
-                .map(|text| base_url::read(&text, kind).map_err(|m| in_variable(&url_name, m)))
+            let text = filled(&url_name);
+            let base_url = text
+                .as_deref()
+                .map(|text| base_url::read(text, kind).map_err(|m| in_variable(&url_name, m)))
                 .transpose()?;
             let key = filled(&key_name)
                 .map(|text| parse_key(&text).map_err(|m| in_variable(&key_name, m)))
@@ -192,8 +194,11 @@ impl Config {
                 continue;
             }
             let base_url = base_url.unwrap_or_else(|| kind.usual_base_url());
+            let is_version_guessed =
+                text.is_some_and(|text| base_url::is_version_guessed(&text, &base_url));
             let settings = Settings {
                 key,
+                is_version_guessed,
                 ..Settings::new(&name_of(&base_url), kind, base_url)
             };
             let is_described = self

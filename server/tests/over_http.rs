@@ -12,6 +12,8 @@ mod leaving;
 mod more_scripts;
 mod openai_surface;
 mod other_kinds;
+mod refused_fields;
+mod reported_kinds;
 mod several_upstreams;
 mod shutdown;
 mod sse_contract;

@@ -169,7 +169,12 @@ fn settings(
             ));
         }
     };
+    let is_version_guessed = entry
+        .base_url
+        .as_ref()
+        .is_some_and(|text| base_url::is_version_guessed(text.get_ref(), &base_url));
     Ok(Settings {
+        is_version_guessed,
         key,
         headers,
         body: entry.body,

@@ -97,6 +97,16 @@ pub fn read(text: &str, kind: Kind) -> Result<Url, String> {
     Ok(right)
 }
 
+/// Whether the version in the base URL that is read out of this text is nothing but usual.
+#[must_use]
+pub fn is_version_guessed(text: &str, base_url: &Url) -> bool {
+    let has_no_path =
+        Url::parse(text.trim_matches(|c: char| c.is_whitespace() || "\"'`<>".contains(c)))
+            .is_ok_and(|url| url.path() == "/");
+    // OpenAI's own address is known well enough.
+    has_no_path && base_url.path() == "/v1" && base_url.host_str() != Some("api.openai.com")
+}
+
 fn is_web(url: &Url) -> bool {
     matches!(url.scheme(), "http" | "https") && url.has_host()
 }
@@ -134,25 +144,12 @@ fn base_of(mut url: Url, kind: Kind) -> Url {
         .iter()
         .map(|part| format!("/{part}"))
         .collect::<String>();
-    // Ollama's own API, beside which it has the one that is spoken here.
-    if ["/api/chat", "/api/generate", "/api/tags"].contains(&path.as_str()) {
-        path.clear();
-    }
-    while let Some(base) = ENDPOINTS.iter().find_map(|end| path.strip_suffix(end)) {
-        path = base.to_owned();
-    }
-    let is_version = |part: &str| {
-        part.strip_prefix('v')
-            .is_some_and(|number| number.starts_with(|c: char| c.is_ascii_digit()))
-    };
-    // The first half of an endpoint, and a version that was written twice.
-    while let Some((base, last)) = path.rsplit_once('/') {
-        let before = base.rsplit('/').next().unwrap_or_default();
-        if is_version(before) && (last == "chat" || last == before) {
-            path = base.to_owned();
-        } else {
+    loop {
+        let shorter = without_endpoint(&path);
+        if shorter == path {
             break;
         }
+        path = shorter;
     }
     if kind != Kind::Messages {
         let host = url.host_str().unwrap_or_default();
@@ -166,6 +163,33 @@ fn base_of(mut url: Url, kind: Kind) -> Url {
     }
     url.set_path(&path);
     url
+}
+
+/// A path without the endpoint at its end, or a version that was written twice.
+fn without_endpoint(path: &str) -> String {
+    // Ollama's own API, beside which it has the one that is spoken here.
+    if ["/api/chat", "/api/generate", "/api/tags"].contains(&path) {
+        return String::new();
+    }
+    if let Some(base) = ENDPOINTS.iter().find_map(|end| path.strip_suffix(end)) {
+        return base.to_owned();
+    }
+    let is_version = |part: &str| {
+        part.strip_prefix('v')
+            .is_some_and(|number| number.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    match path.rsplit_once('/') {
+        Some((base, last)) => {
+            let before = base.rsplit('/').next().unwrap_or_default();
+            // `chat` is the first half of an endpoint.
+            if is_version(before) && (last == "chat" || last == before) {
+                base.to_owned()
+            } else {
+                path.to_owned()
+            }
+        }
+        None => String::new(),
+    }
 }
 
 #[cfg(test)]
@@ -271,6 +295,19 @@ mod tests {
             "https://console.groq.com/keys",
             "write https://api.groq.com/openai/v1",
         );
+    }
+
+    #[test]
+    fn a_version_that_nobody_wrote_is_a_guess() {
+        let check = |text: &str, expect| {
+            let url = read(text, CHAT).expect(text);
+            assert_eq!(is_version_guessed(text, &url), expect, "{text}");
+        };
+        check("http://h:8000/", true);
+        check("http://h:8000/v1", false);
+        check("https://api.openai.com", false);
+        check("https://openrouter.ai", false);
+        check("http://h/v1/chat/completions", false);
     }
 
     proptest! {

@@ -12,7 +12,7 @@ use app::sse;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::dialect::Dialect;
+use super::dialect::{Dialect, Optional};
 use super::ending::Ending;
 use super::failure::Failure;
 use super::json::{is_last, read_unusual};
@@ -46,17 +46,25 @@ pub fn request(prompt: &ChatRequest, model: &str, dialect: Dialect) -> Vec<u8> {
         #[serde(skip_serializing_if = "Option::is_none")]
         reasoning_effort: Option<ReasoningEffort>,
     }
+    let limit = dialect.limit(prompt.max_tokens);
+    let is_stream = dialect.sends(Optional::Stream);
     let body = Body {
         model,
         messages: &prompt.messages,
-        stream: true,
-        stream_options: dialect.stream_options.then_some(StreamOptions {
-            include_usage: true,
-        }),
-        temperature: prompt.temperature,
-        max_tokens: prompt.max_tokens.filter(|_| !dialect.max_completion_tokens),
-        max_completion_tokens: prompt.max_tokens.filter(|_| dialect.max_completion_tokens),
-        reasoning_effort: prompt.reasoning_effort,
+        stream: is_stream,
+        stream_options: (is_stream && dialect.sends(Optional::StreamOptions)).then_some(
+            StreamOptions {
+                include_usage: true,
+            },
+        ),
+        temperature: prompt
+            .temperature
+            .filter(|_| dialect.sends(Optional::Temperature)),
+        max_tokens: limit.filter(|_| !dialect.max_completion_tokens),
+        max_completion_tokens: limit.filter(|_| dialect.max_completion_tokens),
+        reasoning_effort: prompt
+            .reasoning_effort
+            .filter(|_| dialect.sends(Optional::ReasoningEffort)),
     };
     serde_json::to_vec(&body).expect("strings and finite numbers always become JSON")
 }
@@ -94,7 +102,9 @@ impl Mapper {
             self.ending.done = true;
             return Ok(());
         }
+        // A list would be read as the fields of an object, in their order.
         if event.name != "error"
+            && event.data.starts_with('{')
             && let Ok(chunk) = serde_json::from_str::<Chunk<'_>>(event.data)
             && chunk.is_plain()
         {
@@ -782,11 +792,11 @@ mod tests {
         let first = body(Dialect::default());
         assert_eq!(first["stream_options"]["include_usage"], true);
         assert_eq!(first["max_tokens"], 9);
-        let other = body(Dialect {
-            stream_options: false,
+        let renamed = Dialect {
             max_completion_tokens: true,
             ..Dialect::default()
-        });
+        };
+        let other = body(renamed.without(Optional::StreamOptions));
         assert_eq!(other.get("stream_options"), None);
         assert_eq!(
             (

@@ -4,6 +4,7 @@
 //! Dropping the future that opens an [`Answer`] closes the connection to the provider.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::SystemTime;
 
@@ -35,6 +36,8 @@ const STREAM_WINDOW: u32 = 128 * 1024;
 const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
 /// The most models whose dialects are remembered. Clients name them, so there is no end to them.
 const MAX_DIALECTS: usize = 256;
+/// The name under which what holds for all models is remembered: no model is called so.
+const SERVER: &str = "";
 
 /// A provider that can be asked.
 #[derive(Debug)]
@@ -52,6 +55,8 @@ pub struct Upstream {
     dialects: Mutex<HashMap<String, Dialect>>,
     /// How each model begins its answers, where it writes tags into them.
     habits: Mutex<HashMap<String, Arc<Habit>>>,
+    /// Whether the API lies below the host itself, although a version was guessed.
+    lacks_version: AtomicBool,
 }
 
 impl Upstream {
@@ -70,7 +75,19 @@ impl Upstream {
             limits,
             dialects: Mutex::default(),
             habits: Mutex::default(),
+            lacks_version: AtomicBool::new(false),
         })
+    }
+
+    /// The address of a path of the API.
+    fn url(&self, path: &str) -> reqwest::Url {
+        if self.lacks_version.load(Ordering::Relaxed) {
+            let mut url = self.settings.base_url.clone();
+            url.set_path(path);
+            url
+        } else {
+            self.settings.url(path)
+        }
     }
 
     /// What is configured of it.
@@ -78,8 +95,8 @@ impl Upstream {
         &self.settings
     }
 
-    /// Sends a question once; again only in another dialect, where this one was refused. Counts each
-    /// request that is sent in `attempts`.
+    /// Sends a question once; again only in another dialect, where this one was refused, or below
+    /// another path, where that was only guessed. Counts each request that is sent in `attempts`.
     pub(super) async fn attempt(
         &self,
         prompt: &ChatRequest,
@@ -89,11 +106,13 @@ impl Upstream {
     ) -> Result<Answer, Failure> {
         let mut dialect = self.dialect(model);
         let mut body = self.body(prompt, model, dialect);
+        let mut has_other_path = self.settings.is_version_guessed;
         loop {
             *attempts += 1;
             let first_byte = (Instant::now() + self.limits.first_byte).min(deadline);
             return match timeout_at(first_byte, self.send(body.clone())).await {
                 Ok(Ok(response)) if response.status().is_success() => {
+                    self.remember(model, dialect);
                     let mapper = self.mapper(model);
                     Ok(Answer::read(
                         response,
@@ -105,11 +124,18 @@ impl Upstream {
                 }
                 Ok(Ok(response)) => {
                     let (failure, status, error) = refused(response, first_byte).await;
-                    if let Some(learnt) = dialect.learn(status, &error) {
+                    if status == 404
+                        && failure.kind != ErrorKind::ModelNotFound
+                        && std::mem::take(&mut has_other_path)
+                    {
+                        self.lacks_version.fetch_xor(true, Ordering::Relaxed);
+                        continue;
+                    }
+                    let kind = self.settings.kind;
+                    if let Some(learnt) = dialect.learn(kind, prompt, status, &error) {
                         dialect = learnt;
-                        self.remember(model, learnt);
                         let translated = self.body(prompt, model, dialect);
-                        // What was refused may not have been in this request at all.
+                        // A configured field may stand in the place of what was left out.
                         if translated != body {
                             body = translated;
                             continue;
@@ -165,10 +191,7 @@ impl Upstream {
                 self.raw.get_or_init(|| client)
             }
         };
-        let request = client
-            .post(self.settings.url(path))
-            .headers(headers)
-            .body(body);
+        let request = client.post(self.url(path)).headers(headers).body(body);
         self.identify(request).send().await
     }
 
@@ -176,7 +199,7 @@ impl Upstream {
     pub(super) async fn get(&self, path: &str) -> Result<Response, reqwest::Error> {
         let request = self
             .client
-            .get(self.settings.url(path))
+            .get(self.url(path))
             .header(ACCEPT, "application/json");
         self.identify(request).send().await
     }
@@ -184,7 +207,7 @@ impl Upstream {
     async fn send(&self, body: Bytes) -> Result<Response, reqwest::Error> {
         let request = self
             .client
-            .post(self.settings.url(self.settings.kind.path()))
+            .post(self.url(self.settings.kind.path()))
             .header(CONTENT_TYPE, "application/json")
             .header(ACCEPT, "text/event-stream, application/json;q=0.9")
             // A compressed stream arrives in blocks, not as it is written.
@@ -245,10 +268,15 @@ impl Upstream {
             .dialects
             .lock()
             .expect("nobody panics while holding it");
-        dialects.get(model).copied().unwrap_or_default()
+        let of_server = dialects.get(SERVER).copied().unwrap_or_default();
+        let of_model = dialects.get(model).copied().unwrap_or_default();
+        of_model.and(of_server)
     }
 
     fn remember(&self, model: &str, dialect: Dialect) {
+        if dialect == self.dialect(model) {
+            return;
+        }
         let mut dialects = self
             .dialects
             .lock()
@@ -257,6 +285,7 @@ impl Upstream {
             // They are learnt again where they are needed again.
             dialects.clear();
         }
+        dialects.insert(SERVER.to_owned(), dialect.of_server());
         dialects.insert(model.to_owned(), dialect);
     }
 }

@@ -10,7 +10,7 @@ use app::sse;
 use reqwest::Url;
 use serde::Deserialize;
 
-use super::dialect::Dialect;
+use super::dialect::{Dialect, Optional};
 use super::ending::{Ending, Standing};
 use super::failure::Failure;
 use super::prompt::in_order;
@@ -56,7 +56,7 @@ impl Kind {
     /// The JSON body of a streaming request.
     #[must_use]
     pub fn request(self, prompt: &ChatRequest, model: &str, dialect: Dialect) -> Vec<u8> {
-        let prompt = &*in_order(prompt);
+        let prompt = &*in_order(prompt, dialect.sends(Optional::SystemRole));
         match self {
             Self::ChatCompletions => chat_completions::request(prompt, model, dialect),
             Self::Responses => responses::request(prompt, model, dialect),

@@ -12,7 +12,7 @@ use app::sse;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::dialect::{Dialect, Thinking};
+use super::dialect::{Dialect, Optional, Thinking};
 use super::ending::Ending;
 use super::failure::Failure;
 use super::json::{is_last, read_unusual};
@@ -106,11 +106,11 @@ pub fn request(prompt: &ChatRequest, model: &str, dialect: Dialect) -> Vec<u8> {
                 content: &message.content,
             })
             .collect(),
-        stream: true,
+        stream: dialect.sends(Optional::Stream),
         // Here it goes up to 1, and a model that thinks wants it left alone.
         temperature: prompt
             .temperature
-            .filter(|_| thinking.is_none())
+            .filter(|_| thinking.is_none() && dialect.sends(Optional::Temperature))
             .map(|temperature| temperature.min(1.0)),
         thinking,
         output_config: effort.map(|effort| OutputConfig { effort }),
@@ -154,7 +154,9 @@ impl Mapper {
             self.ending.done = true;
             return Ok(());
         }
+        // A list would be read as the fields of an object, in their order.
         if event.name != "error"
+            && event.data.starts_with('{')
             && let Ok(plain) = serde_json::from_str::<Event<'_>>(event.data)
             && plain.is_plain()
             && self.take(&plain, event.name, out)

@@ -10,24 +10,33 @@ use std::borrow::Cow;
 use app::protocol::{ChatMessage, ChatRequest, Role};
 
 /// The same request with its messages in order. Messages of one side that follow each other become
-/// one, with a blank line between them.
-pub(super) fn in_order(prompt: &ChatRequest) -> Cow<'_, ChatRequest> {
-    if is_in_order(&prompt.messages) {
+/// one, with a blank line between them. Without a role of their own, instructions belong to the first
+/// question.
+pub(super) fn in_order(prompt: &ChatRequest, has_system_role: bool) -> Cow<'_, ChatRequest> {
+    let is_system = |message: &&ChatMessage| message.role == Role::System;
+    let is_role_fine = has_system_role || !prompt.messages.iter().any(|one| is_system(&one));
+    if is_role_fine && is_in_order(&prompt.messages) {
         return Cow::Borrowed(prompt);
     }
-    let is_system = |message: &&ChatMessage| message.role == Role::System;
     let has_text = |message: &&ChatMessage| !message.content.trim().is_empty();
     let messages = prompt.messages.iter().filter(has_text);
     let systems = messages.clone().filter(is_system);
     let turns = messages.filter(|message| !is_system(message));
     let mut ordered: Vec<ChatMessage> = Vec::new();
     for message in systems.chain(turns) {
+        let role = match message.role {
+            Role::System if !has_system_role => Role::User,
+            role => role,
+        };
         match ordered.last_mut() {
-            Some(last) if last.role == message.role => {
+            Some(last) if last.role == role => {
                 last.content.push_str("\n\n");
                 last.content.push_str(&message.content);
             }
-            _ => ordered.push(message.clone()),
+            _ => ordered.push(ChatMessage {
+                role,
+                content: message.content.clone(),
+            }),
         }
     }
     if ordered.is_empty() {
@@ -65,7 +74,7 @@ mod tests {
         use Role::{Assistant, System, User};
         let check = |messages: &[(Role, &str)], expect: &[(Role, &str)]| {
             let request = request(messages);
-            let ordered = in_order(&request);
+            let ordered = in_order(&request, true);
             let got: Vec<(Role, &str)> = ordered
                 .messages
                 .iter()
@@ -96,6 +105,10 @@ mod tests {
             ],
         );
         check(&[(User, " ")], &[(User, " ")]);
+        let request = request(&[(System, "s"), (User, "a")]);
+        let ordered = in_order(&request, false);
+        assert_eq!(ordered.messages.len(), 1);
+        assert_eq!(ordered.messages[0].content, "s\n\na");
     }
 
     proptest! {
@@ -109,7 +122,7 @@ mod tests {
                 .map(|(role, text)| (roles[*role], text.as_str()))
                 .collect();
             let request = request(&said);
-            let ordered = in_order(&request);
+            let ordered = in_order(&request, true);
             for role in roles {
                 let all = |messages: &[ChatMessage]| {
                     let of_role = messages.iter().filter(|message| message.role == role);

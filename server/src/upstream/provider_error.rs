@@ -173,21 +173,45 @@ impl ProviderError {
         self.message.contains(words)
     }
 
-    /// The most tokens that a model can be allowed, where the provider refuses more and says so:
-    /// `max_tokens: 32000 > 8192, which is the maximum allowed number of output tokens for …`.
+    /// Whether the error names exactly this field as its parameter.
+    pub fn is_about(&self, field: &str) -> bool {
+        self.param.split(' ').any(|param| param == field)
+    }
+
+    /// The most tokens that a model can be allowed, where the provider refuses more and says so.
     pub fn most_tokens(&self) -> Option<u32> {
-        if !self
-            .message
-            .contains("maximum allowed number of output tokens")
-        {
+        // Anthropic: `max_tokens: 32000 > 8192, which is the maximum allowed number of output tokens`;
+        // OpenAI: `supports at most 4096 completion tokens`; Groq: `less than or equal to `8192``;
+        // DeepSeek and DashScope: `range of max_tokens is [1, 8192]`.
+        const BEFORE: &[(&str, &str)] = &[
+            ("maximum allowed number of output tokens", " > "),
+            ("completion tokens", "at most "),
+            ("max_tokens", "less than or equal to "),
+            ("max_tokens", "<= "),
+            ("range of max_tokens", ", "),
+        ];
+        if self.message.contains("context length") {
             return None;
         }
-        let (_, after) = self.message.split_once("max_tokens")?.1.split_once('>')?;
-        let number = after.trim_start();
-        let end = number
-            .find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(number.len());
-        number[..end].parse().ok()
+        BEFORE.iter().find_map(|(about, before)| {
+            let rest = self
+                .message
+                .contains(about)
+                .then_some(self.message.as_str())?;
+            let rest = match *before {
+                // The upper end of a range, behind its bracket.
+                ", " => rest.split_once('[')?.1,
+                _ => rest,
+            };
+            let number = rest
+                .split_once(before)?
+                .1
+                .trim_start_matches(['`', '\'', '"', ' ']);
+            let end = number
+                .find(|c: char| !c.is_ascii_digit())
+                .unwrap_or(number.len());
+            number[..end].parse().ok()
+        })
     }
 
     /// The code for the log: only what cannot be anything but a code.

@@ -15,7 +15,7 @@ use app::sse;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::dialect::Dialect;
+use super::dialect::{Dialect, Optional};
 use super::ending::Ending;
 use super::failure::Failure;
 use super::finish::{Meaning, meaning};
@@ -42,7 +42,8 @@ pub fn request(prompt: &ChatRequest, model: &str, dialect: Dialect) -> Vec<u8> {
         model: &'a str,
         input: &'a [ChatMessage],
         stream: bool,
-        store: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        store: Option<bool>,
         #[serde(skip_serializing_if = "Option::is_none")]
         temperature: Option<f64>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,17 +51,22 @@ pub fn request(prompt: &ChatRequest, model: &str, dialect: Dialect) -> Vec<u8> {
         #[serde(skip_serializing_if = "Option::is_none")]
         reasoning: Option<Reasoning>,
     }
-    let effort = prompt.reasoning_effort;
+    let effort = prompt
+        .reasoning_effort
+        .filter(|_| dialect.sends(Optional::ReasoningEffort));
+    let has_summary = dialect.sends(Optional::ReasoningSummary);
     let body = Body {
         model,
         input: &prompt.messages,
-        stream: true,
-        store: false,
-        temperature: prompt.temperature,
-        max_output_tokens: prompt.max_tokens,
-        reasoning: (effort.is_some() || dialect.reasoning_summary).then_some(Reasoning {
+        stream: dialect.sends(Optional::Stream),
+        store: dialect.sends(Optional::Store).then_some(false),
+        temperature: prompt
+            .temperature
+            .filter(|_| dialect.sends(Optional::Temperature)),
+        max_output_tokens: dialect.limit(prompt.max_tokens),
+        reasoning: (effort.is_some() || has_summary).then_some(Reasoning {
             effort,
-            summary: dialect.reasoning_summary.then_some("auto"),
+            summary: has_summary.then_some("auto"),
         }),
     };
     serde_json::to_vec(&body).expect("strings and finite numbers always become JSON")
@@ -95,7 +101,9 @@ impl Mapper {
             self.ending.done = true;
             return Ok(());
         }
+        // A list would be read as the fields of an object, in their order.
         if event.name != "error"
+            && event.data.starts_with('{')
             && let Ok(delta) = serde_json::from_str::<Delta<'_>>(event.data)
             && self.take(&delta, event.name, out)
         {
@@ -674,10 +682,7 @@ mod tests {
             serde_json::from_slice::<Value>(&request(prompt, "m", dialect)).expect("JSON")
         };
         let plain = json!({"model": "m", "input": [{"role": "user", "content": "Hi"}], "stream": true, "store": false});
-        let without_summary = Dialect {
-            reasoning_summary: false,
-            ..Dialect::default()
-        };
+        let without_summary = Dialect::default().without(Optional::ReasoningSummary);
         assert_eq!(body(&prompt, without_summary), plain);
         assert_eq!(
             body(&prompt, Dialect::default())["reasoning"],

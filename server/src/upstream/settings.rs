@@ -16,6 +16,8 @@ pub struct Settings {
     pub kind: Kind,
     /// The address below which that API has its paths.
     pub base_url: Url,
+    /// Whether nobody wrote the version in that address, so that there may be none.
+    pub is_version_guessed: bool,
     /// The key for it.
     pub key: Option<SecretString>,
     /// Headers that are sent beside ours. Their values are as secret as the key.
@@ -40,6 +42,7 @@ impl Settings {
             name: name.to_owned(),
             kind,
             base_url,
+            is_version_guessed: false,
             key: None,
             headers: HeaderMap::new(),
             body: Map::new(),
