@@ -24,6 +24,7 @@ mod depth;
 mod open;
 mod predict;
 pub mod stream;
+mod waiting;
 
 #[cfg(test)]
 mod fake_dom;

@@ -7,6 +7,10 @@ use super::node::{Kind, Node, Origin};
 /// The schemes that a link may have. Everything else, whatever it looks like, leads nowhere.
 const SCHEMES: [&str; 3] = ["http", "https", "mailto"];
 
+/// The longest name of a host, in bytes; DNS allows 253. The bound keeps the search linear: a run of `www.a_` could
+/// else be read to its end from each of its parts.
+const LONGEST_HOST: usize = 256;
+
 /// The address as it may stand in a link, or `None` where it must not.
 pub(super) fn safe(address: &str) -> Option<String> {
     // Browsers drop these wherever they stand, so they must not hide a scheme from us.
@@ -85,10 +89,12 @@ fn next_candidate(bytes: &[u8]) -> Option<usize> {
     })
 }
 
+/// The text from `from` to `to` as a node. `origins` are sorted and do not overlap.
 fn part(text: &str, origins: &[Origin], from: usize, to: usize, start: usize, end: usize) -> Node {
-    let origins: Vec<_> = origins
+    let first = origins.partition_point(|origin| origin.at + origin.len <= from);
+    let count = origins[first..].partition_point(|origin| origin.at < to);
+    let origins: Vec<_> = origins[first..first + count]
         .iter()
-        .filter(|origin| origin.at < to && origin.at + origin.len > from)
         .map(|origin| {
             let skipped = from.saturating_sub(origin.at);
             Origin {
@@ -107,9 +113,9 @@ fn part(text: &str, origins: &[Origin], from: usize, to: usize, start: usize, en
 
 fn source_of(origins: &[Origin], at: usize, start: usize) -> usize {
     origins
-        .iter()
-        .rfind(|origin| origin.at <= at)
-        .map_or(start, |origin| origin.source + (at - origin.at))
+        .partition_point(|origin| origin.at <= at)
+        .checked_sub(1)
+        .map_or(start, |last| origins[last].source + (at - origins[last].at))
 }
 
 /// An address that begins here with its scheme or with `www.`.
@@ -122,17 +128,22 @@ fn web(text: &str, from: usize) -> Option<(usize, usize, String)> {
         return None;
     }
     let rest = &text[from..];
+    let host_at = match rest.as_bytes()[0] {
+        b'h' => rest.find("://")? + 3,
+        _ => 0,
+    };
+    // The host is judged before the end of the address is looked for, which may be far away.
+    let host_len = rest[host_at..]
+        .char_indices()
+        .find(|(at, c)| *at > LONGEST_HOST || !is_of_host(*c))
+        .map_or(rest.len() - host_at, |(at, _)| at);
+    let host = rest[host_at..host_at + host_len].trim_end_matches('.');
+    if host_len > LONGEST_HOST || !is_host(host, host_at > 0) {
+        return None;
+    }
     let whole = rest
         .find(|c: char| c.is_whitespace() || c == '<')
         .map_or(rest, |to| &rest[..to]);
-    let host_at = whole.find("://").map_or(0, |at| at + 3);
-    let host_len = whole[host_at..]
-        .find(|c: char| !(c.is_alphanumeric() || matches!(c, '-' | '_' | '.')))
-        .unwrap_or(whole.len() - host_at);
-    let host = whole[host_at..host_at + host_len].trim_end_matches('.');
-    if !is_host(host, host_at > 0) {
-        return None;
-    }
     let to = trim_end(whole);
     if to <= host_at {
         return None;
@@ -146,6 +157,10 @@ fn web(text: &str, from: usize) -> Option<(usize, usize, String)> {
     Some((from, from + to, address))
 }
 
+fn is_of_host(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '-' | '_' | '.')
+}
+
 /// GitHub wants a dot in a host's name; with a scheme, `localhost` is one as well.
 fn is_host(host: &str, has_scheme: bool) -> bool {
     let labels: Vec<_> = host.split('.').collect();
@@ -154,37 +169,33 @@ fn is_host(host: &str, has_scheme: bool) -> bool {
     is_named && !has_underscore && labels.iter().all(|label| !label.is_empty())
 }
 
-/// Leaves out what more likely ends the sentence than the address.
+/// The length of an address without the characters at its end that more likely belong to the sentence.
 fn trim_end(address: &str) -> usize {
-    let mut kept = address;
-    loop {
-        let Some(last) = kept.chars().next_back() else {
-            return 0;
-        };
-        let is_outside = match last {
-            '?' | '!' | '.' | ',' | ':' | '*' | '_' | '~' | '"' | '\'' | ']' => true,
-            ')' => kept.matches(')').count() > kept.matches('(').count(),
-            ';' => {
-                let name = kept[..kept.len() - 1]
-                    .rsplit('&')
-                    .next()
-                    .unwrap_or_default();
-                let is_entity = kept.contains('&')
-                    && !name.is_empty()
-                    && name.bytes().all(|b| b.is_ascii_alphanumeric());
-                if is_entity {
-                    kept = &kept[..kept.len() - name.len() - 2];
-                    continue;
-                }
-                true
+    let bytes = address.as_bytes();
+    let count = |wanted: u8| memchr::memchr_iter(wanted, bytes).count();
+    // How many more parentheses are closed than opened, counted once: each that is left out closes one.
+    let (opened, mut closed) = (count(b'('), count(b')'));
+    let mut len = address.len();
+    while let Some(last) = bytes[..len].last() {
+        match last {
+            b'?' | b'!' | b'.' | b',' | b':' | b'*' | b'_' | b'~' | b'"' | b'\'' | b']' => len -= 1,
+            b')' if closed > opened => {
+                closed -= 1;
+                len -= 1;
             }
-            _ => false,
-        };
-        if !is_outside {
-            return kept.len();
+            b';' => len -= 1 + len_of_entity(&bytes[..len - 1]),
+            _ => break,
         }
-        kept = &kept[..kept.len() - last.len_utf8()];
     }
+    len
+}
+
+/// The length of an entity's `&` and name at the end of this; 0 if there is none.
+fn len_of_entity(bytes: &[u8]) -> usize {
+    let is_of_name = |b: &&u8| b.is_ascii_alphanumeric();
+    let name = bytes.iter().rev().take_while(is_of_name).count();
+    let is_entity = name > 0 && bytes[..bytes.len() - name].ends_with(b"&");
+    if is_entity { name + 1 } else { 0 }
 }
 
 /// An e-mail address around this `@`.

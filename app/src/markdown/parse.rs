@@ -24,6 +24,9 @@ use super::node::{Align, Kind, Node, Origin};
 /// No language has a longer name.
 const LONGEST_LANGUAGE: usize = 40;
 
+/// In a table of more columns than this, a row is not filled up with the cells that it lacks.
+const FILLED_COLUMNS: usize = 16;
+
 /// What of a text is its own.
 #[derive(Debug, Clone, Copy)]
 pub struct Own {
@@ -56,6 +59,8 @@ pub struct Parsed {
     pub defined: Vec<(Label, Definition, usize)>,
     /// The references that nothing defines, and where each stands.
     pub missing: Vec<(Label, usize)>,
+    /// How many events the parser gave: where a text has many of them for its length, they are the work.
+    pub events: usize,
 }
 
 /// The extensions that are understood.
@@ -110,7 +115,9 @@ fn build(text: &str, mut builder: Builder<'_>, known: &Definitions) -> Parsed {
         }
     };
     let mut parser = parser(text, Box::new(resolve));
+    let mut events = 0;
     for (event, range) in parser.by_ref() {
+        events += 1;
         builder.take(event, range);
     }
     for (label, definition) in parser.reference_definitions().iter() {
@@ -129,6 +136,7 @@ fn build(text: &str, mut builder: Builder<'_>, known: &Definitions) -> Parsed {
         ..
     } = builder;
     parsed.nodes = root;
+    parsed.events = events;
     parsed.defined.extend(
         footnotes
             .into_iter()
@@ -386,7 +394,15 @@ impl<'a> Builder<'a> {
             return;
         };
         match node.kind {
-            Kind::Row => self.add_row(node),
+            Kind::Row => {
+                // Rows of two bytes each below a head of a thousand columns would else be millions of cells.
+                if node.children.len() > FILLED_COLUMNS {
+                    let is_filled = |cell: &Node| !cell.children.is_empty();
+                    let filled = node.children.iter().rposition(is_filled);
+                    node.children.truncate(filled.map_or(1, |last| last + 1));
+                }
+                self.add_row(node);
+            }
             Kind::Item(_) => {
                 if let Some(Kind::List { has_text, .. }) =
                     self.open.last_mut().map(|list| &mut list.kind)
@@ -604,26 +620,19 @@ impl<'a> Builder<'a> {
             return;
         }
         let may_link = !node.kind.is_link() && !self.is_in_link();
-        let mut at = 0;
-        while at < node.children.len() {
-            let child = &node.children[at];
+        let mut splits = Vec::new();
+        for (index, child) in node.children.iter().enumerate() {
             let Kind::Text(text, origins) = &child.kind else {
-                at += 1;
                 continue;
             };
             self.unknown
                 .extend(footnote_labels(text).map(|label| (Label::footnote(label), child.start)));
-            match may_link
-                .then(|| link::split(text, origins, child.start, child.end))
-                .flatten()
-            {
-                Some(parts) => {
-                    let count = parts.len();
-                    node.children.splice(at..=at, parts);
-                    at += count;
-                }
-                None => at += 1,
+            if may_link && let Some(parts) = link::split(text, origins, child.start, child.end) {
+                splits.push((index, parts));
             }
+        }
+        if !splits.is_empty() {
+            node.children = with_splits(std::mem::take(&mut node.children), splits);
         }
     }
 }
@@ -638,6 +647,20 @@ struct TooDeep {
     shown_to: usize,
     /// Set behind a line break to where that ends: what follows begins with the marks of its containers.
     line_from: Option<usize>,
+}
+
+/// Replaces some children, which are given by their sorted indices. It moves each child once: replacing them
+/// one after the other would move all later ones each time.
+fn with_splits(children: Vec<Node>, splits: Vec<(usize, Vec<Node>)>) -> Vec<Node> {
+    let mut splits = splits.into_iter().peekable();
+    let mut all = Vec::with_capacity(children.len() + splits.len());
+    for (index, child) in children.into_iter().enumerate() {
+        match splits.next_if(|(at, _)| *at == index) {
+            Some((_, parts)) => all.extend(parts),
+            None => all.push(child),
+        }
+    }
+    all
 }
 
 /// The labels in what would be references to footnotes if those were defined.

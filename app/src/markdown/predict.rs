@@ -4,6 +4,8 @@
 //! It is only for the eye. What is predicted is never kept: the next piece of text is read without it,
 //! and the whole text in the end, too. So a wrong guess costs nothing but a moment.
 
+use std::collections::HashMap;
+
 use super::depth::LEVELS;
 use super::node::{Kind, Node};
 use super::open::{Open, open_of, prefix};
@@ -11,6 +13,12 @@ use super::parse::Own;
 
 /// A bracket that is open for longer than this is no link.
 const LONGEST_LABEL: usize = 300;
+
+/// The longest address between `<` and `>` whose end is predicted, in bytes.
+const LONGEST_ADDRESS: usize = 2048;
+
+/// Links are shorter than this, as a rule, in bytes.
+const USUAL_ADDRESS: usize = 256;
 
 /// How to show a text whose end has not come.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -242,8 +250,10 @@ struct Inline<'a> {
     /// Where the text ends that is shown.
     to: usize,
     completion: String,
-    /// What is open, the last one innermost.
+    /// What is open, the last one innermost; at most [`LEVELS`].
     open: Vec<Mark>,
+    /// Searches whose results hold for later places, too. Each part of the text is searched once.
+    ahead: Ahead,
 }
 
 struct Mark {
@@ -259,6 +269,22 @@ enum MarkKind {
     Bracket,
 }
 
+/// What was found, or not found, further on in the text.
+#[derive(Default)]
+struct Ahead {
+    /// No dollar can close a formula any more.
+    has_no_dollar: bool,
+    /// Behind the last character that only formulas have.
+    signs_end: Option<usize>,
+    /// Behind the last line break.
+    lines_end: Option<usize>,
+    /// Where the next `>` or line break stands, once it was looked for; the end of the text if there is none.
+    angle_end: Option<usize>,
+    /// For each opening parenthesis, where the one that closes it on the same line stands. Only texts with
+    /// long addresses need it.
+    parentheses: Option<HashMap<usize, usize>>,
+}
+
 impl<'a> Inline<'a> {
     fn new(text: &'a str) -> Self {
         Self {
@@ -266,6 +292,7 @@ impl<'a> Inline<'a> {
             to: text.len(),
             completion: String::new(),
             open: Vec::new(),
+            ahead: Ahead::default(),
         }
     }
 
@@ -374,15 +401,21 @@ impl<'a> Inline<'a> {
         if content.starts_with(char::is_whitespace) {
             return Some(at + 1);
         }
-        let close = content
-            .match_indices('$')
-            .find(|(end, _)| *end > 0 && !content[..*end].ends_with(char::is_whitespace));
-        if let Some((end, _)) = close {
-            return Some(at + end + 2);
+        if !self.ahead.has_no_dollar {
+            let close = content
+                .match_indices('$')
+                .find(|(end, _)| *end > 0 && !content[..*end].ends_with(char::is_whitespace));
+            if let Some((end, _)) = close {
+                return Some(at + end + 2);
+            }
+            self.ahead.has_no_dollar = true;
         }
-        let is_formula = content.contains(['\\', '^', '{', '='])
-            && !content.starts_with(|c: char| c.is_ascii_digit());
-        if is_formula && !content.contains('\n') {
+        let signs_end = *self
+            .ahead
+            .signs_end
+            .get_or_insert_with(|| text.rfind(['\\', '^', '{', '=']).map_or(0, |last| last + 1));
+        let is_formula = signs_end > at + 1 && !content.starts_with(|c: char| c.is_ascii_digit());
+        if is_formula && !self.has_line_after(at + 1) {
             self.end_verbatim(at, at + 1, "$");
             return None;
         }
@@ -390,19 +423,30 @@ impl<'a> Inline<'a> {
     }
 
     fn angle(&mut self, at: usize) -> Option<usize> {
-        let rest = &self.text[at..self.to];
-        let Some(end) = rest.find(['>', '\n']) else {
+        let text = &self.text[..self.to];
+        let end = match self.ahead.angle_end {
+            Some(end) if end >= at => end,
+            _ => text[at..].find(['>', '\n']).map_or(self.to, |end| at + end),
+        };
+        self.ahead.angle_end = Some(end);
+        let rest = &text[at..];
+        if end == self.to {
             let is_address = rest.starts_with("<http") || rest.starts_with("<mailto:");
-            if is_address && !rest.contains(' ') && rest.contains(':') {
+            // A longer one is no address that anybody writes.
+            if is_address
+                && rest.len() <= LONGEST_ADDRESS
+                && !rest.contains(' ')
+                && rest.contains(':')
+            {
                 self.completion.push('>');
                 self.end_open();
                 return None;
             }
             return Some(at + 1);
-        };
+        }
         let is_tag = rest[1..].starts_with(|c: char| c.is_ascii_alphabetic() || c == '/');
-        Some(if is_tag && rest[end..].starts_with('>') {
-            at + end + 1
+        Some(if is_tag && text[end..].starts_with('>') {
+            end + 1
         } else {
             at + 1
         })
@@ -461,22 +505,11 @@ impl<'a> Inline<'a> {
         let label = &self.text[opened + 1..at];
         let rest = &self.text[at + 1..self.to];
         if rest.starts_with('(') {
-            let mut depth = 0_usize;
-            for (offset, c) in rest.char_indices() {
-                match c {
-                    '(' => depth += 1,
-                    ')' => {
-                        depth -= 1;
-                        if depth == 0 {
-                            self.open.truncate(index);
-                            return Some(at + 1 + offset + 1);
-                        }
-                    }
-                    '\n' => break,
-                    _ => {}
-                }
+            if let Some(closed) = self.closing_parenthesis(at + 1) {
+                self.open.truncate(index);
+                return Some(closed + 1);
             }
-            if !rest.contains('\n') {
+            if !self.has_line_after(at + 1) {
                 self.open.truncate(index + 1);
                 self.to = at;
                 self.end_open();
@@ -497,6 +530,50 @@ impl<'a> Inline<'a> {
         }
         self.open.remove(index);
         Some(at + 1)
+    }
+
+    /// Whether another line begins after `at`.
+    fn has_line_after(&mut self, at: usize) -> bool {
+        let text = &self.text[..self.to];
+        let find = || text.rfind('\n').map_or(0, |last| last + 1);
+        *self.ahead.lines_end.get_or_insert_with(find) > at
+    }
+
+    /// Where the parenthesis is closed that opens at `at`, on the same line.
+    fn closing_parenthesis(&mut self, at: usize) -> Option<usize> {
+        let text = &self.text[..self.to];
+        let mut depth = 0_usize;
+        for (offset, c) in text[at..].bytes().take(USUAL_ADDRESS).enumerate() {
+            match c {
+                b'(' => depth += 1,
+                b')' if depth == 1 => return Some(at + offset),
+                b')' => depth -= 1,
+                b'\n' => return None,
+                _ => {}
+            }
+        }
+        if text.len() - at <= USUAL_ADDRESS {
+            return None;
+        }
+        // A long address is looked up among those of the whole text, which is read once for all of them.
+        let closing = self.ahead.parentheses.get_or_insert_with(|| {
+            let mut open = Vec::new();
+            let mut closing = HashMap::new();
+            for (at, c) in text.bytes().enumerate() {
+                match c {
+                    b'(' => open.push(at),
+                    b')' => {
+                        if let Some(opened) = open.pop() {
+                            closing.insert(opened, at);
+                        }
+                    }
+                    b'\n' => open.clear(),
+                    _ => {}
+                }
+            }
+            closing
+        });
+        closing.get(&at).copied()
     }
 
     /// Closes what is open, from the inside out.

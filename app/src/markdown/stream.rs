@@ -9,22 +9,27 @@
 //! comes after its use, a mark that is closed only after pages, and an underline that makes a long
 //! paragraph a heading. So at the end all is as if the whole text had been read at once.
 
-use std::mem::{Discriminant, discriminant};
+use std::mem::discriminant;
 use std::ops::Range;
 
 use super::cut::{self, Cut, Limits};
-use super::definitions::{Definitions, Label};
+use super::definitions::{Definition, Definitions, Label};
 use super::node::{Kind, Node};
 use super::open::{Open, scene};
 use super::parse::{Own, Parsed, parse};
 use super::patch::{Dom, Shown, adopt, patch, units};
 use super::predict::predict;
+use super::waiting::{Unit, Waiting};
 
 /// After so many new bytes it is looked for a place to cut.
 const STEP: usize = 768;
 
-/// An end that cannot be cut is not read again for every few bytes when it is longer than this.
+/// An end that cannot be cut is not read again for every few bytes when reading it takes more work than this,
+/// in bytes of usual text.
 const HEAVY: usize = 24 * 1024;
+
+/// At the end, so many bytes of final blocks are read again in one step.
+const MEND_STEP: usize = 16 * 1024;
 
 /// A text that grows.
 pub struct Stream<D: Dom> {
@@ -39,14 +44,18 @@ pub struct Stream<D: Dom> {
     is_mid_line: bool,
     /// How much of the text has been shown.
     read: usize,
+    /// How much work it was to read the end the last time, in bytes of usual text.
+    work: usize,
     /// How long the end may become before it is cut again.
     next_cut: usize,
     definitions: Definitions,
     block: Block,
     /// Final blocks in which something is not defined yet.
-    waiting: Vec<Unit<D::Node>>,
+    waiting: Waiting<D::Node>,
     /// Whether a block could not be mended alone. It is rare, and then all is read again at the end.
     must_mend_all: bool,
+    /// Whether all of the text is shown and only final blocks have to be read again.
+    has_ended: bool,
     limits: Limits,
     step: usize,
 }
@@ -66,16 +75,6 @@ struct Block {
     has_seams: bool,
 }
 
-/// A final block of the text.
-struct Unit<N> {
-    range: Range<usize>,
-    outer: N,
-    kind: Discriminant<Kind>,
-    missing: Vec<Label>,
-    /// Whether it has to be read again in any case.
-    must_mend: bool,
-}
-
 impl<D: Dom> Stream<D> {
     /// An empty text in an empty element.
     pub fn new(dom: D, root: D::Node) -> Self {
@@ -91,11 +90,13 @@ impl<D: Dom> Stream<D> {
             open: Vec::new(),
             is_mid_line: false,
             read: 0,
+            work: 0,
             next_cut: step,
             definitions: Definitions::default(),
             block: Block::default(),
-            waiting: Vec::new(),
+            waiting: Waiting::default(),
             must_mend_all: false,
+            has_ended: false,
             limits,
             step,
         }
@@ -138,7 +139,9 @@ impl<D: Dom> Stream<D> {
     pub fn show(&mut self, text: &str) {
         let end = text.len() - self.base;
         let new = text.len() - self.read;
-        if new == 0 || (end > HEAVY && new < end / 16) {
+        // What stands before the end to set its scene is read with it, and can be much: a table's head.
+        let work = self.work.max(end);
+        if new == 0 || (work > HEAVY && new < work / 16) {
             return;
         }
         // A line of code is final at once: only then can it be coloured.
@@ -166,15 +169,30 @@ impl<D: Dom> Stream<D> {
 
     /// Shows the whole text; nothing more will come.
     pub fn end(&mut self, text: &str) {
-        self.read = text.len();
-        let parsed = self.render(text, false);
-        for (label, definition, _) in &parsed.parsed.defined {
-            self.definitions.add(label.clone(), definition.clone());
+        while !self.end_in_part(text) {}
+    }
+
+    /// Shows the whole text, or does a part of the work for that; says whether all is done. Until then it has to
+    /// be called again with the same text.
+    pub fn end_in_part(&mut self, text: &str) -> bool {
+        if !std::mem::replace(&mut self.has_ended, true) {
+            self.read = text.len();
+            let parsed = self.render(text, false);
+            for (label, definition, _) in &parsed.parsed.defined {
+                self.define(label, definition);
+            }
+            self.close(&parsed, self.shown.len(), text.len());
+            self.shown.clear();
         }
-        self.close(&parsed, self.shown.len(), text.len());
-        self.mend_defined(text);
-        self.shown.clear();
-        if self.must_mend_all {
+        let mut done = 0;
+        while let Some(unit) = self.waiting.take_due(None) {
+            done += unit.range.len();
+            self.mend(text, unit);
+            if done >= MEND_STEP {
+                return false;
+            }
+        }
+        if std::mem::take(&mut self.must_mend_all) {
             let own = Own {
                 levels: self.limits.levels,
                 ..Own::whole(text)
@@ -184,11 +202,19 @@ impl<D: Dom> Stream<D> {
             let mut shown = adopt(&mut self.dom, outers, &nodes);
             patch(&mut self.dom, &self.root, &mut shown, nodes, None);
         }
+        true
+    }
+
+    fn define(&mut self, label: &Label, definition: &Definition) {
+        if self.definitions.add(label.clone(), definition.clone()) {
+            self.waiting.defined(label);
+        }
     }
 
     /// Reads the end and shows it.
     fn render(&mut self, text: &str, is_growing: bool) -> Tail {
         let mut tail = self.parse_tail(&text[self.base..]);
+        self.work = tail.source.len().max(2 * tail.parsed.events);
         if self.goes_on_with_pipe(text) {
             self.block.must_mend = true;
         }
@@ -347,7 +373,7 @@ impl<D: Dom> Stream<D> {
         let final_to = cut.at;
         for (label, definition, end) in &tail.parsed.defined {
             if *end <= final_to {
-                self.definitions.add(label.clone(), definition.clone());
+                self.define(label, definition);
             }
         }
         if self.stands_alone(&cut, &tail) && self.apply(&cut, &tail) {
@@ -526,13 +552,14 @@ impl<D: Dom> Stream<D> {
             if missing.is_empty() && !must_mend {
                 continue;
             }
-            self.waiting.push(Unit {
+            let unit = Unit {
                 range,
                 outer: shown.outer.clone(),
                 kind: discriminant(&shown.kind),
                 missing,
                 must_mend,
-            });
+            };
+            self.waiting.add(unit, &self.definitions);
         }
         if closed == 0 {
             self.block.missing.extend(lacking(from..final_to));
@@ -544,25 +571,19 @@ impl<D: Dom> Stream<D> {
         }
     }
 
-    /// Reads again the final blocks in which something was missing that is there by now.
+    /// Reads again the final blocks in which something was missing that is there by now, but no more of them than
+    /// may take a step.
     fn mend_defined(&mut self, text: &str) {
-        let definitions = &self.definitions;
-        let (due, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiting)
-            .into_iter()
-            .partition(|unit| {
-                unit.must_mend || unit.missing.iter().any(|label| definitions.knows(label))
-            });
-        self.waiting = waiting;
-        for mut unit in due {
-            self.mend(text, &mut unit);
-            unit.must_mend = false;
-            if !unit.missing.is_empty() {
-                self.waiting.push(unit);
-            }
+        let mut done = 0;
+        while done < MEND_STEP
+            && let Some(unit) = self.waiting.take_due(Some(text.len()))
+        {
+            done += unit.range.len();
+            self.mend(text, unit);
         }
     }
 
-    fn mend(&mut self, text: &str, unit: &mut Unit<D::Node>) {
+    fn mend(&mut self, text: &str, mut unit: Unit<D::Node>) {
         let block = &text[unit.range.clone()];
         let mut source = self.known_footnotes(block);
         let from = source.len();
@@ -586,6 +607,7 @@ impl<D: Dom> Stream<D> {
         if let Some(first) = shown.first() {
             unit.outer = first.outer.clone();
         }
+        self.waiting.add_again(unit, &self.definitions);
     }
 }
 

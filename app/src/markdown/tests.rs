@@ -411,3 +411,77 @@ fn a_long_paragraph_has_seams_between_its_words_while_it_grows_and_none_at_its_e
     // Not a paragraph.
     check("    code\n", false);
 }
+
+/// Text that takes minutes where work grows with its square.
+#[track_caller]
+fn check_takes_no_time(kind: &str, text: &str) {
+    let begun = std::time::Instant::now();
+    let expect = super::html::html(&parse_whole(text)).len();
+    assert!(expect > 0);
+    let pieces: Vec<_> = text
+        .as_bytes()
+        .chunks(2048)
+        .map(|piece| std::str::from_utf8(piece).expect("it is ASCII"))
+        .collect();
+    let root = FakeNode::element(Tag::Div);
+    let mut stream = Stream::with_limits(FakeDom::default(), root, 768, Limits::default());
+    let mut shown = String::new();
+    for piece in pieces {
+        shown.push_str(piece);
+        stream.show(&shown);
+    }
+    stream.end(&shown);
+    let took = begun.elapsed().as_secs();
+    assert!(took < 30, "{kind}: {took} s");
+}
+
+#[test]
+fn text_that_is_made_to_be_slow_is_not() {
+    let check = check_takes_no_time;
+    let repeat = |part: &str| part.repeat(60_000 / part.len());
+    check("address and )", &format!("http://a.b/{}", repeat(")")));
+    check("address and ;", &format!("http://a.b/&{}", repeat(";")));
+    check("addresses without a space", &repeat("http://a.b<"));
+    check("begun addresses", &repeat("(http://"));
+    check("begun hosts", &repeat("(www."));
+    check("hosts with _", &repeat("www.a_"));
+    check("addresses between escapes", &repeat("\\* http://a.b "));
+    check("pictures", &repeat("![a](http://b.c)"));
+    check("dollars", &repeat("$a "));
+    check("angles", &format!("a {}>", repeat("<1")));
+    check("marks and brackets", &repeat("*a ] "));
+    let (marks, brackets) = ("*a".repeat(15_000), "[".repeat(15_000));
+    check(
+        "marks in brackets",
+        &format!("{brackets}{marks}{}", "]".repeat(15_000)),
+    );
+    check("begun links", &format!("{}\nb", repeat("[a](")));
+}
+
+#[test]
+fn references_and_definitions_are_brought_together_in_time() {
+    let check = check_takes_no_time;
+    let number = |part: fn(usize) -> String| (0..10_000).map(part).collect::<String>();
+    let uses = number(|n| format!("[{n}] a\n\n"));
+    check(
+        "uses, then definitions",
+        &format!("{uses}{}", number(|n| format!("[{n}]: /u\n\nb\n\n"))),
+    );
+    let in_one = (0..3_000).map(|n| format!("[{n}] ")).collect::<String>();
+    let definitions = (0..3_000).map(|n| format!("[{n}]: http://a.b\n\nword\n\n"));
+    check(
+        "uses in one paragraph, then definitions",
+        &format!("{in_one}\n\n{}", definitions.collect::<String>()),
+    );
+    check("uses of nothing", &uses);
+}
+
+#[test]
+fn rows_of_a_very_wide_table_are_not_filled_up() {
+    let table = |columns: usize| {
+        let text = format!("|{}\n|{}\nb\n", "a|".repeat(columns), "-|".repeat(columns));
+        whole(&text).matches("<td").count()
+    };
+    assert_eq!(table(16), 16);
+    assert_eq!(table(1000), 1);
+}
