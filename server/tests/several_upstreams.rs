@@ -123,6 +123,13 @@ async fn another_model_stands_in_where_an_upstream_is_down_or_overloaded_before_
         (scripts::silence().ending(End::Refuse), 0),
         (scripts::silence(), 1),
         (stream().then(&error("overloaded_error")), 1),
+        // Accepted, and then an error of any kind in the place of an answer.
+        (stream().then(&error("insufficient_quota")), 1),
+        (
+            scripts::json(&json!({"code": 401, "msg": "token expired"})),
+            1,
+        ),
+        (scripts::json(&json!({"choices": []})), 1),
         (stream().ending(End::Cut), 1),
         (stream(), 1),
     ] {

@@ -344,7 +344,9 @@ impl Mapper {
                 let mut details = String::new();
                 collect(delta.get("reasoning_details"), &mut details, &mut thought);
                 details.push_str(&thought);
-                self.details.rest(&details).clone_into(&mut thought);
+                self.details
+                    .rest_of_piece(&details)
+                    .clone_into(&mut thought);
             }
             delta.insert("reasoning_content".into(), thought.into());
             let (mut refusal, mut ignored) = (String::new(), String::new());
@@ -387,7 +389,7 @@ fn collect(value: Option<&Value>, text: &mut String, thought: &mut String) {
                 collect(part.get(name), &mut inner, thought);
                 thought.push_str(&inner);
             }
-            for name in ["text", "content", "value", "summary"] {
+            for name in ["text", "content", "value", "summary", "parts"] {
                 collect(part.get(name), text, thought);
             }
         }

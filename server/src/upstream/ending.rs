@@ -18,8 +18,6 @@ pub(super) struct Ending {
     pub(super) called_tool: bool,
     /// Text has come.
     has_text: bool,
-    /// Reasoning has come.
-    has_reasoning: bool,
     /// How often text came after a word on the end, which was none then.
     resumed: u32,
     /// What looked like an error, unless more of the answer came after it.
@@ -35,8 +33,8 @@ pub(super) enum Standing {
     Open,
     /// The provider said that it ended, and has not gone on since.
     Ended,
-    /// The provider said so, but has gone on after such a word before, or has given reasoning only:
-    /// an answer may follow.
+    /// The provider said so, but has gone on after such a word before, or has given no text: an answer
+    /// may follow.
     Doubtful,
 }
 
@@ -49,7 +47,6 @@ impl Ending {
 
     /// Notes that a piece of reasoning came.
     pub(super) fn note_reasoning(&mut self) {
-        self.has_reasoning = true;
         self.note_progress();
     }
 
@@ -122,13 +119,11 @@ impl Ending {
 
     /// How sure it is that the answer has ended.
     pub(super) fn standing(&self) -> Standing {
-        let thought_only = self.has_reasoning && !self.has_text && !self.called_tool;
+        let has_answer = self.has_text || self.called_tool || self.refused;
         match self.word {
             None if !self.done => Standing::Open,
             _ if self.done => Standing::Ended,
-            Some(Meaning::Ended(Finish::Stop)) if thought_only && !self.refused => {
-                Standing::Doubtful
-            }
+            Some(Meaning::Ended(Finish::Stop)) if !has_answer => Standing::Doubtful,
             _ if self.resumed > 0 => Standing::Doubtful,
             _ => Standing::Ended,
         }
@@ -228,6 +223,7 @@ mod tests {
         };
         check(&["text"], Standing::Open);
         check(&["text", "stop"], Standing::Ended);
+        check(&["stop"], Standing::Doubtful);
         check(&["thought", "stop"], Standing::Doubtful);
         check(&["thought", "length"], Standing::Ended);
         check(&["text", "stop", "text"], Standing::Doubtful);

@@ -135,6 +135,11 @@ pub struct Mapper {
     ending: Ending,
     text: Parts,
     reasoning: Parts,
+    /// The tokens of the question that were counted apart: what was read from the provider's cache,
+    /// and what was written to it.
+    cached: Option<u64>,
+    written: Option<u64>,
+    has_input: bool,
 }
 
 impl Mapper {
@@ -315,19 +320,25 @@ impl Mapper {
 
     fn note_usage(&mut self, usage: Option<&RawUsage>) {
         let Some(usage) = usage else { return };
-        // What was read from the provider's cache or written to it is counted apart.
-        let cached = usage.cache_read_input_tokens.0;
-        let written = usage.cache_creation_input_tokens.0.unwrap_or(0);
-        let input = usage.input_tokens.0.map(|input| {
+        // The counts grow while the answer does; a later event need not repeat them.
+        let later = |new: Option<u64>, known: Option<u64>| new.filter(|n| *n > 0).or(known).or(new);
+        self.cached = later(usage.cache_read_input_tokens.0, self.cached);
+        self.written = later(usage.cache_creation_input_tokens.0, self.written);
+        let input = usage
+            .input_tokens
+            .0
+            .filter(|input| *input > 0 || !self.has_input);
+        self.has_input |= input.is_some();
+        let input = input.map(|input| {
             input
-                .saturating_add(cached.unwrap_or(0))
-                .saturating_add(written)
+                .saturating_add(self.cached.unwrap_or(0))
+                .saturating_add(self.written.unwrap_or(0))
         });
         self.ending.note_usage(Usage {
             prompt_tokens: input,
             completion_tokens: usage.output_tokens.0,
             reasoning_tokens: None,
-            cached_tokens: cached.filter(|_| input.is_some()),
+            cached_tokens: self.cached.filter(|_| input.is_some()),
         });
     }
 

@@ -613,6 +613,173 @@ mod tests {
     }
 
     #[test]
+    fn what_providers_say_is_understood_whatever_status_it_has() {
+        use ErrorKind::{
+            Auth, BadRequest, ContextLength, ModelNotFound, Overloaded, Quota, RateLimited,
+            TooLarge, UpstreamError,
+        };
+        let check = |kind: ErrorKind, message: &str| {
+            for body in [
+                json!({"error": {"message": message, "type": "invalid_request_error", "code": null}}),
+                json!({"error": message}),
+                json!({"detail": message}),
+                json!({"detail": [{"loc": ["body"], "msg": message, "input": "billing"}]}),
+                json!({"message": [{"text": "x", "message": message}]}),
+                json!({"error": {"metadata": {"raw": json!({"message": message}).to_string()}}}),
+                json!([{"error": {"code": 400, "message": message, "status": "INVALID_ARGUMENT"}}]),
+                json!({"code": "E", "msg": message, "data": null}),
+            ] {
+                let error = ProviderError::from_json(&body).expect("an error");
+                for status in [400, 403, 422, 500] {
+                    assert_eq!(error.classify(Some(status)), kind, "{status} {body}");
+                }
+            }
+            let html =
+                format!("<html><head><title>Error</title></head><body>{message}</body></html>");
+            for text in [message, html.as_str()] {
+                let error = ProviderError::from_body(text.as_bytes()).expect("an error");
+                assert_eq!(error.classify(Some(500)), kind, "{text}");
+            }
+        };
+        for message in [
+            "This model's maximum context length is 8192 tokens. However, your messages resulted in 8545 tokens.",
+            "Your input exceeds the context window of this model. Please adjust your input and try again.",
+            "Input tokens exceed the configured limit of 272000 tokens. Your messages resulted in 300000 tokens.",
+            "prompt is too long: 213462 tokens > 200000 maximum",
+            "input length and `max_tokens` exceed context limit: 188240 + 21333 > 200000",
+            "The input token count (1196265) exceeds the maximum number of tokens allowed (1048575).",
+            "Prompt contains 40000 tokens and 0 draft tokens, too large for model with 32768 maximum context length",
+            "Invalid request: Your request exceeded model token limit: 262144 (requested: 291351)",
+            "Input token length too long",
+            "Range of input length should be [1, 129024]",
+            "`inputs` must have less than 1024 tokens. Given: 2000",
+            "The decoder prompt (length 5000) is longer than the maximum model length of 4096.",
+            "the request exceeds the available context size, try increasing it",
+            "Requested tokens (5000) exceed context window of 2048",
+            "prompt too long; exceeded max context length by 123 tokens",
+            "The number of tokens to keep from the initial prompt is greater than the context length",
+            "Trying to keep the first 5000 tokens when context the overflows.",
+            "This endpoint's maximum context length is 32768 tokens. However, you requested about 40000 tokens",
+            "Input is too long for requested model.",
+            "Too many input tokens. Max input tokens: 300000, request input token count: 400000",
+            "too many tokens: total number of tokens (prompt and prediction) cannot exceed 4081 - received 5000.",
+            "Please reduce the length of the messages or completion.",
+            "prompt token count of 70000 exceeds the limit of 64000",
+            "invalid params, context window exceeds limit (2013)",
+            "Prompt 超长",
+            "Prompt length 5000 is greater than max_seq_len 4096",
+            "The total length of all messages is too long",
+        ] {
+            check(ContextLength, message);
+        }
+        for message in [
+            "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing.",
+            "You have reached your specified API usage limits. You will regain access on 2026-01-01.",
+            "Insufficient Balance",
+            "Insufficient credits. Add more using the settings page",
+            "This request requires more credits, or fewer max_tokens. You requested up to 64000 tokens, but can only afford 100.",
+            "You have exceeded your monthly included credits for Inference Providers.",
+            "Access denied, please make sure your account is in good standing.",
+            "The free tier of the model has been exhausted.",
+            "Your account is not active, please check your billing details on our website.",
+            "Billing hard limit has been reached",
+            "您的账户已欠费，请充值后重试",
+            "用户额度不足, 剩余额度: $0.00",
+            "Budget has been exceeded! Current cost: 10.0, Max budget: 5.0",
+            "Your newly created team doesn't have any credits yet.",
+            "402 Payment Required",
+        ] {
+            check(Quota, message);
+        }
+        for message in [
+            "Rate limit reached for gpt-4o in organization org-x on tokens per min (TPM): Limit 30000, Used 29000. Visit the billing page to add a payment method.",
+            "Rate limit exceeded: free-models-per-day. Add 10 credits to unlock 1000 free model requests per day",
+            "Too many requests",
+            "Too many tokens, please wait before trying again.",
+            "Requests rate limit exceeded, please try again later",
+            "Resource exhausted. Please try again later.",
+            "request reached organization max RPM: 3, please try again after 1 seconds",
+            "您当前使用该API的频率过高，请降低频率",
+        ] {
+            check(RateLimited, message);
+        }
+        for message in [
+            "The engine is currently overloaded, please try again later",
+            "The model is overloaded. Please try again later.",
+            "Model too busy, unable to get response in less than 60 second(s)",
+            "no healthy upstream",
+            "该模型当前访问量过大，请您稍后再试",
+        ] {
+            check(Overloaded, message);
+        }
+        for message in [
+            "The model `x` does not exist or you do not have access to it.",
+            "model 'x' not found, try pulling it first",
+            "Model Not Exist",
+            "Not found the model x or Permission denied",
+            "models/x is not found for API version v1beta, or is not supported for generateContent.",
+            "x/y is not a valid model ID",
+            "No endpoints found for x/y.",
+            "The provided model identifier is invalid.",
+            "The model `x` has been decommissioned and is no longer supported.",
+            "模型不存在，请检查模型代码",
+        ] {
+            check(ModelNotFound, message);
+        }
+        for message in [
+            "Incorrect API key provided: xa***. You can obtain an API key from the console.",
+            "API key not valid. Please pass a valid API key.",
+            "invalid x-api-key",
+            "Authentication Fails, Your api key: ****f is invalid",
+            "No auth credentials found",
+            "Unauthorized",
+            "invalid access token or token expired",
+            "Access token invalid or no longer valid",
+            "The security token included in the request is invalid.",
+            "login fail: Please carry the API secret key in the 'Authorization' field of the request header",
+            "无效的令牌",
+        ] {
+            check(Auth, message);
+        }
+        check(TooLarge, "413 Request Entity Too Large");
+        // What is about nothing of these keeps what its status says.
+        for (status, kind, message) in [
+            (
+                400,
+                BadRequest,
+                "Unsupported value: 'temperature' does not support 0.5 with this model.",
+            ),
+            (
+                400,
+                BadRequest,
+                "max_tokens is too large: 9000. This model supports at most 4096 completion tokens",
+            ),
+            (
+                400,
+                BadRequest,
+                "Invalid 'tools[0].name': string does not match pattern",
+            ),
+            (500, UpstreamError, "CUDA out of memory"),
+            (404, BadRequest, "Not Found"),
+        ] {
+            let error = ProviderError::from_json(&json!({"error": message})).expect("an error");
+            assert_eq!(error.classify(Some(status)), kind, "{message}");
+        }
+    }
+
+    #[test]
+    fn what_a_provider_repeats_of_the_question_is_not_its_reason() {
+        let echo = json!({"detail": [{"loc": ["body", "messages"], "msg": "field required",
+            "input": [{"role": "user", "content": "My credit balance and rate limit"}]}]});
+        let error = ProviderError::from_json(&echo).expect("an error");
+        assert_eq!(error.classify(Some(422)), ErrorKind::BadRequest);
+        let failed =
+            json!({"error": {"message": "x"}, "output": [{"content": [{"text": "rate limit"}]}]});
+        let error = ProviderError::from_json(&failed).expect("an error");
+        assert_eq!(error.classify(None), ErrorKind::UpstreamError);
+    }
+
+    #[test]
     fn only_a_plain_code_reaches_the_log() {
         let code = |body: serde_json::Value| {
             ProviderError::from_json(&body)

@@ -47,6 +47,16 @@ pub(super) struct Growing {
 }
 
 impl Growing {
+    /// The same where most servers send pieces: only a piece that begins with several letters of the
+    /// same is taken to hold them all.
+    pub(super) fn rest_of_piece<'a>(&mut self, piece: &'a str) -> &'a str {
+        if self.so_far.len() < 4 {
+            self.so_far.push_str(piece);
+            return piece;
+        }
+        self.rest(piece)
+    }
+
     /// What is new in a piece.
     pub(super) fn rest<'a>(&mut self, piece: &'a str) -> &'a str {
         let new = piece.strip_prefix(self.so_far.as_str()).unwrap_or(piece);
@@ -81,5 +91,12 @@ mod tests {
         let pieces = ["A", "AB", "AB", "ABC", "D"];
         let new: Vec<&str> = pieces.iter().map(|piece| growing.rest(piece)).collect();
         assert_eq!(new, ["A", "B", "", "C", "D"]);
+        let mut growing = Growing::default();
+        let pieces = ["a", "and", " more", "aand more than"];
+        let new: Vec<&str> = pieces
+            .iter()
+            .map(|piece| growing.rest_of_piece(piece))
+            .collect();
+        assert_eq!(new, ["a", "and", " more", " than"]);
     }
 }

@@ -51,6 +51,8 @@ pub struct ThinkTags {
     held: String,
     /// Reasoning without an opening tag, which may be the answer.
     unopened: String,
+    /// The server sends reasoning in a field of its own; what stands in tags is the same again.
+    is_told_apart: bool,
     habit: Arc<Habit>,
 }
 
@@ -90,8 +92,8 @@ impl ThinkTags {
                 out(ChatEvent::Text(text));
             }
             ChatEvent::Reasoning(thought) => {
-                // The server tells reasoning apart itself, so the text is the answer.
-                if matches!(self.place, Place::Head | Place::Unclear) {
+                self.is_told_apart = true;
+                if self.place == Place::Unclear {
                     self.place = Place::Answer;
                     self.flush(true, out);
                 }
@@ -112,6 +114,7 @@ impl ThinkTags {
                 out(ChatEvent::Text(whole.into()));
             }
             _ if held.is_empty() => {}
+            Place::Reasoning | Place::Unopened if self.is_told_apart => {}
             Place::Reasoning | Place::Unopened => out(ChatEvent::Reasoning(held.into())),
             _ => out(ChatEvent::Text(held.into())),
         }
@@ -130,6 +133,7 @@ impl ThinkTags {
                         return;
                     } else {
                         self.place = match self.habit.get() {
+                            _ if self.is_told_apart => Place::Answer,
                             Habit::IN_ANSWER => Place::Answer,
                             Habit::IN_REASONING => Place::Unopened,
                             _ => Place::Unclear,
@@ -157,7 +161,7 @@ impl ThinkTags {
                             self.unopened.push_str(thought);
                         }
                     }
-                    if !thought.is_empty() {
+                    if !thought.is_empty() && !self.is_told_apart {
                         out(ChatEvent::Reasoning(thought.into()));
                     }
                     let length = thought.len();
@@ -303,6 +307,22 @@ mod tests {
             tags.map(event, &mut |event| events.push(format!("{event:?}")));
         }
         assert_eq!(events, ["Reasoning(\"Hm\")", "Text(\"Hi </think>\")"]);
+    }
+
+    #[test]
+    fn reasoning_that_comes_in_tags_and_in_a_field_is_shown_once() {
+        let mut tags = ThinkTags::default();
+        let mut events = Vec::new();
+        for event in [
+            ChatEvent::Reasoning("Hm".into()),
+            ChatEvent::Text("<think>Hm".into()),
+            ChatEvent::Reasoning(".".into()),
+            ChatEvent::Text(".</think>Hi".into()),
+        ] {
+            tags.map(event, &mut |event| events.push(format!("{event:?}")));
+        }
+        let expect = ["Reasoning(\"Hm\")", "Reasoning(\".\")", "Text(\"Hi\")"];
+        assert_eq!(events, expect);
     }
 
     proptest! {
