@@ -202,7 +202,7 @@ pub(super) async fn open_sqlite(folder: &Path, steps: &[Step]) -> Result<Sql, St
     })
 }
 
-async fn open_memory() -> Result<Sql, String> {
+pub(super) async fn open_memory() -> Result<Sql, String> {
     // A database in memory belongs to its one connection.
     let pool = sqlite_options(1)
         .connect("sqlite::memory:")

@@ -6,6 +6,8 @@
 mod begin;
 mod edit;
 #[cfg(test)]
+pub(super) mod faults;
+#[cfg(test)]
 mod full_disk;
 mod import;
 mod read;
@@ -37,6 +39,8 @@ pub struct Sql {
     pub(super) is_memory: bool,
     /// How long a transaction that writes may be open: [`WRITE_LIMIT`], except in tests.
     pub(super) write_limit: Duration,
+    #[cfg(test)]
+    pub(super) faults: std::sync::Arc<faults::Faults>,
     /// Says to other processes that this one works with the file.
     pub(super) _lock: Option<File>,
 }
@@ -49,6 +53,8 @@ impl Sql {
             dialect,
             is_memory: false,
             write_limit: WRITE_LIMIT,
+            #[cfg(test)]
+            faults: std::sync::Arc::default(),
             _lock: None,
         }
     }

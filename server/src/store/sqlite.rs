@@ -100,9 +100,11 @@ pub(super) fn needs_reopening(error: &sqlx::Error) -> bool {
     }
 }
 
+/// The lowest byte of a code is the primary one. PostgreSQL's codes have five characters.
 fn primary_code(error: &sqlx::Error) -> Option<u32> {
     let code = error.as_database_error()?.code()?;
-    code.parse::<u32>().ok().map(|code| code & 0xff)
+    let code = code.parse::<u32>().ok().filter(|_| code.len() < 5)?;
+    Some(code & 0xff)
 }
 
 /// What a database says went wrong, in words for the log. It holds none of the data.

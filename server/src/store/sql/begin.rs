@@ -13,7 +13,7 @@ impl Sql {
     pub(super) async fn begin_reply(&self, owner: &str, reply: &NewReply) -> Result<Begun> {
         let mut tx = self.transaction().await?;
         let known = query(
-            "select g.id, g.message, m.parent from generations g
+            "select g.id, g.message, m.parent, m.conversation, m.text, m.reasoning from generations g
              join messages m on m.id = g.message
              where g.owner = $1 and g.request_id = $2",
         )
@@ -22,12 +22,23 @@ impl Sql {
         .fetch_optional(&mut *tx)
         .await?;
         if let Some(row) = known {
-            return Ok(Begun {
+            let mut begun = Begun {
                 generation: row.try_get(0)?,
                 message: row.try_get(1)?,
                 user_message: row.try_get(2)?,
                 ..Begun::default()
-            });
+            };
+            // It was this very call: it was committed, but the answer was lost, and it is tried again.
+            if begun.generation == reply.generation {
+                let conversation = row.try_get(3)?;
+                begun.is_first = is_first(&mut tx, conversation, reply).await?;
+                begun.base.text = row.try_get(4)?;
+                begun.base.reasoning = row.try_get(5)?;
+                if let Some(question) = &begun.user_message {
+                    begun.history = line_to(&mut tx, conversation, question).await?;
+                }
+            }
+            return Ok(begun);
         }
         let (conversation, is_first) = self.conversation_for(&mut tx, owner, reply).await?;
         let mut begun = Begun {
@@ -464,6 +475,18 @@ async fn reply_row(tx: &mut Connection, conversation: i64, id: &str) -> Result<R
             "Only a reply can be regenerated or continued, and this is a question.",
         ))
     }
+}
+
+/// Whether a conversation holds nothing but the question that began it and the reply to it.
+async fn is_first(tx: &mut Connection, conversation: i64, reply: &NewReply) -> Result<bool> {
+    if !matches!(reply.ask, Ask::Question { parent: None, .. }) {
+        return Ok(false);
+    }
+    let row = query("select count(*) from messages where conversation = $1")
+        .bind(conversation)
+        .fetch_one(&mut *tx)
+        .await?;
+    Ok(row.try_get::<i64, _>(0)? == 2)
 }
 
 /// What was said up to a message. Replies without text say nothing.

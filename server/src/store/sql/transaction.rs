@@ -104,6 +104,8 @@ impl Sql {
             begin: "begin",
             limit: READ_LIMIT,
             is_memory: self.is_memory,
+            #[cfg(test)]
+            faults: std::sync::Arc::clone(&self.faults),
         }
     }
 }
@@ -148,14 +150,14 @@ impl std::ops::DerefMut for Transaction {
 
 type Answer<T> = oneshot::Sender<sqlx::Result<T>>;
 /// What a statement gives: rows, and how many were changed.
-type Steps = Vec<Either<AnyQueryResult, AnyRow>>;
+pub(super) type Steps = Vec<Either<AnyQueryResult, AnyRow>>;
 
 enum Request {
     Run(Statement, Answer<Steps>),
     Commit(Answer<()>),
 }
 
-struct Statement {
+pub(super) struct Statement {
     sql: SqlStr,
     arguments: Option<AnyArguments>,
     is_persistent: bool,
@@ -246,6 +248,8 @@ struct Rules {
     limit: Duration,
     /// Closing the connection would lose all that is in the database.
     is_memory: bool,
+    #[cfg(test)]
+    faults: std::sync::Arc<super::faults::Faults>,
 }
 
 /// A connection that is closed, which rolls back, unless it is certain that no transaction is open in
@@ -392,7 +396,14 @@ impl Task {
             // SQLite may have rolled back by itself: it would be a transaction of its own.
             return Err(Refused::AfterFailure.into());
         }
-        let run = execute(&mut self.connection.connection, statement);
+        let connection = &mut *self.connection.connection;
+        #[cfg(not(test))]
+        let run = execute(connection, statement);
+        #[cfg(test)]
+        let run = self
+            .rules
+            .faults
+            .run(self.rules.dialect, connection, statement);
         let result = match timeout(STATEMENT_LIMIT, run).await {
             Ok(result) => result,
             Err(_) => Err(Refused::NoAnswer.into()),
@@ -431,7 +442,10 @@ async fn roll_back(connection: &mut AnyConnection, dialect: Dialect) -> bool {
 }
 
 /// Runs a statement to its end.
-async fn execute(connection: &mut AnyConnection, statement: Statement) -> sqlx::Result<Steps> {
+pub(super) async fn execute(
+    connection: &mut AnyConnection,
+    statement: Statement,
+) -> sqlx::Result<Steps> {
     let Statement {
         sql,
         arguments,

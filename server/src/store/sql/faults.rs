@@ -1,0 +1,137 @@
+//! Storage faults for the tests of this module: one statement of a transaction fails, in each of the
+//! ways in which the databases do. The statement is chosen by its number, `begin` being number 0 and
+//! `commit` the last.
+
+mod every_statement;
+mod owners;
+
+use std::borrow::Cow;
+use std::sync::Mutex;
+
+use sqlx::error::{DatabaseError, ErrorKind};
+use sqlx::{AnyConnection, AssertSqlSafe, Executor};
+
+use super::Dialect;
+use super::transaction::{Statement, Steps, execute};
+
+/// How a statement fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum Fault {
+    /// The database has ended the transaction by itself. SQLite does that when the disk is full or
+    /// fails, and when it is interrupted. The rollback is a real one; the code is set.
+    RolledBack(&'static str),
+    /// The transaction stays open, as when SQLite is busy. In PostgreSQL, where it then takes nothing
+    /// but a rollback, the error is a real one.
+    LeftOpen(&'static str),
+    /// The statement was done, but its answer is lost.
+    AnswerLost,
+    /// The server has ended the connection, for real. In PostgreSQL only.
+    Terminated,
+}
+
+/// The fault that is to come, and what came so far.
+#[derive(Debug, Default)]
+pub(in crate::store) struct Faults {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The statements since the last call of `expect`.
+    count: usize,
+    armed: Option<(usize, Fault)>,
+}
+
+impl Faults {
+    /// Counts the statements from here on.
+    pub(in crate::store) fn expect(&self, fault: Option<(usize, Fault)>) {
+        *self.state() = State {
+            count: 0,
+            armed: fault,
+        };
+    }
+
+    /// How many statements there were since, and whether the fault is still to come.
+    fn seen(&self) -> (usize, bool) {
+        let state = self.state();
+        (state.count, state.armed.is_some())
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().expect("nobody panics while holding it")
+    }
+
+    fn next(&self) -> Option<Fault> {
+        let mut state = self.state();
+        let number = state.count;
+        state.count += 1;
+        let (_, fault) = state.armed.take_if(|(at, _)| *at == number)?;
+        Some(fault)
+    }
+
+    /// Runs a statement, or lets it fail.
+    pub(super) async fn run(
+        &self,
+        dialect: Dialect,
+        connection: &mut AnyConnection,
+        statement: Statement,
+    ) -> sqlx::Result<Steps> {
+        match (self.next(), dialect) {
+            (None, _) => execute(connection, statement).await,
+            (Some(Fault::AnswerLost), _) => {
+                execute(connection, statement).await?;
+                Err(sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into()))
+            }
+            (Some(Fault::RolledBack(code)), Dialect::Sqlite) => {
+                // There is none to roll back if it fails at `begin`.
+                let _ = connection.execute("rollback").await;
+                Err(Injected(code).into())
+            }
+            (Some(Fault::LeftOpen(code)), Dialect::Sqlite) => Err(Injected(code).into()),
+            (Some(Fault::RolledBack(code) | Fault::LeftOpen(code)), Dialect::Postgres) => {
+                let sql = format!("do $$ begin raise 'fault' using errcode = '{code}'; end $$");
+                Err(failing(connection, sql).await)
+            }
+            (Some(Fault::Terminated), _) => {
+                let sql = "select pg_terminate_backend(pg_backend_pid())".to_owned();
+                Err(failing(connection, sql).await)
+            }
+        }
+    }
+}
+
+async fn failing(connection: &mut AnyConnection, sql: String) -> sqlx::Error {
+    let failed = connection.execute(AssertSqlSafe(sql)).await;
+    failed.err().expect("it is made to fail")
+}
+
+/// An error of SQLite with this code.
+#[derive(Debug, thiserror::Error)]
+#[error("injected ({0})")]
+struct Injected(&'static str);
+
+impl DatabaseError for Injected {
+    fn message(&self) -> &str {
+        "injected"
+    }
+
+    fn code(&self) -> Option<Cow<'_, str>> {
+        Some(self.0.into())
+    }
+
+    fn as_error(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+        self
+    }
+
+    fn as_error_mut(&mut self) -> &mut (dyn std::error::Error + Send + Sync + 'static) {
+        self
+    }
+
+    fn into_error(self: Box<Self>) -> Box<dyn std::error::Error + Send + Sync + 'static> {
+        self
+    }
+
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Other
+    }
+}

@@ -1,0 +1,142 @@
+//! Owners of a transaction that leave it: they are dropped, never polled again, or wait too long.
+
+use std::future::Future;
+use std::path::Path;
+use std::pin::pin;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use sqlx::{Executor, Row};
+use tempfile::TempDir;
+use tokio::time::{sleep, timeout};
+
+use super::Fault;
+use super::every_statement::{open_memory, question, saving};
+use crate::store::sql::Sql;
+use crate::store::{LOCAL_OWNER, Store, new_id, open};
+
+async fn opened(folder: &Path) -> Sql {
+    let opened = open(&saving(Some(folder), None)).await;
+    opened.expect("a store").store
+}
+
+/// A write that follows is done in less than this.
+const SOON: Duration = Duration::from_secs(4);
+
+async fn next_is_kept(store: &Sql) {
+    let next = question(&new_id(), None, "next");
+    let saved = timeout(SOON, store.begin(LOCAL_OWNER, &next)).await;
+    saved.expect("it does not wait").expect("saved");
+    let there = store.get(LOCAL_OWNER, &next.conversation).await;
+    there.expect("it is kept");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_is_dropped_at_any_moment_leaves_no_transaction() {
+    let folder = TempDir::new().expect("a folder");
+    let store = opened(folder.path()).await;
+    for polls in 0..40 {
+        let new = question(&new_id(), None, "dropped");
+        {
+            let mut write = pin!(store.begin(LOCAL_OWNER, &new));
+            let mut context = Context::from_waker(Waker::noop());
+            for _ in 0..polls {
+                if write.as_mut().poll(&mut context).is_ready() {
+                    break;
+                }
+                sleep(Duration::from_micros(200)).await;
+            }
+        }
+        next_is_kept(&store).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_is_never_polled_again_is_ended_by_the_watch() {
+    let folder = TempDir::new().expect("a folder");
+    let mut store = opened(folder.path()).await;
+    store.write_limit = Duration::from_millis(100);
+    for polls in [1, 3, 6, 12] {
+        let new = question(&new_id(), None, "abandoned");
+        let mut write = pin!(store.begin(LOCAL_OWNER, &new));
+        let mut context = Context::from_waker(Waker::noop());
+        let mut is_done = false;
+        for _ in 0..polls {
+            is_done = write.as_mut().poll(&mut context).is_ready();
+            sleep(Duration::from_millis(2)).await;
+        }
+        next_is_kept(&store).await;
+        // The owner is told when it comes back. It may have come as far as the commit.
+        if !is_done {
+            let told = write.await;
+            let there = store.get(LOCAL_OWNER, &new.conversation).await;
+            assert_eq!(told.is_ok(), there.is_ok(), "{polls}: {told:?}");
+            assert!(told.is_err() || polls > 3, "{polls}: it was not ended");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_that_is_open_for_too_long_is_ended_and_its_owner_is_told() {
+    for is_memory in [false, true] {
+        let folder = TempDir::new().expect("a folder");
+        let mut store = if is_memory {
+            open_memory().await
+        } else {
+            opened(folder.path()).await
+        };
+        next_is_kept(&store).await;
+        store.write_limit = Duration::from_millis(100);
+        let mut tx = store.transaction().await.expect("it begins");
+        let insert = "insert into pieces (generation, number, owner, text, reasoning, marks)
+                      values ('g', 0, 'o', '', '', x'')";
+        tx.execute(insert).await.expect("it is written");
+        next_is_kept(&store).await;
+        let late = tx.execute(insert).await.err().expect("it is refused");
+        assert!(late.to_string().contains("too long"), "{late}");
+        let late = tx.commit().await.err().expect("it is refused");
+        assert!(late.to_string().contains("too long"), "{late}");
+        let mut tx = store.snapshot().await.expect("it begins");
+        let count = tx.fetch_one("select count(*) from pieces").await;
+        let count: i64 = count.expect("a row").try_get(0).expect("a number");
+        assert_eq!(count, 0, "what was rolled back is there");
+    }
+}
+
+#[tokio::test]
+async fn the_watch_does_not_count_the_longest_statement() {
+    let folder = TempDir::new().expect("a folder");
+    let mut store = opened(folder.path()).await;
+    store.write_limit = Duration::from_millis(100);
+    let mut tx = store.transaction().await.expect("it begins");
+    let long = "with recursive n (i) as (select 1 union all select i + 1 from n where i < 400000)
+                insert into pieces (generation, number, owner, text, reasoning, marks)
+                select 'g', i, 'o', '', '', x'' from n";
+    let started = std::time::Instant::now();
+    tx.execute(long).await.expect("it is written");
+    assert!(started.elapsed() > store.write_limit, "it was too quick");
+    tx.execute("delete from pieces where generation = 'g' and number = 9")
+        .await
+        .expect("it is still open");
+    tx.commit().await.expect("saved");
+}
+
+#[tokio::test]
+async fn nothing_runs_after_a_statement_that_failed() {
+    let folder = TempDir::new().expect("a folder");
+    let store = opened(folder.path()).await;
+    for fault in [Fault::RolledBack("13"), Fault::LeftOpen("5")] {
+        let mut tx = store.transaction().await.expect("it begins");
+        store.faults.expect(Some((0, fault)));
+        let insert = "insert into pieces (generation, number, owner, text, reasoning, marks)
+                      values ('g', 0, 'o', '', '', x'')";
+        tx.execute(insert).await.expect_err("it fails");
+        // Where SQLite has rolled back by itself, this would be committed at once.
+        tx.execute(insert).await.expect_err("it is refused");
+        tx.commit().await.expect_err("it is refused");
+        let mut tx = store.snapshot().await.expect("it begins");
+        let count = tx.fetch_one("select count(*) from pieces").await;
+        let count: i64 = count.expect("a row").try_get(0).expect("a number");
+        assert_eq!(count, 0);
+    }
+}
