@@ -6,6 +6,7 @@
 //!
 //! It knows nothing of HTTP and nothing of who is asking it when.
 
+mod failure;
 mod migrations;
 mod open;
 mod postgres;

@@ -3,6 +3,7 @@
 mod bad_days;
 mod crash;
 mod files;
+mod full_disk;
 mod functions;
 mod replies;
 mod reported;

@@ -11,9 +11,10 @@ use sqlx::any::AnyPoolOptions;
 use sqlx::migrate::MigrateError;
 use sqlx::{AnyConnection, AnyPool, Connection, Row, query};
 
+use super::failure::Failure;
 use super::migrations::{STEPS, Step, migrator};
 use super::sql::Dialect;
-use super::{Sql, Store, StoreError, sqlite};
+use super::{Sql, Store, StoreError, failure, sqlite};
 use crate::config::Saving;
 
 /// How many read SQLite at one time. Each is a thread, which ends when it was idle for a while.
@@ -76,14 +77,19 @@ pub async fn open(saving: &Saving) -> Result<Opened, String> {
 
 const FILE: &str = "rill.db";
 
+/// The folder for the data, whether it is there or not.
+fn named_folder(saving: &Saving) -> Result<PathBuf, String> {
+    match &saving.data_dir {
+        Some(folder) => Ok(folder.clone()),
+        None => Ok(dirs::data_dir()
+            .ok_or("there is no folder for data on this machine: name one with --data-dir.")?
+            .join("rill")),
+    }
+}
+
 /// The folder for the data, made if it is not there.
 fn folder(saving: &Saving) -> Result<PathBuf, String> {
-    let folder = match &saving.data_dir {
-        Some(folder) => folder.clone(),
-        None => dirs::data_dir()
-            .ok_or("there is no folder for data on this machine: name one with --data-dir.")?
-            .join("rill"),
-    };
+    let folder = named_folder(saving)?;
     std::fs::create_dir_all(&folder)
         .and_then(|()| {
             // Whether one may write there is known only by doing it.
@@ -107,7 +113,7 @@ fn tempfile_in(folder: &Path) -> std::io::Result<()> {
 /// Two servers over one file would each take the other's replies for interrupted ones.
 fn lock(folder: &Path) -> Result<File, String> {
     let path = folder.join("rill.lock");
-    let file = File::create(&path).map_err(|error| not_writable(&path, &error))?;
+    let file = File::create(&path).map_err(|error| failure::of_file(&path, &error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(format!(
@@ -142,6 +148,9 @@ fn sqlite_options(connections: u32) -> AnyPoolOptions {
         .max_connections(connections)
         .acquire_timeout(ACQUIRE)
         .idle_timeout(if connections > 1 { Some(IDLE) } else { None })
+        // One that reads is always there: when the last connection is closed, SQLite removes what it
+        // needs beside the file, and cannot make it anew when the disk is full.
+        .min_connections(u32::from(connections > 1))
         .max_lifetime(None)
         .test_before_acquire(false)
         .after_connect(|connection, _| {
@@ -154,24 +163,21 @@ fn sqlite_options(connections: u32) -> AnyPoolOptions {
         })
 }
 
-fn not_writable(path: &Path, error: &std::io::Error) -> String {
-    format!(
-        "{} cannot be written: {error}. Let Rill write it, or name another folder with --data-dir.",
-        path.display()
-    )
-}
-
 /// SQLite would read a file that it may not write, and all that is said from now on would be lost.
 fn check_writable(path: &Path) -> Result<(), String> {
     match File::options().write(true).open(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(not_writable(path, &error)),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(failure::of_file(path, &error)),
         _ => Ok(()),
     }
 }
 
-/// Whether this can be read as a database.
+/// Whether this can be read as a database, and written as one that does not hold up its readers.
 async fn probe(url: &str) -> Result<(), sqlx::Error> {
     let mut connection = AnyConnection::connect(url).await?;
+    query("pragma busy_timeout = 2000")
+        .execute(&mut connection)
+        .await?;
+    query(sqlite::JOURNAL).execute(&mut connection).await?;
     query("select count(*) from sqlite_master")
         .execute(&mut connection)
         .await?;
@@ -182,10 +188,7 @@ pub(super) async fn open_sqlite(folder: &Path, steps: &[Step]) -> Result<Sql, St
     let lock = lock(folder)?;
     let path = folder.join(FILE);
     let url = sqlite_url(&path, "rwc")?;
-    let failed = |error: sqlx::Error| {
-        let error = StoreError::from(error);
-        format!("the database {} cannot be used: {error}", path.display())
-    };
+    let failed = |error: sqlx::Error| failure::sentence(&path, &error);
     check_writable(&path)?;
     // A pool would try for long what a single connection is told at once.
     probe(&url).await.map_err(failed)?;
@@ -194,7 +197,7 @@ pub(super) async fn open_sqlite(folder: &Path, steps: &[Step]) -> Result<Sql, St
     if let Some(backup) = backup {
         tracing::info!("the database is brought up to date; a copy is kept in {backup}");
     }
-    migrate(&write, steps, Dialect::Sqlite, &path.display().to_string()).await?;
+    migrate(&write, steps, Dialect::Sqlite, &path).await?;
     let read = sqlite_options(READERS).connect_lazy(&url).map_err(failed)?;
     Ok(Sql {
         _lock: Some(lock),
@@ -208,7 +211,7 @@ pub(super) async fn open_memory() -> Result<Sql, String> {
         .connect("sqlite::memory:")
         .await
         .map_err(|error| format!("no database can be made in memory: {error}"))?;
-    migrate(&pool, STEPS, Dialect::Sqlite, "in memory").await?;
+    migrate(&pool, STEPS, Dialect::Sqlite, Path::new("in memory")).await?;
     Ok(Sql {
         is_memory: true,
         ..Sql::new(pool.clone(), pool, Dialect::Sqlite)
@@ -227,7 +230,13 @@ pub(super) async fn open_postgres(url: &str, steps: &[Step]) -> Result<Sql, Stri
             let error = StoreError::from(error);
             format!("the database of --database-url cannot be reached: {error}")
         })?;
-    migrate(&pool, steps, Dialect::Postgres, "of --database-url").await?;
+    migrate(
+        &pool,
+        steps,
+        Dialect::Postgres,
+        Path::new("of --database-url"),
+    )
+    .await?;
     Ok(Sql::new(pool.clone(), pool, Dialect::Postgres))
 }
 
@@ -235,22 +244,36 @@ async fn migrate(
     pool: &AnyPool,
     steps: &[Step],
     dialect: Dialect,
-    place: &str,
+    place: &Path,
 ) -> Result<(), String> {
+    let failed = |error: &dyn std::fmt::Display| {
+        format!(
+            "the database {} cannot be brought up to date: {error}",
+            place.display()
+        )
+    };
     migrator(steps, dialect)
         .run(pool)
         .await
         .map_err(|error| match error {
-            MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => format!(
-                "the database {place} was made by a newer version of Rill: install that version, or \
-                 name another place with --data-dir."
-            ),
+            MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => newer(place),
             MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-                let error = StoreError::from(error);
-                format!("the database {place} cannot be brought up to date: {error}")
+                match Failure::of(&error) {
+                    Failure::Other => failed(&StoreError::from(error)),
+                    _ if dialect == Dialect::Sqlite => failure::sentence(place, &error),
+                    _ => failed(&StoreError::from(error)),
+                }
             }
-            error => format!("the database {place} cannot be brought up to date: {error}"),
+            error => failed(&error),
         })
+}
+
+fn newer(place: &Path) -> String {
+    format!(
+        "the database {} was made by a newer version of Rill: install that version, or name another \
+         place with --data-dir.",
+        place.display()
+    )
 }
 
 /// Copies the database beside itself before a step that changes what is in it. Gives the copy.
@@ -307,8 +330,9 @@ pub async fn backup(saving: &Saving, file: &Path) -> Result<String, String> {
         .execute(&mut connection)
         .await
         .map_err(|error| {
+            // Whether the copy or the database is at fault is not said; most often it is the copy.
             let error = StoreError::from(error);
-            format!("{} could not be written: {error}", file.display())
+            format!("{} could not be written: {error}.", file.display())
         })?;
     let _ = connection.close().await;
     Ok(format!(
@@ -327,45 +351,30 @@ pub async fn check(saving: &Saving) -> Result<String, String> {
         return Err("a PostgreSQL database is verified by pg_amcheck.".to_owned());
     }
     let (mut connection, path) = connect(saving).await?;
-    let damaged = |what: &str| {
-        format!(
-            "{} is damaged: {what}. Restore a backup, or save what can be read by exporting it.",
+    let failed = |error: sqlx::Error| failure::sentence(&path, &error);
+    match version(&mut connection).await.map_err(failed)? {
+        None => {
+            return Err(format!(
+                "{} is a database, but none of Rill. Restore a backup, or name another folder with --data-dir.",
+                path.display()
+            ));
+        }
+        Some(version) if STEPS.iter().all(|step| step.version < version) => {
+            return Err(newer(&path));
+        }
+        Some(_) => {}
+    }
+    if let Some(finding) = finding(&mut connection).await.map_err(failed)? {
+        return Err(format!(
+            "{} is damaged: {finding}. Restore a backup, or save what can be read by exporting it.",
             path.display()
-        )
-    };
-    let mut findings = Vec::new();
-    for sql in ["pragma integrity_check(10)", "pragma foreign_key_check"] {
-        let rows = query(sql)
-            .fetch_all(&mut connection)
-            .await
-            .map_err(|error| damaged(&StoreError::from(error).to_string()))?;
-        for row in rows {
-            let word: String = row.try_get(0).unwrap_or_default();
-            if word != "ok" {
-                findings.push(word);
-            }
-        }
-    }
-    for index in ["message_words", "title_words"] {
-        // The only question that this table answers by failing.
-        let sql = match index {
-            "message_words" => {
-                "insert into message_words (message_words) values ('integrity-check')"
-            }
-            _ => "insert into title_words (title_words) values ('integrity-check')",
-        };
-        if let Err(error) = query(sql).execute(&mut connection).await {
-            findings.push(StoreError::from(error).to_string());
-        }
-    }
-    if let Some(first) = findings.first() {
-        return Err(damaged(first));
+        ));
     }
     let count =
         query("select (select count(*) from conversations), (select count(*) from messages)")
             .fetch_one(&mut connection)
             .await
-            .map_err(|error| damaged(&StoreError::from(error).to_string()))?;
+            .map_err(failed)?;
     let number = |at: usize| count.try_get::<i64, _>(at).unwrap_or_default();
     let sentence = format!(
         "{} is whole: {} conversations, {} messages",
@@ -377,23 +386,64 @@ pub async fn check(saving: &Saving) -> Result<String, String> {
     Ok(sentence)
 }
 
+/// The last step that was done in a database, if it is one of Rill.
+async fn version(connection: &mut AnyConnection) -> Result<Option<i64>, sqlx::Error> {
+    let tables = query("select count(*) from sqlite_master where name = '_sqlx_migrations'")
+        .fetch_one(&mut *connection)
+        .await?;
+    if tables.try_get::<i64, _>(0)? == 0 {
+        return Ok(None);
+    }
+    let version = query("select max(version) from _sqlx_migrations")
+        .fetch_one(&mut *connection)
+        .await?;
+    version.try_get(0)
+}
+
+/// The first thing that is damaged.
+async fn finding(connection: &mut AnyConnection) -> Result<Option<String>, sqlx::Error> {
+    for sql in ["pragma integrity_check(10)", "pragma foreign_key_check"] {
+        for row in query(sql).fetch_all(&mut *connection).await? {
+            let word: String = row.try_get(0).unwrap_or_default();
+            if word != "ok" {
+                return Ok(Some(word));
+            }
+        }
+    }
+    // The only question that these tables answer by failing.
+    for sql in [
+        "insert into message_words (message_words) values ('integrity-check')",
+        "insert into title_words (title_words) values ('integrity-check')",
+    ] {
+        query(sql).execute(&mut *connection).await?;
+    }
+    Ok(None)
+}
+
 /// A connection to the database of these settings as it is.
 async fn connect(saving: &Saving) -> Result<(AnyConnection, PathBuf), String> {
     sqlx::any::install_default_drivers();
-    let path = folder(saving)?.join(FILE);
-    if !path.exists() {
-        return Err(format!("there is no database at {}.", path.display()));
+    let path = named_folder(saving)?.join(FILE);
+    match File::open(&path) {
+        Ok(_) => check_writable(&path)?,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(format!("there is no database at {}.", path.display()));
+        }
+        Err(error) => {
+            return Err(format!(
+                "{} cannot be read: {error}. Let Rill read it, or name another folder with --data-dir.",
+                path.display()
+            ));
+        }
     }
+    let failed = |error: sqlx::Error| failure::sentence(&path, &error);
     let mut connection = AnyConnection::connect(&sqlite_url(&path, "rw")?)
         .await
-        .map_err(|error| {
-            let error = StoreError::from(error);
-            format!("{} cannot be opened: {error}", path.display())
-        })?;
+        .map_err(failed)?;
     query("pragma busy_timeout = 2000")
         .execute(&mut connection)
         .await
-        .map_err(|error| StoreError::from(error).to_string())?;
+        .map_err(failed)?;
     Ok((connection, path))
 }
 

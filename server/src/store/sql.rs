@@ -24,7 +24,8 @@ use async_trait::async_trait;
 use sqlx::AnyPool;
 
 use super::{
-    Begun, Finished, NewReply, Result, Store, StoreError, StoredReply, TitledBy, postgres, sqlite,
+    Begun, Finished, NewReply, Result, Store, StoreError, StoredReply, TitledBy, failure, postgres,
+    sqlite,
 };
 use crate::generation::log::Piece;
 
@@ -238,7 +239,7 @@ impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match error {
             sqlx::Error::RowNotFound => Self::NotFound,
-            sqlx::Error::Database(error) => Self::Failed(sqlite::describe(error.as_ref())),
+            sqlx::Error::Database(error) => Self::Failed(failure::describe(error.as_ref())),
             // A sentence of ours.
             sqlx::Error::AnyDriverError(error) => Self::Failed(error.to_string()),
             error => Self::Failed(error.to_string()),

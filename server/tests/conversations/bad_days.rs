@@ -119,7 +119,7 @@ async fn a_reply_whose_end_cannot_be_saved_is_saved_when_it_can() {
 }
 
 /// Asks a program something in this conversation.
-async fn ask(program: &Program, conversation: &str) -> Reply {
+pub(super) async fn ask(program: &Program, conversation: &str) -> Reply {
     let body = json!({ "request_id": id(), "content": log::PROMPT });
     let request = Request::post(&messages_path(conversation), &body);
     let answer = soon(http::send(program.address, &request))
@@ -129,7 +129,7 @@ async fn ask(program: &Program, conversation: &str) -> Reply {
 }
 
 /// A conversation as a program gives it.
-async fn given(program: &Program, conversation: &str) -> Value {
+pub(super) async fn given(program: &Program, conversation: &str) -> Value {
     let request = Request::post("/api/conversations/get", &json!({ "id": conversation }));
     let answer = soon(http::send(program.address, &request))
         .await
@@ -139,7 +139,7 @@ async fn given(program: &Program, conversation: &str) -> Value {
 }
 
 /// A folder in which a program has kept one conversation and has ended, and its rows.
-async fn filled_folder() -> (Arc<TempDir>, Vec<String>) {
+pub(super) async fn filled_folder() -> (Arc<TempDir>, Vec<String>) {
     let upstream = ScriptedUpstream::playing(vec![scripts::saying("fine")]).await;
     let program = Program::before(&upstream, &[]).await;
     let data = Arc::clone(&program.data);
@@ -152,7 +152,7 @@ async fn filled_folder() -> (Arc<TempDir>, Vec<String>) {
 }
 
 /// What stands in the database of a folder.
-async fn rows(folder: &Path) -> Vec<String> {
+pub(super) async fn rows(folder: &Path) -> Vec<String> {
     let mut database = open(folder).await;
     let found = query(
         "select id || title || owner || updated_at from conversations
@@ -167,13 +167,13 @@ async fn rows(folder: &Path) -> Vec<String> {
     texts.collect()
 }
 
-async fn open(folder: &Path) -> AnyConnection {
+pub(super) async fn open(folder: &Path) -> AnyConnection {
     sqlx::any::install_default_drivers();
     let url = format!("sqlite://{}", folder.join("rill.db").display());
     AnyConnection::connect(&url).await.expect("a database")
 }
 
-fn arguments(folder: &Path) -> [&str; 4] {
+pub(super) fn arguments(folder: &Path) -> [&str; 4] {
     let folder = folder.to_str().expect("a plain path");
     ["--listen", "127.0.0.1:0", "--data-dir", folder]
 }
@@ -270,6 +270,83 @@ async fn a_database_that_may_not_be_written_is_refused_and_left_as_it_is() {
         assert!(end.log.contains("--data-dir"), "{rights}: {}", end.log);
         assert_eq!(rows(folder).await, rows_before, "{rights}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_is_said_to_be_damaged_only_where_it_is() {
+    let (data, rows_before) = filled_folder().await;
+    let folder = data.path().to_str().expect("a plain path");
+    let check = async |case: &str, words: &str| {
+        let end = soon(Program::run_without_rights(&[
+            "check",
+            "--data-dir",
+            folder,
+        ]))
+        .await;
+        assert_eq!(end.code, Some(1), "{case}: {}", end.log);
+        assert!(end.log.contains(words), "{case}: {}", end.log);
+        assert!(end.log.contains(folder), "{case}: {}", end.log);
+        assert!(!end.log.contains("damaged"), "{case}: {}", end.log);
+    };
+    let hand_all_over = || {
+        hand_over(data.path(), 0o700);
+        for entry in std::fs::read_dir(data.path()).expect("a folder") {
+            hand_over(&entry.expect("a file").path(), 0o600);
+        }
+    };
+    hand_all_over();
+    let file = data.path().join("rill.db");
+
+    let mut other = open(data.path()).await;
+    query("begin exclusive")
+        .execute(&mut other)
+        .await
+        .expect("the lock");
+    hand_all_over();
+    check("held", "held by another program").await;
+    query("rollback")
+        .execute(&mut other)
+        .await
+        .expect("the lock");
+
+    query(
+        "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+         values (1000000, 'of the future', true, x'00', 0)",
+    )
+    .execute(&mut other)
+    .await
+    .expect("a row");
+    hand_all_over();
+    check("newer", "made by a newer version of Rill").await;
+    query("delete from _sqlx_migrations where version = 1000000")
+        .execute(&mut other)
+        .await
+        .expect("a row");
+    other.close().await.expect("an end");
+
+    hand_over(&file, 0o000);
+    check("unreadable", "cannot be read").await;
+    hand_over(&file, 0o400);
+    check("not writable", "cannot be written").await;
+    hand_over(data.path(), 0o500);
+    hand_over(&file, 0o600);
+    check("in a folder that is not writable", "Let Rill").await;
+    hand_all_over();
+    std::fs::rename(&file, data.path().join("aside")).expect("it is there");
+    check("not there", "there is no database").await;
+    std::fs::write(&file, "").expect("a file");
+    hand_all_over();
+    check("empty", "none of Rill").await;
+    std::fs::rename(data.path().join("aside"), &file).expect("it is there");
+
+    let end = soon(Program::run_without_rights(&[
+        "check",
+        "--data-dir",
+        folder,
+    ]))
+    .await;
+    assert_eq!(end.code, Some(0), "{}", end.log);
+    assert_eq!(rows(data.path()).await, rows_before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -56,7 +56,7 @@ impl Program {
     /// Starts it so that no file that it writes can become larger than this, as if the disk were full.
     pub(crate) async fn with_file_limit(upstream: &ScriptedUpstream, kib: u32) -> Self {
         // The shell counts in blocks of 512 bytes.
-        let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", kib * 2);
+        let script = format!("trap '' XFSZ; ulimit -S -f {}; exec \"$0\" \"$@\"", kib * 2);
         let mut shell = bare("sh");
         shell.args(["-c", &script, env!("CARGO_BIN_EXE_rill")]);
         Self::start(&mut shell, new_folder(), upstream).await
@@ -143,6 +143,15 @@ impl Program {
             }
         }
         panic!("it ended without saying {words}:\n{}", self.log);
+    }
+
+    /// Takes the limit of [`Program::with_file_limit`] away, as if there were room on the disk again.
+    pub(crate) fn lift_file_limit(&self) {
+        let id = self.child.id().expect("it runs").to_string();
+        let lifted = std::process::Command::new("prlimit")
+            .args(["--fsize=unlimited:", "--pid", &id])
+            .status();
+        assert!(lifted.expect("prlimit of util-linux").success());
     }
 
     /// Sends SIGTERM.

@@ -102,7 +102,7 @@ impl Faults {
 
 async fn failing(connection: &mut AnyConnection, sql: String) -> sqlx::Error {
     let failed = connection.execute(AssertSqlSafe(sql)).await;
-    failed.err().expect("it is made to fail")
+    failed.expect_err("it is made to fail")
 }
 
 /// An error of SQLite with this code.

@@ -22,7 +22,8 @@ use sqlx::{Any, AnyConnection, AnyPool, Either, Execute, Executor, SqlStr};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{Dialect, Result, Sql, sqlite};
+use super::{Dialect, Result, Sql};
+use crate::store::failure::Failure;
 
 /// How long a transaction that writes may be open, its longest statement not counted: one large text
 /// is one statement and cannot be divided.
@@ -267,6 +268,33 @@ impl Drop for Held {
     }
 }
 
+/// What a failed statement says about its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Failed {
+    /// It can be used again if it can be rolled back.
+    Statement,
+    /// It may be broken itself.
+    Connection,
+}
+
+impl Failed {
+    fn by(error: &sqlx::Error, dialect: Dialect) -> Self {
+        // PostgreSQL opens a connection soon. SQLite needs room on the disk for that, if this is its
+        // only one, so it is kept where the error says nothing about it.
+        let is_of_statement = dialect == Dialect::Sqlite
+            && matches!(error, sqlx::Error::Database(_))
+            && !matches!(
+                Failure::of(error),
+                Failure::Disk | Failure::ReadOnly | Failure::CannotOpen | Failure::Damaged
+            );
+        if is_of_statement {
+            Self::Statement
+        } else {
+            Self::Connection
+        }
+    }
+}
+
 /// The task that owns the connection of a transaction.
 struct Task {
     connection: Held,
@@ -275,16 +303,7 @@ struct Task {
     opened: Instant,
     longest_statement: Duration,
     /// What failed in it.
-    failure: Option<Failure>,
-}
-
-/// What is to become of a connection on which something failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Failure {
-    /// It can be used again if it can be rolled back.
-    OfStatement,
-    /// It may be broken itself.
-    OfConnection,
+    failed: Option<Failed>,
 }
 
 impl Task {
@@ -329,7 +348,7 @@ impl Task {
                 rules: rules.clone(),
                 opened: Instant::now(),
                 longest_statement: Duration::ZERO,
-                failure: None,
+                failed: None,
             };
             let Err(error) = task.plain(rules.begin).await else {
                 task.opened = Instant::now();
@@ -337,7 +356,7 @@ impl Task {
             };
             task.end().await;
             // Who waited for a lock has waited long enough.
-            if is_second_try || sqlite::is_busy(&error) {
+            if is_second_try || Failure::of(&error) == Failure::Held {
                 return Err(error);
             }
             is_second_try = true;
@@ -392,7 +411,7 @@ impl Task {
 
     /// Runs one statement, unless one before it failed.
     async fn statement(&mut self, statement: Statement) -> sqlx::Result<Steps> {
-        if self.failure.is_some() {
+        if self.failed.is_some() {
             // SQLite may have rolled back by itself: it would be a transaction of its own.
             return Err(Refused::AfterFailure.into());
         }
@@ -409,17 +428,14 @@ impl Task {
             Err(_) => Err(Refused::NoAnswer.into()),
         };
         if let Err(error) = &result {
-            self.failure = Some(match self.rules.dialect {
-                Dialect::Sqlite if !sqlite::needs_reopening(error) => Failure::OfStatement,
-                _ => Failure::OfConnection,
-            });
+            self.failed = Some(Failed::by(error, self.rules.dialect));
         }
         result
     }
 
     /// Rolls back, and gives the connection back if it is certain that no transaction is open in it.
     async fn end(mut self) {
-        let is_broken = self.failure == Some(Failure::OfConnection);
+        let is_broken = self.failed == Some(Failed::Connection);
         if is_broken && !self.rules.is_memory {
             return;
         }

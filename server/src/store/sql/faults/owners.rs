@@ -92,9 +92,9 @@ async fn a_transaction_that_is_open_for_too_long_is_ended_and_its_owner_is_told(
                       values ('g', 0, 'o', '', '', x'')";
         tx.execute(insert).await.expect("it is written");
         next_is_kept(&store).await;
-        let late = tx.execute(insert).await.err().expect("it is refused");
+        let late = tx.execute(insert).await.expect_err("it is refused");
         assert!(late.to_string().contains("too long"), "{late}");
-        let late = tx.commit().await.err().expect("it is refused");
+        let late = tx.commit().await.expect_err("it is refused");
         assert!(late.to_string().contains("too long"), "{late}");
         let mut tx = store.snapshot().await.expect("it begins");
         let count = tx.fetch_one("select count(*) from pieces").await;
