@@ -7,6 +7,8 @@ use leptos::prelude::*;
 use leptos_router::location::RequestUrl;
 use wasm_bindgen::JsValue;
 
+use crate::protocol::Id;
+
 /// A place in the app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
@@ -23,10 +25,10 @@ impl Address {
     #[must_use]
     pub fn of(url: &str) -> Self {
         let path = path_of(url);
-        match path.strip_prefix("/c/") {
-            Some(id) if is_id(id) => Self::Conversation(id.to_owned()),
-            _ if path == "/" => Self::New,
-            _ => Self::Missing,
+        match path.strip_prefix("/c/").map(plain) {
+            Some(id) => Id::parse(&id).map_or(Self::Missing, |id| Self::Conversation(id.into())),
+            None if path == "/" => Self::New,
+            None => Self::Missing,
         }
     }
 
@@ -40,12 +42,21 @@ impl Address {
     }
 }
 
-/// Whether a text can be the id of a conversation: it goes into paths as it is.
-fn is_id(text: &str) -> bool {
-    (1..=64).contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+/// A part of a path without the escapes that a browser writes for what some spellings of an id hold.
+fn plain(part: &str) -> String {
+    const ESCAPES: [(&str, &str); 6] = [
+        ("%7B", "{"),
+        ("%7b", "{"),
+        ("%7D", "}"),
+        ("%7d", "}"),
+        ("%3A", ":"),
+        ("%3a", ":"),
+    ];
+    ESCAPES
+        .iter()
+        .fold(part.to_owned(), |part, (escape, sign)| {
+            part.replace(escape, sign)
+        })
 }
 
 /// The path of an address, which may begin with a scheme and a host.
@@ -150,16 +161,30 @@ mod tests {
         check("/?q=1", Address::New);
         check("http://leptos.dev/", Address::New);
         check("http://leptos.dev", Address::New);
-        check("http://leptos.dev/c/1?x#y", conversation("1"));
-        check("/c/0192-ab", conversation("0192-ab"));
-        for missing in ["/c/", "/c", "/c/1/2", "/c/%2e", "/c/..", "/x", "//"] {
+        let id = "0190a0a0-00bc-7def-8000-0123456789ab";
+        check(&format!("http://leptos.dev/c/{id}?x#y"), conversation(id));
+        for spelling in [
+            id.to_owned(),
+            id.replace('-', ""),
+            id.to_uppercase(),
+            format!("{{{id}}}"),
+            format!("%7B{id}%7d"),
+            format!("urn:uuid:{id}"),
+            format!("urn%3auuid%3A{id}"),
+        ] {
+            check(&format!("/c/{spelling}"), conversation(id));
+        }
+        for missing in [
+            "/c/", "/c", "/c/1", "/c/1/2", "/c/%2e", "/c/..", "/c/%", "/c/%7", "/x", "//",
+        ] {
             check(missing, Address::Missing);
         }
     }
 
     #[test]
     fn a_place_is_at_the_address_that_names_it() {
-        for address in [Address::New, Address::Conversation("1-a".into())] {
+        let id = "0190a0a0-00bc-7def-8000-0123456789ab";
+        for address in [Address::New, Address::Conversation(id.into())] {
             assert_eq!(Address::of(&address.path()), address);
         }
     }

@@ -164,9 +164,16 @@ impl Conversations {
         conversation.title.clone_from(&title);
         self.shelf.update(|shelf| shelf.change(conversation));
         let server = self.server.get_value();
-        spawn_local(
-            async move { self.settle(server.call(RenameConversation { id, title }).await) },
-        );
+        spawn_local(async move {
+            self.settle(
+                server
+                    .call(RenameConversation {
+                        id: id.into(),
+                        title,
+                    })
+                    .await,
+            )
+        });
     }
 
     /// Puts a conversation above the others, or back among them.
@@ -176,7 +183,16 @@ impl Conversations {
             self.shelf.update(|shelf| shelf.change(conversation));
         }
         let server = self.server.get_value();
-        spawn_local(async move { self.settle(server.call(PinConversation { id, pinned }).await) });
+        spawn_local(async move {
+            self.settle(
+                server
+                    .call(PinConversation {
+                        id: id.into(),
+                        pinned,
+                    })
+                    .await,
+            )
+        });
     }
 
     /// Deletes a conversation. For a while it can be taken back.
@@ -195,7 +211,9 @@ impl Conversations {
             title,
         });
         let server = self.server.get_value();
-        spawn_local(async move { self.settle(server.call(DeleteConversation { id }).await) });
+        spawn_local(
+            async move { self.settle(server.call(DeleteConversation { id: id.into() }).await) },
+        );
     }
 
     /// Takes a deletion back; `then` is called once the conversation is there again.
@@ -203,7 +221,7 @@ impl Conversations {
         self.toast.set(None);
         let server = self.server.get_value();
         spawn_local(async move {
-            match server.call(RestoreConversation { id }).await {
+            match server.call(RestoreConversation { id: id.into() }).await {
                 Ok(()) => {
                     self.reload();
                     then();
@@ -223,7 +241,7 @@ impl Conversations {
         // If it fails the mark comes back, which is all that it is worth.
         let server = self.server.get_value();
         spawn_local(async move {
-            let _ = server.call(ReadConversation { id }).await;
+            let _ = server.call(ReadConversation { id: id.into() }).await;
         });
     }
 

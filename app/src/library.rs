@@ -15,7 +15,7 @@ use leptos::server_fn::codec::JsonEncoding;
 
 pub use self::functions::*;
 use crate::protocol::saved::{ConversationDetail, ConversationList, SearchHits};
-use crate::protocol::{ErrorBody, ErrorKind, Refusal};
+use crate::protocol::{ErrorBody, ErrorKind, Id, Refusal};
 use crate::wording;
 
 /// What a [`Library`] answers.
@@ -26,19 +26,19 @@ pub trait Library: Send + Sync {
     /// The head of the list, or the part of it that begins at the cursor `before`.
     fn list(&self, before: Option<String>, limit: Option<u32>) -> Answer<'_, ConversationList>;
     /// A whole conversation.
-    fn get(&self, id: String) -> Answer<'_, ConversationDetail>;
+    fn get(&self, id: Id) -> Answer<'_, ConversationDetail>;
     /// Gives it another title.
-    fn rename(&self, id: String, title: String) -> Answer<'_, ()>;
+    fn rename(&self, id: Id, title: String) -> Answer<'_, ()>;
     /// Puts it above the others, or back among them.
-    fn pin(&self, id: String, pinned: bool) -> Answer<'_, ()>;
+    fn pin(&self, id: Id, pinned: bool) -> Answer<'_, ()>;
     /// Deletes it. For a while it can be restored.
-    fn delete(&self, id: String) -> Answer<'_, ()>;
+    fn delete(&self, id: Id) -> Answer<'_, ()>;
     /// Takes the deletion back.
-    fn restore(&self, id: String) -> Answer<'_, ()>;
+    fn restore(&self, id: Id) -> Answer<'_, ()>;
     /// Notes which path of it is shown: the one that ends with this message.
-    fn show(&self, id: String, leaf: String) -> Answer<'_, ()>;
+    fn show(&self, id: Id, leaf: Id) -> Answer<'_, ()>;
     /// Notes that it has been read.
-    fn read(&self, id: String) -> Answer<'_, ()>;
+    fn read(&self, id: Id) -> Answer<'_, ()>;
     /// Looks for words in titles and messages. The last word need not be whole.
     fn search(&self, query: String, limit: Option<u32>) -> Answer<'_, SearchHits>;
 }

@@ -5,11 +5,14 @@
 //! provider sends and wants is not described here: those types stay private to its file in the
 //! server. The contract itself, with its prose, is `PROTOCOL` in the README's section "HTTP API".
 
+mod id;
 pub mod saved;
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
+
+pub use self::id::Id;
 
 /// Where a chat request is posted.
 pub const CHAT_PATH: &str = "/api/chat";

@@ -141,7 +141,11 @@ impl Sync {
     fn open(self, id: String) {
         let server = self.server.get_value();
         spawn_local(async move {
-            let found = server.call(GetConversation { id: id.clone() }).await;
+            let found = server
+                .call(GetConversation {
+                    id: id.clone().into(),
+                })
+                .await;
             if self.navigation.address_untracked() != Address::Conversation(id.clone()) {
                 return;
             }
@@ -167,7 +171,12 @@ impl Sync {
                 let server = self.server.get_value();
                 spawn_local(async move {
                     // If it fails, a reload shows the path that was seen before.
-                    let _ = server.call(ShowMessage { id, leaf }).await;
+                    let _ = server
+                        .call(ShowMessage {
+                            id: id.into(),
+                            leaf: leaf.into(),
+                        })
+                        .await;
                 });
             }
         });
@@ -195,7 +204,7 @@ impl Sync {
         }
         let server = self.server.get_value();
         spawn_local(async move {
-            if let Ok(detail) = server.call(GetConversation { id }).await {
+            if let Ok(detail) = server.call(GetConversation { id: id.into() }).await {
                 self.chat.catch_up(&detail);
             }
         });

@@ -16,7 +16,7 @@ use std::time::Duration;
 use app::protocol::saved::{
     CHANGES_PATH, EXPORT_PATH, IMPORT_PATH, SendMessage, events_path, generation_path,
 };
-use app::protocol::{ChatMessage, ChatRequest, ErrorKind, Role};
+use app::protocol::{ChatMessage, ChatRequest, ErrorKind, Id, Role};
 use axum::Router;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::header::HeaderMap;
@@ -55,7 +55,7 @@ pub(crate) fn router() -> Router<AppState> {
 /// `POST …/messages`: saves the message, starts the reply, answers with its events.
 async fn send(
     State(state): State<AppState>,
-    Path(conversation): Path<String>,
+    Path(conversation): Path<Id>,
     request: Request,
 ) -> Result<Response, AppError> {
     if state.drain.is_cancelled() {
@@ -320,11 +320,11 @@ fn check(message: &SendMessage) -> Result<Ask, AppError> {
     Ok(ask)
 }
 
-/// An id in its one form.
+/// An id in its one form, where it must be one.
 fn uuid(text: &str, what: &str) -> Result<String, AppError> {
-    uuid::Uuid::try_parse(text)
-        .map(|id| id.to_string())
-        .map_err(|_| AppError::invalid(format!("{what} must be a UUID.")))
+    Id::parse(text)
+        .map(String::from)
+        .ok_or_else(|| AppError::invalid(format!("{what} must be a UUID.")))
 }
 
 /// Where somebody wants to read on.
@@ -336,7 +336,7 @@ struct After {
 /// `GET …/events`: the events after a number, and what follows live.
 async fn events(
     State(state): State<AppState>,
-    Path(id): Path<String>,
+    Path(id): Path<Id>,
     Query(After { after }): Query<After>,
     headers: HeaderMap,
 ) -> Result<Response, AppError> {
@@ -361,10 +361,7 @@ async fn events(
 }
 
 /// `DELETE …`: stops a reply. One that has ended stays as it is.
-async fn stop(
-    State(state): State<AppState>,
-    Path(id): Path<String>,
-) -> Result<StatusCode, AppError> {
+async fn stop(State(state): State<AppState>, Path(id): Path<Id>) -> Result<StatusCode, AppError> {
     match state.generations.get(LOCAL_OWNER, &id) {
         Some(running) => running.stop().await,
         None => {

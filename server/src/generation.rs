@@ -30,9 +30,9 @@ const FIRST_PING: Duration = Duration::from_secs(1);
 const PING: Duration = Duration::from_secs(15);
 const PING_COMMENT: &[u8] = b": ping\n\n";
 
-/// 128 random bits: who knows the id of a reply may read it.
+/// 128 random bits in the form of all ids: who knows the id of a reply may read it.
 pub(crate) fn new_id() -> String {
-    format!("{:032x}", rand::random::<u128>())
+    uuid::Uuid::from_u128(rand::random()).to_string()
 }
 
 /// Adds a comment to a stream whenever it was silent for a while; the first silence is the shortest,

@@ -6,8 +6,8 @@
 use std::path::PathBuf;
 
 use any_spawner::Executor;
-use app::protocol::ErrorKind;
 use app::protocol::saved::Opened;
+use app::protocol::{ErrorKind, Id};
 use axum::Router;
 use axum::extract::{Path, Request};
 use axum::http::header::{self, HeaderName, HeaderValue};
@@ -68,7 +68,7 @@ pub(crate) fn router(state: &AppState) -> Router<AppState> {
     };
     let conversation = {
         let (render, state) = (render.clone(), state.clone());
-        async move |Path(id): Path<String>, request: Request| {
+        async move |Path(id): Path<Id>, request: Request| {
             let opened = Shelf::local(state).open(Some(&id)).await;
             let is_there = opened.conversation.is_some();
             let mut response = render(opened, request).await;

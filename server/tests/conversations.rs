@@ -5,6 +5,7 @@ mod crash;
 mod files;
 mod full_disk;
 mod functions;
+mod ids;
 mod replies;
 mod reported;
 

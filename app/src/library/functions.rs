@@ -10,8 +10,8 @@
 use leptos::prelude::server;
 use leptos::server_fn::codec::Json;
 
-use crate::protocol::ErrorBody;
 use crate::protocol::saved::{ConversationDetail, ConversationList, SearchHits};
+use crate::protocol::{ErrorBody, Id};
 
 #[server(name = ListConversations, prefix = "/api/conversations", endpoint = "list", input = Json, output = Json)]
 pub async fn list(
@@ -22,37 +22,37 @@ pub async fn list(
 }
 
 #[server(name = GetConversation, prefix = "/api/conversations", endpoint = "get", input = Json, output = Json)]
-pub async fn get(id: String) -> Result<ConversationDetail, ErrorBody> {
+pub async fn get(id: Id) -> Result<ConversationDetail, ErrorBody> {
     super::use_library()?.get(id).await
 }
 
 #[server(name = RenameConversation, prefix = "/api/conversations", endpoint = "rename", input = Json, output = Json)]
-pub async fn rename(id: String, title: String) -> Result<(), ErrorBody> {
+pub async fn rename(id: Id, title: String) -> Result<(), ErrorBody> {
     super::use_library()?.rename(id, title).await
 }
 
 #[server(name = PinConversation, prefix = "/api/conversations", endpoint = "pin", input = Json, output = Json)]
-pub async fn pin(id: String, pinned: bool) -> Result<(), ErrorBody> {
+pub async fn pin(id: Id, pinned: bool) -> Result<(), ErrorBody> {
     super::use_library()?.pin(id, pinned).await
 }
 
 #[server(name = DeleteConversation, prefix = "/api/conversations", endpoint = "delete", input = Json, output = Json)]
-pub async fn delete(id: String) -> Result<(), ErrorBody> {
+pub async fn delete(id: Id) -> Result<(), ErrorBody> {
     super::use_library()?.delete(id).await
 }
 
 #[server(name = RestoreConversation, prefix = "/api/conversations", endpoint = "restore", input = Json, output = Json)]
-pub async fn restore(id: String) -> Result<(), ErrorBody> {
+pub async fn restore(id: Id) -> Result<(), ErrorBody> {
     super::use_library()?.restore(id).await
 }
 
 #[server(name = ShowMessage, prefix = "/api/conversations", endpoint = "show", input = Json, output = Json)]
-pub async fn show(id: String, leaf: String) -> Result<(), ErrorBody> {
+pub async fn show(id: Id, leaf: Id) -> Result<(), ErrorBody> {
     super::use_library()?.show(id, leaf).await
 }
 
 #[server(name = ReadConversation, prefix = "/api/conversations", endpoint = "read", input = Json, output = Json)]
-pub async fn read(id: String) -> Result<(), ErrorBody> {
+pub async fn read(id: Id) -> Result<(), ErrorBody> {
     super::use_library()?.read(id).await
 }
 

@@ -4,8 +4,8 @@
 
 use std::fmt::Write;
 
-use app::protocol::Role;
 use app::protocol::saved::{ExportedConversation, SavedMessage};
+use app::protocol::{Id, Role};
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
@@ -34,7 +34,7 @@ pub(super) struct Wanted {
 /// `GET …/export?format=json|markdown`
 pub(super) async fn one(
     State(state): State<AppState>,
-    Path(id): Path<String>,
+    Path(id): Path<Id>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, AppError> {
     let is_markdown = match wanted.format.as_deref() {

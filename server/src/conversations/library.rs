@@ -6,7 +6,7 @@ use app::library::{Answer, Library};
 use app::protocol::saved::{
     Change, ConversationDetail, ConversationList, MessageState, Opened, SearchHits,
 };
-use app::protocol::{ErrorBody, ErrorKind, Refusal};
+use app::protocol::{ErrorBody, ErrorKind, Id, Refusal};
 use futures::FutureExt;
 
 use crate::generation::log::End;
@@ -35,7 +35,7 @@ impl Shelf {
     }
 
     /// What a page shows when it is opened, at a conversation or at none.
-    pub(crate) async fn open(&self, id: Option<&str>) -> Opened {
+    pub(crate) async fn open(&self, id: Option<&Id>) -> Opened {
         let list = self.state.store.list(self.owner, None, LIST).await;
         let conversation = match id {
             Some(id) => self.whole(id).await.ok(),
@@ -99,11 +99,11 @@ impl Library for Shelf {
         .boxed()
     }
 
-    fn get(&self, id: String) -> Answer<'_, ConversationDetail> {
+    fn get(&self, id: Id) -> Answer<'_, ConversationDetail> {
         async move { self.whole(&id).await.map_err(refusal) }.boxed()
     }
 
-    fn rename(&self, id: String, title: String) -> Answer<'_, ()> {
+    fn rename(&self, id: Id, title: String) -> Answer<'_, ()> {
         async move {
             let title: Vec<&str> = title.split_whitespace().collect();
             let title: String = title.join(" ").chars().take(LONGEST_TITLE).collect();
@@ -119,7 +119,7 @@ impl Library for Shelf {
         .boxed()
     }
 
-    fn pin(&self, id: String, pinned: bool) -> Answer<'_, ()> {
+    fn pin(&self, id: Id, pinned: bool) -> Answer<'_, ()> {
         async move {
             let done = self.state.store.pin(self.owner, &id, pinned).await;
             self.told(&id, done).await
@@ -127,7 +127,7 @@ impl Library for Shelf {
         .boxed()
     }
 
-    fn delete(&self, id: String) -> Answer<'_, ()> {
+    fn delete(&self, id: Id) -> Answer<'_, ()> {
         async move {
             let deleted = self.state.store.delete(self.owner, &id, now()).await;
             for generation in deleted.map_err(refusal)? {
@@ -135,13 +135,13 @@ impl Library for Shelf {
                     running.stop().await;
                 }
             }
-            self.state.tell(self.owner, Change::Removed(id));
+            self.state.tell(self.owner, Change::Removed(id.into()));
             Ok(())
         }
         .boxed()
     }
 
-    fn restore(&self, id: String) -> Answer<'_, ()> {
+    fn restore(&self, id: Id) -> Answer<'_, ()> {
         async move {
             let done = self.state.store.restore(self.owner, &id).await;
             self.told(&id, done).await
@@ -149,7 +149,7 @@ impl Library for Shelf {
         .boxed()
     }
 
-    fn show(&self, id: String, leaf: String) -> Answer<'_, ()> {
+    fn show(&self, id: Id, leaf: Id) -> Answer<'_, ()> {
         async move {
             let done = self.state.store.show(self.owner, &id, &leaf).await;
             done.map_err(refusal)
@@ -157,7 +157,7 @@ impl Library for Shelf {
         .boxed()
     }
 
-    fn read(&self, id: String) -> Answer<'_, ()> {
+    fn read(&self, id: Id) -> Answer<'_, ()> {
         async move {
             let done = self.state.store.read(self.owner, &id, now()).await;
             self.told(&id, done).await

@@ -34,6 +34,13 @@ pub(super) const STEPS: &[Step] = &[
         postgres: include_str!("migrations/postgres/0002_continued_generations.sql"),
         changes_data: false,
     },
+    Step {
+        version: 3,
+        name: "one form of ids",
+        sqlite: include_str!("migrations/sqlite/0003_one_form_of_ids.sql"),
+        postgres: include_str!("migrations/postgres/0003_one_form_of_ids.sql"),
+        changes_data: true,
+    },
 ];
 
 /// The steps for a database, as sqlx runs them.

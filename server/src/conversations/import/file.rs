@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::io::Read;
 
+use app::protocol::Id;
 use app::protocol::saved::{ExportedConversation, Skipped};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -121,9 +122,7 @@ fn item(value: Value, place: u64) -> Item {
     match read {
         Ok((mut conversation, left_out)) => {
             conversation.title = what;
-            if uuid::Uuid::try_parse(&conversation.id).is_err() {
-                conversation.id = new_id();
-            }
+            conversation.id = Id::parse(&conversation.id).map_or_else(new_id, String::from);
             Item::Conversation(Box::new(conversation), left_out)
         }
         Err(why) => Item::Skipped(Skipped {
