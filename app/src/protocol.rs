@@ -368,6 +368,10 @@ pub enum ErrorKind {
     WrongHost,
     /// Refusal: the request did not arrive in time.
     RequestTimeout,
+    /// Refusal: the client has as much going on as one may have.
+    TooMany,
+    /// Refusal: the server has as much going on as it can.
+    Busy,
     /// What was asked for could not be read from the store or written to it.
     NotSaved,
     /// The server itself failed.
@@ -411,6 +415,8 @@ impl ErrorKind {
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::WrongHost => "wrong_host",
             Self::RequestTimeout => "request_timeout",
+            Self::TooMany => "too_many",
+            Self::Busy => "busy",
             Self::NotSaved => "not_saved",
             Self::Internal => "internal",
             Self::ServerUnreachable => "server_unreachable",

@@ -257,24 +257,29 @@ impl Reader {
             self.failures = 0;
         }
         self.failures += 1;
+        let mut wait = backoff(self.failures, self.clock.chance());
         match why {
             Broken::Refused(error) => return Some(News::Refused(error)),
-            Broken::Lost(error) => match &self.ask {
-                // Asked once: what has come is all there is. Before that, it was never accepted.
-                Ask::Once(_) if was_accepted => return None,
-                Ask::Once(_) => return Some(News::Refused(error)),
-                Ask::Send { .. } if self.failures > SENDS_AGAIN => {
-                    return Some(News::Refused(error));
+            Broken::Lost(error) => {
+                // A server that has too much to do says when it makes sense to come again.
+                let asked = error.retry_after_ms.map(Duration::from_millis);
+                wait = wait.max(asked.unwrap_or_default().min(LONGEST_WAIT));
+                match &self.ask {
+                    // Asked once: what has come is all there is. Before that, it was never accepted.
+                    Ask::Once(_) if was_accepted => return None,
+                    Ask::Once(_) => return Some(News::Refused(error)),
+                    Ask::Send { .. } if self.failures > SENDS_AGAIN => {
+                        return Some(News::Refused(error));
+                    }
+                    Ask::Send { .. } => {}
+                    Ask::Follow { .. } if self.hidden_since.is_some() => {
+                        self.stage = Stage::Resting;
+                        return None;
+                    }
+                    Ask::Follow { .. } => {}
                 }
-                Ask::Send { .. } => {}
-                Ask::Follow { .. } if self.hidden_since.is_some() => {
-                    self.stage = Stage::Resting;
-                    return None;
-                }
-                Ask::Follow { .. } => {}
-            },
+            }
         }
-        let wait = backoff(self.failures, self.clock.chance());
         self.stage = Stage::Waiting(self.clock.wait(wait));
         let is_worth_telling = self.failures > 1 && self.can_resume();
         (is_worth_telling && !std::mem::replace(&mut self.is_told_lost, true)).then_some(News::Lost)

@@ -86,6 +86,10 @@ pub fn error_sentence(kind: ErrorKind) -> &'static str {
         ErrorKind::RequestTimeout => {
             "The request did not arrive in time: check the connection and try again."
         }
+        ErrorKind::TooMany => {
+            "Too much is going on at once from here: wait until an answer has ended, then try again."
+        }
+        ErrorKind::Busy => "The server is busy: try again in a moment.",
         ErrorKind::NotSaved => {
             "This could not be saved: copy what you need, and look at the server's log for what is wrong with its database."
         }
@@ -357,7 +361,7 @@ mod tests {
     use crate::protocol::{ReplyError, Usage};
 
     /// Every kind there is; a new one makes the `match` above fail to compile, not this list.
-    const KINDS: [ErrorKind; 31] = [
+    const KINDS: [ErrorKind; 33] = [
         ErrorKind::Auth,
         ErrorKind::Quota,
         ErrorKind::RateLimited,
@@ -385,6 +389,8 @@ mod tests {
         ErrorKind::UnsupportedMediaType,
         ErrorKind::WrongHost,
         ErrorKind::RequestTimeout,
+        ErrorKind::TooMany,
+        ErrorKind::Busy,
         ErrorKind::NotSaved,
         ErrorKind::Internal,
         ErrorKind::ServerUnreachable,

@@ -128,9 +128,9 @@ async fn refusal(response: Response) -> Broken {
         },
         Err(_) => failure(ErrorKind::Unknown, wording::NOT_THE_SERVER),
     };
-    // A server that is being restarted, or the proxy in front of it meanwhile.
+    // A server that has too much to do or is being restarted, or the proxy in front of it meanwhile.
     match status {
-        502..=504 => Broken::Lost(error),
+        429 | 502..=504 => Broken::Lost(error),
         _ => Broken::Refused(error),
     }
 }

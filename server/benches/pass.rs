@@ -96,7 +96,7 @@ async fn surface(listener: tokio::net::TcpListener, upstream: SocketAddr) {
         .expect("an upstream");
     let state = AppState::new(config).await.expect("a state");
     let router = server::router(state.clone());
-    server::listen::serve(listener, router, state.drain.clone()).await;
+    server::listen::serve(listener, router, state.max_connections, state.drain.clone()).await;
 }
 
 /// Reads some streams at once, each to its end, and says how many bytes there were.

@@ -21,19 +21,22 @@ use self::forms::Events;
 use crate::body;
 use crate::error::AppError;
 use crate::generation;
+use crate::limits::Client;
 use crate::state::AppState;
 
 /// Answers one request with one reply.
 pub(crate) async fn chat(
     State(state): State<AppState>,
+    client: Client,
     request: Request,
 ) -> Result<Response, AppError> {
     if state.drain.is_cancelled() {
         return Err(ErrorKind::Shutdown.into());
     }
     let form = check_headers(request.headers())?;
+    let places = state.limits.reply_with_stream(&client)?;
     let request = parse(&body::read(request.into_body(), &state.config).await?)?;
-    let bytes = generation::start(&state, request);
+    let bytes = generation::start(&state, request, places);
     Ok(match form {
         Form::Events => event_stream(bytes),
         Form::Text => forms::text(Events::read(bytes)).await,
@@ -56,6 +59,7 @@ struct Question {
 /// has read. Such a question has been asked already: 204 tells it to stay away.
 pub(crate) async fn chat_by_address(
     State(state): State<AppState>,
+    client: Client,
     request: Request,
 ) -> Result<Response, AppError> {
     if state.drain.is_cancelled() {
@@ -79,7 +83,8 @@ pub(crate) async fn chat_by_address(
     }]);
     request.model = question.model;
     check(&request)?;
-    Ok(event_stream(generation::start(&state, request)))
+    let places = state.limits.reply_with_stream(&client)?;
+    Ok(event_stream(generation::start(&state, request, places)))
 }
 
 /// An answer that is a stream of events.

@@ -3,6 +3,7 @@
 //! Every field says what it does, in `--help` too. Keys are secrets that print as `[REDACTED]`. This
 //! module only describes and checks; `main` reads the environment.
 
+mod capacity;
 pub mod file;
 mod saving;
 
@@ -11,6 +12,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use self::capacity::Capacity;
 pub use self::saving::{Command, Saving, Switch};
 
 use clap::Parser;
@@ -103,6 +105,10 @@ pub struct Config {
     #[arg(long, env = "RILL_DRAIN_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = time_or_zero())]
     pub drain_timeout: Duration,
 
+    /// How much may go on at once.
+    #[command(flatten)]
+    pub capacity: Capacity,
+
     /// Where conversations are kept.
     #[command(flatten)]
     pub saving: Saving,
@@ -155,6 +161,7 @@ impl Config {
         self.model = self.model.or(file.model);
         self.upstreams.extend(file.upstreams);
         self.fallback.extend(file.fallback);
+        self.capacity = self.capacity.or(file.capacity);
         Ok(self)
     }
 

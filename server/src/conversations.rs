@@ -34,6 +34,7 @@ use crate::error::AppError;
 use crate::generation::log::{Log, Piece, Reader};
 use crate::generation::saved::{self, Place, Running};
 use crate::generation::{new_id, title, with_pings};
+use crate::limits::{Client, Pass};
 use crate::state::AppState;
 use crate::store::{self, Ask, Begun, LOCAL_OWNER, NewReply, StoreError};
 
@@ -56,25 +57,28 @@ pub(crate) fn router() -> Router<AppState> {
 async fn send(
     State(state): State<AppState>,
     Path(conversation): Path<Id>,
+    client: Client,
     request: Request,
 ) -> Result<Response, AppError> {
     if state.drain.is_cancelled() {
         return Err(ErrorKind::Shutdown.into());
     }
+    let place = state.limits.streams.enter(&client)?;
     let message: SendMessage = body::json(request, &state.config).await?;
     let conversation = uuid(&conversation, "The conversation's id in the address")?;
     // Who leaves now does not leave a reply that is said to run and does not.
-    let begun = tokio::spawn(begin(state, conversation, message));
+    let begun = tokio::spawn(begin(state, client, conversation, message));
     let log = begun
         .await
         .map_err(|_| AppError::from(ErrorKind::Internal))??;
     let reader = log.read_after(None).expect("every log has a start");
-    Ok(event_stream(events_of(reader)))
+    Ok(event_stream(events_of(reader, place)))
 }
 
 /// Begins a reply, or finds the one that the same request began before.
 async fn begin(
     state: AppState,
+    client: Client,
     conversation: String,
     message: SendMessage,
 ) -> Result<Arc<Log>, AppError> {
@@ -84,11 +88,13 @@ async fn begin(
     let cell = state.generations.of_request(owner, &request_id);
     let begun = cell
         .get_or_try_init(|| async {
+            let pass = state.limits.saved_reply(&client).map_err(AppError::from)?;
             let request = Requested {
                 conversation,
                 request_id: request_id.clone(),
                 ask,
                 message,
+                pass,
             };
             match request.begin(&state, owner).await? {
                 Beginning::Running(running) => Ok(running),
@@ -134,6 +140,7 @@ struct Requested {
     request_id: String,
     ask: Ask,
     message: SendMessage,
+    pass: Pass,
 }
 
 impl Requested {
@@ -175,6 +182,7 @@ impl Requested {
             owner: owner.to_owned(),
             conversation: self.conversation,
             request_id: self.request_id,
+            pass: self.pass,
         };
         let running = saved::run(state, place, &begun, request, model.clone(), is_stored);
         if is_stored {
@@ -338,6 +346,7 @@ async fn events(
     State(state): State<AppState>,
     Path(id): Path<Id>,
     Query(After { after }): Query<After>,
+    client: Client,
     headers: HeaderMap,
 ) -> Result<Response, AppError> {
     let after = match headers.get(LAST_EVENT_ID) {
@@ -352,9 +361,10 @@ async fn events(
                 "Last-Event-ID or after must be the number of an event, or be left out.",
             )
         })?;
+    let place = state.limits.streams.enter(&client)?;
     let log = known(&state, LOCAL_OWNER, &id).await?;
     Ok(match log.resume(after) {
-        Some(reader) => event_stream(events_of(reader)),
+        Some(reader) => event_stream(events_of(reader, place)),
         // Nothing will follow, which keeps a browser from asking again and again.
         None => StatusCode::NO_CONTENT.into_response(),
     })
@@ -388,8 +398,9 @@ async fn known(state: &AppState, owner: &str, id: &str) -> Result<Arc<Log>, AppE
 /// the screen takes longer, and each piece that arrives alone costs a browser more than the text in it.
 const GATHER: Duration = Duration::from_millis(12);
 
-/// The events that a reader gets, with a sign of life while there are none.
-fn events_of(reader: Reader) -> impl Stream<Item = std::io::Result<Bytes>> + use<> {
+/// The events that a reader gets, with a sign of life while there are none. The reader's place is free
+/// again when it leaves.
+fn events_of(reader: Reader, place: Pass) -> impl Stream<Item = std::io::Result<Bytes>> + use<> {
     let events = stream::unfold((reader, None), |(mut reader, sent_at)| async move {
         if let Some(sent_at) = sent_at {
             reader.gather(sent_at + GATHER).await;
@@ -397,7 +408,7 @@ fn events_of(reader: Reader) -> impl Stream<Item = std::io::Result<Bytes>> + use
         let bytes = reader.next().await?;
         Some((Ok(bytes), (reader, Some(Instant::now()))))
     });
-    with_pings(events, ())
+    with_pings(events, place)
 }
 
 impl From<StoreError> for AppError {

@@ -4,19 +4,32 @@
 //! [`app::wording`].
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use app::protocol::{ErrorBody, ErrorKind, Refusal};
 use app::wording::error_sentence;
 use axum::Json;
 use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, CONNECTION, HeaderValue};
+use axum::http::header::{CACHE_CONTROL, CONNECTION, HeaderValue, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
+
+use crate::limits::Full;
 
 /// A refused request.
 #[derive(Debug, Clone)]
 pub(crate) struct AppError {
     kind: ErrorKind,
     message: Cow<'static, str>,
+    retry_after: Option<Duration>,
+}
+
+impl From<Full> for AppError {
+    fn from(full: Full) -> Self {
+        Self {
+            retry_after: Some(full.retry_after),
+            ..full.kind.into()
+        }
+    }
 }
 
 impl From<ErrorKind> for AppError {
@@ -24,6 +37,7 @@ impl From<ErrorKind> for AppError {
         Self {
             kind,
             message: error_sentence(kind).into(),
+            retry_after: None,
         }
     }
 }
@@ -34,6 +48,7 @@ impl AppError {
         Self {
             kind,
             message: message.into(),
+            retry_after: None,
         }
     }
 
@@ -52,6 +67,7 @@ impl AppError {
         Self {
             kind: ErrorKind::BadRequest,
             message: message.into(),
+            retry_after: None,
         }
     }
 
@@ -66,10 +82,28 @@ impl AppError {
             ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ErrorKind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             ErrorKind::WrongHost => StatusCode::MISDIRECTED_REQUEST,
-            ErrorKind::Shutdown | ErrorKind::NotSaved => StatusCode::SERVICE_UNAVAILABLE,
+            ErrorKind::TooMany => StatusCode::TOO_MANY_REQUESTS,
+            ErrorKind::Shutdown | ErrorKind::NotSaved | ErrorKind::Busy => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
+}
+
+/// The value of `Retry-After` for a wait.
+pub(crate) fn in_seconds(wait: Duration) -> HeaderValue {
+    let is_more = u64::from(wait.subsec_nanos() > 0);
+    HeaderValue::from((wait.as_secs() + is_more).max(1))
+}
+
+/// Whether a refusal ends its connection: the rest of the body is still on its way and not worth reading,
+/// or the connection is one of too many.
+pub(crate) fn closes_connection(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::TooLarge | ErrorKind::RequestTimeout | ErrorKind::TooMany | ErrorKind::Busy
+    )
 }
 
 impl IntoResponse for AppError {
@@ -84,8 +118,10 @@ impl IntoResponse for AppError {
         let mut response = (status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if matches!(self.kind, ErrorKind::TooLarge | ErrorKind::RequestTimeout) {
-            // The rest of the body is still on its way; it is not worth reading.
+        if let Some(wait) = self.retry_after {
+            headers.insert(RETRY_AFTER, in_seconds(wait));
+        }
+        if closes_connection(self.kind) {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{CommandFactory, FromArgMatches};
 use server::config::{Command, Config, FILE};
 use server::state::AppState;
-use server::{listen, router, store};
+use server::{descriptors, listen, router, store};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
@@ -77,6 +77,7 @@ fn read_config() -> Result<Config, clap::Error> {
 
 async fn run(config: Config) -> Result<(), String> {
     let mut stop = StopSignals::listen();
+    descriptors::raise();
     let listener = TcpListener::bind(config.listen).await.map_err(|error| {
         format!(
             "cannot listen on {}: {error}; choose another with --listen",
@@ -90,6 +91,7 @@ async fn run(config: Config) -> Result<(), String> {
     let server = tokio::spawn(listen::serve(
         listener,
         router(state.clone()),
+        state.max_connections,
         state.drain.clone(),
     ));
     tracing::info!("Rill is at http://{address}");

@@ -27,6 +27,7 @@ use self::mask::Mask;
 pub(crate) use self::models::choose as choose_model;
 use self::relay::{Note, Relay};
 use crate::body;
+use crate::limits::Client;
 use crate::state::AppState;
 use crate::upstream::kind::Kind;
 use crate::upstream::{Route, Upstream};
@@ -41,11 +42,13 @@ pub(crate) fn router() -> Router<AppState> {
     Router::new()
         .route(
             "/v1/chat/completions",
-            post(async |state, request| pass(state, "chat/completions", request).await),
+            post(async |state, client, request| {
+                pass(state, client, "chat/completions", request).await
+            }),
         )
         .route(
             "/v1/responses",
-            post(async |state, request| pass(state, "responses", request).await),
+            post(async |state, client, request| pass(state, client, "responses", request).await),
         )
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*id}", get(models::show))
@@ -54,6 +57,7 @@ pub(crate) fn router() -> Router<AppState> {
 /// Passes a request on to the upstream that has its model, and the answer back.
 async fn pass(
     State(state): State<AppState>,
+    client: Client,
     path: &'static str,
     request: Request,
 ) -> Result<Response, ApiError> {
@@ -63,6 +67,7 @@ async fn pass(
     let started = Instant::now();
     let (parts, body) = request.into_parts();
     check_headers(&parts.headers)?;
+    let places = state.limits.reply_with_stream(&client)?;
     let body_limits = body::Limits {
         bytes: MAX_BODY_BYTES,
         pace: LEAST_PACE,
@@ -125,7 +130,15 @@ async fn pass(
         return clean_error(passing, body, is_compressed, &upstream, total, note).await;
     }
     let mask = upstream.key().and_then(Mask::new);
-    let relay = Relay::new(body, mask, limits, total, &state, note.answered(status));
+    let relay = Relay::new(
+        body,
+        mask,
+        limits,
+        total,
+        &state,
+        places,
+        note.answered(status),
+    );
     Ok(passing.map(|()| Body::new(relay)))
 }
 

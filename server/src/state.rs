@@ -10,7 +10,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
+use crate::descriptors;
 use crate::generation::Generations;
+use crate::limits::{self, Numbers};
 use crate::store::{self, Store, StoreError};
 use crate::upstream::kind::Kind;
 use crate::upstream::settings::Settings;
@@ -23,6 +25,10 @@ pub struct AppState {
     pub config: Arc<Config>,
     /// Who answers.
     pub upstreams: Arc<Directory>,
+    /// How much may go on at once.
+    pub limits: Arc<limits::Limits>,
+    /// The most connections at one time.
+    pub max_connections: usize,
     /// The replies that are being made.
     pub replies: TaskTracker,
     /// Those of them that are saved, by their ids.
@@ -61,7 +67,14 @@ impl AppState {
     pub async fn new(mut config: Config) -> Result<Self, StartError> {
         // The first to come decides which cryptography TLS uses; that it is decided is all we need.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let limits = Limits::from(&config);
+        let numbers = Numbers::for_descriptors(descriptors::limit(), config.capacity);
+        tracing::debug!(?numbers, "what may go on at once");
+        numbers.warn_of_less_than(config.capacity);
+        let limits = Limits {
+            // Both of an upstream's clients may keep as many as are in use at once.
+            idle_connections: numbers.replies.div_ceil(2 * config.upstreams.len().max(1)),
+            ..Limits::from(&config)
+        };
         let mut settings = std::mem::take(&mut config.upstreams);
         if settings.is_empty() {
             settings.push(Settings {
@@ -87,6 +100,8 @@ impl AppState {
         Ok(Self {
             config: Arc::new(config),
             upstreams: Arc::new(upstreams),
+            limits: Arc::new(limits::Limits::new(&numbers)),
+            max_connections: numbers.connections,
             replies: TaskTracker::new(),
             generations: Arc::default(),
             store,

@@ -67,6 +67,8 @@ pub struct Limits {
     pub(crate) max_retries: u32,
     pub(crate) backoff_base: Duration,
     pub(crate) retry_after_cap: Duration,
+    /// How many connections to one provider are kept open between two requests.
+    pub(crate) idle_connections: usize,
 }
 
 impl From<&Config> for Limits {
@@ -81,6 +83,7 @@ impl From<&Config> for Limits {
             max_retries: config.max_retries,
             backoff_base: config.backoff_base,
             retry_after_cap: config.retry_after_cap,
+            idle_connections: usize::MAX,
         }
     }
 }

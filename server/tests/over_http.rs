@@ -9,6 +9,7 @@ mod conversations;
 mod forms;
 mod guard;
 mod leaving;
+mod limits;
 mod more_scripts;
 mod openai_surface;
 mod other_kinds;

@@ -47,6 +47,8 @@ enum How {
     Silence,
     /// The server could not be reached, before any headers.
     NoHeaders,
+    /// The server has too much to do, and says to come again in eight seconds.
+    Busy,
 }
 
 const WHOLE: Fate = Fate {
@@ -71,6 +73,7 @@ struct World {
     log: Arc<Vec<ChatEvent<'static>>>,
     fates: Arc<Mutex<VecDeque<Fate>>>,
     asked: Arc<Mutex<Vec<Ask>>>,
+    asked_at: Arc<Mutex<Vec<Duration>>>,
     now: Arc<Mutex<Duration>>,
     /// The moments that somebody waits for.
     due: Arc<Mutex<Vec<Duration>>>,
@@ -83,6 +86,7 @@ impl World {
             log: Arc::new(log),
             fates: Arc::new(Mutex::new(fates.into_iter().collect())),
             asked: Arc::default(),
+            asked_at: Arc::default(),
             now: Arc::default(),
             due: Arc::default(),
             signs: Arc::default(),
@@ -164,6 +168,8 @@ impl World {
 impl ChatTransport for World {
     fn open(&self, ask: Ask) -> Connection {
         self.asked.lock().expect("no poison").push(ask.clone());
+        let now = Clock::now(self);
+        self.asked_at.lock().expect("no poison").push(now);
         let fate = self.fates.lock().expect("no poison").pop_front();
         let Fate {
             again,
@@ -186,6 +192,15 @@ impl ChatTransport for World {
         }
         if end == Some(How::NoHeaders) {
             return iter([Err(Broken::lost())]).boxed_local();
+        }
+        if end == Some(How::Busy) {
+            let error = ReplyError {
+                kind: ErrorKind::TooMany,
+                message: "wait".into(),
+                retryable: true,
+                retry_after_ms: Some(8000),
+            };
+            return iter([Err(Broken::Lost(error))]).boxed_local();
         }
         let mut incoming = Incoming::default();
         for chunk in bytes.chunks(chunk) {
@@ -408,6 +423,31 @@ fn a_loss_is_told_once_when_the_first_attempt_to_resume_fails() {
     );
 }
 
+/// When each connection was asked for.
+fn asked_at(world: &World) -> Vec<Duration> {
+    world.asked_at.lock().expect("no poison").clone()
+}
+
+#[test]
+fn a_busy_server_is_asked_again_when_it_says_and_nothing_is_lost() {
+    let busy = Fate::cut(0, How::Busy);
+    for ask in [follow(), send()] {
+        let world = World::new(reply(), [busy.clone(), busy.clone()]);
+        let (updates, is_over) = read(&world, &mut world.reader(ask));
+        assert!(is_over);
+        assert_eq!(told(&updates), told_of(&reply()));
+        let at = asked_at(&world);
+        let wait = Duration::from_secs(8);
+        assert!(at[1] >= at[0] + wait && at[2] >= at[1] + wait, "{at:?}");
+    }
+    // A message is given back in the end, with what the server said.
+    let world = World::new(reply(), vec![busy; 99]);
+    let (updates, _) = read(&world, &mut world.reader(send()));
+    assert!(
+        matches!(updates.as_slice(), [News::Refused(error)] if error.kind == ErrorKind::TooMany)
+    );
+}
+
 #[test]
 fn a_reply_that_nobody_keeps_is_asked_for_once() {
     let ask = || Ask::Once(crate::protocol::ChatRequest::new(Vec::new()));
@@ -530,7 +570,8 @@ fn fates() -> impl Strategy<Value = Vec<(Fate, Option<Sign>)>> {
         Just(How::Error),
         Just(How::End),
         Just(How::Silence),
-        Just(How::NoHeaders)
+        Just(How::NoHeaders),
+        Just(How::Busy)
     ];
     let cut = (0_usize..600, how).prop_map(|(bytes, how)| Cut { bytes, how });
     let fate = (

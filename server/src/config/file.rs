@@ -4,6 +4,7 @@
 //! repeated, since somebody may have written a key into it. Keys come by variable or by file.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::parse_key;
+use super::{Capacity, parse_key};
 use crate::upstream::base_url;
 use crate::upstream::kind::Kind;
 use crate::upstream::settings::Settings;
@@ -25,12 +26,18 @@ pub struct File {
     pub upstreams: Vec<Settings>,
     /// For a model, the models that are tried when its upstream is down or overloaded.
     pub fallback: BTreeMap<String, Vec<String>>,
+    /// How much may go on at once.
+    pub capacity: Capacity,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
     model: Option<Spanned<String>>,
+    max_replies: Option<NonZeroUsize>,
+    max_replies_per_client: Option<NonZeroUsize>,
+    max_streams: Option<NonZeroUsize>,
+    max_streams_per_client: Option<NonZeroUsize>,
     #[serde(default)]
     upstream: Vec<Entry>,
     #[serde(default)]
@@ -80,6 +87,12 @@ pub fn read(
         .map_err(|error| at(error.span().unwrap_or(0..0), without_value(error.message())))?;
     let mut file = File {
         model: document.model.map(Spanned::into_inner),
+        capacity: Capacity {
+            max_replies: document.max_replies.map(NonZeroUsize::get),
+            max_replies_per_client: document.max_replies_per_client.map(NonZeroUsize::get),
+            max_streams: document.max_streams.map(NonZeroUsize::get),
+            max_streams_per_client: document.max_streams_per_client.map(NonZeroUsize::get),
+        },
         ..File::default()
     };
     for entry in document.upstream {

@@ -13,11 +13,16 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::chat::event_stream;
 use crate::error::AppError;
 use crate::generation::with_pings;
+use crate::limits::Client;
 use crate::state::AppState;
 use crate::store::LOCAL_OWNER;
 
 /// `GET /api/conversations/events`
-pub(super) async fn events(State(state): State<AppState>) -> Result<Response, AppError> {
+pub(super) async fn events(
+    State(state): State<AppState>,
+    client: Client,
+) -> Result<Response, AppError> {
+    let place = state.limits.streams.enter(&client)?;
     let changes = state.changes.subscribe();
     let drain = state.drain.clone();
     let events = stream::unfold((changes, 0_u64), move |(mut changes, number)| {
@@ -39,7 +44,7 @@ pub(super) async fn events(State(state): State<AppState>) -> Result<Response, Ap
             }
         }
     });
-    Ok(event_stream(with_pings(events, ())))
+    Ok(event_stream(with_pings(events, place)))
 }
 
 fn to_bytes(number: u64, change: &Change) -> Bytes {

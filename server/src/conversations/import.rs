@@ -30,6 +30,7 @@ use self::file::Item;
 use crate::body;
 use crate::config::Config;
 use crate::error::AppError;
+use crate::limits::Client;
 use crate::state::AppState;
 use crate::store::{LOCAL_OWNER, new_id};
 
@@ -48,12 +49,15 @@ const NAMED: usize = 100;
 /// `POST /api/import`
 pub(super) async fn import(
     State(state): State<AppState>,
+    client: Client,
     request: Request,
 ) -> Result<Response, AppError> {
     let headers = request.headers();
     body::check_type(headers)?;
     body::check_length(headers, MAX_BYTES)?;
     let wants_progress = wants_progress(headers);
+    // An upload may take as long as a stream.
+    let place = state.limits.streams.enter(&client)?;
     let (file, total) = spool(request.into_body(), &state.config).await?;
     let read = Arc::new(AtomicU64::new(0));
     let (done, result) = oneshot::channel();
@@ -61,6 +65,7 @@ pub(super) async fn import(
     // It does not depend on who waits for it.
     state.replies.spawn(async move {
         let _ = done.send(adding.await);
+        drop(place);
     });
     if wants_progress {
         return Ok(progress(read, total, result));

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::frame::Frame;
 use super::relay::{Outcome, Report, Sink, relay, shutting_down};
 use super::{new_id, with_pings};
+use crate::limits::{Pass, Places};
 use crate::state::AppState;
 
 /// The most bytes that wait for a reader.
@@ -24,10 +25,12 @@ const PIPE_BYTES: usize = 64 * 1024;
 /// How long the last words may take to reach a reader who does not read.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Starts a reply and gives the bytes of its event stream. Dropping them ends the reply.
+/// Starts a reply and gives the bytes of its event stream. Dropping them ends the reply, and its places
+/// are free again.
 pub(crate) fn start(
     state: &AppState,
     request: ChatRequest,
+    Places { stream, reply }: Places,
 ) -> impl Stream<Item = std::io::Result<Bytes>> + use<> {
     // Of the two directions only one is used. Unlike the halves of a `simplex`, each end of a
     // `duplex` closes its direction when it is dropped, so the stream ends however the task does.
@@ -40,14 +43,20 @@ pub(crate) fn start(
     };
     state
         .replies
-        .spawn(run(state.clone(), request, pipe, gone.clone()));
+        .spawn(run(state.clone(), request, pipe, gone.clone(), reply));
     with_pings(
         ReaderStream::with_capacity(reader, PIPE_BYTES),
-        gone.drop_guard(),
+        (gone.drop_guard(), stream),
     )
 }
 
-async fn run(state: AppState, request: ChatRequest, mut pipe: Pipe, gone: CancellationToken) {
+async fn run(
+    state: AppState,
+    request: ChatRequest,
+    mut pipe: Pipe,
+    gone: CancellationToken,
+    _place: Pass,
+) {
     let id = new_id();
     let mut model = request
         .model

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::log::{End, Log, Piece};
 use super::relay::{Outcome, Report, relay, shutting_down};
+use crate::limits::Pass;
 use crate::state::AppState;
 use crate::store::{Begun, Finished, StoreError, now};
 
@@ -123,6 +124,8 @@ pub(crate) struct Place {
     pub(crate) owner: String,
     pub(crate) conversation: String,
     pub(crate) request_id: String,
+    /// Its place among the replies that may run at once.
+    pub(crate) pass: Pass,
 }
 
 /// Starts the reply that was begun in the store. Where the store failed to take it, that is said to
@@ -164,6 +167,7 @@ pub(crate) fn run(
         request,
         model,
         is_stored,
+        place.pass,
     ));
     running
 }
@@ -174,6 +178,7 @@ async fn make(
     request: ChatRequest,
     mut model: String,
     is_stored: bool,
+    _pass: Pass,
 ) {
     let mut report = Report::new();
     let mut writer = running.log.writer();

@@ -1,16 +1,19 @@
 //! Errors of ours in the form that OpenAI's libraries read: `{"error":{"message","type","param","code"}}`.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use app::protocol::ErrorKind;
 use app::wording::error_sentence;
 use axum::Json;
 use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, CONNECTION, HeaderValue};
+use axum::http::header::{CACHE_CONTROL, CONNECTION, HeaderValue, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::body::Broken;
+use crate::error::{closes_connection, in_seconds};
+use crate::limits::Full;
 
 /// What is answered where nothing could be passed through.
 #[derive(Debug, Clone)]
@@ -21,6 +24,7 @@ pub(super) struct ApiError {
     is_logged: bool,
     /// The upstream's status, where that passes without its words.
     status: Option<StatusCode>,
+    retry_after: Option<Duration>,
 }
 
 impl From<ErrorKind> for ApiError {
@@ -30,6 +34,16 @@ impl From<ErrorKind> for ApiError {
             message: error_sentence(kind).into(),
             is_logged: false,
             status: None,
+            retry_after: None,
+        }
+    }
+}
+
+impl From<Full> for ApiError {
+    fn from(full: Full) -> Self {
+        Self {
+            retry_after: Some(full.retry_after),
+            ..full.kind.into()
         }
     }
 }
@@ -90,7 +104,8 @@ impl ApiError {
             ErrorKind::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ErrorKind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            ErrorKind::Shutdown => StatusCode::SERVICE_UNAVAILABLE,
+            ErrorKind::TooMany => StatusCode::TOO_MANY_REQUESTS,
+            ErrorKind::Shutdown | ErrorKind::Busy => StatusCode::SERVICE_UNAVAILABLE,
             ErrorKind::UpstreamTimeoutFirstByte => StatusCode::GATEWAY_TIMEOUT,
             _ => StatusCode::BAD_GATEWAY,
         }
@@ -114,6 +129,7 @@ impl IntoResponse for ApiError {
         let code = match self.kind {
             // The words of OpenAI, where it has one.
             ErrorKind::Auth => "invalid_api_key",
+            ErrorKind::TooMany => "rate_limit_exceeded",
             kind => kind.as_str(),
         };
         if !self.is_logged {
@@ -125,7 +141,9 @@ impl IntoResponse for ApiError {
         }
         let error = Error {
             message: &self.message,
-            r#type: if status.is_client_error() {
+            r#type: if self.kind == ErrorKind::TooMany {
+                "rate_limit_error"
+            } else if status.is_client_error() {
                 "invalid_request_error"
             } else {
                 "upstream_error"
@@ -136,8 +154,10 @@ impl IntoResponse for ApiError {
         let mut response = (status, Json(Body { error })).into_response();
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if matches!(self.kind, ErrorKind::TooLarge | ErrorKind::RequestTimeout) {
-            // The rest of the body is still on its way; it is not worth reading.
+        if let Some(wait) = self.retry_after {
+            headers.insert(RETRY_AFTER, in_seconds(wait));
+        }
+        if closes_connection(self.kind) {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response

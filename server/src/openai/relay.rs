@@ -21,6 +21,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::error::ApiError;
 use super::mask::Mask;
+use crate::limits::Places;
 use crate::state::AppState;
 use crate::upstream::Limits;
 
@@ -42,6 +43,7 @@ pub(super) struct Relay {
     is_broken: bool,
     /// The server waits for what is being answered before it stops.
     _running: TaskTrackerToken,
+    _places: Places,
 }
 
 impl Relay {
@@ -51,6 +53,7 @@ impl Relay {
         limits: Limits,
         total: Instant,
         state: &AppState,
+        places: Places,
         note: Note,
     ) -> Self {
         let now = Instant::now();
@@ -66,6 +69,7 @@ impl Relay {
             note,
             is_broken: false,
             _running: state.replies.token(),
+            _places: places,
         }
     }
 

@@ -304,6 +304,7 @@ fn client(settings: &Settings, limits: Limits) -> reqwest::ClientBuilder {
     let mut client = reqwest::Client::builder()
         .user_agent(concat!("rill/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(limits.connect)
+        .pool_max_idle_per_host(limits.idle_connections)
         // A redirect could carry the key to another host.
         .redirect(reqwest::redirect::Policy::none())
         // In HTTP/2 a provider may be this far ahead of a reader who is slow. With more, tens of

@@ -62,6 +62,19 @@ impl Program {
         Self::start(&mut shell, new_folder(), upstream).await
     }
 
+    /// Starts it with these limits of the number of descriptors: the one that counts, and the one up to
+    /// which a program may raise that itself.
+    pub(crate) async fn with_descriptors(
+        upstream: &ScriptedUpstream,
+        (soft, hard): (u32, u32),
+        arguments: &[&str],
+    ) -> Self {
+        let script = format!("ulimit -S -n {soft}; ulimit -H -n {hard}; exec \"$0\" \"$@\"");
+        let mut shell = bare("sh");
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_rill")]);
+        Self::start(shell.args(arguments), new_folder(), upstream).await
+    }
+
     /// Starts it with nothing said about where to keep conversations, so that it would be below `home`.
     pub(crate) async fn at_home(home: &Path, upstream: &ScriptedUpstream) -> Self {
         let mut command = command();

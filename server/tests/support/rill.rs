@@ -72,7 +72,12 @@ impl Rill {
         let address = listener.local_addr().expect("a bound socket");
         let state = AppState::new(config).await.expect("a state");
         let router = server::router(state.clone());
-        let serving = tokio::spawn(server::listen::serve(listener, router, state.drain.clone()));
+        let serving = tokio::spawn(server::listen::serve(
+            listener,
+            router,
+            state.max_connections,
+            state.drain.clone(),
+        ));
         Self {
             address,
             state,

@@ -1,0 +1,403 @@
+//! How much may go on at once: replies that are being made and streams that are open, of one client and
+//! of all together, and how fast a client may begin saved replies.
+//!
+//! A place is taken before a request's body is read, and is free again when its [`Pass`] is dropped.
+//! Only a saved reply takes one later, when it is known that it has not begun before.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use app::protocol::ErrorKind;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use tokio::time::Instant;
+
+use crate::config::Capacity;
+
+/// Whom a limit counts. Without accounts that is an address; a session or an API key becomes another
+/// variant.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Client {
+    /// An IPv4 address, or the first 64 bits of an IPv6 address: one household has all of those.
+    Address(IpAddr),
+}
+
+impl From<IpAddr> for Client {
+    fn from(address: IpAddr) -> Self {
+        Self::Address(match address.to_canonical() {
+            IpAddr::V6(address) => {
+                let network = address.to_bits() & !u128::from(u64::MAX);
+                IpAddr::V6(Ipv6Addr::from_bits(network))
+            }
+            address @ IpAddr::V4(_) => address,
+        })
+    }
+}
+
+/// The listener has noted the address at each request.
+impl<S: Sync> FromRequestParts<S> for Client {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let noted = parts.extensions.get::<Self>().cloned();
+        Ok(noted.unwrap_or_else(Self::unknown))
+    }
+}
+
+impl Client {
+    /// Who asks where no address is known, as in a test that calls the router directly.
+    fn unknown() -> Self {
+        Self::Address(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+    }
+}
+
+/// Why there is no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Full {
+    /// [`ErrorKind::TooMany`] where it is the client's own doing, [`ErrorKind::Busy`] where it is
+    /// everybody's.
+    pub(crate) kind: ErrorKind,
+    /// When it makes sense to ask again.
+    pub(crate) retry_after: Duration,
+}
+
+/// When it makes sense to ask for a place again. Nobody knows when one becomes free.
+const TRY_AGAIN: Duration = Duration::from_secs(3);
+
+/// Counts what goes on at once.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    in_all: usize,
+    per_client: usize,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    in_all: usize,
+    /// Only clients that have a place are in it.
+    by_client: HashMap<Client, usize>,
+}
+
+impl Gate {
+    /// A gate with this many places, of which one client may have so many.
+    pub(crate) fn new(in_all: usize, per_client: usize) -> Arc<Self> {
+        Arc::new(Self {
+            in_all,
+            per_client,
+            taken: Mutex::default(),
+        })
+    }
+
+    /// Takes a place.
+    ///
+    /// # Errors
+    /// When the client has as many as one may have, or there is none left.
+    pub(crate) fn enter(self: &Arc<Self>, client: &Client) -> Result<Pass, Full> {
+        let mut taken = self.taken();
+        let own = taken.by_client.get(client).copied().unwrap_or(0);
+        let full = |kind| Full {
+            kind,
+            retry_after: TRY_AGAIN,
+        };
+        if own >= self.per_client {
+            return Err(full(ErrorKind::TooMany));
+        }
+        if taken.in_all >= self.in_all {
+            return Err(full(ErrorKind::Busy));
+        }
+        taken.in_all += 1;
+        taken.by_client.insert(client.clone(), own + 1);
+        Ok(Pass {
+            gate: Arc::clone(self),
+            client: client.clone(),
+        })
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().expect("nobody panics while holding it")
+    }
+}
+
+/// A place. It is free again when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Pass {
+    gate: Arc<Gate>,
+    client: Client,
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        let mut taken = self.gate.taken();
+        taken.in_all -= 1;
+        if let Some(own) = taken.by_client.get_mut(&self.client) {
+            *own -= 1;
+            if *own == 0 {
+                taken.by_client.remove(&self.client);
+            }
+        }
+    }
+}
+
+/// How fast each client may do something: a number of times at once, and then at a rate.
+#[derive(Debug)]
+pub(crate) struct Rate {
+    at_once: u32,
+    per_second: u32,
+    /// When a client that has used some of its number will have all of it again.
+    full_at: Mutex<HashMap<Client, Instant>>,
+}
+
+/// Above so many clients, those that have all of their number again are forgotten.
+const MANY_CLIENTS: usize = 1024;
+
+impl Rate {
+    /// So many times at once, and so many a second.
+    pub(crate) fn new(at_once: u32, per_second: u32) -> Self {
+        Self {
+            at_once,
+            per_second,
+            full_at: Mutex::default(),
+        }
+    }
+
+    /// Counts one time.
+    ///
+    /// # Errors
+    /// When the client has done it too often of late, with the time until it may again.
+    pub(crate) fn take(&self, client: &Client, now: Instant) -> Result<(), Full> {
+        let one = Duration::from_secs(1) / self.per_second;
+        let mut all = self.full_at.lock().expect("nobody panics while holding it");
+        let full_at = all.get(client).copied().unwrap_or(now).max(now) + one;
+        let ahead = full_at - now;
+        let most = one * self.at_once;
+        if ahead > most {
+            return Err(Full {
+                kind: ErrorKind::TooMany,
+                retry_after: ahead - most,
+            });
+        }
+        all.insert(client.clone(), full_at);
+        if all.len() > MANY_CLIENTS {
+            all.retain(|_, full_at| *full_at > now);
+        }
+        Ok(())
+    }
+}
+
+/// All limits of what may go on at once.
+#[derive(Debug)]
+pub struct Limits {
+    /// Open streams: readers of replies, followers of changes, replies that pass through, uploads.
+    pub(crate) streams: Arc<Gate>,
+    /// Replies that are being made, each of which costs a request to a provider.
+    pub(crate) replies: Arc<Gate>,
+    /// How fast saved replies may begin: each is written into the store.
+    pub(crate) beginnings: Rate,
+}
+
+/// The places of a reply that ends with its one reader.
+#[derive(Debug)]
+pub(crate) struct Places {
+    /// The reader's.
+    pub(crate) stream: Pass,
+    /// The reply's.
+    pub(crate) reply: Pass,
+}
+
+/// So many saved replies may one client begin at once, and so many a second after that.
+const BEGINNINGS_AT_ONCE: u32 = 1024;
+const BEGINNINGS_PER_SECOND: u32 = 64;
+
+impl Limits {
+    /// A place among the streams and one among the replies.
+    ///
+    /// # Errors
+    /// When there is none of either.
+    pub(crate) fn reply_with_stream(&self, client: &Client) -> Result<Places, Full> {
+        Ok(Places {
+            stream: self.streams.enter(client)?,
+            reply: self.replies.enter(client)?,
+        })
+    }
+
+    /// A place among the replies for one that is saved.
+    ///
+    /// # Errors
+    /// When there is none, or the client has begun too many of late.
+    pub(crate) fn saved_reply(&self, client: &Client) -> Result<Pass, Full> {
+        let pass = self.replies.enter(client)?;
+        self.beginnings.take(client, Instant::now())?;
+        Ok(pass)
+    }
+
+    /// The limits that these numbers are.
+    pub(crate) fn new(numbers: &Numbers) -> Self {
+        Self {
+            streams: Gate::new(numbers.streams, numbers.streams_per_client),
+            replies: Gate::new(numbers.replies, numbers.replies_per_client),
+            beginnings: Rate::new(BEGINNINGS_AT_ONCE, BEGINNINGS_PER_SECOND),
+        }
+    }
+}
+
+/// How much may go on at once, in numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Numbers {
+    /// The most open streams.
+    pub(crate) streams: usize,
+    /// The most open streams of one client.
+    pub(crate) streams_per_client: usize,
+    /// The most replies that are being made.
+    pub(crate) replies: usize,
+    /// The most replies that are being made for one client.
+    pub(crate) replies_per_client: usize,
+    /// The most connections: those of the streams, and some that are kept for other requests.
+    pub(crate) connections: usize,
+}
+
+/// What the process needs for itself: the database, the log, the page's files, the runtime.
+const OWN_DESCRIPTORS: usize = 64;
+/// However many descriptors there are, more is not let in unless it is asked for: each stream and each
+/// reply costs memory, too.
+const USUAL_STREAMS: usize = 4096;
+const USUAL_REPLIES: usize = 1024;
+
+impl Numbers {
+    /// The numbers for a process that may have this many descriptors open.
+    ///
+    /// Of sixteen parts, streams get eight, connections for other requests two, and connections to
+    /// providers three, and three more for those that are kept open between two requests.
+    pub(crate) fn for_descriptors(descriptors: usize, wanted: Capacity) -> Self {
+        let usable = descriptors.saturating_sub(OWN_DESCRIPTORS).max(32);
+        let room = usable - usable / 8;
+        let replies = wanted
+            .max_replies
+            .unwrap_or((usable * 3 / 16).min(USUAL_REPLIES))
+            .min(room);
+        let streams = wanted
+            .max_streams
+            .unwrap_or((usable / 2).min(USUAL_STREAMS))
+            .min(room);
+        let most_of = |all: usize| (all * 3).div_ceil(4);
+        Self {
+            streams,
+            streams_per_client: wanted.max_streams_per_client.unwrap_or(most_of(streams)),
+            replies,
+            replies_per_client: wanted.max_replies_per_client.unwrap_or(most_of(replies)),
+            connections: streams + (usable / 8).min(USUAL_STREAMS / 4),
+        }
+    }
+}
+
+impl Numbers {
+    /// Warns where more is configured than there can be.
+    pub(crate) fn warn_of_less_than(&self, wanted: Capacity) {
+        for (what, wanted, most) in [
+            ("streams", wanted.max_streams, self.streams),
+            ("replies", wanted.max_replies, self.replies),
+        ] {
+            if wanted.is_some_and(|wanted| wanted > most) {
+                tracing::warn!(
+                    what,
+                    wanted,
+                    most,
+                    "the limit of open files allows less than is configured: raise it (ulimit -n)"
+                );
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(address: &str) -> Client {
+        Client::from(address.parse::<IpAddr>().expect("an address"))
+    }
+
+    #[test]
+    fn one_client_and_all_together_have_so_many_places_until_they_are_given_back() {
+        let gate = Gate::new(3, 2);
+        let (a, b, c) = (client("10.0.0.1"), client("10.0.0.2"), client("10.0.0.3"));
+        let kind = |entered: Result<Pass, Full>| entered.map(drop).map_err(|full| full.kind);
+        let first = gate.enter(&a).expect("a place");
+        let second = gate.enter(&a).expect("a place");
+        assert_eq!(kind(gate.enter(&a)), Err(ErrorKind::TooMany));
+        let third = gate.enter(&b).expect("a place");
+        assert_eq!(kind(gate.enter(&c)), Err(ErrorKind::Busy));
+        drop(first);
+        assert_eq!(kind(gate.enter(&c)), Ok(()));
+        drop((second, third));
+        let taken = gate.taken();
+        assert_eq!((taken.in_all, taken.by_client.len()), (0, 0));
+    }
+
+    #[test]
+    fn addresses_of_one_network_are_one_client() {
+        assert_eq!(client("2001:db8::1"), client("2001:db8::ffff:1"));
+        assert_ne!(client("2001:db8::1"), client("2001:db8:0:1::1"));
+        assert_eq!(client("::ffff:10.0.0.1"), client("10.0.0.1"));
+        assert_ne!(client("10.0.0.1"), client("10.0.0.2"));
+    }
+
+    #[test]
+    fn a_rate_allows_a_number_at_once_and_then_one_after_the_other() {
+        let rate = Rate::new(3, 10);
+        let (a, b) = (client("10.0.0.1"), client("10.0.0.2"));
+        let start = Instant::now();
+        for _ in 0..3 {
+            rate.take(&a, start).expect("within the number");
+        }
+        let full = rate.take(&a, start).expect_err("too often");
+        assert_eq!(full.kind, ErrorKind::TooMany);
+        assert_eq!(full.retry_after, Duration::from_millis(100));
+        rate.take(&b, start).expect("somebody else");
+        let later = start + Duration::from_millis(100);
+        rate.take(&a, later).expect("one more");
+        rate.take(&a, later).expect_err("and no more");
+        for _ in 0..3 {
+            rate.take(&a, start + Duration::from_secs(9)).expect("all");
+        }
+    }
+
+    #[test]
+    fn the_usual_numbers_leave_descriptors_for_requests_and_for_the_server_itself() {
+        for descriptors in [64, 128, 256, 1024, 4096, 20_000, 1 << 20] {
+            let numbers = Numbers::for_descriptors(descriptors, Capacity::default());
+            let kept = numbers.connections - numbers.streams;
+            assert!(kept >= 4, "{descriptors}: {numbers:?}");
+            assert!(numbers.replies_per_client > 0 && numbers.streams_per_client > 0);
+            // Connections to providers that are in use, and those that are kept.
+            let open = numbers.connections + 2 * numbers.replies;
+            assert!(
+                open + OWN_DESCRIPTORS <= descriptors.max(OWN_DESCRIPTORS + 32),
+                "{descriptors}: {numbers:?}"
+            );
+        }
+        let usual = Numbers::for_descriptors(1 << 20, Capacity::default());
+        assert_eq!((usual.streams, usual.replies), (4096, 1024));
+        assert_eq!(
+            (usual.streams_per_client, usual.replies_per_client),
+            (3072, 768)
+        );
+    }
+
+    #[test]
+    fn what_is_configured_counts_as_far_as_there_are_descriptors() {
+        let wanted = |streams| Capacity {
+            max_streams: Some(streams),
+            max_replies_per_client: Some(1),
+            ..Capacity::default()
+        };
+        let numbers = Numbers::for_descriptors(10_064, wanted(50));
+        assert_eq!((numbers.streams, numbers.streams_per_client), (50, 38));
+        assert_eq!(numbers.replies_per_client, 1);
+        let numbers = Numbers::for_descriptors(10_064, wanted(1_000_000));
+        assert_eq!(numbers.streams, 8750);
+    }
+}
