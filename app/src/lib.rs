@@ -35,6 +35,7 @@ pub mod components;
 pub mod conversations;
 pub mod page;
 pub mod part;
+pub mod render_budget;
 pub mod sync;
 
 use leptos::nonce::use_nonce;

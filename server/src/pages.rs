@@ -5,9 +5,12 @@
 
 use std::path::PathBuf;
 
+mod threads;
+
 use any_spawner::Executor;
 use app::protocol::saved::Opened;
 use app::protocol::{ErrorKind, Id};
+use app::render_budget::{RenderBudget, RenderLimits};
 use axum::Router;
 use axum::extract::{Path, Request};
 use axum::http::header::{self, HeaderName, HeaderValue};
@@ -28,6 +31,7 @@ use crate::config::Config;
 use crate::conversations::library::Shelf;
 use crate::error::AppError;
 use crate::state::AppState;
+use threads::PageThreads;
 
 /// Hashed files never change; what has another content has another name.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
@@ -44,19 +48,22 @@ pub(crate) fn router(state: &AppState) -> Router<AppState> {
     };
     let render = {
         let state = state.clone();
+        let threads = PageThreads::new();
         let reload_port = state
             .config
             .watch
             .as_ref()
             .map(|_| state.config.reload_port);
         move |opened: Opened, request: Request| {
-            let state = state.clone();
+            let (state, threads) = (state.clone(), threads.clone());
             let context = move || {
                 provide_context(state.page_info());
                 provide_context(opened.clone());
+                provide_context(RenderBudget::new(RenderLimits::default()));
                 set_page_headers(reload_port);
             };
-            render_app_to_stream_with_context(context, shell.clone())(request)
+            let page = render_app_to_stream_with_context(context, shell.clone())(request);
+            async move { threads.run(page).await }
         }
     };
     let home = {

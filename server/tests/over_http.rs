@@ -13,6 +13,7 @@ mod limits;
 mod more_scripts;
 mod openai_surface;
 mod other_kinds;
+mod pages;
 mod refused_fields;
 mod reported_kinds;
 mod several_upstreams;

@@ -6,7 +6,8 @@
 //!
 //! A burst is shown over several frames, so that keys are answered meanwhile.
 //!
-//! A text that had ended when the server rendered the page is there already and stays as it is.
+//! A text that had ended when the server rendered the page is there already and stays as it is. Where the
+//! server left it to the browser (see [`crate::render_budget`]), it is there without elements.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -23,9 +24,8 @@ use super::follow::Follow;
 use super::markdown_dom::{PageDom, append, create, set};
 use super::passed_over::PassedOver;
 use crate::clock::{BrowserClock, Clock, cost_of, next_frame};
-use crate::markdown::html::html;
-use crate::markdown::parse::parse_whole;
 use crate::markdown::stream::Stream;
+use crate::render_budget::RenderBudget;
 use crate::reply::Reply;
 use crate::transcript::Transcript;
 
@@ -106,7 +106,7 @@ pub fn StreamedText(
         >
             {PassedOver::new(move || {
                 let text = reply.with_untracked(|reply| source.of(reply.transcript()).to_owned());
-                InertElement::new(html(&parse_whole(&text)))
+                InertElement::new(RenderBudget::of_page().html_of(&text))
             })}
         </div>
     }

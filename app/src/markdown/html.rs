@@ -1,5 +1,7 @@
 //! The tree as HTML, for the server and for tests. What the text says is escaped here and nowhere else.
 
+use std::time::Instant;
+
 use super::formula::{Step, formula};
 use super::node::{Attr, Node, Sink, Tag};
 
@@ -16,8 +18,33 @@ pub fn html(nodes: &[Node]) -> String {
     writer.finish()
 }
 
-/// The same, with formulas as they were written.
-#[cfg(test)]
+/// The same, unless it is not done at this time: then there is none.
+#[must_use]
+pub fn html_until(nodes: &[Node], deadline: Instant) -> Option<String> {
+    let mut writer = Html {
+        draws_formulas: true,
+        deadline: Some(deadline),
+        ..Html::default()
+    };
+    for node in nodes {
+        node.write(&mut writer);
+        if writer.is_late {
+            return None;
+        }
+    }
+    Some(writer.finish())
+}
+
+/// A text as HTML that shows it as it is.
+#[must_use]
+pub fn escaped(text: &str) -> String {
+    let mut writer = Html::default();
+    writer.escape(text);
+    writer.html
+}
+
+/// All of it, with formulas as they were written.
+#[cfg(any(test, fuzzing))]
 pub(super) fn plain_html(nodes: &[Node]) -> String {
     let mut writer = Html::default();
     for node in nodes {
@@ -35,6 +62,10 @@ pub(super) struct Html {
     is_in_tag: bool,
     /// Whether formulas become MathML; else they stay as they were written.
     draws_formulas: bool,
+    /// When drawing them is to end.
+    deadline: Option<Instant>,
+    /// Whether it was too late for one.
+    is_late: bool,
 }
 
 impl Html {
@@ -115,6 +146,10 @@ impl Sink for Html {
     }
 
     fn formula(&mut self, tex: &str, is_display: bool) {
+        self.is_late |= self.deadline.is_some_and(|time| Instant::now() > time);
+        if self.is_late {
+            return;
+        }
         let steps = self
             .draws_formulas
             .then(|| formula(tex, is_display))
