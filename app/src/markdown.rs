@@ -26,9 +26,11 @@ mod predict;
 pub mod stream;
 mod waiting;
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod fake_dom;
 #[cfg(test)]
 mod nesting_tests;
+#[cfg(any(test, fuzzing))]
+pub mod proof;
 #[cfg(test)]
 mod tests;

@@ -82,7 +82,7 @@ async fn an_imported_text_that_nests_without_end_is_a_page() {
         let conversation = imported(&rill, std::slice::from_ref(&text)).await;
         let page = page(&rill, &conversation).await;
         let (_, shown) = page.split_once("data-text").expect("a reply is shown");
-        assert!(shown.contains("innermost"), "{:.40}: text was lost", text);
+        assert!(shown.contains("innermost"), "{text:.40}: text was lost");
     }
 }
 

@@ -4,12 +4,11 @@
 use proptest::prelude::*;
 
 use super::cut::Limits;
-use super::definitions::Definitions;
 use super::depth::LEVELS;
-use super::html::{html, plain_html};
-use super::node::Node;
-use super::parse::{Own, parse, parse_whole};
-use super::tests::{SHORT, cases, streamed, whole};
+use super::html::html;
+use super::parse::parse_whole;
+use super::proof::{SHALLOW, deepest, depth, pieces, streamed, whole, whole_within};
+use super::tests::cases;
 
 /// Something that nests: what opens a level and what closes it.
 #[derive(Debug, Clone, Copy)]
@@ -170,17 +169,6 @@ const IN_A_STREAM: usize = if cfg!(debug_assertions) {
     100_000
 };
 
-/// Three levels are all that a text may nest.
-const SHALLOW: Limits = Limits { levels: 3, ..SHORT };
-
-fn shallow(text: &str) -> String {
-    let own = Own {
-        levels: SHALLOW.levels,
-        ..Own::whole(text)
-    };
-    plain_html(&parse(text, own, &Definitions::default()).nodes)
-}
-
 fn nested(construct: Construct, levels: usize) -> String {
     format!(
         "{}innermost{}",
@@ -195,20 +183,11 @@ fn formula(construct: Construct, levels: usize) -> String {
     format!("so $${open} innermost{close}$$ it is")
 }
 
-/// How deep a tree is, of which levels no construct needs more than two, and a table five.
-fn depth(nodes: &[Node]) -> usize {
-    nodes
-        .iter()
-        .map(|node| 1 + depth(&node.children))
-        .max()
-        .unwrap_or(0)
-}
-
 #[track_caller]
 fn check_at_once(text: &str, what: &str) {
     let nodes = parse_whole(text);
     let deep = depth(&nodes);
-    assert!(deep <= 3 * LEVELS + 8, "{what}: {deep} levels");
+    assert!(deep <= deepest(LEVELS), "{what}: {deep} levels");
     let html = html(&nodes);
     let is_drawn = html.contains("<math");
     assert!(
@@ -217,24 +196,13 @@ fn check_at_once(text: &str, what: &str) {
     );
 }
 
-fn pieces(text: &str, length: usize) -> Vec<&str> {
-    let mut pieces = Vec::new();
-    let mut rest = text;
-    while !rest.is_empty() {
-        let mut at = length.min(rest.len());
-        while !rest.is_char_boundary(at) {
-            at += 1;
-        }
-        let (piece, later) = rest.split_at(at);
-        pieces.push(piece);
-        rest = later;
-    }
-    pieces
+fn of_length(text: &str, length: usize) -> Vec<&str> {
+    pieces(text, std::iter::repeat_n(length, text.len() / length))
 }
 
 #[track_caller]
 fn check_streamed(text: &str, piece: usize, what: &str) {
-    let streamed = streamed(&pieces(text, piece), 768, Limits::default());
+    let streamed = streamed(&of_length(text, piece), 768, Limits::default());
     assert!(streamed == whole(text), "{what}: streamed it is another");
 }
 
@@ -287,8 +255,8 @@ fn what_is_too_deep_streams_character_by_character() {
         for levels in [3, 4, 9] {
             let text = format!("{}\n\nafter", nested(*construct, levels));
             for (piece, step) in [(1, 1), (3, 7)] {
-                let streamed = streamed(&pieces(&text, piece), step, SHALLOW);
-                assert_eq!(streamed, shallow(&text), "{text:?}");
+                let streamed = streamed(&of_length(&text, piece), step, SHALLOW);
+                assert_eq!(streamed, whole_within(&text, SHALLOW.levels), "{text:?}");
             }
         }
     }
@@ -314,7 +282,7 @@ proptest! {
                 text.push_str(&MARKDOWN[*construct].close.repeat(*levels));
             }
         }
-        let streamed = streamed(&pieces(&text, piece), step, SHALLOW);
-        prop_assert_eq!(streamed, shallow(&text), "{:?}", text);
+        let streamed = streamed(&of_length(&text, piece), step, SHALLOW);
+        prop_assert_eq!(streamed, whole_within(&text, SHALLOW.levels), "{:?}", text);
     }
 }

@@ -4,36 +4,11 @@
 use proptest::prelude::*;
 
 use super::cut::Limits;
-use super::depth::LEVELS;
 use super::fake_dom::{FakeDom, FakeNode};
-use super::html::plain_html;
 use super::node::{Kind, Node, Tag};
 use super::parse::parse_whole;
+use super::proof::{SHORT, streamed, whole};
 use super::stream::Stream;
-
-/// As short as can be, so that short texts are cut in every way.
-pub(super) const SHORT: Limits = Limits {
-    long: 12,
-    too_long: 60,
-    levels: LEVELS,
-};
-
-/// Streams a text in these pieces and gives the document at its end.
-pub(super) fn streamed(pieces: &[&str], step: usize, limits: Limits) -> String {
-    let root = FakeNode::element(Tag::Div);
-    let mut stream = Stream::with_limits(FakeDom::default(), root.clone(), step, limits);
-    let mut text = String::new();
-    for piece in pieces {
-        text.push_str(piece);
-        stream.show(&text);
-    }
-    stream.end(&text);
-    root.html()
-}
-
-pub(super) fn whole(text: &str) -> String {
-    plain_html(&parse_whole(text))
-}
 
 #[track_caller]
 fn check_streams(text: &str) {
