@@ -6,9 +6,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::more_scripts::{FOREVER, completes, fails};
+use crate::support::rill::Rill;
+use crate::support::scripted_upstream::ScriptedUpstream;
 use crate::support::scripts::{
     DONE, End, Response, STOP, Script, delta, json as whole, saying, stream,
 };
+use crate::support::{log, soon};
 use crate::upstream_scripts::{each_of, play};
 
 /// An event of the stream.
@@ -361,6 +364,24 @@ async fn every_word_for_an_answer_that_is_not_whole_is_known() {
     .await;
 }
 
+#[tokio::test]
+async fn an_unknown_word_is_logged_if_it_cannot_be_anything_but_a_word() {
+    for word in [
+        "brand_new_word",
+        "sk-test-SECRET",
+        "a prompt that nobody may log",
+    ] {
+        let response = stream()
+            .then(&delta("a"))
+            .then(&ending(&json!(word)))
+            .then(DONE);
+        let upstream = ScriptedUpstream::playing(vec![response]).await;
+        let rill = Rill::before(&upstream).await;
+        assert_eq!(soon(rill.ask()).await.outcome(), "complete");
+    }
+    soon(log::line_with("word", "brand_new_word")).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_error_of_status_200_is_an_error() {
     let error = "upstream_error";
@@ -373,8 +394,19 @@ async fn an_error_of_status_200_is_an_error() {
             kind,
         )
     };
+    // As LiteLLM's proxy sends it in Anthropic's API.
+    let mut of_messages = body(
+        "an error of another API",
+        json!({ "type": "error", "error": { "type": "api_error", "message": "litellm.APIError: boom" } }),
+        error,
+    );
+    of_messages.api = "anthropic".into();
+    let mut of_responses = body("a detail", json!({ "detail": "boom" }), error);
+    of_responses.api = "responses".into();
     each_of(
         vec![
+            of_messages,
+            of_responses,
             body(
                 "code and msg",
                 json!({ "code": 50505, "msg": "system busy", "data": {} }),
@@ -457,6 +489,12 @@ async fn what_a_failure_is_about_is_found_in_its_words() {
     };
     each_of(
         vec![
+            // As LiteLLM's proxy words it, which calls it a matter of pace.
+            refused(
+                429,
+                r#"{"error":{"message":"litellm.RateLimitError: RateLimitError: OpenAIException - You exceeded your current quota, please check your plan and billing details.\n\nLiteLLM: model group 'm' failed","type":"throttling_error","param":null,"code":"429"}}"#,
+                "quota",
+            ),
             // Money, with the status of something else.
             refused(400, r#"{"error":{"message":"Budget has been exceeded! Current cost: 10, Max budget: 5","type":"budget_exceeded","code":"400"}}"#, "quota"),
             refused(500, r#"{"error":{"message":"用户额度不足","type":"new_api_error"}}"#, "quota"),

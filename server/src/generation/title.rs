@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use app::protocol::{ChatEvent, ChatMessage, ChatRequest, Role};
+use app::protocol::{ChatEvent, ChatMessage, ChatRequest, Finish, Role};
 use tokio::time::timeout;
 
 use super::relay::{Outcome, Report, Sink, relay};
@@ -86,7 +86,8 @@ async fn title(state: &AppState, running: &Running, request: &ChatRequest, model
     };
     let (mut model, mut report) = (model.to_owned(), Report::new());
     let outcome = relay(state, request, &mut model, &mut collect, &mut report).await;
-    let (Outcome::Done(_), Some(title)) = (outcome, title_in(&collect.text)) else {
+    // One that was cut off or filtered may end in the middle of a word.
+    let (Outcome::Done(Finish::Stop), Some(title)) = (outcome, title_in(&collect.text)) else {
         tracing::debug!("the model gave no title");
         return;
     };

@@ -162,7 +162,6 @@ impl Mapper {
             if self.choice.is_none() && brought {
                 self.choice = choice.index.0;
             }
-            self.note_usage(choice.usage.get());
             if let Some(word) = word {
                 self.ending.note_word(word);
             }
@@ -275,6 +274,11 @@ impl Mapper {
             .map_err(|_| Failure::stream(ErrorKind::UpstreamMalformed, "not a chunk"))?;
         let has_choices = !chunk.choices.0.is_empty();
         self.take(&chunk, out);
+        if chunk.choices.0.iter().any(|choice| choice.usage.0) {
+            let usage = value.pointer("/choices/0/usage");
+            let usage = usage.and_then(|usage| Object::<RawUsage>::deserialize(usage).ok());
+            self.note_usage(usage.as_ref().and_then(Object::get));
+        }
         if name == "error" {
             return Err(error_frame(value));
         }
@@ -432,9 +436,9 @@ struct Choice<'a> {
     text: Text<'a>,
     #[serde(borrow, default)]
     finish_reason: Text<'a>,
-    /// Moonshot counts here.
+    /// Moonshot counts here, at the end; the slow way reads it.
     #[serde(default)]
-    usage: Object<RawUsage>,
+    usage: Presence,
     #[serde(default)]
     error: Presence,
 }
@@ -447,6 +451,7 @@ impl Choice<'_> {
             Object::Other => false,
         };
         !self.error.0
+            && !self.usage.0
             && !self.finish_reason.is_other()
             && is_plain(&self.delta)
             && is_plain(&self.message)
@@ -748,6 +753,40 @@ mod tests {
             "a\u{fffd}\u{fffd}b",
             "",
             Ok(None),
+        );
+    }
+
+    #[test]
+    fn counts_of_tokens_are_found_where_servers_write_them() {
+        let check = |data: &str, prompt, cached| {
+            let mut mapper = Mapper::default();
+            let event = sse::Event {
+                name: "message",
+                data,
+                id: "",
+            };
+            mapper.map(event, &mut |_| ()).expect("an event");
+            let usage = mapper.ending().usage.expect("counts");
+            assert_eq!(
+                (usage.prompt_tokens, usage.cached_tokens),
+                (prompt, cached),
+                "{data}"
+            );
+        };
+        check(
+            r#"{"choices":[],"usage":{"prompt_tokens":3.0,"cached_tokens":"2"}}"#,
+            Some(3),
+            Some(2),
+        );
+        check(
+            r#"{"choices":[{"delta":{},"finish_reason":"stop","usage":{"prompt_tokens":3}}]}"#,
+            Some(3),
+            None,
+        );
+        check(
+            r#"{"usage":{"input_tokens":3,"prompt_cache_hit_tokens":1}}"#,
+            Some(3),
+            Some(1),
         );
     }
 

@@ -71,9 +71,8 @@ impl Ending {
             Meaning::Unknown => {
                 // The word is not logged as it is: a provider's text may hold anything.
                 let is_code = word.len() <= 48
-                    && word
-                        .bytes()
-                        .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+                    && !word.starts_with("sk")
+                    && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
                 tracing::info!(
                     word = if is_code { word } else { "" },
                     "a provider ended an answer with an unknown word"

@@ -283,6 +283,15 @@ pub(super) const TABLE: &[(About, In)] = &[
     (Overloaded, Words("负载")),
     (Overloaded, Words("繁忙")),
     // --- Pace ---------------------------------------------------------------------------------------
+    // Gemini says of pace what OpenAI says of money, and adds "Please retry in 36.5s" or the id of a
+    // quota: PerMinute.
+    (RateLimited, Words("please retry in")),
+    (RateLimited, Words("perminute")),
+    (RateLimited, Words("per minute")),
+    // LiteLLM calls money a matter of pace: "litellm.RateLimitError: … You exceeded your current quota,
+    // please check your plan and billing details" (its proxy, as recorded).
+    (Quota, Words("current quota")),
+    (Quota, Words("billing details")),
     // OpenAI, Groq, xAI: rate_limit_exceeded, "Rate limit reached for …". Anthropic: rate_limit_error.
     (RateLimited, Code("ratelimit")),
     (RateLimited, Words("rate limit")),
@@ -297,10 +306,7 @@ pub(super) const TABLE: &[(About, In)] = &[
     (RateLimited, Words("wait before trying again")),
     (RateLimited, Code("limitrequests")),
     (RateLimited, Words("current requests list")),
-    // Gemini: RESOURCE_EXHAUSTED, "… Please retry in 36.5s", quota ids with PerMinute and PerDay.
-    (RateLimited, Words("please retry in")),
-    (RateLimited, Words("perminute")),
-    (RateLimited, Words("per minute")),
+    // Gemini and Vertex AI: RESOURCE_EXHAUSTED.
     (RateLimited, Words("tokens per min")),
     (RateLimited, Words("requests per min")),
     (RateLimited, Words("resource exhausted")),
@@ -321,12 +327,10 @@ pub(super) const TABLE: &[(About, In)] = &[
     (RateLimited, Words("速率限制")),
     // --- Money, in words that pace is told in too ---------------------------------------------------
     (Quota, Code("quotaexceeded")),
-    (Quota, Words("current quota")),
     (Quota, Words("quota exceeded")),
     (Quota, Words("exceeded & quota")),
     (Quota, Words("quota & exhausted")),
     (Quota, Words("out of quota")),
-    (Quota, Words("billing details")),
     (Quota, Code("credit")),
     // --- The model ----------------------------------------------------------------------------------
     // OpenAI: model_not_found, "The model `x` does not exist or you do not have access to it".

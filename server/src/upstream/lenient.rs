@@ -257,7 +257,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
                 Ok(List::default())
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-                let mut objects = Vec::new();
+                // There is one, as a rule, and memory for more would cost with each event.
+                let mut objects = Vec::with_capacity(1);
                 while let Some(element) = list.next_element::<Object<T>>()? {
                     if let Object::Is(object) = element {
                         objects.push(object);

@@ -688,6 +688,7 @@ mod tests {
             "Budget has been exceeded! Current cost: 10.0, Max budget: 5.0",
             "Your newly created team doesn't have any credits yet.",
             "402 Payment Required",
+            "litellm.RateLimitError: RateLimitError: OpenAIException - You exceeded your current quota, please check your plan and billing details.",
         ] {
             check(Quota, message);
         }
@@ -695,6 +696,7 @@ mod tests {
             "Rate limit reached for gpt-4o in organization org-x on tokens per min (TPM): Limit 30000, Used 29000. Visit the billing page to add a payment method.",
             "Rate limit exceeded: free-models-per-day. Add 10 credits to unlock 1000 free model requests per day",
             "Too many requests",
+            "You exceeded your current quota, please check your plan and billing details. Please retry in 36.5s.",
             "Too many tokens, please wait before trying again.",
             "Requests rate limit exceeded, please try again later",
             "Resource exhausted. Please try again later.",

@@ -533,6 +533,19 @@ mod tests {
             Ok(Some(Finish::Stop)),
         );
         check(&[delta("reasoning_text", 0, "r")], "", "r", Ok(None));
+        // Some servers count each piece as content of its own.
+        let counted = |kind: &str, number: u64, text: &str| json!({"type": format!("response.{kind}.delta"), "output_index": 0, "content_index": number, "delta": text});
+        check(
+            &[
+                counted("reasoning_text", 0, "H"),
+                counted("reasoning_text", 1, "m"),
+                counted("output_text", 2, "A"),
+                counted("output_text", 3, "B"),
+            ],
+            "AB",
+            "Hm",
+            Ok(None),
+        );
     }
 
     #[test]
