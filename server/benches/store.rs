@@ -4,12 +4,12 @@
 //! `RILL_TEST_POSTGRES` names a server, PostgreSQL; filled before anything is measured. The list, a search for a common word, a rare one, a single letter and one that is nowhere,
 //! and opening the long conversation, as the page asks for them.
 
-use app::protocol::saved::{ExportedConversation, MessageState, SavedMessage};
+use app::protocol::saved::{MessageState, SavedMessage};
 use app::protocol::{Finish, Role};
 use clap::Parser;
 use criterion::{Criterion, criterion_group, criterion_main};
 use server::config::Config;
-use server::store::{self, LOCAL_OWNER, Store, new_id};
+use server::store::{self, ConversationHead, ImportCursor, ImportPart, LOCAL_OWNER, Store, new_id};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, query};
 use tokio::runtime::Runtime;
 
@@ -36,35 +36,41 @@ fn text(seed: usize) -> String {
     words.join(" ")
 }
 
-fn conversation(number: usize, messages: usize) -> ExportedConversation {
-    let message = |at: usize| SavedMessage {
-        id: at.to_string(),
-        parent: at.checked_sub(1).map(|before| before.to_string()),
-        role: if at.is_multiple_of(2) {
-            Role::User
-        } else {
-            Role::Assistant
-        },
-        text: text(number * messages + at),
-        reasoning: String::new(),
-        model: Some("gpt-5-mini".into()),
-        created_at: 1,
-        usage: None,
-        timing: None,
-        state: MessageState::Done {
-            finish: Finish::Stop,
-        },
-        could_not_be_saved: false,
-    };
-    ExportedConversation {
-        id: new_id(),
+/// The parts of an import of one conversation.
+fn conversation(id: &str, number: usize, messages: usize) -> Vec<ImportPart> {
+    let mut parts = vec![ImportPart::Begin(Some(id.to_owned()))];
+    let mut parent = None;
+    for at in 0..messages {
+        let id = new_id();
+        parts.push(ImportPart::Message(Box::new(SavedMessage {
+            id: id.clone(),
+            parent: parent.replace(id),
+            role: if at.is_multiple_of(2) {
+                Role::User
+            } else {
+                Role::Assistant
+            },
+            text: text(number * messages + at),
+            reasoning: String::new(),
+            model: Some("gpt-5-mini".into()),
+            created_at: 1,
+            usage: None,
+            timing: None,
+            state: MessageState::Done {
+                finish: Finish::Stop,
+            },
+            could_not_be_saved: false,
+        })));
+    }
+    parts.push(ImportPart::End(ConversationHead {
+        id: id.to_owned(),
         title: format!("About {} {number}", WORDS[number % WORDS.len()]),
         created_at: number as i64,
         updated_at: number as i64,
         pinned: false,
         leaf: None,
-        messages: (0..messages).map(message).collect(),
-    }
+    }));
+    parts
 }
 
 fn bench(criterion: &mut Criterion) {
@@ -97,21 +103,23 @@ fn bench(criterion: &mut Criterion) {
 
 fn measure(criterion: &mut Criterion, runtime: &Runtime, name: &str, arguments: &[&str]) {
     let config = Config::parse_from([&["rill"], arguments].concat());
-    let long = conversation(CONVERSATIONS, LONG);
-    let id = long.id.clone();
+    let id = new_id();
     let store = runtime.block_on(async {
         let store = store::open(&config.saving).await.expect("a store").store;
+        let mut cursor = ImportCursor::default();
         for first in (0..CONVERSATIONS).step_by(500) {
-            let part: Vec<_> = (first..first + 500)
-                .map(|number| conversation(number, MESSAGES))
-                .collect();
+            let mut parts = Vec::new();
+            for number in first..first + 500 {
+                parts.extend(conversation(&new_id(), number, MESSAGES));
+            }
             store
-                .import(LOCAL_OWNER, "bench", &part)
+                .import(LOCAL_OWNER, "bench", &mut cursor, parts)
                 .await
                 .expect("saved");
         }
+        let long = conversation(&id, CONVERSATIONS, LONG);
         store
-            .import(LOCAL_OWNER, "bench", &[long])
+            .import(LOCAL_OWNER, "bench", &mut cursor, long)
             .await
             .expect("saved");
         store

@@ -152,18 +152,24 @@ const CHANGES: usize = 256;
 const KEPT_DELETED: Duration = Duration::from_secs(24 * 60 * 60);
 const PURGE: Duration = Duration::from_secs(60 * 60);
 
-/// Removes for good what was deleted long ago, again and again.
+/// Removes for good what was deleted long ago and what is left of imports, at the start and again and
+/// again.
 async fn purge(store: Arc<dyn Store>, drain: CancellationToken) {
     loop {
-        tokio::select! {
-            () = tokio::time::sleep(PURGE) => {}
-            () = drain.cancelled() => return,
-        }
         let kept = i64::try_from(KEPT_DELETED.as_millis()).expect("a day is short");
-        match store.purge(store::now() - kept).await {
+        let purged = tokio::select! {
+            purged = store.purge(store::now() - kept) => purged,
+            // What is left is removed after the next start.
+            () = drain.cancelled() => return,
+        };
+        match purged {
             Ok(0) => {}
             Ok(conversations) => tracing::info!(conversations, "removed what was deleted"),
             Err(error) => tracing::error!(%error, "what was deleted could not be removed"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(PURGE) => {}
+            () = drain.cancelled() => return,
         }
     }
 }

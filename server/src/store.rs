@@ -12,6 +12,7 @@ mod open;
 mod postgres;
 mod sql;
 mod sqlite;
+mod transfer;
 pub mod words;
 
 use std::sync::Arc;
@@ -19,14 +20,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use app::protocol::saved::{
-    ConversationDetail, ConversationList, ConversationSummary, ExportedConversation, SearchHit,
-    Timing,
+    ConversationDetail, ConversationList, ConversationSummary, SavedMessage, SearchHit, Timing,
 };
 use app::protocol::{ChatMessage, ErrorKind, ReplyError, Start, Usage};
 use app::wording::error_sentence;
 
 pub use self::open::{Opened, backup, check, open};
 pub use self::sql::Sql;
+pub use self::transfer::{
+    ConversationHead, ConversationKey, ImportCursor, ImportPart, MessageKey, MessagePage,
+};
 use crate::generation::log::{End, Log, Piece};
 
 /// The one owner, until there are accounts.
@@ -192,10 +195,27 @@ pub trait Store: Send + Sync {
     async fn summary(&self, owner: &str, id: &str) -> Result<ConversationSummary>;
     /// A whole conversation.
     async fn get(&self, owner: &str, id: &str) -> Result<ConversationDetail>;
-    /// A whole conversation with its times.
-    async fn exported(&self, owner: &str, id: &str) -> Result<ExportedConversation>;
-    /// The ids of all conversations, the oldest first.
-    async fn ids(&self, owner: &str) -> Result<Vec<String>>;
+    /// All conversations, the oldest first.
+    async fn keys(&self, owner: &str) -> Result<Vec<ConversationKey>>;
+    /// A conversation by its id.
+    async fn key(&self, owner: &str, id: &str) -> Result<ConversationKey>;
+    /// A conversation without its messages.
+    async fn head(&self, owner: &str, conversation: ConversationKey) -> Result<ConversationHead>;
+    /// The next messages of a conversation in the order in which they were added, about 256 KiB.
+    async fn messages_after(
+        &self,
+        owner: &str,
+        conversation: ConversationKey,
+        after: Option<MessageKey>,
+    ) -> Result<MessagePage>;
+    /// The messages from the first to the leaf that is shown; without one, to the newest.
+    async fn shown(&self, owner: &str, conversation: ConversationKey) -> Result<Vec<MessageKey>>;
+    /// The first of these messages, about 256 KiB, and how many of the keys they are.
+    async fn messages(
+        &self,
+        owner: &str,
+        keys: &[MessageKey],
+    ) -> Result<(Vec<SavedMessage>, usize)>;
     /// Gives a conversation a title. One by a person is not replaced by one by the model.
     async fn rename(&self, owner: &str, id: &str, title: &str, by: TitledBy) -> Result<()>;
     /// Puts a conversation above the others, or back.
@@ -210,21 +230,23 @@ pub trait Store: Send + Sync {
     async fn read(&self, owner: &str, id: &str, now: i64) -> Result<()>;
     /// Looks for words in titles and messages.
     async fn search(&self, owner: &str, query: &str, limit: u32) -> Result<Vec<SearchHit>>;
-    /// Removes for good what was deleted before this time, and gives how many conversations.
+    /// Removes for good what was deleted before this time, and what is left of imports that did not
+    /// finish before the store was opened. Gives how many conversations had been deleted.
     async fn purge(&self, deleted_before: i64) -> Result<u64>;
 
-    /// Adds conversations that nobody sees yet, as part of an import. Gives the places in the list of
-    /// those that are there already.
+    /// Adds what comes next in an import. Nobody sees it yet. Gives for each conversation that ends in
+    /// these parts whether it was added: a conversation that is there already is not.
     async fn import(
         &self,
         owner: &str,
         import: &str,
-        conversations: &[ExportedConversation],
-    ) -> Result<Vec<usize>>;
+        cursor: &mut ImportCursor,
+        parts: Vec<ImportPart>,
+    ) -> Result<Vec<bool>>;
     /// Shows all that was imported.
     async fn finish_import(&self, owner: &str, import: &str) -> Result<()>;
-    /// Removes all that was imported; without a name, of all imports that did not finish.
-    async fn abandon_import(&self, import: Option<&str>) -> Result<()>;
+    /// Removes all that was imported.
+    async fn abandon_import(&self, import: &str) -> Result<()>;
 
     /// Ends the connections, so that everything is in the file.
     async fn close(&self);

@@ -10,6 +10,7 @@ mod forms;
 mod guard;
 mod leaving;
 mod limits;
+mod long_work;
 mod more_scripts;
 mod openai_surface;
 mod other_kinds;

@@ -10,7 +10,8 @@ use app::protocol::{ChatEvent, Finish, Role, Start, Usage};
 use server::config::Saving;
 use server::generation::log::{End, Log, Piece};
 use server::store::{
-    self, Ask, Begun, Finished, LOCAL_OWNER, NewReply, Sql, Store, StoreError, TitledBy, new_id,
+    self, Ask, Begun, ConversationHead, Finished, ImportCursor, ImportPart, LOCAL_OWNER, NewReply,
+    Sql, Store, StoreError, TitledBy, new_id,
 };
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, query};
 use tempfile::TempDir;
@@ -242,7 +243,7 @@ async fn what_is_somebody_elses_is_not_found() {
         let begun = say(&store, LOCAL_OWNER, &new, "secret answer").await;
         let id = conversation.as_str();
         assert!(is_missing(store.get(OTHER, id).await));
-        assert!(is_missing(store.exported(OTHER, id).await));
+        assert!(is_missing(store.key(OTHER, id).await));
         assert!(is_missing(store.summary(OTHER, id).await));
         assert!(is_missing(
             store.rename(OTHER, id, "t", TitledBy::Person).await
@@ -267,7 +268,7 @@ async fn what_is_somebody_elses_is_not_found() {
         ] {
             assert!(is_missing(store.begin(OTHER, &new_reply(id, ask)).await));
         }
-        assert!(store.ids(OTHER).await.expect("none").is_empty());
+        assert!(store.keys(OTHER).await.expect("none").is_empty());
         assert!(
             store
                 .search(OTHER, "secret", 10)
@@ -607,14 +608,59 @@ fn exported(id: &str, texts: &[&str]) -> ExportedConversation {
     }
 }
 
+/// The parts of an import of these conversations.
+fn parts(conversations: &[ExportedConversation]) -> Vec<ImportPart> {
+    let mut parts = Vec::new();
+    for conversation in conversations.iter().cloned() {
+        parts.push(ImportPart::Begin(Some(conversation.id.clone())));
+        let ids: std::collections::HashMap<String, String> = conversation
+            .messages
+            .iter()
+            .map(|message| (message.id.clone(), new_id()))
+            .collect();
+        for message in conversation.messages {
+            parts.push(ImportPart::Message(Box::new(SavedMessage {
+                id: ids[&message.id].clone(),
+                parent: message.parent.map(|parent| ids[&parent].clone()),
+                ..message
+            })));
+        }
+        parts.push(ImportPart::End(ConversationHead {
+            id: conversation.id,
+            title: conversation.title,
+            created_at: conversation.created_at,
+            updated_at: conversation.updated_at,
+            pinned: conversation.pinned,
+            leaf: conversation.leaf.map(|leaf| ids[&leaf].clone()),
+        }));
+    }
+    parts
+}
+
+/// Adds conversations, and says of each whether it was added.
+async fn import(
+    store: &Arc<dyn Store>,
+    owner: &str,
+    name: &str,
+    conversations: &[ExportedConversation],
+) -> Vec<bool> {
+    let mut cursor = ImportCursor::default();
+    store
+        .import(owner, name, &mut cursor, parts(conversations))
+        .await
+        .expect("saved")
+}
+
 #[tokio::test]
 async fn an_import_is_seen_as_a_whole_or_not_at_all() {
     each(async |store| {
         let (known, new) = (new_id(), new_id());
         say(&store, LOCAL_OWNER, &question(&known, None, "x"), "y").await;
         let all = [exported(&known, &["1"]), exported(&new, &["needle", "2"])];
-        let there = store.import(LOCAL_OWNER, "one", &all).await.expect("saved");
-        assert_eq!(there, [0]);
+        assert_eq!(
+            import(&store, LOCAL_OWNER, "one", &all).await,
+            [false, true]
+        );
         assert!(is_missing(store.get(LOCAL_OWNER, &new).await));
         assert!(
             store
@@ -623,19 +669,20 @@ async fn an_import_is_seen_as_a_whole_or_not_at_all() {
                 .expect("none")
                 .is_empty()
         );
-        store.abandon_import(Some("one")).await.expect("done");
+        store.abandon_import("one").await.expect("done");
         store
             .finish_import(LOCAL_OWNER, "one")
             .await
             .expect("nothing");
         assert!(is_missing(store.get(LOCAL_OWNER, &new).await));
 
-        store.import(LOCAL_OWNER, "two", &all).await.expect("saved");
+        import(&store, LOCAL_OWNER, "two", &all).await;
         store.finish_import(OTHER, "two").await.expect("nothing");
         assert!(is_missing(store.get(LOCAL_OWNER, &new).await));
         store.finish_import(LOCAL_OWNER, "two").await.expect("done");
-        let kept = store.exported(LOCAL_OWNER, &new).await.expect("there");
-        assert_eq!((kept.created_at, kept.updated_at), (5, 6));
+        let summary = store.summary(LOCAL_OWNER, &new).await.expect("there");
+        assert_eq!((summary.created_at, summary.updated_at), (5, 6));
+        let kept = store.get(LOCAL_OWNER, &new).await.expect("there");
         assert_eq!(kept.messages[1].parent.as_ref(), Some(&kept.messages[0].id));
         assert_eq!(kept.leaf.as_ref(), Some(&kept.messages[0].id));
         assert_eq!(
@@ -648,15 +695,58 @@ async fn an_import_is_seen_as_a_whole_or_not_at_all() {
         );
 
         // Somebody else's id is no obstacle and gives nothing away.
-        let there = store
-            .import(OTHER, "three", &all[1..])
-            .await
-            .expect("saved");
-        assert!(there.is_empty());
+        assert_eq!(import(&store, OTHER, "three", &all[1..]).await, [true]);
         store.finish_import(OTHER, "three").await.expect("done");
-        assert_eq!(store.ids(OTHER).await.expect("one").len(), 1);
+        assert_eq!(store.keys(OTHER).await.expect("one").len(), 1);
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_a_crash_left_of_an_import_is_in_nobodys_way_and_is_removed() {
+    for place in [Some(Place::sqlite()), Place::postgres().await]
+        .into_iter()
+        .flatten()
+    {
+        let store: Arc<dyn Store> = Arc::new(place.open().await);
+        let (whole, half) = (new_id(), new_id());
+        let all = [
+            exported(&whole, &["left"; 40]),
+            exported(&half, &["left"; 40]),
+        ];
+        let mut cut_off = parts(&all);
+        cut_off.truncate(cut_off.len() - 5);
+        let mut cursor = ImportCursor::default();
+        let added = store.import(LOCAL_OWNER, "one", &mut cursor, cut_off).await;
+        assert_eq!(added.expect("saved"), [true]);
+        store.close().await;
+        drop(store);
+        let store: Arc<dyn Store> = Arc::new(place.open().await);
+        // The same file can be imported at once, under the same ids.
+        let again = all.map(|conversation| exported(&conversation.id, &["again", "found"]));
+        assert_eq!(
+            import(&store, LOCAL_OWNER, "two", &again).await,
+            [true, true]
+        );
+        // What was left is removed, and of what is being imported nothing.
+        assert_eq!(store.purge(0).await.expect("done"), 0);
+        store
+            .finish_import(LOCAL_OWNER, "one")
+            .await
+            .expect("nothing");
+        store.finish_import(LOCAL_OWNER, "two").await.expect("done");
+        for id in [&whole, &half] {
+            let kept = store.get(LOCAL_OWNER, id).await.expect("there");
+            assert_eq!(kept.messages.len(), 2);
+        }
+        let found = async |word| {
+            let hits = store.search(LOCAL_OWNER, word, 100).await;
+            hits.expect("an answer").len()
+        };
+        assert_eq!((found("left").await, found("found").await), (0, 2));
+        store.close().await;
+        place.drop_database().await;
+    }
 }
 
 #[tokio::test]

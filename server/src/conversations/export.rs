@@ -1,10 +1,11 @@
 //! Export: a conversation as Markdown or JSON, or all of them as one JSON file that an import reads.
 //!
-//! Files are written while they are read from the store, one conversation at a time.
+//! Files are written page by page, while they are read from the store.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
-use app::protocol::saved::{ExportedConversation, SavedMessage};
+use app::protocol::saved::SavedMessage;
 use app::protocol::{Id, Role};
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
@@ -12,11 +13,12 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
 
 use crate::error::AppError;
 use crate::state::AppState;
-use crate::store::{LOCAL_OWNER, StoreError};
+use crate::store::{ConversationHead, ConversationKey, LOCAL_OWNER, Store, StoreError};
 
 /// The beginning of a file of ours, and its end.
 const HEAD: &str = "{\"format\":\"rill\",\"version\":1,\"conversations\":[";
@@ -42,73 +44,177 @@ pub(super) async fn one(
         Some("json") | None => false,
         Some(_) => return Err(AppError::invalid("format must be json or markdown.")),
     };
-    let conversation = state.store.exported(LOCAL_OWNER, &id).await?;
-    let name = file_name(&conversation.title);
+    let key = state.store.key(LOCAL_OWNER, &id).await?;
+    let head = state.store.head(LOCAL_OWNER, key).await?;
+    let name = file_name(&head.title);
+    let writer = Writer::new(state.store);
     if is_markdown {
-        return Ok(file(
-            MARKDOWN,
-            &format!("{name}.md"),
-            Body::from(markdown(&conversation)),
-        ));
+        let body = body(move |out| writer.markdown(key, head, out));
+        return Ok(file(MARKDOWN, &format!("{name}.md"), body));
     }
-    let json = format!("{HEAD}{}{FOOT}", to_json(&conversation));
-    Ok(file(JSON, &format!("{name}.json"), Body::from(json)))
+    let body = body(move |out| writer.json(vec![key], "", out));
+    Ok(file(JSON, &format!("{name}.json"), body))
 }
 
 /// `GET /api/export`
 pub(super) async fn all(State(state): State<AppState>) -> Result<Response, AppError> {
-    let ids = state.store.ids(LOCAL_OWNER).await?;
-    let parts = stream::unfold(
-        (Part::Head, ids.into_iter(), state),
-        |(part, mut ids, state)| async move {
-            let is_first = match part {
-                Part::Head => {
-                    let next = (Part::First, ids, state);
-                    return Some((Ok(Bytes::from_static(HEAD.as_bytes())), next));
-                }
-                Part::First => true,
-                Part::Further => false,
-                Part::Over => return None,
+    let keys = state.store.keys(LOCAL_OWNER).await?;
+    let writer = Writer::new(state.store);
+    let body = body(move |out| writer.json(keys, "\n", out));
+    Ok(file(JSON, "rill-conversations.json", body))
+}
+
+/// Takes the parts of a file. It fails when the client has left.
+type Out = mpsc::Sender<std::io::Result<Bytes>>;
+
+/// A body that is written while it is read. The writing ends when the body is dropped.
+fn body<F>(write: impl FnOnce(Out) -> F) -> Body
+where
+    F: Future<Output = Result<(), Broken>> + Send + 'static,
+{
+    let (out, parts) = mpsc::channel(1);
+    let writing = write(out.clone());
+    tokio::spawn(async move {
+        let written = tokio::select! {
+            written = writing => written,
+            () = out.closed() => return,
+        };
+        if let Err(Broken::Store(error)) = written {
+            tracing::error!(%error, "an export broke off");
+            // A file that is cut off is no JSON, so nobody takes it for whole.
+            let _ = out
+                .send(Err(std::io::Error::other("the export broke off")))
+                .await;
+        }
+    });
+    Body::from_stream(stream::unfold(parts, async |mut parts| {
+        Some((parts.recv().await?, parts))
+    }))
+}
+
+/// Why an export ends before its end.
+enum Broken {
+    ClientLeft,
+    Store(StoreError),
+}
+
+impl From<StoreError> for Broken {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Writes conversations page by page.
+struct Writer {
+    store: Arc<dyn Store>,
+}
+
+impl Writer {
+    fn new(store: Arc<dyn Store>) -> Self {
+        Self { store }
+    }
+
+    /// Writes a file that an import reads. `between` stands before each conversation.
+    async fn json(
+        self,
+        keys: Vec<ConversationKey>,
+        between: &'static str,
+        out: Out,
+    ) -> Result<(), Broken> {
+        let mut text = String::from(HEAD);
+        let mut is_first = true;
+        for key in keys {
+            let head = match self.store.head(LOCAL_OWNER, key).await {
+                Ok(head) => head,
+                // It was deleted meanwhile.
+                Err(StoreError::NotFound) => continue,
+                Err(error) => return Err(error.into()),
             };
-            loop {
-                let Some(id) = ids.next() else {
-                    let next = (Part::Over, ids, state);
-                    return Some((Ok(Bytes::from_static(FOOT.as_bytes())), next));
-                };
-                match state.store.exported(LOCAL_OWNER, &id).await {
-                    Ok(conversation) => {
-                        let comma = if is_first { "\n" } else { ",\n" };
-                        let json = format!("{comma}{}", to_json(&conversation));
-                        return Some((Ok(Bytes::from(json)), (Part::Further, ids, state)));
-                    }
-                    // It was deleted meanwhile.
-                    Err(StoreError::NotFound) => {}
-                    Err(error) => {
-                        tracing::error!(%error, "an export broke off");
-                        // A file that is cut off is no JSON, so nobody takes it for whole.
-                        let error = std::io::Error::other("the export broke off");
-                        return Some((Err(error), (Part::Over, ids, state)));
-                    }
-                }
+            if !is_first {
+                text.push(',');
             }
-        },
-    );
-    Ok(file(
-        JSON,
-        "rill-conversations.json",
-        Body::from_stream(parts),
-    ))
+            text.push_str(between);
+            is_first = false;
+            let head = to_json(&head);
+            // The messages are the last field.
+            text.push_str(head.strip_suffix('}').unwrap_or(&head));
+            text.push_str(",\"messages\":[");
+            let mut page = self.store.messages_after(LOCAL_OWNER, key, None).await?;
+            let mut comma = "";
+            while let Some(last) = page.last {
+                text = on_a_thread(move || {
+                    for message in &page.messages {
+                        text.push_str(comma);
+                        text.push_str(&to_json(message));
+                        comma = ",";
+                    }
+                    text
+                })
+                .await?;
+                comma = ",";
+                text = send_if_large(&out, text).await?;
+                page = self
+                    .store
+                    .messages_after(LOCAL_OWNER, key, Some(last))
+                    .await?;
+            }
+            text.push_str("]}");
+        }
+        text.push_str(FOOT);
+        send(&out, text).await
+    }
+
+    /// Writes the path of a conversation that is shown, for people.
+    async fn markdown(
+        self,
+        key: ConversationKey,
+        head: ConversationHead,
+        out: Out,
+    ) -> Result<(), Broken> {
+        let mut text = format!("# {}\n", one_line(&head.title));
+        let path = self.store.shown(LOCAL_OWNER, key).await?;
+        let mut left = path.as_slice();
+        while !left.is_empty() {
+            let (messages, taken) = self.store.messages(LOCAL_OWNER, left).await?;
+            left = &left[taken..];
+            text = on_a_thread(move || {
+                for message in &messages {
+                    add_markdown(&mut text, message);
+                }
+                text
+            })
+            .await?;
+            text = send_if_large(&out, text).await?;
+        }
+        send(&out, text).await
+    }
 }
 
-enum Part {
-    Head,
-    First,
-    Further,
-    Over,
+/// How much is sent as one part. Less than this waits for more, as long as there is more.
+const PART: usize = 64 * 1024;
+
+/// Sends a text and gives an empty one, or gives back a text that is small.
+async fn send_if_large(out: &Out, text: String) -> Result<String, Broken> {
+    if text.len() < PART {
+        return Ok(text);
+    }
+    send(out, text).await?;
+    Ok(String::new())
 }
 
-fn to_json(conversation: &ExportedConversation) -> String {
-    serde_json::to_string(conversation).expect("our wire types are JSON")
+async fn send(out: &Out, text: String) -> Result<(), Broken> {
+    let sent = out.send(Ok(Bytes::from(text))).await;
+    sent.map_err(|_| Broken::ClientLeft)
+}
+
+/// Writes a page where it holds up no other request: one message may have megabytes.
+async fn on_a_thread(write: impl FnOnce() -> String + Send + 'static) -> Result<String, Broken> {
+    let written = tokio::task::spawn_blocking(write).await;
+    written.map_err(|error| Broken::Store(StoreError::Failed(error.to_string())))
+}
+
+fn to_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("our wire types are JSON")
 }
 
 /// An answer that a browser saves, and never shows.
@@ -142,63 +248,32 @@ fn file_name(title: &str) -> String {
     }
 }
 
-/// The path of a conversation that is shown, for people.
-fn markdown(conversation: &ExportedConversation) -> String {
-    let mut out = format!("# {}\n", one_line(&conversation.title));
-    for message in shown_path(conversation) {
-        let who = match (message.role, &message.model) {
-            (Role::User, _) => "You".to_owned(),
-            (Role::System, _) => "Instructions".to_owned(),
-            (Role::Assistant, Some(model)) => one_line(model),
-            (Role::Assistant, None) => "Assistant".to_owned(),
-        };
-        write!(out, "\n## {who}\n\n").expect("a string takes all");
-        if !message.reasoning.trim().is_empty() {
-            for line in message.reasoning.trim().lines() {
-                writeln!(out, "> {line}").expect("a string takes all");
-            }
-            out.push('\n');
+/// A message for people.
+fn add_markdown(out: &mut String, message: &SavedMessage) {
+    let who = match (message.role, &message.model) {
+        (Role::User, _) => "You".to_owned(),
+        (Role::System, _) => "Instructions".to_owned(),
+        (Role::Assistant, Some(model)) => one_line(model),
+        (Role::Assistant, None) => "Assistant".to_owned(),
+    };
+    write!(out, "\n## {who}\n\n").expect("a string takes all");
+    if !message.reasoning.trim().is_empty() {
+        for line in message.reasoning.trim().lines() {
+            writeln!(out, "> {line}").expect("a string takes all");
         }
-        out.push_str(message.text.trim_end());
         out.push('\n');
     }
-    out
+    out.push_str(message.text.trim_end());
+    out.push('\n');
 }
 
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The messages from the first to the leaf that is shown; without one, to the newest.
-fn shown_path(conversation: &ExportedConversation) -> Vec<&SavedMessage> {
-    let by_id = |id: &str| {
-        conversation
-            .messages
-            .iter()
-            .find(|message| message.id == id)
-    };
-    let mut next = conversation
-        .leaf
-        .as_deref()
-        .and_then(by_id)
-        .or(conversation.messages.last());
-    let mut path = Vec::new();
-    while let Some(message) = next {
-        path.push(message);
-        next = message.parent.as_deref().and_then(by_id);
-        if path.len() > conversation.messages.len() {
-            break;
-        }
-    }
-    path.reverse();
-    path
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use app::protocol::Finish;
-    use app::protocol::saved::MessageState;
 
     #[test]
     fn a_title_becomes_a_name_that_every_system_takes() {
@@ -208,41 +283,5 @@ mod tests {
         check("a\"; filename=\"b.html", "a-filename-b-html");
         check("東京", "conversation");
         check("", "conversation");
-    }
-
-    #[test]
-    fn markdown_tells_the_path_that_is_shown() {
-        let message = |id: &str, parent: Option<&str>, role, text: &str| SavedMessage {
-            id: id.into(),
-            parent: parent.map(Into::into),
-            role,
-            text: text.into(),
-            reasoning: String::new(),
-            model: None,
-            created_at: 0,
-            usage: None,
-            timing: None,
-            state: MessageState::Done {
-                finish: Finish::Stop,
-            },
-            could_not_be_saved: false,
-        };
-        let conversation = ExportedConversation {
-            id: "c".into(),
-            title: "A\nrill".into(),
-            created_at: 0,
-            updated_at: 0,
-            pinned: false,
-            leaf: Some("b".into()),
-            messages: vec![
-                message("q", None, Role::User, "What?"),
-                message("a", Some("q"), Role::Assistant, "One."),
-                message("b", Some("q"), Role::Assistant, "Two.\n"),
-            ],
-        };
-        assert_eq!(
-            markdown(&conversation),
-            "# A rill\n\n## You\n\nWhat?\n\n## Assistant\n\nTwo.\n"
-        );
     }
 }

@@ -1,12 +1,17 @@
 //! `POST /api/import`: conversations from a file of ours or of ChatGPT's, of any size that is meant.
 //!
 //! The body is written to a file first, so that a slow upload holds nothing, then read one
-//! conversation at a time and added where nobody sees it; all of it is shown at the end, or nothing.
+//! message at a time and added where nobody sees it; all of it is shown at the end, or nothing.
 //! Who takes `application/x-ndjson` is told how far it is: lines `{"read","total"}`, and last
 //! `{"report"}` or `{"error"}`.
 
+mod bounded;
 mod chatgpt;
+mod fields;
 mod file;
+mod node;
+mod own;
+mod reading;
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, Write};
@@ -26,21 +31,21 @@ use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::interval;
 
-use self::file::Item;
+use self::file::{Step, Unreadable};
 use crate::body;
 use crate::config::Config;
 use crate::error::AppError;
 use crate::limits::Client;
 use crate::state::AppState;
-use crate::store::{LOCAL_OWNER, new_id};
+use crate::store::{ImportCursor, ImportPart, LOCAL_OWNER, new_id};
 
 /// The largest file, in bytes.
 const MAX_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 /// The least bytes a second of an upload, on the average.
 const LEAST_PACE: u64 = 64 * 1024;
-/// How many conversations, and how many messages in them, are added in one go.
-const BATCH: usize = 50;
-const BATCH_MESSAGES: usize = 500;
+/// How many parts, and how many bytes of text, are read ahead.
+const BATCH: usize = 256;
+const BATCH_BYTES: usize = 512 * 1024;
 /// How often it is told how far it is.
 const TELL: Duration = Duration::from_millis(250);
 /// How many of those that were left out are named.
@@ -85,10 +90,7 @@ fn wants_progress(headers: &HeaderMap) -> bool {
 
 /// Writes a body into a file that goes when it is closed.
 async fn spool(body: Body, config: &Config) -> Result<(File, u64), AppError> {
-    let failed = |error: std::io::Error| {
-        tracing::error!(%error, "an upload could not be kept");
-        AppError::from(ErrorKind::NotSaved)
-    };
+    let failed = |error: std::io::Error| not_kept(&error);
     let mut file = tempfile::tempfile().map_err(failed)?;
     let mut total = 0;
     let limits = body::Limits {
@@ -178,13 +180,75 @@ async fn add_all(
             Ok(report)
         }
         Err(error) => {
-            // What is left of it is removed at the next start, if not now.
-            if let Err(error) = state.store.abandon_import(Some(&import)).await {
+            // What is left of it is removed at the next start, if not now. A server that ends does not
+            // wait for that.
+            let abandoned = tokio::select! {
+                abandoned = state.store.abandon_import(&import) => abandoned,
+                () = state.shutdown.cancelled() => Ok(()),
+            };
+            if let Err(error) = abandoned {
                 tracing::error!(%error, "what was imported could not be removed");
             }
             Err(error)
         }
     }
+}
+
+/// What is given to the store in one go.
+#[derive(Default)]
+struct Batch {
+    parts: Vec<ImportPart>,
+    /// The size of the texts in it.
+    bytes: usize,
+    /// For each conversation that ends in it: its title, and how many messages it has.
+    ended: Vec<(String, u64)>,
+    skipped: Vec<Skipped>,
+}
+
+impl Batch {
+    fn is_full(&self) -> bool {
+        self.parts.len() >= BATCH || self.bytes >= BATCH_BYTES
+    }
+}
+
+/// Reads a file and gives it in batches. Nothing of it is held but the batch that is being filled and the
+/// one that waits.
+fn read_in_batches(
+    file: File,
+    read: Arc<AtomicU64>,
+    sender: &mpsc::Sender<Batch>,
+) -> Result<(), Unreadable> {
+    let file = BufReader::with_capacity(64 * 1024, Counted { file, read });
+    let mut batch = Batch::default();
+    let mut messages = 0;
+    file::read(file, |step| {
+        match step {
+            Step::Part(part) => {
+                match &part {
+                    ImportPart::Begin(_) => messages = 0,
+                    ImportPart::Message(message) => {
+                        messages += 1;
+                        batch.bytes += message.text.len() + message.reasoning.len();
+                    }
+                    ImportPart::End(_) | ImportPart::Drop => {}
+                }
+                batch.parts.push(part);
+            }
+            Step::End(head, left_out) => {
+                if let Some(why) = left_out {
+                    let what = head.title.clone();
+                    batch.skipped.push(Skipped { what, why });
+                }
+                batch.ended.push((head.title.clone(), messages));
+                batch.parts.push(ImportPart::End(head));
+            }
+            Step::Skipped(skipped) => batch.skipped.push(skipped),
+        }
+        // Who no longer takes anything has failed and says so.
+        !batch.is_full() || sender.blocking_send(std::mem::take(&mut batch)).is_ok()
+    })?;
+    let _ = sender.blocking_send(batch);
+    Ok(())
 }
 
 async fn add_hidden(
@@ -193,67 +257,50 @@ async fn add_hidden(
     read: Arc<AtomicU64>,
     import: &str,
 ) -> Result<ImportReport, AppError> {
-    let (sender, mut items) = mpsc::channel(BATCH);
-    let reading = tokio::task::spawn_blocking(move || {
-        let counted = Counted { file, read };
-        // Who no longer takes anything has failed and says so.
-        file::read(BufReader::with_capacity(64 * 1024, counted), |item| {
-            sender.blocking_send(item).is_ok()
-        })
-    });
+    let (sender, mut batches) = mpsc::channel(1);
+    let reading = tokio::task::spawn_blocking(move || read_in_batches(file, read, &sender));
     let mut report = ImportReport::default();
-    let mut batch = Vec::new();
-    let mut messages = 0;
-    loop {
-        let item = items.recv().await;
-        let is_over = item.is_none();
-        match item {
-            Some(Item::Conversation(conversation, left_out)) => {
-                if let Some(why) = left_out {
-                    skip(&mut report, &conversation.title, why);
-                }
-                messages += conversation.messages.len();
-                batch.push(*conversation);
-            }
-            Some(Item::Skipped(skipped)) => skip(&mut report, &skipped.what, skipped.why),
-            None => {}
+    let mut cursor = ImportCursor::default();
+    while let Some(batch) = batches.recv().await {
+        for skipped in batch.skipped {
+            skip(&mut report, skipped);
         }
-        if is_over || batch.len() >= BATCH || messages >= BATCH_MESSAGES {
-            let there = state.store.import(LOCAL_OWNER, import, &batch).await?;
-            for (place, conversation) in batch.drain(..).enumerate() {
-                if there.contains(&place) {
-                    skip(
-                        &mut report,
-                        &conversation.title,
-                        "It is there already.".into(),
-                    );
-                } else {
-                    report.conversations += 1;
-                    report.messages += conversation.messages.len() as u64;
-                }
+        let added = state
+            .store
+            .import(LOCAL_OWNER, import, &mut cursor, batch.parts)
+            .await?;
+        for ((what, messages), is_added) in batch.ended.into_iter().zip(added) {
+            if is_added {
+                report.conversations += 1;
+                report.messages += messages;
+            } else {
+                let why = "It is there already.".to_owned();
+                skip(&mut report, Skipped { what, why });
             }
-            messages = 0;
-        }
-        if is_over {
-            break;
         }
     }
-    reading
+    let read = reading
         .await
-        .map_err(|_| AppError::from(ErrorKind::Internal))?
-        .map_err(AppError::invalid)?;
+        .map_err(|_| AppError::from(ErrorKind::Internal))?;
+    read.map_err(|unreadable| match unreadable {
+        Unreadable::Sentence(sentence) => AppError::invalid(sentence),
+        Unreadable::Disk(error) => not_kept(&error),
+    })?;
     Ok(report)
 }
 
-fn skip(report: &mut ImportReport, what: &str, why: String) {
+fn skip(report: &mut ImportReport, skipped: Skipped) {
     if report.skipped.len() < NAMED {
-        report.skipped.push(Skipped {
-            what: what.to_owned(),
-            why,
-        });
+        report.skipped.push(skipped);
     } else {
         report.more_skipped += 1;
     }
+}
+
+/// A temporary file could not be written.
+fn not_kept(error: &std::io::Error) -> AppError {
+    tracing::error!(%error, "an upload could not be kept");
+    ErrorKind::NotSaved.into()
 }
 
 /// A file that tells how much of it was read.

@@ -71,7 +71,7 @@ pub async fn open(saving: &Saving) -> Result<Opened, String> {
     if interrupted > 0 {
         tracing::warn!(replies = interrupted, "the last run ended in mid-reply");
     }
-    opened.store.abandon_import(None).await.map_err(failed)?;
+    opened.store.forget_imports().await.map_err(failed)?;
     Ok(opened)
 }
 

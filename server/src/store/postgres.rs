@@ -114,7 +114,7 @@ pub(super) async fn index_title(connection: &mut Connection, key: i64, title: &s
 }
 
 /// The words of a text with their places, as a `tsvector` is written.
-fn vector(text: &str) -> String {
+pub(super) fn vector(text: &str) -> String {
     let index = words::index(text);
     let mut places: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     let mut bytes = 0;

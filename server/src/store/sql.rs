@@ -10,22 +10,29 @@ pub(super) mod faults;
 #[cfg(test)]
 mod full_disk;
 mod import;
+mod pages;
 mod read;
+mod remove;
 mod rows;
+mod slices;
 mod transaction;
 
 use std::fs::File;
 use std::time::Duration;
 
 use app::protocol::saved::{
-    ConversationDetail, ConversationList, ConversationSummary, ExportedConversation, SearchHit,
+    ConversationDetail, ConversationList, ConversationSummary, SavedMessage, SearchHit,
 };
 use async_trait::async_trait;
 use sqlx::AnyPool;
+use tokio::sync::Mutex;
 
+use self::remove::Doomed;
+use self::slices::SLICE;
 use super::{
-    Begun, Finished, NewReply, Result, Store, StoreError, StoredReply, TitledBy, failure, postgres,
-    sqlite,
+    Begun, ConversationHead, ConversationKey, Finished, ImportCursor, ImportPart, MessageKey,
+    MessagePage, NewReply, Result, Store, StoreError, StoredReply, TitledBy, failure, postgres,
+    sqlite, words,
 };
 use crate::generation::log::Piece;
 
@@ -42,6 +49,10 @@ pub struct Sql {
     pub(super) write_limit: Duration,
     #[cfg(test)]
     pub(super) faults: std::sync::Arc<faults::Faults>,
+    /// Held for one slice of long work (`slices`).
+    pub(super) long_work: Mutex<()>,
+    /// How long such a slice is: [`SLICE`], except in tests.
+    pub(super) slice: Duration,
     /// Says to other processes that this one works with the file.
     pub(super) _lock: Option<File>,
 }
@@ -56,6 +67,8 @@ impl Sql {
             write_limit: WRITE_LIMIT,
             #[cfg(test)]
             faults: std::sync::Arc::default(),
+            long_work: Mutex::new(()),
+            slice: SLICE,
             _lock: None,
         }
     }
@@ -94,6 +107,14 @@ impl Dialect {
         match self {
             Self::Sqlite => sqlite::index_title(connection, owner, key, title).await,
             Self::Postgres => postgres::index_title(connection, key, title).await,
+        }
+    }
+
+    /// The words of a text, as they are put into the index.
+    fn words(self, text: &str) -> String {
+        match self {
+            Self::Sqlite => words::index(text),
+            Self::Postgres => postgres::vector(text),
         }
     }
 
@@ -172,12 +193,37 @@ impl Store for Sql {
         })
     }
 
-    async fn exported(&self, owner: &str, id: &str) -> Result<ExportedConversation> {
-        self.whole(owner, id).await
+    async fn keys(&self, owner: &str) -> Result<Vec<ConversationKey>> {
+        self.keys_of(owner).await
     }
 
-    async fn ids(&self, owner: &str) -> Result<Vec<String>> {
-        self.all_ids(owner).await
+    async fn key(&self, owner: &str, id: &str) -> Result<ConversationKey> {
+        self.key_of(owner, id).await
+    }
+
+    async fn head(&self, owner: &str, conversation: ConversationKey) -> Result<ConversationHead> {
+        self.head_of(owner, conversation).await
+    }
+
+    async fn messages_after(
+        &self,
+        owner: &str,
+        conversation: ConversationKey,
+        after: Option<MessageKey>,
+    ) -> Result<MessagePage> {
+        self.page_after(owner, conversation, after).await
+    }
+
+    async fn shown(&self, owner: &str, conversation: ConversationKey) -> Result<Vec<MessageKey>> {
+        self.shown_path(owner, conversation).await
+    }
+
+    async fn messages(
+        &self,
+        owner: &str,
+        keys: &[MessageKey],
+    ) -> Result<(Vec<SavedMessage>, usize)> {
+        self.page_of(owner, keys).await
     }
 
     async fn rename(&self, owner: &str, id: &str, title: &str, by: TitledBy) -> Result<()> {
@@ -209,24 +255,27 @@ impl Store for Sql {
     }
 
     async fn purge(&self, deleted_before: i64) -> Result<u64> {
-        self.remove_deleted(deleted_before).await
+        self.remove(Doomed::Of(remove::REMOVED)).await?;
+        self.remove(Doomed::DeletedBefore(deleted_before)).await
     }
 
     async fn import(
         &self,
         owner: &str,
         import: &str,
-        conversations: &[ExportedConversation],
-    ) -> Result<Vec<usize>> {
-        self.add_hidden(owner, import, conversations).await
+        cursor: &mut ImportCursor,
+        parts: Vec<ImportPart>,
+    ) -> Result<Vec<bool>> {
+        self.add_parts(owner, import, cursor, parts).await
     }
 
     async fn finish_import(&self, owner: &str, import: &str) -> Result<()> {
         self.show_imported(owner, import).await
     }
 
-    async fn abandon_import(&self, import: Option<&str>) -> Result<()> {
-        self.remove_imported(import).await
+    async fn abandon_import(&self, import: &str) -> Result<()> {
+        self.remove(Doomed::Of(import)).await?;
+        Ok(())
     }
 
     async fn close(&self) {

@@ -1,6 +1,9 @@
 //! What is particular to SQLite: its full-text index and its settings.
 
-use sqlx::query;
+use std::collections::HashMap;
+
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row, query};
 
 use super::Result;
 use super::sql::Connection;
@@ -64,6 +67,30 @@ pub(super) async fn index_message(
         .bind(words::index(text))
         .execute(connection)
         .await?;
+    Ok(())
+}
+
+/// Puts the words of several new messages into the index. The rows hold the key and the id of each.
+pub(super) async fn index_messages(
+    connection: &mut Connection,
+    owner: &str,
+    added: &[AnyRow],
+    words: &[(String, String)],
+) -> Result<()> {
+    let mut keys = HashMap::with_capacity(added.len());
+    for row in added {
+        keys.insert(row.try_get::<String, _>(1)?, row.try_get::<i64, _>(0)?);
+    }
+    let mut sql = String::from("insert into message_words (rowid, owner, words) values ");
+    for row in 0..words.len() {
+        let comma = if row == 0 { "" } else { ", " };
+        sql.push_str(&format!("{comma}(${}, $1, ${})", 2 * row + 2, 2 * row + 3));
+    }
+    let mut insert = query(AssertSqlSafe(sql)).bind(owner_word(owner));
+    for (id, words) in words {
+        insert = insert.bind(keys.get(id).copied()).bind(words.clone());
+    }
+    insert.execute(connection).await?;
     Ok(())
 }
 

@@ -1,49 +1,92 @@
-//! A file of conversations, read one at a time: a list, or an object with the list in it. Which of the
-//! two forms each conversation has is seen at the conversation itself.
+//! A file of conversations, read one message at a time: a list, or an object with the list in it. Which
+//! of the two forms each conversation has is seen at the conversation itself.
+//!
+//! Nothing is held as a whole but one message, so the memory does not depend on the file. What is wrong
+//! with a conversation costs that conversation.
 
-use std::collections::HashSet;
 use std::fmt;
-use std::io::Read;
+use std::io::BufRead;
 
-use app::protocol::Id;
-use app::protocol::saved::{ExportedConversation, Skipped};
-use serde::Deserialize;
+use app::protocol::saved::Skipped;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
 
-use super::chatgpt;
-use crate::store::new_id;
+use super::bounded::{Bounded, Items};
+use super::fields::RawItem;
+use super::reading::Reading;
+use crate::store::{ConversationHead, ImportPart};
 
-/// The longest title, in characters.
-const LONGEST_TITLE: usize = 200;
 /// Of what was no file of conversations at all.
 const NO_SUCH_FILE: &str = "This is no file of conversations: it must be an export of Rill or the \
     conversations.json of ChatGPT.";
 
+/// The largest message, in bytes of JSON.
+const MAX_ITEM: u64 = 16 * 1024 * 1024;
+
 /// What is found in a file.
 #[derive(Debug, PartialEq)]
-pub(super) enum Item {
-    /// A conversation, and what of it was left out.
-    Conversation(Box<ExportedConversation>, Option<String>),
-    /// Something that is left out as a whole.
+pub(super) enum Step {
+    /// Something to be written.
+    Part(ImportPart),
+    /// A conversation is complete; what of it was left out.
+    End(ConversationHead, Option<String>),
+    /// A conversation is left out as a whole. What there was of it is dropped by a part before.
     Skipped(Skipped),
 }
 
-/// Reads a file and gives each item as it is found, as long as it is taken.
-///
-/// # Errors
-/// A sentence, where the file as a whole cannot be read.
-pub(super) fn read(file: impl Read, mut out: impl FnMut(Item) -> bool) -> Result<(), String> {
+/// Why a file as a whole cannot be read.
+#[derive(Debug)]
+pub(super) enum Unreadable {
+    /// A sentence for a person.
+    Sentence(String),
+    /// What it holds could not be put aside.
+    Disk(std::io::Error),
+}
+
+/// Why no more is read.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// Nobody takes what is found.
+    NotTaken,
+    /// What was found could not be put aside.
+    Disk(std::io::Error),
+}
+
+impl From<std::io::Error> for Stop {
+    fn from(error: std::io::Error) -> Self {
+        Self::Disk(error)
+    }
+}
+
+/// Reads a file and gives each step as it is found, as long as it is taken.
+pub(super) fn read(file: impl BufRead, out: impl FnMut(Step) -> bool) -> Result<(), Unreadable> {
+    read_within(MAX_ITEM, file, out)
+}
+
+/// The same, with another limit for messages.
+pub(super) fn read_within(
+    limit: u64,
+    file: impl BufRead,
+    mut out: impl FnMut(Step) -> bool,
+) -> Result<(), Unreadable> {
+    let (file, items) = Bounded::new(file, limit);
     let mut parser = serde_json::Deserializer::from_reader(file);
     let mut found = Found {
         count: 0,
         has_list: false,
+        items,
         out: &mut out,
+        stop: None,
     };
-    File(&mut found)
+    let done = File(&mut found)
         .deserialize(&mut parser)
-        .and_then(|()| parser.end())
-        .map_err(|error| match error.classify() {
+        .and_then(|()| parser.end());
+    if let Some(Stop::Disk(error)) = found.stop {
+        return Err(Unreadable::Disk(error));
+    }
+    let sentence = match done {
+        Ok(()) if found.has_list => return Ok(()),
+        Ok(()) => NO_SUCH_FILE.to_owned(),
+        Err(error) => match error.classify() {
             serde_json::error::Category::Data => NO_SUCH_FILE.to_owned(),
             serde_json::error::Category::Eof => {
                 "The file is cut off: its end is missing. Nothing was imported.".to_owned()
@@ -53,29 +96,96 @@ pub(super) fn read(file: impl Read, mut out: impl FnMut(Item) -> bool) -> Result
                 error.line(),
                 error.column()
             ),
-        })?;
-    if found.has_list {
-        Ok(())
-    } else {
-        Err(NO_SUCH_FILE.to_owned())
-    }
+        },
+    };
+    Err(Unreadable::Sentence(sentence))
 }
 
-struct Found<'a> {
-    count: u64,
+/// What has been found so far, and where it goes.
+pub(super) struct Found<'a> {
+    /// How many conversations have begun.
+    pub(super) count: u64,
     has_list: bool,
-    out: &'a mut dyn FnMut(Item) -> bool,
+    pub(super) items: Items,
+    out: &'a mut dyn FnMut(Step) -> bool,
+    stop: Option<Stop>,
 }
 
-struct File<'a, 'b>(&'a mut Found<'b>);
+impl Found<'_> {
+    pub(super) fn give(&mut self, step: Step) -> Result<(), Stop> {
+        if (self.out)(step) {
+            Ok(())
+        } else {
+            Err(Stop::NotTaken)
+        }
+    }
 
-impl<'de> DeserializeSeed<'de> for File<'_, '_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
+    /// Has the parser stop.
+    fn check<T, E: Error>(&mut self, done: Result<T, Stop>) -> Result<T, E> {
+        done.map_err(|stop| {
+            self.stop = Some(stop);
+            E::custom("no more is read")
+        })
     }
 }
+
+/// Has a visitor take values that it has no use for in the same way, after reading over them.
+macro_rules! visit_others {
+    (seq, $self:ident => $done:expr) => {
+        fn visit_seq<A: SeqAccess<'de>>($self, mut list: A) -> Result<Self::Value, A::Error> {
+            while list.next_element::<IgnoredAny>()?.is_some() {}
+            $done
+        }
+    };
+    (map, $self:ident => $done:expr) => {
+        fn visit_map<A: MapAccess<'de>>($self, mut map: A) -> Result<Self::Value, A::Error> {
+            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            $done
+        }
+    };
+    (scalars, $self:ident => $done:expr) => {
+        fn visit_bool<E: Error>($self, _: bool) -> Result<Self::Value, E> {
+            $done
+        }
+
+        fn visit_i64<E: Error>($self, _: i64) -> Result<Self::Value, E> {
+            $done
+        }
+
+        fn visit_u64<E: Error>($self, _: u64) -> Result<Self::Value, E> {
+            $done
+        }
+
+        fn visit_f64<E: Error>($self, _: f64) -> Result<Self::Value, E> {
+            $done
+        }
+
+        fn visit_str<E: Error>($self, _: &str) -> Result<Self::Value, E> {
+            $done
+        }
+
+        fn visit_unit<E: Error>($self) -> Result<Self::Value, E> {
+            $done
+        }
+    };
+}
+
+/// Makes a visitor of any value a seed.
+macro_rules! seed_of_any {
+    ($name:ident) => {
+        impl<'de> DeserializeSeed<'de> for $name<'_, '_> {
+            type Value = ();
+
+            fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+                deserializer.deserialize_any(self)
+            }
+        }
+    };
+}
+
+/// The list, or the object that holds it.
+struct File<'a, 'b>(&'a mut Found<'b>);
+seed_of_any!(File);
 
 impl<'de> Visitor<'de> for File<'_, '_> {
     type Value = ();
@@ -87,12 +197,7 @@ impl<'de> Visitor<'de> for File<'_, '_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         let found = self.0;
         found.has_list = true;
-        while let Some(value) = list.next_element::<Value>()? {
-            found.count += 1;
-            if !(found.out)(item(value, found.count)) {
-                return Err(A::Error::custom("nobody takes it"));
-            }
-        }
+        while list.next_element_seed(Conversation(found))?.is_some() {}
         Ok(())
     }
 
@@ -109,120 +214,109 @@ impl<'de> Visitor<'de> for File<'_, '_> {
     }
 }
 
-fn item(value: Value, place: u64) -> Item {
-    let what = match value.get("title").and_then(Value::as_str) {
-        Some(title) if !title.trim().is_empty() => title.chars().take(LONGEST_TITLE).collect(),
-        _ => format!("Conversation {place} of the file"),
-    };
-    let read = if value.get("mapping").is_some() {
-        chatgpt::conversation(value)
-    } else {
-        own(value).map(|conversation| (conversation, None))
-    };
-    match read {
-        Ok((mut conversation, left_out)) => {
-            conversation.title = what;
-            conversation.id = Id::parse(&conversation.id).map_or_else(new_id, String::from);
-            Item::Conversation(Box::new(conversation), left_out)
-        }
-        Err(why) => Item::Skipped(Skipped {
-            what,
-            why: why.to_owned(),
-        }),
+/// One conversation, or what stands in its place.
+struct Conversation<'a, 'b>(&'a mut Found<'b>);
+seed_of_any!(Conversation);
+
+impl Conversation<'_, '_> {
+    fn left_out<E: Error>(self) -> Result<(), E> {
+        let found = self.0;
+        found.count += 1;
+        let ended = Reading::default().end(found);
+        found.check(ended)
     }
 }
 
-/// A conversation as we write it.
-fn own(value: Value) -> Result<ExportedConversation, &'static str> {
-    let conversation = ExportedConversation::deserialize(value)
-        .map_err(|_| "It has neither the form of Rill nor that of ChatGPT.")?;
-    if conversation.messages.is_empty() {
-        return Err("It has no messages.");
+impl<'de> Visitor<'de> for Conversation<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a conversation")
     }
-    let mut seen = HashSet::new();
-    for message in &conversation.messages {
-        let has_parent = match &message.parent {
-            Some(parent) => seen.contains(parent.as_str()),
-            None => true,
-        };
-        if !has_parent || !seen.insert(message.id.as_str()) {
-            return Err("Its messages do not follow each other.");
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let found = self.0;
+        found.count += 1;
+        let mut reading = Reading::default();
+        while let Some(key) = map.next_key::<String>()? {
+            if key == "messages" {
+                map.next_value_seed(Messages(&mut reading, found))?;
+            } else if key == "mapping" {
+                let began = reading.begin_mapping(found);
+                found.check(began)?;
+                map.next_value_seed(Mapping(&mut reading, found))?;
+            } else if Reading::has_field(&key) {
+                let raw = map.next_value_seed(RawItem(&found.items))?;
+                reading.set(&key, &raw);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
         }
+        let ended = reading.end(found);
+        found.check(ended)
     }
-    Ok(conversation)
+
+    visit_others!(seq, self => self.left_out());
+    visit_others!(scalars, self => self.left_out());
+}
+
+/// The messages of a conversation of ours.
+struct Messages<'a, 'b>(&'a mut Reading, &'a mut Found<'b>);
+seed_of_any!(Messages);
+
+impl<'de> Visitor<'de> for Messages<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("messages")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        let Self(reading, found) = self;
+        reading.begin_messages();
+        while reading.wants_messages() {
+            let Some(raw) = list.next_element_seed(RawItem(&found.items))? else {
+                return Ok(());
+            };
+            let added = reading.message(&raw, found);
+            found.check(added)?;
+        }
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+
+    visit_others!(map, self => Ok(()));
+    visit_others!(scalars, self => Ok(()));
+}
+
+/// The nodes of a conversation of ChatGPT's.
+struct Mapping<'a, 'b>(&'a mut Reading, &'a mut Found<'b>);
+seed_of_any!(Mapping);
+
+impl<'de> Visitor<'de> for Mapping<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("nodes")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self(reading, found) = self;
+        while reading.wants_nodes() {
+            let Some(id) = map.next_key::<String>()? else {
+                return Ok(());
+            };
+            let raw = map.next_value_seed(RawItem(&found.items))?;
+            let added = reading.node(&id, &raw);
+            found.check(added)?;
+        }
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+
+    visit_others!(seq, self => { self.0.has_no_mapping(); Ok(()) });
+    visit_others!(scalars, self => { self.0.has_no_mapping(); Ok(()) });
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(json: &str, expect: &[&str]) {
-        let mut items = Vec::new();
-        read(json.as_bytes(), |item| {
-            items.push(match item {
-                Item::Conversation(conversation, left_out) => format!(
-                    "{}: {} messages {}",
-                    conversation.title,
-                    conversation.messages.len(),
-                    left_out.unwrap_or_default()
-                ),
-                Item::Skipped(skipped) => format!("{}: {}", skipped.what, skipped.why),
-            });
-            true
-        })
-        .expect("a file");
-        assert_eq!(items, expect, "{json}");
-    }
-
-    const MESSAGE: &str =
-        r#"{"id":"a","role":"user","text":"Hi","created_at":0,"state":{"done":{"finish":"stop"}}}"#;
-
-    #[test]
-    fn a_list_and_a_file_of_ours_are_read() {
-        let one = format!(
-            r#"{{"id":"x","title":"One","created_at":1,"updated_at":2,"messages":[{MESSAGE}]}}"#
-        );
-        check(&format!("[{one}]"), &["One: 1 messages "]);
-        check(
-            &format!(r#"{{"format":"rill","x":[1],"conversations":[{one},{one}]}}"#),
-            &["One: 1 messages ", "One: 1 messages "],
-        );
-        check("[]", &[]);
-    }
-
-    #[test]
-    fn what_is_no_conversation_is_skipped_and_said() {
-        check(
-            r#"[1, {"title":"Odd"}]"#,
-            &[
-                "Conversation 1 of the file: It has neither the form of Rill nor that of ChatGPT.",
-                "Odd: It has neither the form of Rill nor that of ChatGPT.",
-            ],
-        );
-        let orphan = MESSAGE.replace(r#""id":"a""#, r#""id":"a","parent":"b""#);
-        check(
-            &format!(
-                r#"[{{"id":"x","title":"T","created_at":1,"updated_at":2,"messages":[{orphan}]}}]"#
-            ),
-            &["T: Its messages do not follow each other."],
-        );
-    }
-
-    #[test]
-    fn a_file_that_is_none_is_refused_with_a_sentence() {
-        for (json, word) in [
-            ("", "cut off"),
-            ("[{}", "cut off"),
-            ("1", "no file of conversations"),
-            ("{}", "no file of conversations"),
-            (r#"{"conversations":1}"#, "no file of conversations"),
-            ("[1,]", "line 1, column 4"),
-            ("[] []", "line 1"),
-        ] {
-            let error = read(json.as_bytes(), |_| true).expect_err(json);
-            assert!(error.contains(word), "{json}: {error}");
-        }
-        let deep = format!("[{}", "[".repeat(100_000));
-        assert!(read(deep.as_bytes(), |_| true).is_err());
-    }
-}
+mod tests;

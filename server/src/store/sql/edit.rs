@@ -3,8 +3,7 @@
 use sqlx::{Row, query};
 
 use super::rows;
-use super::transaction::Connection;
-use super::{Dialect, Result, Sql, StoreError};
+use super::{Result, Sql, StoreError};
 use crate::store::TitledBy;
 
 impl Sql {
@@ -75,12 +74,15 @@ impl Sql {
 
     pub(super) async fn set_restored(&self, owner: &str, id: &str) -> Result<()> {
         let mut tx = self.transaction().await?;
-        let changed =
-            query("update conversations set deleted_at = null where owner = $1 and id = $2")
-                .bind(owner)
-                .bind(id)
-                .execute(&mut *tx)
-                .await?;
+        // One that a purge has begun to remove is no longer whole.
+        let changed = query(
+            "update conversations set deleted_at = null
+             where owner = $1 and id = $2 and import is null",
+        )
+        .bind(owner)
+        .bind(id)
+        .execute(&mut *tx)
+        .await?;
         one(changed.rows_affected())?;
         tx.commit().await
     }
@@ -115,41 +117,6 @@ impl Sql {
         one(changed.rows_affected())?;
         tx.commit().await
     }
-
-    pub(super) async fn remove_deleted(&self, deleted_before: i64) -> Result<u64> {
-        let mut tx = self.transaction().await?;
-        let found = query("select key from conversations where deleted_at < $1")
-            .bind(deleted_before)
-            .fetch_all(&mut *tx)
-            .await?;
-        for row in &found {
-            remove(self.dialect, &mut tx, row.try_get(0)?).await?;
-        }
-        tx.commit().await?;
-        Ok(found.len() as u64)
-    }
-}
-
-/// Removes a conversation with all that belongs to it.
-pub(super) async fn remove(dialect: Dialect, tx: &mut Connection, conversation: i64) -> Result<()> {
-    let of_sqlite: &[&'static str] = &[
-        "delete from message_words where rowid in (select key from messages where conversation = $1)",
-        "delete from title_words where rowid = $1",
-    ];
-    let of_both: &[&'static str] = &[
-        "delete from pieces where generation in (select id from generations where conversation = $1)",
-        "delete from generations where conversation = $1",
-        "delete from messages where conversation = $1",
-        "delete from conversations where key = $1",
-    ];
-    let of_index = match dialect {
-        Dialect::Sqlite => of_sqlite,
-        Dialect::Postgres => &[],
-    };
-    for sql in of_index.iter().chain(of_both) {
-        query(*sql).bind(conversation).execute(&mut *tx).await?;
-    }
-    Ok(())
 }
 
 fn one(changed: u64) -> Result<()> {

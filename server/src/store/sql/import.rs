@@ -1,137 +1,85 @@
-//! Imports: conversations that nobody sees until all of them are there.
+//! Imports: conversations that nobody sees until all of them are there. They are written in slices, so
+//! that others write meanwhile.
 
-use std::collections::HashMap;
+use std::collections::VecDeque;
 
 use app::protocol::ErrorKind;
-use app::protocol::saved::{ExportedConversation, MessageState, SavedMessage};
-use sqlx::{Row, query};
+use app::protocol::saved::{MessageState, SavedMessage};
+use sqlx::{AssertSqlSafe, Row, query};
 
-use super::edit::remove;
+use super::remove::{Doomed, REMOVED};
 use super::rows;
 use super::transaction::Connection;
-use super::{Result, Sql};
-use crate::store::{TitledBy, new_id, now};
+use super::{Dialect, Result, Sql, StoreError};
+use crate::store::{ConversationHead, ImportCursor, ImportPart, TitledBy, new_id, now};
+
+/// How many messages one statement adds at most, and how many bytes of text.
+const ROWS: usize = 16;
+const ROWS_BYTES: usize = 64 * 1024;
+
+/// A part that is ready to be written.
+enum Prepared {
+    Begin(Option<String>),
+    Messages(Vec<NewRow>),
+    End(ConversationHead),
+    Drop,
+}
+
+/// A message with its words, as the index of the database takes them.
+struct NewRow {
+    message: SavedMessage,
+    words: String,
+}
 
 impl Sql {
-    pub(super) async fn add_hidden(
+    /// Adds what comes next in a file.
+    pub(super) async fn add_parts(
         &self,
         owner: &str,
         import: &str,
-        conversations: &[ExportedConversation],
-    ) -> Result<Vec<usize>> {
-        let mut there = Vec::new();
-        let mut tx = self.transaction().await?;
-        for (place, conversation) in conversations.iter().enumerate() {
-            let known = query("select owner, deleted_at from conversations where id = $1")
-                .bind(&conversation.id)
-                .fetch_optional(&mut *tx)
-                .await?;
-            let id = match known {
-                None => conversation.id.clone(),
-                Some(row)
-                    if row.try_get::<String, _>(0)? == owner
-                        && row.try_get::<Option<i64>, _>(1)?.is_none() =>
-                {
-                    there.push(place);
-                    continue;
+        cursor: &mut ImportCursor,
+        parts: Vec<ImportPart>,
+    ) -> Result<Vec<bool>> {
+        let dialect = self.dialect;
+        // Finding the words takes about as long as writing.
+        let prepared = tokio::task::spawn_blocking(move || prepare(dialect, parts)).await;
+        let mut parts = prepared.map_err(|error| StoreError::Failed(error.to_string()))?;
+        let mut ended = Vec::new();
+        while !parts.is_empty() {
+            let mut doomed = None;
+            let mut slice = self.slice().await?;
+            while let Some(part) = parts.pop_front() {
+                match part {
+                    Prepared::Begin(id) => {
+                        *cursor = begin(&mut slice, owner, import, id).await?;
+                    }
+                    Prepared::Messages(rows) => {
+                        if let ImportCursor::Within { key, .. } = *cursor {
+                            add_messages(dialect, &mut slice, owner, key, rows).await?;
+                        }
+                    }
+                    Prepared::End(head) => {
+                        let last = std::mem::take(cursor);
+                        let (is_added, left) = end(dialect, &mut slice, owner, last, &head).await?;
+                        ended.push(is_added);
+                        doomed = left;
+                    }
+                    Prepared::Drop => {
+                        if let ImportCursor::Within { key, .. } = std::mem::take(cursor) {
+                            doomed = Some(key);
+                        }
+                    }
                 }
-                // A deleted one, or somebody else's, which is nobody's business.
-                Some(_) => new_id(),
-            };
-            self.add_conversation(&mut tx, owner, import, &id, conversation)
-                .await?;
-        }
-        tx.commit().await?;
-        Ok(there)
-    }
-
-    async fn add_conversation(
-        &self,
-        tx: &mut Connection,
-        owner: &str,
-        import: &str,
-        id: &str,
-        conversation: &ExportedConversation,
-    ) -> Result<()> {
-        // Messages get new ids: those of the file may be in use.
-        let ids: HashMap<&str, String> = conversation
-            .messages
-            .iter()
-            .map(|message| (message.id.as_str(), new_id()))
-            .collect();
-        let leaf = conversation.leaf.as_deref().and_then(|leaf| ids.get(leaf));
-        let title = self.dialect.text(&conversation.title);
-        let row = query(
-            "insert into conversations
-                 (id, owner, title, titled_by, pinned, leaf, created_at, updated_at, ended_at, read_at, import)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10) returning key",
-        )
-        .bind(id)
-        .bind(owner)
-        .bind(&title)
-        .bind(rows::titled_by(TitledBy::Person))
-        .bind(i64::from(conversation.pinned))
-        .bind(leaf.cloned())
-        .bind(conversation.created_at)
-        .bind(conversation.updated_at)
-        .bind(now())
-        .bind(import)
-        .fetch_one(&mut *tx)
-        .await?;
-        let key = row.try_get(0)?;
-        self.dialect.index_title(tx, owner, key, &title).await?;
-        for message in &conversation.messages {
-            self.add_message(tx, owner, key, &ids, message).await?;
-        }
-        Ok(())
-    }
-
-    async fn add_message(
-        &self,
-        tx: &mut Connection,
-        owner: &str,
-        conversation: i64,
-        ids: &HashMap<&str, String>,
-        message: &SavedMessage,
-    ) -> Result<()> {
-        let (state, finish, error) = match &message.state {
-            MessageState::Done { finish } => ("done", Some(finish.as_str()), None),
-            MessageState::Error(error) if error.kind != ErrorKind::Interrupted => {
-                ("error", None, Some(rows::to_json(error)))
+                if doomed.is_some() || slice.is_over() {
+                    break;
+                }
             }
-            MessageState::Error(_) | MessageState::Interrupted | MessageState::Streaming { .. } => {
-                ("interrupted", None, None)
+            slice.commit().await?;
+            if let Some(key) = doomed {
+                self.remove(Doomed::Key(key)).await?;
             }
-        };
-        let timing = message.timing.unwrap_or_default();
-        let ms = |time: Option<u64>| time.and_then(|time| i64::try_from(time).ok());
-        let parent = message.parent.as_deref().and_then(|parent| ids.get(parent));
-        let row = query(
-            "insert into messages (id, conversation, owner, parent, role, text, reasoning, model, usage,
-                 first_token_ms, duration_ms, thinking_ms, state, finish, error, created_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) returning key",
-        )
-        .bind(&ids[message.id.as_str()])
-        .bind(conversation)
-        .bind(owner)
-        .bind(parent.cloned())
-        .bind(rows::role_name(message.role))
-        .bind(self.dialect.text(&message.text))
-        .bind(self.dialect.text(&message.reasoning))
-        .bind(message.model.clone())
-        .bind(message.usage.as_ref().map(rows::to_json))
-        .bind(ms(timing.first_token_ms))
-        .bind(ms(timing.duration_ms))
-        .bind(ms(timing.thinking_ms))
-        .bind(state)
-        .bind(finish)
-        .bind(error)
-        .bind(message.created_at)
-        .fetch_one(&mut *tx)
-        .await?;
-        self.dialect
-            .index_message(tx, owner, row.try_get(0)?, &message.text)
-            .await
+        }
+        Ok(ended)
     }
 
     pub(super) async fn show_imported(&self, owner: &str, import: &str) -> Result<()> {
@@ -143,25 +91,237 @@ impl Sql {
             .await?;
         tx.commit().await
     }
+}
 
-    pub(super) async fn remove_imported(&self, import: Option<&str>) -> Result<()> {
-        let mut tx = self.transaction().await?;
-        let found = match import {
-            Some(import) => {
-                query("select key from conversations where import = $1")
-                    .bind(import)
-                    .fetch_all(&mut *tx)
-                    .await?
-            }
-            None => {
-                query("select key from conversations where import is not null")
-                    .fetch_all(&mut *tx)
-                    .await?
+/// Joins messages that follow each other, and finds their words.
+fn prepare(dialect: Dialect, parts: Vec<ImportPart>) -> VecDeque<Prepared> {
+    let mut prepared = VecDeque::with_capacity(parts.len());
+    let mut bytes = 0;
+    for part in parts {
+        let part = match part {
+            ImportPart::Begin(id) => Prepared::Begin(id),
+            ImportPart::End(head) => Prepared::End(head),
+            ImportPart::Drop => Prepared::Drop,
+            ImportPart::Message(message) => {
+                let row = NewRow {
+                    words: dialect.words(&message.text),
+                    message: *message,
+                };
+                let size = row.message.text.len() + row.message.reasoning.len() + row.words.len();
+                bytes += size;
+                match prepared.back_mut() {
+                    Some(Prepared::Messages(rows)) if rows.len() < ROWS && bytes <= ROWS_BYTES => {
+                        rows.push(row);
+                        continue;
+                    }
+                    _ => {
+                        bytes = size;
+                        Prepared::Messages(vec![row])
+                    }
+                }
             }
         };
-        for row in &found {
-            remove(self.dialect, &mut tx, row.try_get(0)?).await?;
+        prepared.push_back(part);
+    }
+    prepared
+}
+
+/// Whether a conversation can be added under this id.
+enum Id {
+    Free,
+    /// Its owner has it already.
+    There,
+    /// It is a deleted one's, or somebody else's, which is nobody's business.
+    Taken,
+}
+
+async fn look_up(tx: &mut Connection, owner: &str, id: &str) -> Result<Id> {
+    let known = query("select owner, deleted_at, import, key from conversations where id = $1")
+        .bind(id)
+        .fetch_optional(&mut *tx)
+        .await?;
+    let Some(row) = known else {
+        return Ok(Id::Free);
+    };
+    if row.try_get::<Option<String>, _>(2)?.as_deref() == Some(REMOVED) {
+        // It is only to be removed, and does not need it.
+        query("update conversations set id = $2 where key = $1")
+            .bind(row.try_get::<i64, _>(3)?)
+            .bind(new_id())
+            .execute(&mut *tx)
+            .await?;
+        return Ok(Id::Free);
+    }
+    let is_theirs = row.try_get::<String, _>(0)? == owner;
+    let is_deleted = row.try_get::<Option<i64>, _>(1)?.is_some();
+    Ok(if is_theirs && !is_deleted {
+        Id::There
+    } else {
+        Id::Taken
+    })
+}
+
+async fn begin(
+    tx: &mut Connection,
+    owner: &str,
+    import: &str,
+    id: Option<String>,
+) -> Result<ImportCursor> {
+    let has_id = id.is_some();
+    let id = match id {
+        None => new_id(),
+        Some(id) => match look_up(tx, owner, &id).await? {
+            Id::Free => id,
+            Id::There => return Ok(ImportCursor::There),
+            Id::Taken => new_id(),
+        },
+    };
+    let row = query(
+        "insert into conversations
+             (id, owner, title, titled_by, created_at, updated_at, ended_at, read_at, import)
+         values ($1, $2, '', $3, 0, 0, 0, $4, $5) returning key",
+    )
+    .bind(id)
+    .bind(owner)
+    .bind(rows::titled_by(TitledBy::Person))
+    .bind(now())
+    .bind(import)
+    .fetch_one(&mut *tx)
+    .await?;
+    Ok(ImportCursor::Within {
+        key: row.try_get(0)?,
+        has_id,
+    })
+}
+
+/// Completes a conversation, and says whether it was added and which one is to be removed.
+async fn end(
+    dialect: Dialect,
+    tx: &mut Connection,
+    owner: &str,
+    cursor: ImportCursor,
+    head: &ConversationHead,
+) -> Result<(bool, Option<i64>)> {
+    let ImportCursor::Within { key, has_id } = cursor else {
+        return Ok((false, None));
+    };
+    if !has_id {
+        // Its id came after its messages.
+        match look_up(tx, owner, &head.id).await? {
+            Id::There => return Ok((false, Some(key))),
+            Id::Taken => {}
+            Id::Free => {
+                query("update conversations set id = $2 where key = $1")
+                    .bind(key)
+                    .bind(&head.id)
+                    .execute(&mut *tx)
+                    .await?;
+            }
         }
-        tx.commit().await
+    }
+    let title = dialect.text(&head.title);
+    query(
+        "update conversations
+         set title = $2, pinned = $3, leaf = $4, created_at = $5, updated_at = $6 where key = $1",
+    )
+    .bind(key)
+    .bind(&title)
+    .bind(i64::from(head.pinned))
+    .bind(head.leaf.clone())
+    .bind(head.created_at)
+    .bind(head.updated_at)
+    .execute(&mut *tx)
+    .await?;
+    dialect.index_title(tx, owner, key, &title).await?;
+    Ok((true, None))
+}
+
+/// The columns of one message in the statement that adds several, without `conversation` and `owner`.
+const COLUMNS: usize = 15;
+
+/// The statement that adds this many messages.
+fn insert_messages(dialect: Dialect, count: usize) -> String {
+    let mut sql = String::from(
+        "insert into messages (conversation, owner, id, parent, role, text, reasoning, model, usage,
+             first_token_ms, duration_ms, thinking_ms, state, finish, error, created_at",
+    );
+    let (columns, end) = match dialect {
+        Dialect::Sqlite => (COLUMNS - 1, " returning key, id"),
+        Dialect::Postgres => (COLUMNS, ""),
+    };
+    sql.push_str(match dialect {
+        Dialect::Sqlite => ") values ",
+        Dialect::Postgres => ", words) values ",
+    });
+    for row in 0..count {
+        sql.push_str(if row == 0 { "($1, $2" } else { ", ($1, $2" });
+        for column in 0..columns {
+            sql.push_str(&format!(", ${}", 3 + row * columns + column));
+            // PostgreSQL has no parameters of this type here.
+            if column == COLUMNS - 1 {
+                sql.push_str("::tsvector");
+            }
+        }
+        sql.push(')');
+    }
+    sql.push_str(end);
+    sql
+}
+
+async fn add_messages(
+    dialect: Dialect,
+    tx: &mut Connection,
+    owner: &str,
+    conversation: i64,
+    rows: Vec<NewRow>,
+) -> Result<()> {
+    let insert = insert_messages(dialect, rows.len());
+    let mut insert = query(AssertSqlSafe(insert)).bind(conversation).bind(owner);
+    let mut words = Vec::with_capacity(rows.len());
+    for NewRow {
+        message,
+        words: of_message,
+    } in rows
+    {
+        let (state, finish, error) = match &message.state {
+            MessageState::Done { finish } => ("done", Some(finish.as_str()), None),
+            MessageState::Error(error) if error.kind != ErrorKind::Interrupted => {
+                ("error", None, Some(rows::to_json(error)))
+            }
+            MessageState::Error(_) | MessageState::Interrupted | MessageState::Streaming { .. } => {
+                ("interrupted", None, None)
+            }
+        };
+        let timing = message.timing.unwrap_or_default();
+        let ms = |time: Option<u64>| time.and_then(|time| i64::try_from(time).ok());
+        insert = insert
+            .bind(message.id.clone())
+            .bind(message.parent)
+            .bind(rows::role_name(message.role))
+            .bind(dialect.text(&message.text))
+            .bind(dialect.text(&message.reasoning))
+            .bind(message.model)
+            .bind(message.usage.as_ref().map(rows::to_json))
+            .bind(ms(timing.first_token_ms))
+            .bind(ms(timing.duration_ms))
+            .bind(ms(timing.thinking_ms))
+            .bind(state)
+            .bind(finish)
+            .bind(error)
+            .bind(message.created_at);
+        match dialect {
+            Dialect::Sqlite => words.push((message.id, of_message)),
+            Dialect::Postgres => insert = insert.bind(of_message),
+        }
+    }
+    match dialect {
+        Dialect::Sqlite => {
+            let added = insert.fetch_all(&mut *tx).await?;
+            super::sqlite::index_messages(tx, owner, &added, &words).await
+        }
+        Dialect::Postgres => {
+            insert.execute(&mut *tx).await?;
+            Ok(())
+        }
     }
 }

@@ -139,18 +139,6 @@ impl Sql {
         })
     }
 
-    pub(super) async fn all_ids(&self, owner: &str) -> Result<Vec<String>> {
-        let found = query(
-            "select id from conversations
-             where owner = $1 and deleted_at is null and import is null order by created_at, key",
-        )
-        .bind(owner)
-        .fetch_all(&self.read)
-        .await?;
-        let ids = found.iter().map(|row| row.try_get(0));
-        Ok(ids.collect::<std::result::Result<_, _>>()?)
-    }
-
     /// Titles first, then messages, each the newest first.
     pub(super) async fn find(&self, owner: &str, text: &str, limit: u32) -> Result<Vec<SearchHit>> {
         let Some(wanted) = Query::parse(text) else {

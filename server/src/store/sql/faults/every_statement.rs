@@ -4,8 +4,9 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
-use app::protocol::saved::{ExportedConversation, MessageState, SavedMessage, Timing};
+use app::protocol::saved::{MessageState, SavedMessage, Timing};
 use app::protocol::{Finish, Role};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row, query};
 use tempfile::TempDir;
@@ -15,7 +16,8 @@ use crate::config::{Saving, Switch};
 use crate::generation::log::{End, Piece};
 use crate::store::sql::Sql;
 use crate::store::{
-    Ask, Finished, LOCAL_OWNER, NewReply, Result, Store, TitledBy, new_id, now, open,
+    Ask, ConversationHead, Finished, ImportCursor, ImportPart, LOCAL_OWNER, NewReply, Result,
+    Store, TitledBy, new_id, now, open,
 };
 
 /// Every method of the store that writes, and the ways in which it is called. All others are in
@@ -44,8 +46,19 @@ const WRITES: [(&str, &[Write]); 14] = [
     ("finish_import", &[Write::FinishImport]),
     ("abandon_import", &[Write::AbandonImport]),
 ];
-const READS: [&str; 8] = [
-    "reply", "list", "summary", "get", "exported", "ids", "search", "close",
+const READS: [&str; 12] = [
+    "reply",
+    "list",
+    "summary",
+    "get",
+    "keys",
+    "key",
+    "head",
+    "messages_after",
+    "shown",
+    "messages",
+    "search",
+    "close",
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,7 +148,7 @@ const OF_POSTGRES: [(&str, Fault); 8] = [
 async fn in_sqlite_a_fault_at_any_statement_is_rolled_back_and_the_next_write_is_kept() {
     let folder = TempDir::new().expect("a folder");
     let store = open(&saving(Some(folder.path()), None)).await;
-    let store = store.expect("a store").store;
+    let store = in_one_slice(store.expect("a store").store);
     let url = format!("sqlite://{}", folder.path().join("rill.db").display());
     check(&store, &url, Some(folder.path()), &OF_SQLITE).await;
 }
@@ -179,7 +192,7 @@ async fn in_postgresql_a_fault_at_any_statement_is_rolled_back_and_the_next_writ
     run(&mut admin, format!("create database {name}")).await;
     let url = server.replacen("/postgres", &format!("/{name}"), 1);
     let store = open(&saving(None, Some(&url))).await;
-    let store = store.expect("a store").store;
+    let store = in_one_slice(store.expect("a store").store);
     check(&store, &url, None, &OF_POSTGRES).await;
     store.close().await;
     run(&mut admin, format!("drop database {name} with (force)")).await;
@@ -196,6 +209,15 @@ pub(super) fn saving(folder: Option<&Path>, url: Option<&str>) -> Saving {
 async fn run(connection: &mut AnyConnection, sql: String) {
     let done = query(AssertSqlSafe(sql)).execute(connection).await;
     done.expect("it is right");
+}
+
+/// Long work is kept slice by slice. Here it is one slice on a machine of any speed.
+fn in_one_slice(store: Sql) -> Sql {
+    Sql {
+        slice: Duration::from_secs(60),
+        write_limit: Duration::from_secs(60),
+        ..store
+    }
 }
 
 /// Goes through the table.
@@ -316,7 +338,7 @@ struct Prepared {
     import: String,
     /// A request that begins another reply.
     reply: NewReply,
-    to_import: Vec<ExportedConversation>,
+    to_import: Vec<ImportPart>,
 }
 
 async fn prepare(store: &Sql, write: Write) -> Prepared {
@@ -333,9 +355,10 @@ async fn prepare(store: &Sql, write: Write) -> Prepared {
     let first = store.append(LOCAL_OWNER, &running.generation, 0, &one);
     first.await.expect("saved");
     let import = new_id();
-    let to_import = vec![exported(), exported()];
+    let to_import = [to_import(), to_import()].concat();
     if matches!(write, Write::FinishImport | Write::AbandonImport) {
-        let hidden = store.import(LOCAL_OWNER, &import, &to_import);
+        let mut cursor = ImportCursor::default();
+        let hidden = store.import(LOCAL_OWNER, &import, &mut cursor, to_import.clone());
         hidden.await.expect("saved");
     }
     if matches!(write, Write::Restore | Write::Purge) {
@@ -389,11 +412,13 @@ impl Write {
             Self::Read => store.read(owner, id, 11).await?,
             Self::Purge => return Ok(store.purge(8).await?.to_string()),
             Self::Import => {
-                let import = store.import(owner, &there.import, &there.to_import);
+                let mut cursor = ImportCursor::default();
+                let parts = there.to_import.clone();
+                let import = store.import(owner, &there.import, &mut cursor, parts);
                 return Ok(format!("{:?}", import.await?));
             }
             Self::FinishImport => store.finish_import(owner, &there.import).await?,
-            Self::AbandonImport => store.abandon_import(Some(&there.import)).await?,
+            Self::AbandonImport => store.abandon_import(&there.import).await?,
         }
         Ok(String::new())
     }
@@ -440,32 +465,37 @@ fn finished(text: &str) -> Finished {
     }
 }
 
-fn exported() -> ExportedConversation {
-    let message = |id: &str, parent: Option<&str>, role| SavedMessage {
-        id: id.to_owned(),
-        parent: parent.map(str::to_owned),
-        role,
-        text: "imported".to_owned(),
-        reasoning: String::new(),
-        model: None,
-        created_at: 5,
-        usage: None,
-        timing: None,
-        state: MessageState::Done {
-            finish: Finish::Stop,
-        },
-        could_not_be_saved: false,
+fn to_import() -> Vec<ImportPart> {
+    let id = new_id();
+    let message = |id: &str, parent: Option<&str>, role| {
+        ImportPart::Message(Box::new(SavedMessage {
+            id: id.to_owned(),
+            parent: parent.map(str::to_owned),
+            role,
+            text: "imported".to_owned(),
+            reasoning: String::new(),
+            model: None,
+            created_at: 5,
+            usage: None,
+            timing: None,
+            state: MessageState::Done {
+                finish: Finish::Stop,
+            },
+            could_not_be_saved: false,
+        }))
     };
-    ExportedConversation {
-        id: new_id(),
-        title: "Imported".to_owned(),
-        created_at: 5,
-        updated_at: 6,
-        pinned: false,
-        leaf: None,
-        messages: vec![
-            message("0", None, Role::User),
-            message("1", Some("0"), Role::Assistant),
-        ],
-    }
+    let (question, answer) = (new_id(), new_id());
+    vec![
+        ImportPart::Begin(Some(id.clone())),
+        message(&question, None, Role::User),
+        message(&answer, Some(&question), Role::Assistant),
+        ImportPart::End(ConversationHead {
+            id,
+            title: "Imported".to_owned(),
+            created_at: 5,
+            updated_at: 6,
+            pinned: false,
+            leaf: None,
+        }),
+    ]
 }

@@ -1,0 +1,212 @@
+use super::*;
+
+/// How large a message may be here.
+const LIMIT: u64 = 200_000;
+
+/// What is told of a file: a line for each conversation.
+fn told(json: &str) -> Vec<String> {
+    let mut told = Vec::new();
+    let mut messages = None;
+    let done = read_within(LIMIT, json.as_bytes(), |step| {
+        match step {
+            Step::Part(ImportPart::Begin(_)) => messages = Some(0),
+            Step::Part(ImportPart::Message(_)) => *messages.as_mut().expect("it has begun") += 1,
+            Step::Part(ImportPart::Drop) => assert!(messages.take().is_some(), "it had begun"),
+            Step::Part(ImportPart::End(_)) => panic!("its end is a step"),
+            Step::End(head, left_out) => told.push(format!(
+                "{}: {} messages {}",
+                head.title,
+                messages.take().expect("it has begun"),
+                left_out.unwrap_or_default()
+            )),
+            Step::Skipped(skipped) => {
+                assert!(messages.is_none(), "what was given is dropped first");
+                told.push(format!("{}: {}", skipped.what, skipped.why));
+            }
+        }
+        true
+    });
+    done.expect("a file");
+    told
+}
+
+fn check(json: &str, expect: &[&str]) {
+    assert_eq!(told(json), expect, "{json}");
+}
+
+const MESSAGE: &str =
+    r#"{"id":"a","role":"user","text":"Hi","created_at":0,"state":{"done":{"finish":"stop"}}}"#;
+
+#[test]
+fn a_list_and_a_file_of_ours_are_read() {
+    let one = format!(
+        r#"{{"id":"x","title":"One","created_at":1,"updated_at":2,"messages":[{MESSAGE}]}}"#
+    );
+    check(&format!("[{one}]"), &["One: 1 messages "]);
+    check(
+        &format!(r#"{{"format":"rill","x":[1],"conversations":[{one},{one}]}}"#),
+        &["One: 1 messages ", "One: 1 messages "],
+    );
+    check("[]", &[]);
+}
+
+#[test]
+fn what_is_no_conversation_is_skipped_and_said() {
+    check(
+        r#"[1, {"title":"Odd"}]"#,
+        &[
+            "Conversation 1 of the file: It has neither the form of Rill nor that of ChatGPT.",
+            "Odd: It has neither the form of Rill nor that of ChatGPT.",
+        ],
+    );
+    let orphan = MESSAGE.replace(r#""id":"a""#, r#""id":"a","parent":"b""#);
+    check(
+        &format!(
+            r#"[{{"id":"x","title":"T","created_at":1,"updated_at":2,"messages":[{orphan}]}}]"#
+        ),
+        &["T: Its messages do not follow each other."],
+    );
+}
+
+#[test]
+fn a_file_that_is_none_is_refused_with_a_sentence() {
+    for (json, word) in [
+        ("", "cut off"),
+        ("[{}", "cut off"),
+        ("1", "no file of conversations"),
+        ("{}", "no file of conversations"),
+        (r#"{"conversations":1}"#, "no file of conversations"),
+        ("[1,]", "line 1, column 4"),
+        ("[] []", "line 1"),
+    ] {
+        let error = match read(json.as_bytes(), |_| true).expect_err(json) {
+            Unreadable::Sentence(sentence) => sentence,
+            Unreadable::Disk(error) => error.to_string(),
+        };
+        assert!(error.contains(word), "{json}: {error}");
+    }
+    let deep = format!("[{}", "[".repeat(100_000));
+    assert!(read(deep.as_bytes(), |_| true).is_err());
+    let number = format!("[{}]", "1".repeat(100_000));
+    assert!(read(number.as_bytes(), |_| true).is_err());
+}
+
+/// A conversation of ours with these messages.
+fn ours(title: &str, messages: &str) -> String {
+    format!(
+        r#"{{"id":"x","title":"{title}","created_at":1,"updated_at":2,"messages":[{messages}]}}"#
+    )
+}
+
+/// What is wrong with one conversation must not cost the one before it or the one after it.
+fn check_between(what: &str, middle: &str, expect: &str) {
+    let (first, last) = (ours("A", MESSAGE), ours("C", MESSAGE));
+    let told = told(&format!("[{first},{middle},{last}]"));
+    assert_eq!(told, ["A: 1 messages ", expect, "C: 1 messages "], "{what}");
+}
+
+#[test]
+fn a_conversation_that_is_wrong_costs_itself_only() {
+    let second = |id: &str| MESSAGE.replace(r#""id":"a""#, &format!(r#""id":"{id}""#));
+    let no_form = "B: It has neither the form of Rill nor that of ChatGPT.";
+    let no_order = "B: Its messages do not follow each other.";
+    let too_large = "B: One of its messages is larger than 16 MB.";
+    let check = |what: &str, messages: &str, expect: &str| {
+        check_between(what, &ours("B", messages), expect);
+    };
+    check(
+        "whole",
+        &format!("{MESSAGE},{}", second("b")),
+        "B: 2 messages ",
+    );
+    check("empty", "", "B: It has no messages.");
+    check(
+        "twice the same id",
+        &format!("{MESSAGE},{MESSAGE}"),
+        no_order,
+    );
+    check("a number", &format!("{MESSAGE},1"), no_form);
+    check("a list", "[[]]", no_form);
+    check(
+        "a field of a wrong kind",
+        &MESSAGE.replace(r#""Hi""#, "[1]"),
+        no_form,
+    );
+    let deep = format!("{}{}", "[".repeat(50_000), "]".repeat(50_000));
+    check("deep", &deep, no_form);
+    check(
+        "deep in a text",
+        &MESSAGE.replace(r#""Hi""#, &deep),
+        no_form,
+    );
+    let unknown = MESSAGE.replace(r#""id""#, &format!(r#""unknown":{deep},"id""#));
+    check(
+        "deep in a field that is not read",
+        &unknown,
+        "B: 1 messages ",
+    );
+    let long = MESSAGE.replace("Hi", &"x".repeat(LIMIT as usize));
+    check("a long text", &format!("{MESSAGE},{long}"), too_large);
+    let numbers = MESSAGE.replace(r#""Hi""#, &format!("[{}1]", "1,".repeat(LIMIT as usize)));
+    check("numbers", &numbers, too_large);
+    for (what, middle) in [
+        (
+            "messages that are none",
+            r#"{"id":"x","title":"B","messages":{"a":[1]}}"#,
+        ),
+        (
+            "no times",
+            &ours("B", MESSAGE).replace(r#""created_at":1"#, r#""x":1"#),
+        ),
+        (
+            "a time of a wrong kind",
+            &ours("B", MESSAGE).replace(r#""updated_at":2"#, r#""updated_at":"2""#),
+        ),
+        (
+            "an id of a wrong kind",
+            &ours("B", MESSAGE).replace(r#""id":"x""#, r#""id":[]"#),
+        ),
+    ] {
+        let middle = middle.replace(r#""created_at":0"#, r#""created_at":1"#);
+        check_between(what, &middle, no_form);
+    }
+}
+
+#[test]
+fn the_fields_of_a_conversation_may_come_in_any_order() {
+    let id = "6a0c1f0e-5f0b-4c3e-9f5e-0123456789ab";
+    let late = format!(
+        r#"[{{"messages":[{MESSAGE}],"leaf":"a","updated_at":2,"created_at":1,"pinned":true,"title":"T","id":"{id}"}}]"#
+    );
+    let mut steps = Vec::new();
+    read(late.as_bytes(), |step| {
+        steps.push(step);
+        true
+    })
+    .expect("a file");
+    let [
+        Step::Part(ImportPart::Begin(None)),
+        Step::Part(ImportPart::Message(message)),
+        Step::End(head, None),
+    ] = &steps[..]
+    else {
+        panic!("{steps:?}");
+    };
+    assert_eq!((head.id.as_str(), head.pinned), (id, true));
+    assert_eq!(head.leaf.as_ref(), Some(&message.id));
+    // What has nodes is ChatGPT's, whatever else it has.
+    let both = format!(r#"[{{"title":"T","messages":[{MESSAGE}],"mapping":{{}}}}]"#);
+    assert_eq!(told(&both), ["T: It has no messages with text."]);
+}
+
+#[test]
+fn who_takes_no_more_ends_the_reading() {
+    let many = vec![ours("A", MESSAGE); 100].join(",");
+    let mut taken = 0;
+    let done = read(format!("[{many}]").as_bytes(), |_| {
+        taken += 1;
+        taken < 5
+    });
+    assert!(done.is_err());
+    assert_eq!(taken, 5);
+}

@@ -1,0 +1,77 @@
+//! The messages of a conversation as we write it.
+
+use std::collections::HashMap;
+
+use app::protocol::saved::SavedMessage;
+use uuid::Uuid;
+
+use super::fields::{Name, Raw, name};
+use super::reading::{MAX_MESSAGES, NO_FORM, TOO_LARGE, TOO_MANY};
+
+const EMPTY: &str = "It has no messages.";
+const NO_ORDER: &str = "Its messages do not follow each other.";
+
+/// What is known of the messages so far.
+#[derive(Default)]
+pub(super) struct Own {
+    /// The new ids. Those of the file may be in use.
+    ids: HashMap<Name, Uuid>,
+    wrong: Option<&'static str>,
+}
+
+impl Own {
+    /// Whether anything can still be made of the conversation.
+    pub(super) fn wants_more(&self) -> bool {
+        !matches!(self.wrong, Some(NO_FORM | TOO_LARGE | TOO_MANY))
+    }
+
+    /// Reads the next message, under its new id.
+    pub(super) fn read(&mut self, raw: &Raw) -> Option<SavedMessage> {
+        if raw.is_cut {
+            self.wrong = Some(TOO_LARGE);
+            return None;
+        }
+        let Ok(mut message) = serde_json::from_str::<SavedMessage>(raw.json.get()) else {
+            self.wrong = Some(NO_FORM);
+            return None;
+        };
+        if self.wrong.is_some() {
+            return None;
+        }
+        if self.ids.len() >= MAX_MESSAGES {
+            self.wrong = Some(TOO_MANY);
+            return None;
+        }
+        let parent = match &message.parent {
+            None => None,
+            Some(parent) => {
+                let Some(parent) = self.ids.get(&name(parent)) else {
+                    self.wrong = Some(NO_ORDER);
+                    return None;
+                };
+                Some(parent.to_string())
+            }
+        };
+        let id = Uuid::now_v7();
+        if self.ids.insert(name(&message.id), id).is_some() {
+            self.wrong = Some(NO_ORDER);
+            return None;
+        }
+        message.id = id.to_string();
+        message.parent = parent;
+        Some(message)
+    }
+
+    /// The new id of a message.
+    pub(super) fn id_of(&self, id: &str) -> Option<String> {
+        self.ids.get(&name(id)).map(Uuid::to_string)
+    }
+
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        match self.wrong {
+            Some(why) => Err(why),
+            None if self.ids.is_empty() => Err(EMPTY),
+            None => Ok(()),
+        }
+    }
+}
