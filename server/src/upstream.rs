@@ -14,6 +14,7 @@ mod directory;
 mod models;
 
 mod answer;
+mod connections;
 mod http;
 mod retry;
 mod secrets;

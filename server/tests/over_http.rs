@@ -20,6 +20,7 @@ mod reported_kinds;
 mod several_upstreams;
 mod shutdown;
 mod sse_contract;
+mod stale;
 mod stores;
 mod targets;
 mod upstream_scripts;

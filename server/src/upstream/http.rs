@@ -18,6 +18,7 @@ use secrecy::ExposeSecret;
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::Answer;
+use super::connections::Connections;
 use super::dialect::Dialect;
 use super::failure::Failure;
 use super::kind::{Kind, Mapper};
@@ -43,9 +44,9 @@ const SERVER: &str = "";
 #[derive(Debug)]
 pub struct Upstream {
     settings: Settings,
-    client: reqwest::Client,
-    /// A client that leaves compressed answers as they are. Made when it is needed first.
-    raw: OnceLock<reqwest::Client>,
+    connections: Connections,
+    /// Those whose answers stay compressed where they are. Made when they are needed first.
+    raw: OnceLock<Connections>,
     limits: Limits,
     secrets: Secrets,
     pub(super) models: Models,
@@ -66,7 +67,7 @@ impl Upstream {
     /// When no HTTP client can be made, which is a matter of TLS and the system's certificates.
     pub fn new(settings: Settings, limits: Limits) -> Result<Self, reqwest::Error> {
         Ok(Self {
-            client: client(&settings, limits).build()?,
+            connections: Connections::new(client(&settings, limits))?,
             raw: OnceLock::new(),
             secrets: Secrets::of(&settings),
             models: Models::configured(&settings.models),
@@ -108,9 +109,8 @@ impl Upstream {
         let mut body = self.body(prompt, model, dialect);
         let mut has_other_path = self.settings.is_version_guessed;
         loop {
-            *attempts += 1;
             let first_byte = (Instant::now() + self.limits.first_byte).min(deadline);
-            return match timeout_at(first_byte, self.send(body.clone())).await {
+            return match timeout_at(first_byte, self.send(body.clone(), attempts)).await {
                 Ok(Ok(response)) if response.status().is_success() => {
                     self.remember(model, dialect);
                     let mapper = self.mapper(model);
@@ -180,40 +180,52 @@ impl Upstream {
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<Response, reqwest::Error> {
-        let client = match self.raw.get() {
-            Some(client) => client,
+        let builder = || {
+            client(&self.settings, self.limits)
+                .no_gzip()
+                .no_brotli()
+                .no_deflate()
+        };
+        let connections = match self.raw.get() {
+            Some(connections) => connections,
             None => {
-                let client = client(&self.settings, self.limits)
-                    .no_gzip()
-                    .no_brotli()
-                    .no_deflate()
-                    .build()?;
-                self.raw.get_or_init(|| client)
+                let connections = Connections::new(builder())?;
+                self.raw.get_or_init(|| connections)
             }
         };
-        let request = client.post(self.url(path)).headers(headers).body(body);
-        self.identify(request).send().await
+        let url = self.url(path);
+        let request = |client: &reqwest::Client| {
+            let request = client.post(url.clone());
+            self.identify(request.headers(headers.clone()).body(body.clone()))
+        };
+        connections.send(request, builder, &mut 0).await
     }
 
     /// Asks for something that costs nothing.
     pub(super) async fn get(&self, path: &str) -> Result<Response, reqwest::Error> {
-        let request = self
-            .client
-            .get(self.url(path))
-            .header(ACCEPT, "application/json");
-        self.identify(request).send().await
+        let url = self.url(path);
+        let request = |client: &reqwest::Client| {
+            self.identify(client.get(url.clone()).header(ACCEPT, "application/json"))
+        };
+        let builder = || client(&self.settings, self.limits);
+        self.connections.send(request, builder, &mut 0).await
     }
 
-    async fn send(&self, body: Bytes) -> Result<Response, reqwest::Error> {
-        let request = self
-            .client
-            .post(self.url(self.settings.kind.path()))
-            .header(CONTENT_TYPE, "application/json")
-            .header(ACCEPT, "text/event-stream, application/json;q=0.9")
-            // A compressed stream arrives in blocks, not as it is written.
-            .header(ACCEPT_ENCODING, "identity")
-            .body(body);
-        self.identify(request).send().await
+    /// Sends a question. Counts in `sent` each time that it is.
+    async fn send(&self, body: Bytes, sent: &mut u32) -> Result<Response, reqwest::Error> {
+        let url = self.url(self.settings.kind.path());
+        let request = |client: &reqwest::Client| {
+            let request = client
+                .post(url.clone())
+                .header(CONTENT_TYPE, "application/json")
+                .header(ACCEPT, "text/event-stream, application/json;q=0.9")
+                // A compressed stream arrives in blocks, not as it is written.
+                .header(ACCEPT_ENCODING, "identity")
+                .body(body.clone());
+            self.identify(request)
+        };
+        let builder = || client(&self.settings, self.limits);
+        self.connections.send(request, builder, sent).await
     }
 
     /// Adds the key, and the headers that the configuration wants.
