@@ -7,13 +7,14 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use app::protocol::{ChatRequest, ErrorKind, Finish, ReplyError, Start};
 use app::wording;
 use tokio::sync::OnceCell;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::log::{End, Log, Piece};
@@ -55,6 +56,8 @@ pub(crate) struct Running {
     stop: CancellationToken,
     /// Cancelled when it has ended and is stored, or cannot be.
     over: CancellationToken,
+    /// Whether it was logged that it could not be saved.
+    is_reported: AtomicBool,
 }
 
 impl Generations {
@@ -155,6 +158,7 @@ pub(crate) fn run(
         request_id: place.request_id,
         stop: CancellationToken::new(),
         over: CancellationToken::new(),
+        is_reported: AtomicBool::new(false),
     });
     // In memory it is stored, and lost with the server.
     if !is_stored || !state.keeps {
@@ -220,7 +224,7 @@ async fn make(
     if !is_stored {
         running.log.end(end);
         running.over.cancel();
-        keep_for_a_while(&state, running);
+        tokio::spawn(keep_for_a_while(state, running, finished));
         return;
     }
     let is_saved = match timeout(SAVE_LIMIT, save(&state, &running, &finished)).await {
@@ -285,9 +289,7 @@ async fn store_while_it_grows(state: &AppState, running: &Running, is_stored: bo
                 unsaved = Piece::default();
             }
             Err(error) => {
-                if !running.log.is_not_saved() {
-                    report_failure(running, &error.to_string());
-                }
+                report_failure(running, &error.to_string());
                 running.log.note_not_saved();
             }
         }
@@ -309,15 +311,27 @@ async fn save_later(state: AppState, running: Arc<Running>, finished: Finished) 
     state.generations.remove(&running);
 }
 
-fn keep_for_a_while(state: &AppState, running: Arc<Running>) {
-    let generations = Arc::clone(&state.generations);
-    tokio::spawn(async move {
-        sleep(UNSAVED_KEPT).await;
-        generations.remove(&running);
-    });
+/// A reply whose beginning the store did not take can be read for a while. The store may know it all
+/// the same, if it committed and its answer was lost: then its end is stored, too.
+async fn keep_for_a_while(state: AppState, running: Arc<Running>, finished: Finished) {
+    let ended = Instant::now();
+    for pause in RETRIES {
+        sleep(Duration::from_secs(pause)).await;
+        match save(&state, &running, &finished).await {
+            Ok(()) => return state.generations.remove(&running),
+            Err(StoreError::Failed(_)) => {}
+            Err(_) => break,
+        }
+    }
+    sleep_until(ended + UNSAVED_KEPT).await;
+    state.generations.remove(&running);
 }
 
+/// Logs that the store failed, once for each reply.
 fn report_failure(running: &Running, cause: &str) {
+    if running.is_reported.swap(true, Ordering::Relaxed) {
+        return;
+    }
     let generation = &running.id[..8];
     tracing::error!(generation, cause, "the reply could not be saved");
 }

@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
-use sqlx::any::AnyPoolOptions;
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::MigrateError;
-use sqlx::{AnyConnection, AnyPool, Connection, Row, query};
+use sqlx::{AnyConnection, AnyPool, ConnectOptions, Connection, Executor, Row, query};
 
 use super::failure::Failure;
 use super::migrations::{STEPS, Step, migrator};
 use super::sql::Dialect;
-use super::{Sql, Store, StoreError, failure, sqlite};
+use super::{Sql, Store, StoreError, failure, postgres, sqlite};
 use crate::config::Saving;
 
 /// How many read SQLite at one time. Each is a thread, which ends when it was idle for a while.
@@ -143,6 +143,13 @@ fn sqlite_url(path: &Path, mode: &str) -> Result<String, String> {
     Ok(format!("sqlite://{encoded}?mode={mode}"))
 }
 
+/// How to connect there. What fails or takes long is logged here, once, and not by sqlx as well.
+fn options(url: &str) -> Result<AnyConnectOptions, sqlx::Error> {
+    Ok(url
+        .parse::<AnyConnectOptions>()?
+        .disable_statement_logging())
+}
+
 fn sqlite_options(connections: u32) -> AnyPoolOptions {
     AnyPoolOptions::new()
         .max_connections(connections)
@@ -173,7 +180,7 @@ fn check_writable(path: &Path) -> Result<(), String> {
 
 /// Whether this can be read as a database, and written as one that does not hold up its readers.
 async fn probe(url: &str) -> Result<(), sqlx::Error> {
-    let mut connection = AnyConnection::connect(url).await?;
+    let mut connection = options(url)?.connect().await?;
     query("pragma busy_timeout = 2000")
         .execute(&mut connection)
         .await?;
@@ -192,13 +199,15 @@ pub(super) async fn open_sqlite(folder: &Path, steps: &[Step]) -> Result<Sql, St
     check_writable(&path)?;
     // A pool would try for long what a single connection is told at once.
     probe(&url).await.map_err(failed)?;
-    let write = sqlite_options(1).connect(&url).await.map_err(failed)?;
+    let options = options(&url).map_err(failed)?;
+    let write = sqlite_options(1).connect_with(options.clone()).await;
+    let write = write.map_err(failed)?;
     let backup = backup_before(&write, folder, steps).await.map_err(failed)?;
     if let Some(backup) = backup {
         tracing::info!("the database is brought up to date; a copy is kept in {backup}");
     }
     migrate(&write, steps, Dialect::Sqlite, &path).await?;
-    let read = sqlite_options(READERS).connect_lazy(&url).map_err(failed)?;
+    let read = sqlite_options(READERS).connect_lazy_with(options);
     Ok(Sql {
         _lock: Some(lock),
         ..Sql::new(write, read, Dialect::Sqlite)
@@ -219,17 +228,24 @@ pub(super) async fn open_memory() -> Result<Sql, String> {
 }
 
 pub(super) async fn open_postgres(url: &str, steps: &[Step]) -> Result<Sql, String> {
+    // The address may hold a password and is not repeated.
+    let failed = |error| {
+        let error = StoreError::from(error);
+        format!("the database of --database-url cannot be reached: {error}")
+    };
     let pool = AnyPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)
         .acquire_timeout(ACQUIRE)
         .idle_timeout(IDLE)
-        .connect(url)
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                // Where the network breaks, the server ends a transaction that waits for nobody.
+                connection.execute(postgres::SETTING).await.map(drop)
+            })
+        })
+        .connect_with(options(url).map_err(failed)?)
         .await
-        // The address may hold a password and is not repeated.
-        .map_err(|error| {
-            let error = StoreError::from(error);
-            format!("the database of --database-url cannot be reached: {error}")
-        })?;
+        .map_err(failed)?;
     migrate(
         &pool,
         steps,
@@ -437,9 +453,8 @@ async fn connect(saving: &Saving) -> Result<(AnyConnection, PathBuf), String> {
         }
     }
     let failed = |error: sqlx::Error| failure::sentence(&path, &error);
-    let mut connection = AnyConnection::connect(&sqlite_url(&path, "rw")?)
-        .await
-        .map_err(failed)?;
+    let options = options(&sqlite_url(&path, "rw")?).map_err(failed)?;
+    let mut connection = options.connect().await.map_err(failed)?;
     query("pragma busy_timeout = 2000")
         .execute(&mut connection)
         .await

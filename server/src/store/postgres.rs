@@ -13,6 +13,9 @@ use super::Result;
 use super::sql::Connection;
 use super::words;
 
+/// The setting of every connection.
+pub(super) const SETTING: &str = "set idle_in_transaction_session_timeout = '10s'";
+
 /// How words are looked for in one place.
 pub(super) struct Search {
     /// Takes words, owner and limit; gives conversation, title, message and the text that holds them.
@@ -95,9 +98,13 @@ const MAX_POSITION: usize = 16_383;
 /// And a word may have so many of them.
 const MAX_POSITIONS: usize = 255;
 
-pub(super) async fn index_message(connection: &mut Connection, key: i64, text: &str) -> Result<()> {
+pub(super) async fn index_message(
+    connection: &mut Connection,
+    key: i64,
+    words: String,
+) -> Result<()> {
     query("update messages set words = $1::tsvector where key = $2")
-        .bind(vector(text))
+        .bind(words)
         .bind(key)
         .execute(connection)
         .await?;

@@ -36,7 +36,8 @@ use super::{
 };
 use crate::generation::log::Piece;
 
-pub(super) use self::transaction::{Connection, WRITE_LIMIT};
+pub(super) use self::transaction::Connection;
+use self::transaction::{WRITE_LIMIT, WRITE_TOTAL};
 
 /// A database with conversations.
 pub struct Sql {
@@ -45,8 +46,10 @@ pub struct Sql {
     pub(super) dialect: Dialect,
     /// Whether the database is lost with its one connection.
     pub(super) is_memory: bool,
-    /// How long a transaction that writes may be open: [`WRITE_LIMIT`], except in tests.
+    /// How long a transaction that writes may wait for its owner, and be open in all: [`WRITE_LIMIT`]
+    /// and [`WRITE_TOTAL`], except in tests.
     pub(super) write_limit: Duration,
+    pub(super) write_total: Duration,
     #[cfg(test)]
     pub(super) faults: std::sync::Arc<faults::Faults>,
     /// Held for one slice of long work (`slices`).
@@ -65,6 +68,7 @@ impl Sql {
             dialect,
             is_memory: false,
             write_limit: WRITE_LIMIT,
+            write_total: WRITE_TOTAL,
             #[cfg(test)]
             faults: std::sync::Arc::default(),
             long_work: Mutex::new(()),
@@ -82,7 +86,35 @@ pub(super) enum Dialect {
 }
 
 impl Dialect {
+    /// The words of a text as they are put into the index. To be made before a transaction begins, for
+    /// others wait for that, and away from the runtime's threads where there are many.
+    async fn words_of(self, text: &str) -> String {
+        /// As many bytes are done in about a millisecond.
+        const FEW: usize = 16 * 1024;
+        if text.len() <= FEW {
+            return self.words(text);
+        }
+        let text = text.to_owned();
+        tokio::task::spawn_blocking(move || self.words(&text))
+            .await
+            .expect("it does not panic")
+    }
+
     /// Puts the words of a message into the index, in the place of what was there of it.
+    async fn index_words(
+        self,
+        connection: &mut Connection,
+        owner: &str,
+        key: i64,
+        words: String,
+    ) -> Result<()> {
+        match self {
+            Self::Sqlite => sqlite::index_message(connection, owner, key, words).await,
+            Self::Postgres => postgres::index_message(connection, key, words).await,
+        }
+    }
+
+    /// The same for a text that is short, or that was not known before.
     async fn index_message(
         self,
         connection: &mut Connection,
@@ -90,10 +122,8 @@ impl Dialect {
         key: i64,
         text: &str,
     ) -> Result<()> {
-        match self {
-            Self::Sqlite => sqlite::index_message(connection, owner, key, text).await,
-            Self::Postgres => postgres::index_message(connection, key, text).await,
-        }
+        let words = self.words_of(text).await;
+        self.index_words(connection, owner, key, words).await
     }
 
     /// The same for a title.

@@ -59,12 +59,12 @@ pub(super) async fn index_message(
     connection: &mut Connection,
     owner: &str,
     key: i64,
-    text: &str,
+    words: String,
 ) -> Result<()> {
     query("insert or replace into message_words (rowid, owner, words) values ($1, $2, $3)")
         .bind(key)
         .bind(owner_word(owner))
-        .bind(words::index(text))
+        .bind(words)
         .execute(connection)
         .await?;
     Ok(())

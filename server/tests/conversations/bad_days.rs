@@ -118,6 +118,44 @@ async fn a_reply_whose_end_cannot_be_saved_is_saved_when_it_can() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_fails_is_logged_once_for_each_reply() {
+    let slow = scripts::stream()
+        .then(&delta("one "))
+        .after(Duration::from_millis(1_500), &delta("two"))
+        .then(STOP)
+        .then(DONE);
+    let upstream = ScriptedUpstream::playing(vec![slow, scripts::saying("fine")]).await;
+    let mut program = Program::before(&upstream, &[]).await;
+    let body = json!({ "request_id": id(), "content": log::PROMPT });
+    let request = Request::post(&messages_path(&id()), &body);
+    let answer = soon(http::send(program.address, &request)).await;
+    let mut reply = read_reply(answer.expect("an answer"));
+    soon(reply.until(|reply| !reply.transcript.text.is_empty())).await;
+    let mut other = open(program.data.path()).await;
+    query("begin immediate")
+        .execute(&mut other)
+        .await
+        .expect("the lock");
+    // Neither a piece of the first nor its end can be stored, and nothing of the second.
+    let other_conversation = id();
+    let asked = ask(&program, &other_conversation);
+    let (first, second) = tokio::join!(soon(reply.finish()), asked);
+    assert!(first.transcript.notice.is_some() && second.transcript.notice.is_some());
+    query("rollback")
+        .execute(&mut other)
+        .await
+        .expect("the lock");
+    program.logs("was saved after all").await;
+    program.terminate();
+    let end = soon(program.end()).await;
+    let is_loud = |line: &&str| line.contains("ERROR") || line.contains("WARN");
+    let loud: Vec<&str> = end.log.lines().filter(is_loud).collect();
+    assert_eq!(loud.len(), 2, "{}", end.log);
+    let is_said = |line: &&str| line.contains("another program holds the database");
+    assert!(loud.iter().all(is_said), "{}", end.log);
+}
+
 /// Asks a program something in this conversation.
 pub(super) async fn ask(program: &Program, conversation: &str) -> Reply {
     let body = json!({ "request_id": id(), "content": log::PROMPT });

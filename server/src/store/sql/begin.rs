@@ -11,10 +11,14 @@ use crate::store::{Ask, Begun, Finished, NewReply, StoredReply, TitledBy, new_id
 
 impl Sql {
     pub(super) async fn begin_reply(&self, owner: &str, reply: &NewReply) -> Result<Begun> {
+        let words = match &reply.ask {
+            Ask::Question { text, .. } => self.dialect.words_of(text).await,
+            Ask::Again(_) | Ask::Continue(_) => String::new(),
+        };
         let mut tx = self.transaction().await?;
         let known = query(
-            "select g.id, g.message, m.parent, m.conversation, m.text, m.reasoning from generations g
-             join messages m on m.id = g.message
+            "select g.id, g.message, m.parent, m.conversation, m.text, m.reasoning, m.marks
+             from generations g join messages m on m.id = g.message
              where g.owner = $1 and g.request_id = $2",
         )
         .bind(owner)
@@ -32,8 +36,11 @@ impl Sql {
             if begun.generation == reply.generation {
                 let conversation = row.try_get(3)?;
                 begun.is_first = is_first(&mut tx, conversation, reply).await?;
-                begun.base.text = row.try_get(4)?;
-                begun.base.reasoning = row.try_get(5)?;
+                begun.base = Piece {
+                    text: row.try_get(4)?,
+                    reasoning: row.try_get(5)?,
+                    marks: row.try_get(6)?,
+                };
                 if let Some(question) = &begun.user_message {
                     begun.history = line_to(&mut tx, conversation, question).await?;
                 }
@@ -65,9 +72,7 @@ impl Sql {
                 .fetch_one(&mut *tx)
                 .await?;
                 let key = row.try_get(0)?;
-                self.dialect
-                    .index_message(&mut tx, owner, key, text)
-                    .await?;
+                self.dialect.index_words(&mut tx, owner, key, words).await?;
                 begun.message = new_id();
                 self.insert_reply(
                     &mut tx,
@@ -239,6 +244,7 @@ impl Sql {
         };
         let ms = |time: Option<u64>| time.and_then(|time| i64::try_from(time).ok());
         let whole = self.dialect.piece(&finished.whole);
+        let words = self.dialect.words_of(&finished.whole.text).await;
         let mut tx = self.transaction().await?;
         // By the message and by the generation: what goes on under another one is not ended by this.
         let row = query(
@@ -264,7 +270,7 @@ impl Sql {
         .fetch_one(&mut *tx)
         .await?;
         self.dialect
-            .index_message(&mut tx, owner, row.try_get(0)?, &finished.whole.text)
+            .index_words(&mut tx, owner, row.try_get(0)?, words)
             .await?;
         query("update conversations set updated_at = $1, ended_at = $1 where key = $2")
             .bind(finished.now)
@@ -279,9 +285,11 @@ impl Sql {
     }
 
     pub(super) async fn interrupt_replies(&self) -> Result<u64> {
+        let mut tx = self.snapshot().await?;
         let running = query("select key from messages where state = 'streaming'")
-            .fetch_all(&self.read)
+            .fetch_all(&mut *tx)
             .await?;
+        drop(tx);
         for row in &running {
             self.interrupt_reply(row.try_get(0)?).await?;
         }
@@ -359,7 +367,6 @@ impl Sql {
             (piece, end) = (continued.piece, Some(continued.end));
             (usage, model) = (continued.usage, continued.model);
         }
-        tx.commit().await?;
         Ok(StoredReply {
             generation: generation.to_owned(),
             conversation: row.try_get(0)?,

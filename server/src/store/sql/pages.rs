@@ -30,25 +30,27 @@ macro_rules! select_messages {
 
 impl Sql {
     pub(super) async fn keys_of(&self, owner: &str) -> Result<Vec<ConversationKey>> {
+        let mut tx = self.snapshot().await?;
         let found = query(
             "select key from conversations
              where owner = $1 and deleted_at is null and import is null order by created_at, key",
         )
         .bind(owner)
-        .fetch_all(&self.read)
+        .fetch_all(&mut *tx)
         .await?;
         let keys = found.iter().map(|row| row.try_get(0).map(ConversationKey));
         Ok(keys.collect::<std::result::Result<_, _>>()?)
     }
 
     pub(super) async fn key_of(&self, owner: &str, id: &str) -> Result<ConversationKey> {
+        let mut tx = self.snapshot().await?;
         let row = query(
             "select key from conversations
              where owner = $1 and id = $2 and deleted_at is null and import is null",
         )
         .bind(owner)
         .bind(id)
-        .fetch_one(&self.read)
+        .fetch_one(&mut *tx)
         .await?;
         Ok(ConversationKey(row.try_get(0)?))
     }
@@ -58,13 +60,14 @@ impl Sql {
         owner: &str,
         conversation: ConversationKey,
     ) -> Result<ConversationHead> {
+        let mut tx = self.snapshot().await?;
         let row = query(
             "select id, title, created_at, updated_at, pinned, leaf from conversations
              where owner = $1 and key = $2 and deleted_at is null and import is null",
         )
         .bind(owner)
         .bind(conversation.0)
-        .fetch_one(&self.read)
+        .fetch_one(&mut *tx)
         .await?;
         Ok(ConversationHead {
             id: row.try_get(0)?,
@@ -122,6 +125,7 @@ impl Sql {
         owner: &str,
         conversation: ConversationKey,
     ) -> Result<Vec<MessageKey>> {
+        let mut tx = self.snapshot().await?;
         let leaf = query(
             "select coalesce(
                  (select m.key from messages m join conversations c on c.leaf = m.id
@@ -130,7 +134,7 @@ impl Sql {
         )
         .bind(conversation.0)
         .bind(owner)
-        .fetch_one(&self.read)
+        .fetch_one(&mut *tx)
         .await?;
         let mut next: Option<i64> = leaf.try_get(0)?;
         let mut path = Vec::new();
@@ -151,7 +155,7 @@ impl Sql {
             .bind(conversation.0)
             .bind(owner)
             .bind(STEPS)
-            .fetch_all(&self.read)
+            .fetch_all(&mut *tx)
             .await?;
             let found = found.iter().map(message_key).collect::<Result<Vec<_>>>()?;
             // The last one begins the next part.

@@ -40,6 +40,7 @@ impl Sql {
             ))?,
         };
         let limit = i64::from(limit.clamp(1, MAX_LIST));
+        let mut tx = self.snapshot().await?;
         let found = query(concat!(
             "select ",
             summary_columns!(),
@@ -53,7 +54,7 @@ impl Sql {
         .bind(updated_at)
         .bind(key)
         .bind(limit + 1)
-        .fetch_all(&self.read)
+        .fetch_all(&mut *tx)
         .await?;
         let shown = &found[..found.len().min(limit as usize)];
         let conversations = shown
@@ -74,6 +75,7 @@ impl Sql {
     }
 
     pub(super) async fn summary_of(&self, owner: &str, id: &str) -> Result<ConversationSummary> {
+        let mut tx = self.snapshot().await?;
         let row = query(concat!(
             "select ",
             summary_columns!(),
@@ -82,7 +84,7 @@ impl Sql {
         ))
         .bind(owner)
         .bind(id)
-        .fetch_one(&self.read)
+        .fetch_one(&mut *tx)
         .await?;
         rows::summary(&row)
     }
@@ -127,7 +129,6 @@ impl Sql {
             }
             messages.push(message);
         }
-        tx.commit().await?;
         Ok(ExportedConversation {
             id: row.try_get(1)?,
             title: row.try_get(2)?,
@@ -174,6 +175,7 @@ impl Sql {
         wanted: &Query,
         limit: i64,
     ) -> Result<Vec<AnyRow>> {
+        let mut tx = self.snapshot().await?;
         match self.dialect {
             Dialect::Sqlite => {
                 let sql = match place {
@@ -182,7 +184,7 @@ impl Sql {
                 };
                 let words = sqlite::match_words(owner, wanted);
                 let found = query(sql).bind(words).bind(owner).bind(limit);
-                Ok(found.fetch_all(&self.read).await?)
+                Ok(found.fetch_all(&mut *tx).await?)
             }
             Dialect::Postgres => {
                 let search = match place {
@@ -190,10 +192,7 @@ impl Sql {
                     Place::Messages => postgres::IN_MESSAGES,
                 };
                 let words = wanted.for_tsquery();
-                let mut tx = self.snapshot().await?;
-                let found = postgres::search(&mut tx, search, &words, owner, limit).await?;
-                tx.commit().await?;
-                Ok(found)
+                postgres::search(&mut tx, search, &words, owner, limit).await
             }
         }
     }

@@ -1,5 +1,5 @@
 //! Transactions. Everything that is written goes through [`Sql::transaction`], and everything that is
-//! read by more than one statement through [`Sql::snapshot`].
+//! only read through [`Sql::snapshot`].
 //!
 //! sqlx counts how deep its transactions are nested, and that count is wrong after SQLite has rolled
 //! back by itself, which it does when the disk is full or fails: the next failure is then rolled back
@@ -25,11 +25,14 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::{Dialect, Result, Sql};
 use crate::store::failure::Failure;
 
-/// How long a transaction that writes may be open, its longest statement not counted: one large text
-/// is one statement and cannot be divided.
+/// How long a transaction that writes may be open while none of its statements runs.
 pub(in crate::store) const WRITE_LIMIT: Duration = Duration::from_secs(1);
-/// The same for one that only reads, for which no writer waits.
+/// How long it may be open in all, its longest statement not counted: one large text is one statement
+/// and cannot be divided. Shorter than others wait for a connection.
+pub(in crate::store) const WRITE_TOTAL: Duration = Duration::from_secs(4);
+/// The same two for one that only reads, for which no writer waits.
 const READ_LIMIT: Duration = Duration::from_secs(30);
+const READ_TOTAL: Duration = Duration::from_secs(600);
 /// How long one statement may take.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(30);
 /// How long a rollback may take.
@@ -81,19 +84,20 @@ impl Sql {
                 Dialect::Postgres => "begin",
             },
             limit: self.write_limit,
+            total: self.write_total,
             ..self.rules()
         };
         Transaction::begin(self.write.clone(), rules).await
     }
 
-    /// Begins to read: all statements see the database as it was at the first one.
+    /// Begins to read: all statements see the database as it was at the first one. It need not be
+    /// committed.
     pub(super) async fn snapshot(&self) -> Result<Transaction> {
         let rules = Rules {
             begin: match self.dialect {
                 Dialect::Sqlite => "begin",
                 Dialect::Postgres => "begin isolation level repeatable read read only",
             },
-            limit: READ_LIMIT,
             ..self.rules()
         };
         Transaction::begin(self.read.clone(), rules).await
@@ -104,6 +108,7 @@ impl Sql {
             dialect: self.dialect,
             begin: "begin",
             limit: READ_LIMIT,
+            total: READ_TOTAL,
             is_memory: self.is_memory,
             #[cfg(test)]
             faults: std::sync::Arc::clone(&self.faults),
@@ -246,7 +251,10 @@ impl<'c> Executor<'c> for &'c mut Connection {
 struct Rules {
     dialect: Dialect,
     begin: &'static str,
+    /// How long it may wait for its owner.
     limit: Duration,
+    /// How long it may be open in all.
+    total: Duration,
     /// Closing the connection would lose all that is in the database.
     is_memory: bool,
     #[cfg(test)]
@@ -365,7 +373,8 @@ impl Task {
 
     async fn serve(mut self, mut requests: mpsc::Receiver<Request>) {
         loop {
-            let deadline = self.opened + self.rules.limit + self.longest_statement;
+            let end = self.opened + self.rules.total + self.longest_statement;
+            let deadline = end.min(Instant::now() + self.rules.limit);
             let request = tokio::select! {
                 biased;
                 request = requests.recv() => request,
@@ -373,7 +382,7 @@ impl Task {
             };
             match request {
                 None => return self.end().await,
-                Some(Request::Run(..)) if Instant::now() > deadline => return self.expire().await,
+                Some(Request::Run(..)) if Instant::now() > end => return self.expire().await,
                 Some(Request::Run(statement, answer)) => {
                     let started = Instant::now();
                     let steps = self.statement(statement).await;
@@ -397,8 +406,9 @@ impl Task {
 
     /// It was open for too long, and others wait for it.
     async fn expire(self) {
+        let open_ms = self.opened.elapsed().as_millis();
         tracing::error!(
-            limit_ms = self.rules.limit.as_millis(),
+            open_ms,
             "a transaction was open for too long and is rolled back"
         );
         self.end().await;

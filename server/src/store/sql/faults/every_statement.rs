@@ -97,7 +97,7 @@ fn every_method_of_the_store_is_in_the_table() {
 }
 
 #[test]
-fn what_is_written_goes_through_transactions_alone() {
+fn what_is_written_and_read_goes_through_transactions_alone() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/sql");
     for file in std::fs::read_dir(folder).expect("a folder") {
         let path = file.expect("a file").path();
@@ -107,9 +107,10 @@ fn what_is_written_goes_through_transactions_alone() {
         }
         let source = std::fs::read_to_string(&path).expect("text");
         for past in [
+            "self.write.",
             "&self.write",
-            "self.write.begin",
-            "self.write.acquire",
+            "self.read.",
+            "&self.read",
             ".begin()",
         ] {
             assert!(!source.contains(past), "{past} in {}", path.display());
