@@ -12,7 +12,7 @@ use crate::support::scripts::{
     DONE, End, Response, STOP, Script, delta, json as whole, saying, stream,
 };
 use crate::support::{log, soon};
-use crate::upstream_scripts::{each_of, play};
+use crate::upstream_scripts::{each_of, play, play_patiently};
 
 /// An event of the stream.
 fn event(data: &Value) -> String {
@@ -311,7 +311,7 @@ async fn an_answer_goes_on_as_long_as_something_follows() {
                 "a",
             ),
         ],
-        play,
+        play_patiently,
     )
     .await;
 }
