@@ -2,6 +2,7 @@
 
 mod bad_days;
 mod crash;
+mod failing_disk;
 mod files;
 mod full_disk;
 mod functions;

@@ -98,7 +98,7 @@ async fn after_the_disk_was_full_what_is_said_is_saved_again() {
     is_kept(program, &upstream, &after).await;
 }
 
-async fn call(program: &Program, path: &str, body: &Value) -> u16 {
+pub(super) async fn call(program: &Program, path: &str, body: &Value) -> u16 {
     let request = Request::post(path, body);
     soon(http::send(program.address, &request))
         .await

@@ -75,6 +75,13 @@ impl Program {
         Self::start(shell.args(arguments), new_folder(), upstream).await
     }
 
+    /// Starts it with these variables beside the upstream's.
+    pub(crate) async fn preloaded(upstream: &ScriptedUpstream, variables: &[(&str, &str)]) -> Self {
+        let mut command = command();
+        let command = command.envs(variables.iter().copied());
+        Self::start(command, new_folder(), upstream).await
+    }
+
     /// Starts it with nothing said about where to keep conversations, so that it would be below `home`.
     pub(crate) async fn at_home(home: &Path, upstream: &ScriptedUpstream) -> Self {
         let mut command = command();
