@@ -22,6 +22,7 @@ pub mod patch;
 mod cut;
 mod depth;
 mod open;
+mod parts;
 mod predict;
 pub mod stream;
 mod waiting;
@@ -30,6 +31,8 @@ mod waiting;
 mod fake_dom;
 #[cfg(test)]
 mod nesting_tests;
+#[cfg(test)]
+mod parts_tests;
 #[cfg(any(test, fuzzing))]
 pub mod proof;
 #[cfg(test)]

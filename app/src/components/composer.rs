@@ -77,7 +77,7 @@ pub fn Composer() -> impl IntoView {
                 }>"Cancel"</button>
             </p>
             <div class="box">
-                <div class="grow" data-value=move || chat.draft().with(|draft| draft.text().to_owned())>
+                <div class="grow" data-value=move || chat.draft().with(|draft| beginning(draft.text()).to_owned())>
                     <textarea
                         id="message"
                         node_ref=field.0
@@ -103,6 +103,19 @@ pub fn Composer() -> impl IntoView {
             </div>
         </div>
     }
+}
+
+/// As much of a text as fills the field to its greatest height on any screen. The field is as high as this is, so
+/// more would only be laid out with each key.
+fn beginning(text: &str) -> &str {
+    const LINES: usize = 128;
+    let mut end = text.len().min(16 * 1024);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let beginning = &text[..end];
+    let lines = beginning.match_indices('\n').nth(LINES);
+    &beginning[..lines.map_or(end, |(at, _)| at)]
 }
 
 /// Keeps the field, the draft and the browser's memory the same, from the moment the page is alive.
@@ -132,4 +145,17 @@ fn keep_draft(chat: Chat, field: ComposerField, is_ready: RwSignal<bool>) {
         });
         true
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::beginning;
+
+    #[test]
+    fn the_copy_that_gives_the_field_its_height_is_bounded() {
+        assert_eq!(beginning("a\nb"), "a\nb");
+        assert_eq!(beginning(&"a\n".repeat(20_000)).lines().count(), 129);
+        assert!(beginning(&"\u{5b57}".repeat(20_000)).len() <= 16 * 1024);
+        assert_eq!(beginning(""), "");
+    }
 }

@@ -32,6 +32,10 @@ use crate::transcript::Transcript;
 /// What the cursor is known by.
 const CURSOR: &str = "data-cursor";
 
+/// What takes the place of what stood there already is shown at once, up to this many bytes. A longer text is
+/// divided over frames like a burst.
+const AT_ONCE: usize = 32 * 1024;
+
 /// After so many bytes it is looked at the clock.
 const PIECE: usize = 2048;
 /// How long a frame may be held up by what is shown in it, beside what the browser does with it.
@@ -208,8 +212,9 @@ impl Flow {
         if let Some(cursor) = &self.cursor {
             cursor.remove();
         }
+        let is_replacing = std::mem::take(&mut self.is_replacing) && text.len() <= AT_ONCE;
         // A hidden page has no frames, and nobody waits for it.
-        let is_at_once = std::mem::take(&mut self.is_replacing) || document().hidden();
+        let is_at_once = is_replacing || document().hidden();
         if !is_at_once && !self.show_pieces(text, share) {
             self.put_cursor();
             return false;
@@ -221,7 +226,11 @@ impl Flow {
             return true;
         }
         self.cursor = None;
-        self.stream.end(text);
+        if is_at_once {
+            self.stream.end(text);
+        } else if !self.stream.end_in_part(text) {
+            return false;
+        }
         self.has_ended = true;
         true
     }

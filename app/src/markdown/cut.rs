@@ -8,6 +8,8 @@
 use super::depth::LEVELS;
 use super::node::{Kind, Node, Origin};
 use super::open::{Open, open_of};
+use super::parse::Own;
+use super::parts::{self, PART};
 
 /// A paragraph is cut within itself when it is longer than this, in bytes.
 pub(super) const LONG_PARAGRAPH: usize = 1536;
@@ -43,6 +45,8 @@ pub(super) struct Limits {
     pub(super) too_long: usize,
     /// How deep containers and marks may nest, see [`super::depth`].
     pub(super) levels: usize,
+    /// It is shown in parts, see [`super::parts`].
+    pub(super) part: usize,
 }
 
 impl Default for Limits {
@@ -51,19 +55,21 @@ impl Default for Limits {
             long: LONG_PARAGRAPH,
             too_long: TOO_LONG_PARAGRAPH,
             levels: LEVELS,
+            part: PART,
         }
     }
 }
 
-/// The last place to cut `source`, of which only whole lines were parsed, into `nodes`; its own text
-/// begins at `from`, where `open` is open.
+/// The last place to cut `source`, of which only whole lines were parsed, into `nodes`; where its own text
+/// begins, `open` is open.
 pub(super) fn last_cut(
     nodes: &[Node],
     source: &str,
-    from: usize,
+    own: Own,
     open: &[Open],
     limits: Limits,
 ) -> Option<Cut> {
+    let from = own.from;
     let mut best = None;
     let mut path = Vec::new();
     let mut around: Vec<Open> = Vec::new();
@@ -74,7 +80,15 @@ pub(super) fn last_cut(
         let index = level.len().checked_sub(1)?;
         let last = &level[index];
         let is_spine = last.start < from;
-        if !is_spine {
+        if last.kind == Kind::Part && !is_spine {
+            // It begins within a line.
+            best = Some(Cut {
+                path: path.iter().copied().chain([index]).collect(),
+                open: around.iter().cloned().chain([Open::Part]).collect(),
+                is_mid_line: true,
+                ..cut(0, 0, last.start, true)
+            });
+        } else if !is_spine {
             let line = line_start(source, last.start);
             let has_own_line = opener_line.is_none_or(|opener| line > opener);
             if has_own_line && line > from && line >= from {
@@ -113,10 +127,11 @@ pub(super) fn last_cut(
             opener_line = Some(line_start(source, last.start));
         }
         let inner = match part {
-            Open::Fence(..) | Open::Indented | Open::Raw(_) => {
-                line_cut(last, source, from, opener_line)
-            }
-            Open::Paragraph => word_cut(last, source, from, limits),
+            Open::Fence(..) | Open::Indented => within_line(last, source, from, limits)
+                .or_else(|| line_cut(last, source, from, opener_line)),
+            // A line of HTML may have said already that the block ends with it.
+            Open::Raw(_) => line_cut(last, source, from, opener_line),
+            Open::Paragraph | Open::Part => word_cut(last, source, own, limits),
             _ => {
                 if last.children.is_empty() {
                     return best;
@@ -155,7 +170,33 @@ fn line_cut(node: &Node, source: &str, from: usize, opener_line: Option<usize>) 
     if !is_own || is_blank {
         return None;
     }
-    let text_at = match origins
+    Some(cut(index, text_at(text, origins, at), at, false))
+}
+
+/// A place within the last line of a block of code, if that is very long: before a letter, which means nothing there
+/// that begins or ends a block.
+fn within_line(node: &Node, source: &str, from: usize, limits: Limits) -> Option<Cut> {
+    let (index, _, origins) = last_text(node)?;
+    let line = line_start(source, node.end).max(from).max(node.start);
+    if node.end.saturating_sub(line) <= limits.too_long {
+        return None;
+    }
+    let latest = node.end - limits.long / 4;
+    let at = (line + 1..latest)
+        .rev()
+        .take(limits.long)
+        .filter(|at| source.is_char_boundary(*at))
+        .find(|at| source[*at..].starts_with(char::is_alphanumeric))?;
+    // Only what is shown as it is written tells where in the text it stands.
+    let origin = origins
+        .iter()
+        .rfind(|origin| (origin.source..origin.source + origin.len).contains(&at))?;
+    Some(cut(index, origin.at + (at - origin.source), at, true))
+}
+
+/// Where in the text of a block of code or HTML the line begins that begins at `at` in the source.
+fn text_at(text: &str, origins: &[Origin], at: usize) -> usize {
+    match origins
         .iter()
         .position(|origin| origin.source + origin.len > at)
     {
@@ -168,8 +209,7 @@ fn line_cut(node: &Node, source: &str, from: usize, opener_line: Option<usize>) 
         Some(number) => number
             .checked_sub(1)
             .map_or(0, |before| origins[before].at + origins[before].len),
-    };
-    Some(cut(index, text_at, at, false))
+    }
 }
 
 fn cut(index: usize, text_at: usize, at: usize, is_mid_line: bool) -> Cut {
@@ -193,8 +233,8 @@ fn last_text(node: &Node) -> Option<(usize, &str, &[Origin])> {
 }
 
 /// A word of a long paragraph, not far from its end, before which no mark is open.
-fn word_cut(node: &Node, source: &str, from: usize, limits: Limits) -> Option<Cut> {
-    let start = node.start.max(from);
+fn word_cut(node: &Node, source: &str, own: Own, limits: Limits) -> Option<Cut> {
+    let start = node.start.max(own.from);
     let length = node.end.saturating_sub(start);
     // It may turn out to define a link.
     if length < limits.long || source[start..].starts_with('[') {
@@ -202,6 +242,8 @@ fn word_cut(node: &Node, source: &str, from: usize, limits: Limits) -> Option<Cu
     }
     // The last words stay: they are what will be read again.
     let before = node.end - limits.long / 4;
+    // Where the part ends must not be decided by where it was cut.
+    let before = before.min(parts::earliest_end(parts::begin_of(node, own), limits.part));
     let written = &source[start..node.end.min(source.len())];
     let mut scan = Scan {
         // Which of two kinds of formulas holds the other is decided by the later delimiters.

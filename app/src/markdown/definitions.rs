@@ -71,6 +71,23 @@ impl Definitions {
         self.0.contains_key(label)
     }
 
+    /// Lines that define the footnotes that a text refers to, as far as they are known, and that nothing behind
+    /// them can continue.
+    pub(super) fn footnote_lines(&self, text: &str) -> String {
+        let mut lines = String::new();
+        for rest in text.split("[^").skip(1) {
+            if let Some((label, _)) = rest.split_once(']')
+                && let Some(label) = self.footnote(&Label::footnote(label))
+            {
+                lines.push_str(&format!("[^{label}]: x\n\n"));
+            }
+        }
+        if !lines.is_empty() {
+            lines.push_str("#\n");
+        }
+        lines
+    }
+
     /// Where a link leads.
     #[must_use]
     pub fn link(&self, label: &Label) -> Option<&str> {

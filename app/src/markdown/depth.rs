@@ -210,8 +210,8 @@ mod tests {
         let text = "x > > > > > >\n> > > > > > >";
         let own = Own {
             from: 2,
-            to: text.len(),
             levels: 3,
+            ..Own::whole(text)
         };
         let expect = "x > > > > > >\n> > > \u{1f} > > >";
         assert_eq!(masked(text, own).as_deref(), Some(expect));

@@ -104,10 +104,15 @@ fn part(text: &str, origins: &[Origin], from: usize, to: usize, start: usize, en
             }
         })
         .collect();
-    let first = origins.first().map_or(start, |origin| origin.source);
-    let last = origins
-        .last()
-        .map_or(end, |origin| origin.source + origin.len);
+    // Only parts that are shown as they were written have an origin: an entity at the beginning has none.
+    let first = match origins.first() {
+        Some(origin) if from > 0 => origin.source,
+        _ => start,
+    };
+    let last = match origins.last() {
+        Some(origin) if to < text.len() => origin.source + origin.len,
+        _ => end,
+    };
     Node::new(Kind::Text(text[from..to].to_owned(), origins), first, last)
 }
 

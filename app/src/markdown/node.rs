@@ -43,6 +43,8 @@ pub enum Kind {
     Break,
     /// A paragraph; the text of a tight list's item is one, too.
     Paragraph,
+    /// A later part of a paragraph that is too long for one element, see [`super::parts`].
+    Part,
     /// A heading of level 1 to 6.
     Heading(u8),
     /// A quotation.
@@ -305,6 +307,7 @@ impl Kind {
             Self::Text(..) => return 0,
             Self::Break => (Tag::Br, ""),
             Self::Paragraph => (Tag::P, ""),
+            Self::Part => (Tag::P, "part"),
             Self::Heading(level) => (heading(*level), ""),
             Self::Quote => (Tag::Blockquote, ""),
             Self::List { first: None, .. } => (Tag::Ul, ""),
@@ -346,7 +349,9 @@ impl Kind {
     /// The attributes of its outermost element that can change while a text grows.
     pub fn attributes(&self, set: &mut impl FnMut(Attr, &str)) {
         match self {
-            Self::Paragraph | Self::Heading(_) | Self::Cell { .. } => set(Attr::Dir, "auto"),
+            Self::Paragraph | Self::Part | Self::Heading(_) | Self::Cell { .. } => {
+                set(Attr::Dir, "auto");
+            }
             Self::Raw => set(Attr::Dir, "ltr"),
             Self::List {
                 first,
@@ -488,6 +493,19 @@ impl Kind {
             Self::ShowImage => usize::MAX,
             _ => 0,
         }
+    }
+
+    /// Whether it is a paragraph, or a later part of one.
+    #[must_use]
+    pub fn is_paragraph(&self) -> bool {
+        matches!(self, Self::Paragraph | Self::Part)
+    }
+
+    /// Whether it is the same kind of block, whatever more is known of it.
+    #[must_use]
+    pub fn is_same_block(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+            || (self.is_paragraph() && other.is_paragraph())
     }
 
     /// Whether it is a link to something, or a picture within one.

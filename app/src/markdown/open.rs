@@ -30,6 +30,8 @@ pub(super) enum Open {
     TableBody,
     /// A paragraph.
     Paragraph,
+    /// A later part of a long paragraph.
+    Part,
 }
 
 /// The lines that open all this. If `is_mid_line`, what comes next continues the last of them.
@@ -81,11 +83,15 @@ pub(super) fn scene(open: &[Open], is_mid_line: bool) -> String {
                 line(&mut lines, &prefix, &delimiters);
             }
             Open::TableBody => {}
-            Open::Paragraph => line(&mut lines, &prefix, "x"),
+            Open::Paragraph | Open::Part => line(&mut lines, &prefix, "x"),
         }
     }
     if is_mid_line {
         lines.push_str(&prefix);
+    }
+    if is_mid_line && matches!(open.last(), Some(Open::Part)) {
+        // A part can begin with any character, which must not begin a line, where it could begin a block.
+        lines.push_str("x ");
     }
     lines
 }
@@ -165,6 +171,7 @@ pub(super) fn open_of(node: &Node, source: &str, around: &[Open]) -> Option<Open
         }
         Kind::TableBody => Some(Open::TableBody),
         Kind::Paragraph => Some(Open::Paragraph),
+        Kind::Part => Some(Open::Part),
         _ => None,
     }
 }

@@ -20,6 +20,8 @@ use super::depth::{self, LEVELS};
 use super::link;
 use super::math;
 use super::node::{Align, Kind, Node, Origin};
+use super::open::Open;
+use super::parts::{self, PART};
 
 /// No language has a longer name.
 const LONGEST_LANGUAGE: usize = 40;
@@ -36,6 +38,12 @@ pub struct Own {
     pub to: usize,
     /// How deep containers may nest in it, and marks within a block. Deeper ones are text.
     pub levels: usize,
+    /// A paragraph that is longer than this, in bytes, is shown in parts.
+    pub part: usize,
+    /// How much of the paragraph, or of its part, that goes on where the lines before end stands before that.
+    pub before: usize,
+    /// Whether it is a later part of a paragraph that goes on there.
+    pub is_part: bool,
 }
 
 impl Own {
@@ -46,6 +54,21 @@ impl Own {
             from: 0,
             to: text.len(),
             levels: LEVELS,
+            part: PART,
+            before: 0,
+            is_part: false,
+        }
+    }
+
+    /// The same where this is open, and where a paragraph that is open has begun so many bytes before.
+    pub(super) fn going_on(self, open: &[Open], before: usize) -> Self {
+        match open.last() {
+            Some(last @ (Open::Paragraph | Open::Part)) => Self {
+                before,
+                is_part: *last == Open::Part,
+                ..self
+            },
+            _ => self,
         }
     }
 }
@@ -88,7 +111,11 @@ pub fn parse(text: &str, own: Own, known: &Definitions) -> Parsed {
     let read = changed.as_deref().unwrap_or(read);
     let mut builder = Builder::new(text, own);
     builder.masked = is_masked.then_some(read);
-    build(read, builder, known)
+    let (mut parsed, has_long) = build(read, builder, known);
+    if has_long {
+        parts::split(&mut parsed, text, own, known);
+    }
+    parsed
 }
 
 /// What is asked for the address of a link that the text does not define.
@@ -99,8 +126,9 @@ pub(super) fn parser<'a>(text: &'a str, resolve: Resolve<'a>) -> OffsetIter<'a, 
     Parser::new_with_broken_link_callback(text, options(), Some(resolve)).into_offset_iter()
 }
 
-/// Reads `text`; the builder knows it as it was written.
-fn build(text: &str, mut builder: Builder<'_>, known: &Definitions) -> Parsed {
+/// Reads `text`; the builder knows it as it was written. Also says whether there is a paragraph in it that has to be
+/// shown in parts.
+fn build(text: &str, mut builder: Builder<'_>, known: &Definitions) -> (Parsed, bool) {
     let own = builder.own;
     let mut parsed = Parsed::default();
     let missing = &mut parsed.missing;
@@ -133,6 +161,7 @@ fn build(text: &str, mut builder: Builder<'_>, known: &Definitions) -> Parsed {
         root,
         footnotes,
         unknown,
+        has_long,
         ..
     } = builder;
     parsed.nodes = root;
@@ -144,7 +173,7 @@ fn build(text: &str, mut builder: Builder<'_>, known: &Definitions) -> Parsed {
     );
     drop(parser);
     parsed.missing.extend(unknown);
-    parsed
+    (parsed, has_long)
 }
 
 struct Builder<'a> {
@@ -155,6 +184,8 @@ struct Builder<'a> {
     /// What is shown as its source because it is too deep.
     too_deep: Option<TooDeep>,
     root: Vec<Node>,
+    /// Whether there is a paragraph that has to be shown in parts.
+    has_long: bool,
     /// The nodes that are open, from the outside in.
     open: Vec<Node>,
     /// How the columns of the table that is open are aligned. A table holds no other.
@@ -173,6 +204,7 @@ impl<'a> Builder<'a> {
             own,
             too_deep: None,
             root: Vec::new(),
+            has_long: false,
             open: Vec::new(),
             columns: Vec::new(),
             footnotes: Vec::new(),
@@ -420,6 +452,13 @@ impl<'a> Builder<'a> {
                 self.unlink(node);
             }
             _ => {
+                if self.own.is_part
+                    && node.start < self.own.from
+                    && matches!(node.kind, Kind::Heading(_))
+                {
+                    // The parts before it are shown as paragraphs.
+                    node.kind = Kind::Paragraph;
+                }
                 self.finish(&mut node);
                 let shown = match &node.kind {
                     Kind::Image(Some(address)) if link::is_web(address) => {
@@ -449,6 +488,9 @@ impl<'a> Builder<'a> {
             end: node.end.min(self.own.to),
             ..node
         };
+        if matches!(node.kind, Kind::Paragraph | Kind::Heading(_)) {
+            self.has_long |= parts::is_long(&node, self.own);
+        }
         let siblings = match self.open.last_mut() {
             Some(parent) => &mut parent.children,
             None => &mut self.root,

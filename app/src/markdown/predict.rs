@@ -177,7 +177,8 @@ fn complete_line(source: &str, own: Own, to: usize, way: &[&Node], open: &[Open]
         return table;
     }
     let is_cell = matches!(leaf.kind, Kind::Cell { .. });
-    let takes_inlines = is_cell || matches!(leaf.kind, Kind::Paragraph | Kind::Heading(_));
+    let takes_inlines =
+        is_cell || (leaf.kind.is_paragraph() || matches!(leaf.kind, Kind::Heading(_)));
     let start = leaf.start.max(own.from);
     if !takes_inlines || start >= to || source[start..to].contains("\n\n") {
         return Prediction {

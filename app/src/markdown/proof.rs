@@ -8,6 +8,7 @@ use super::fake_dom::{FakeDom, FakeNode};
 use super::html::plain_html;
 use super::node::{Node, Tag};
 use super::parse::{Own, parse};
+use super::parts::PART;
 use super::stream::Stream;
 
 /// As short as can be, so that short texts are cut in every way.
@@ -15,6 +16,7 @@ pub(super) const SHORT: Limits = Limits {
     long: 12,
     too_long: 60,
     levels: LEVELS,
+    part: PART,
 };
 
 /// Three levels are all that a text may nest, so that short texts are too deep.

@@ -42,6 +42,8 @@ pub struct Stream<D: Dom> {
     /// What is open there.
     open: Vec<Open>,
     is_mid_line: bool,
+    /// Where the paragraph, or the part of one, begins that is open there.
+    paragraph: usize,
     /// How much of the text has been shown.
     read: usize,
     /// How much work it was to read the end the last time, in bytes of usual text.
@@ -89,6 +91,7 @@ impl<D: Dom> Stream<D> {
             base: 0,
             open: Vec::new(),
             is_mid_line: false,
+            paragraph: 0,
             read: 0,
             work: 0,
             next_cut: step,
@@ -105,6 +108,12 @@ impl<D: Dom> Stream<D> {
     /// The document in which it is shown.
     pub fn dom(&mut self) -> &mut D {
         &mut self.dom
+    }
+
+    /// How much of a text is read again for each piece.
+    #[cfg(test)]
+    pub(super) fn end_length(&self, text: &str) -> usize {
+        text.len() - self.base
     }
 
     /// The element in which the text ends.
@@ -193,10 +202,7 @@ impl<D: Dom> Stream<D> {
             }
         }
         if std::mem::take(&mut self.must_mend_all) {
-            let own = Own {
-                levels: self.limits.levels,
-                ..Own::whole(text)
-            };
+            let own = self.own(0, text.len());
             let nodes = parse(text, own, &Definitions::default()).nodes;
             let outers = self.dom.joined_children(&self.root);
             let mut shown = adopt(&mut self.dom, outers, &nodes);
@@ -226,6 +232,8 @@ impl<D: Dom> Stream<D> {
             return tail;
         }
         // What is open is not what it seemed: its block is read again, as a whole.
+        let is_part = |shown: &Shown<D::Node>| shown.kind == Kind::Part;
+        self.must_mend_all |= self.shown.first().is_some_and(is_part);
         let outers = self.shown.iter().map(|shown| shown.outer.clone()).collect();
         self.base = self.block.start;
         self.open.clear();
@@ -256,15 +264,13 @@ impl<D: Dom> Stream<D> {
 
     fn parse_tail(&self, end: &str) -> Tail {
         let lines = scene(&self.open, self.is_mid_line);
-        let mut source = self.known_footnotes(end);
+        let mut source = self.definitions.footnote_lines(end);
         source.push_str(&lines);
         let from = source.len();
         source.push_str(end);
-        let own = Own {
-            from,
-            to: source.len(),
-            levels: self.limits.levels,
-        };
+        let own = self
+            .own(from, source.len())
+            .going_on(&self.open, self.base.saturating_sub(self.paragraph));
         let mut parsed = parse(&source, own, &self.definitions);
         // The first definition of a label counts, also where the end has another one.
         let known: Vec<_> = parsed
@@ -289,7 +295,7 @@ impl<D: Dom> Stream<D> {
         let own = Own {
             from,
             to: again.len(),
-            levels: self.limits.levels,
+            ..own
         };
         parsed = parse(&again, own, &self.definitions);
         Tail {
@@ -300,20 +306,16 @@ impl<D: Dom> Stream<D> {
         }
     }
 
-    /// Lines that define the footnotes that this text refers to, if they are defined before it.
-    fn known_footnotes(&self, text: &str) -> String {
-        let mut lines = String::new();
-        for rest in text.split("[^").skip(1) {
-            if let Some((label, _)) = rest.split_once(']')
-                && let Some(label) = self.definitions.footnote(&Label::footnote(label))
-            {
-                lines.push_str(&format!("[^{label}]: x\n\n"));
-            }
+    /// What of a source is its own, where nothing is open.
+    fn own(&self, from: usize, to: usize) -> Own {
+        Own {
+            from,
+            to,
+            levels: self.limits.levels,
+            part: self.limits.part,
+            before: 0,
+            is_part: false,
         }
-        if !lines.is_empty() {
-            lines.push_str("#\n");
-        }
-        lines
     }
 
     /// Puts the nodes in their places along what is open; says whether they fit there.
@@ -326,7 +328,7 @@ impl<D: Dom> Stream<D> {
             };
             match level.first_mut() {
                 Some(first) if first.start < from => {
-                    if discriminant(&first.kind) != discriminant(&expected.kind) {
+                    if !first.kind.is_same_block(&expected.kind) {
                         return false;
                     }
                     let found = std::mem::replace(&mut first.kind, expected.kind.clone());
@@ -349,7 +351,8 @@ impl<D: Dom> Stream<D> {
     /// Whether the line that goes on may turn out to head a table.
     fn goes_on_with_pipe(&self, text: &str) -> bool {
         let line = text[self.base..].split('\n').next().unwrap_or_default();
-        self.is_mid_line && line.contains('|')
+        let is_paragraph = matches!(self.open.last(), Some(Open::Paragraph | Open::Part));
+        self.is_mid_line && is_paragraph && line.contains('|')
     }
 
     /// Makes as much of the text final as can be.
@@ -391,7 +394,7 @@ impl<D: Dom> Stream<D> {
         let cut = cut::last_cut(
             &tail.parsed.nodes,
             &tail.source,
-            from,
+            tail.own,
             &self.open,
             self.limits,
         )?;
@@ -402,15 +405,13 @@ impl<D: Dom> Stream<D> {
     /// does; should the parser know a case that we do not, there is no cut.
     fn stands_alone(&self, cut: &Cut, tail: &Tail) -> bool {
         let rest = &tail.source[cut.at..];
-        let mut source = self.known_footnotes(rest);
+        let mut source = self.definitions.footnote_lines(rest);
         source.push_str(&scene(&cut.open, cut.is_mid_line));
         let from = source.len();
         source.push_str(rest);
-        let own = Own {
-            from,
-            to: source.len(),
-            levels: self.limits.levels,
-        };
+        let at = self.base + (cut.at - tail.own.from);
+        let before = at.saturating_sub(self.paragraph_at(cut, tail));
+        let own = self.own(from, source.len()).going_on(&cut.open, before);
         let alone = parse(&source, own, &self.definitions).nodes;
         let (mut expect, mut got) = (tail.parsed.nodes.as_slice(), alone.as_slice());
         for index in &cut.path {
@@ -419,7 +420,7 @@ impl<D: Dom> Stream<D> {
             };
             let (inner, got_later): (&[Node], _) = match got.split_first() {
                 Some((first, later)) if first.start < from => {
-                    if discriminant(&first.kind) != discriminant(&open.kind) {
+                    if !first.kind.is_same_block(&open.kind) {
                         return false;
                     }
                     (&first.children, later)
@@ -434,6 +435,14 @@ impl<D: Dom> Stream<D> {
         expect
             .get(cut.index..)
             .is_some_and(|expect| means_same(expect, got, cut.text_at.unwrap_or(0)))
+    }
+
+    /// Where the paragraph, or the part of one, begins that is open at a cut.
+    fn paragraph_at(&self, cut: &Cut, tail: &Tail) -> usize {
+        match node_at(&tail.parsed.nodes, &cut.path) {
+            Some(node) if node.start >= tail.own.from => self.base + (node.start - tail.own.from),
+            _ => self.paragraph,
+        }
     }
 
     /// Whether what is shown before a cut is what stands there.
@@ -481,6 +490,7 @@ impl<D: Dom> Stream<D> {
             };
         }
         self.block.must_mend |= cut.is_forced;
+        self.paragraph = self.paragraph_at(cut, tail);
         let mut level = &mut self.shown;
         for (depth, index) in way.iter().enumerate() {
             level.drain(..index);
@@ -502,7 +512,8 @@ impl<D: Dom> Stream<D> {
                 level.remove(0);
             } else {
                 let second = self.dom.split_text(&first.outer, units(&text[..text_at]));
-                if cut.is_mid_line && can_have_seam(&text[..text_at]) {
+                let is_paragraph = matches!(cut.open.last(), Some(Open::Paragraph | Open::Part));
+                if cut.is_mid_line && is_paragraph && can_have_seam(&text[..text_at]) {
                     self.dom.seam(&second);
                     self.block.has_seams = true;
                 }
@@ -585,15 +596,26 @@ impl<D: Dom> Stream<D> {
 
     fn mend(&mut self, text: &str, mut unit: Unit<D::Node>) {
         let block = &text[unit.range.clone()];
-        let mut source = self.known_footnotes(block);
+        let mut source = self.definitions.footnote_lines(block);
+        let is_part = unit.kind == discriminant(&Kind::Part);
+        if is_part {
+            source.push_str(&scene(&[Open::Part], true));
+        }
         let from = source.len();
         source.push_str(block);
         let own = Own {
-            from,
-            to: source.len(),
-            levels: self.limits.levels,
+            is_part,
+            ..self.own(from, source.len())
         };
-        let Parsed { nodes, missing, .. } = parse(&source, own, &self.definitions);
+        let Parsed {
+            mut nodes, missing, ..
+        } = parse(&source, own, &self.definitions);
+        if is_part
+            && let [only] = nodes.as_mut_slice()
+            && only.kind == Kind::Paragraph
+        {
+            only.kind = Kind::Part;
+        }
         unit.missing = missing.into_iter().map(|(label, _)| label).collect();
         let is_same_block = nodes.len() == 1 && discriminant(&nodes[0].kind) == unit.kind;
         if !is_same_block {
@@ -642,12 +664,13 @@ fn starts(nodes: &[Node], tail: &Tail) -> Vec<usize> {
     let from = tail.own.from;
     let later = nodes.windows(2).map(|pair| {
         let (before, node) = (&pair[0], &pair[1]);
-        // Two footnotes can begin on one line. No more is looked at than what stands between them: that
+        // Two footnotes can begin on one line, and so can parts. No more is looked at than what stands between them: that
         // line can be long.
         // What was only predicted stands behind the source.
         let to = node.start.min(tail.source.len());
         let between = &tail.source.as_bytes()[before.start.min(to)..to];
         let start = match memchr::memrchr(b'\n', between) {
+            _ if node.kind == Kind::Part => node.start,
             Some(end) => (before.start + end + 1).min(before.end),
             None => node.start,
         };

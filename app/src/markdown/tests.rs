@@ -368,7 +368,7 @@ fn a_long_paragraph_has_seams_between_its_words_while_it_grows_and_none_at_its_e
         let root = FakeNode::element(Tag::Div);
         let mut stream = Stream::new(FakeDom::default(), root.clone());
         let mut text = String::new();
-        for _ in 0..2000 {
+        for _ in 0..1200 {
             text.push_str(word);
             stream.show(&text);
         }

@@ -1,0 +1,214 @@
+//! A very long paragraph is shown in parts, each an element of its own.
+//!
+//! A browser sets a paragraph as a whole, and marks in it can reach over all of it. So without a bound both the
+//! work for a word that comes and the longest task of the page would grow with the paragraph. Marks do not reach
+//! over the border of two parts. Where a part ends depends on the text up to there alone, so a text that streams has
+//! the same parts as one that is read at once.
+
+use super::definitions::{Definitions, Label};
+use super::node::{Kind, Node};
+use super::open::{Open, open_of, scene};
+use super::parse::{Own, Parsed, parse};
+
+/// A paragraph that is longer than this is shown in parts of at most this, in bytes.
+pub(super) const PART: usize = 16 * 1024;
+
+/// From where on a part that begins at `begin` may end. What stands before is in no case the border, so there a text
+/// that streams can be cut.
+pub(super) fn earliest_end(begin: isize, part: usize) -> usize {
+    usize::try_from(begin + signed(part - part / 16)).unwrap_or(0)
+}
+
+/// Where the part ends that begins at `begin`, if the paragraph ends at `end`; `None` if that is not longer than
+/// a part. Nothing before `from` can be the border.
+fn end_of_part(source: &str, begin: isize, from: usize, end: usize, part: usize) -> Option<usize> {
+    let latest = usize::try_from(begin + signed(part)).unwrap_or(0);
+    if end <= latest {
+        return None;
+    }
+    let earliest = earliest_end(begin, part).max(from + 1);
+    let bytes = source.as_bytes();
+    let is_word = |at: &usize| {
+        bytes[at - 1].is_ascii_whitespace()
+            && !bytes[*at].is_ascii_whitespace()
+            && !(bytes[*at] == b'>' && is_in_prefix(source, *at))
+    };
+    if let Some(word) = (earliest..=latest).rev().find(is_word) {
+        return Some(word);
+    }
+    let mut at = latest.max(from + 1);
+    while !source.is_char_boundary(at) {
+        at -= 1;
+    }
+    (at > from).then_some(at)
+}
+
+/// Whether only marks of containers stand before this place on its line.
+fn is_in_prefix(source: &str, at: usize) -> bool {
+    let before = source.as_bytes()[..at].iter().rev();
+    let mut before = before.skip_while(|byte| matches!(byte, b' ' | b'\t' | b'>'));
+    before
+        .next()
+        .is_none_or(|byte| matches!(byte, b'\n' | b'\r'))
+}
+
+fn signed(length: usize) -> isize {
+    isize::try_from(length).unwrap_or(isize::MAX / 4)
+}
+
+/// Where a node would begin if the lines that set the scene were as long as what they stand for.
+pub(super) fn begin_of(node: &Node, own: Own) -> isize {
+    if node.start < own.from {
+        signed(own.from) - signed(own.before)
+    } else {
+        signed(node.start)
+    }
+}
+
+/// Whether a paragraph or a heading is so long that it is shown in parts.
+pub(super) fn is_long(node: &Node, own: Own) -> bool {
+    signed(node.end.min(own.to)) - begin_of(node, own) > signed(own.part)
+}
+
+/// Puts parts in the place of each long paragraph that was read from `source`.
+pub(super) fn split(parsed: &mut Parsed, source: &str, own: Own, known: &Definitions) {
+    let mut known = known.clone();
+    for (label, definition, _) in &parsed.defined {
+        known.add(label.clone(), definition.clone());
+    }
+    let mut splitter = Splitter {
+        source,
+        own,
+        known,
+        missing: Vec::new(),
+    };
+    let nodes = std::mem::take(&mut parsed.nodes);
+    parsed.nodes = splitter.split_all(nodes, &mut Vec::new());
+    parsed.missing.append(&mut splitter.missing);
+}
+
+/// What the parts are read with.
+struct Splitter<'a> {
+    source: &'a str,
+    own: Own,
+    known: Definitions,
+    missing: Vec<(Label, usize)>,
+}
+
+impl Splitter<'_> {
+    fn split_all(&mut self, nodes: Vec<Node>, around: &mut Vec<Open>) -> Vec<Node> {
+        let mut all = Vec::with_capacity(nodes.len());
+        for mut node in nodes {
+            match node.kind {
+                Kind::Paragraph | Kind::Heading(_) if is_long(&node, self.own) => {
+                    around.push(Open::Part);
+                    self.split_one(&node, around, &mut all);
+                    around.pop();
+                    continue;
+                }
+                Kind::Quote | Kind::List { .. } | Kind::Item(_) | Kind::Footnote(_) => {
+                    if let Some(open) = open_of(&node, self.source, around) {
+                        around.push(open);
+                        node.children = self.split_all(node.children, around);
+                        around.pop();
+                    }
+                }
+                _ => {}
+            }
+            all.push(node);
+        }
+        all
+    }
+
+    /// Adds the parts of a paragraph to `all`.
+    fn split_one(&mut self, node: &Node, around: &[Open], all: &mut Vec<Node>) {
+        let own = self.own;
+        let end = node.end.min(own.to);
+        // What marks a heading is no text of it.
+        let text = match (&node.kind, node.children.first()) {
+            (Kind::Heading(_), Some(text)) => text.start,
+            _ => node.start,
+        };
+        let (mut begin, mut from) = (begin_of(node, own), text.max(own.from));
+        let mut first = Some(Node::new(Kind::Paragraph, node.start, end));
+        loop {
+            let next = end_of_part(self.source, begin, from, end, own.part);
+            let mut part = first
+                .take()
+                .unwrap_or_else(|| Node::new(Kind::Part, from, end));
+            // The characters that complete a text stand behind its end.
+            let to = match next {
+                Some(next) => next,
+                None if end == own.to => self.source.len(),
+                None => end,
+            };
+            part.end = to.min(end);
+            part.children = self.read(from, to, around);
+            all.push(part);
+            let Some(next) = next else { break };
+            (begin, from) = (signed(next), next);
+        }
+    }
+
+    /// Reads a part among what is open around it.
+    fn read(&mut self, from: usize, to: usize, around: &[Open]) -> Vec<Node> {
+        let written = &self.source[from..to];
+        let mut text = self.known.footnote_lines(written);
+        text.push_str(&scene(around, true));
+        let begin = text.len();
+        text.push_str(written);
+        let own = Own {
+            from: begin,
+            to: begin + (self.own.to.min(to) - from),
+            part: usize::MAX / 4,
+            before: 0,
+            is_part: false,
+            ..self.own
+        };
+        let parsed = parse(&text, own, &self.known);
+        let moved = |at: usize| at.saturating_sub(begin) + from;
+        let missing = parsed.missing.into_iter();
+        self.missing
+            .extend(missing.map(|(label, at)| (label, moved(at))));
+        let mut children = within(parsed.nodes, begin, around.len()).unwrap_or_else(|| {
+            // Alone it is something else, like the head of a table: then it is shown as it was written.
+            let text = Kind::Text(written.to_owned(), Vec::new());
+            vec![Node::new(text, begin, begin + written.len())]
+        });
+        for child in &mut children {
+            move_all(child, &moved);
+        }
+        children
+    }
+}
+
+/// What the only node in so many levels of only nodes holds, if all of these began before `from`.
+fn within(nodes: Vec<Node>, from: usize, levels: usize) -> Option<Vec<Node>> {
+    let mut nodes = nodes;
+    for level in 1..=levels {
+        if nodes.len() != 1 {
+            return None;
+        }
+        let node = nodes.pop()?;
+        let is_paragraph = matches!(node.kind, Kind::Paragraph | Kind::Heading(_));
+        if node.start >= from || (level == levels) != is_paragraph {
+            return None;
+        }
+        nodes = node.children;
+    }
+    Some(nodes)
+}
+
+/// Moves a node with all that it holds to another place of the source.
+fn move_all(node: &mut Node, moved: &impl Fn(usize) -> usize) {
+    node.start = moved(node.start);
+    node.end = moved(node.end);
+    if let Kind::Text(_, origins) = &mut node.kind {
+        for origin in origins {
+            origin.source = moved(origin.source);
+        }
+    }
+    for child in &mut node.children {
+        move_all(child, moved);
+    }
+}

@@ -1,0 +1,235 @@
+//! Long paragraphs have the same parts however they come, and no part of one is longer than it may be.
+
+use proptest::prelude::*;
+
+use super::cut::Limits;
+use super::definitions::Definitions;
+use super::fake_dom::{FakeDom, FakeNode};
+use super::html::plain_html;
+use super::node::{Kind, Node, Tag};
+use super::parse::{Own, parse, parse_whole};
+use super::parts::PART;
+use super::proof;
+use super::stream::Stream;
+
+/// Parts as short as can be, so that short texts have many.
+fn limits(part: usize) -> Limits {
+    Limits {
+        long: 12,
+        too_long: 40,
+        part,
+        ..Limits::default()
+    }
+}
+
+fn streamed(pieces: &[&str], limits: Limits) -> String {
+    proof::streamed(pieces, 1, limits)
+}
+
+fn at_once(text: &str, part: usize) -> Vec<Node> {
+    let own = Own {
+        part,
+        ..Own::whole(text)
+    };
+    parse(text, own, &Definitions::default()).nodes
+}
+
+#[track_caller]
+fn check_streams(text: &str, part: usize) {
+    let characters: Vec<_> = text
+        .char_indices()
+        .map(|(at, c)| &text[at..at + c.len_utf8()])
+        .collect();
+    let expect = plain_html(&at_once(text, part));
+    assert_eq!(streamed(&characters, limits(part)), expect, "{text:?}");
+    assert_eq!(streamed(&[text], limits(part)), expect, "{text:?}");
+}
+
+/// The lengths of the texts of a long text's blocks.
+fn lengths(text: &str) -> Vec<usize> {
+    fn length(node: &Node) -> usize {
+        let own = match &node.kind {
+            Kind::Text(text, _) => text.len(),
+            _ => 0,
+        };
+        own + node.children.iter().map(length).sum::<usize>()
+    }
+    let mut blocks = Vec::new();
+    let mut left = parse_whole(text);
+    while let Some(node) = left.pop() {
+        let is_leaf = node.kind.is_paragraph() || matches!(node.kind, Kind::Heading(_));
+        if is_leaf {
+            blocks.push(length(&node));
+        } else {
+            left.extend(node.children);
+        }
+    }
+    blocks
+}
+
+#[test]
+fn no_block_of_text_is_longer_than_a_part_and_no_word_is_lost() {
+    let check = |before: &str, part: &str, after: &str| {
+        let text = format!("{before}{}{after}", part.repeat(200_000 / part.len()));
+        let lengths = lengths(&text);
+        let most = lengths.iter().max().copied().unwrap_or(0);
+        assert!((1..=PART).contains(&most), "{before:?} {part:?}: {most}");
+        let all: usize = lengths.iter().sum();
+        assert!(
+            all + 1000 > 200_000 - 200_000 / part.len(),
+            "{before:?} {part:?}: {all}"
+        );
+    };
+    for before in ["", "> ", "- ", "1. - > ", "# "] {
+        check(before, "word ", "");
+        check(before, "a", "");
+        check(before, "字", "");
+    }
+    check("", "word\n", "");
+    check("", "word ", "\n===");
+    check("a\n", "word ", "\n\nb");
+}
+
+#[test]
+fn parts_hold_marks_links_and_footnotes_of_their_own() {
+    let check = |text: &str, expect: &str| {
+        assert_eq!(plain_html(&at_once(text, 32)), expect, "{text:?}");
+        check_streams(text, 32);
+    };
+    check(
+        "some words and **bolder words that go on**",
+        "<p dir=\"auto\">some words and **bolder words</p><p class=\"part\" dir=\"auto\">that go on**</p>",
+    );
+    check(
+        "some words and then a few more others *b* [a](http://b.c)",
+        "<p dir=\"auto\">some words and then a few more</p><p class=\"part\" dir=\"auto\">others <em>b</em> <a href=\"http://b.c\" rel=\"noopener noreferrer\" target=\"_blank\">a</a></p>",
+    );
+}
+
+#[test]
+fn a_long_paragraph_streams_as_it_is_read_at_once() {
+    let words = "Some words, and more of them, ".repeat(12);
+    for before in ["", "> ", "- ", "1. ", "- > ", "a\n\n", "# ", "- a\n\n  "] {
+        check_streams(&format!("{before}{words}"), 64);
+        check_streams(&format!("{before}{words}\n\nand then"), 64);
+    }
+    check_streams(&"a".repeat(300), 64);
+    check_streams(&"字".repeat(100), 64);
+    check_streams(&"a\n".repeat(100), 64);
+    check_streams(&"> some words\n".repeat(20), 64);
+    check_streams(&format!("{words}\n==="), 64);
+    check_streams(&format!("{words}[a] {words}\n\n[a]: http://b.c"), 64);
+    check_streams(&format!("[a]: http://b.c\n\n{words}[a] {words}"), 64);
+    check_streams(&format!("[^a]: note\n\n{words}[^a] {words}"), 64);
+    check_streams(&format!("{words}[^a] {words}\n\n[^a]: note"), 64);
+    check_streams(&format!("**{words}** and"), 64);
+    check_streams(&format!("{words}`{words}` and"), 64);
+    check_streams(&format!("{words} http://a.b/{}", "c".repeat(100)), 64);
+    check_streams(&"* ".repeat(100), 64);
+    check_streams(&"a)".repeat(100), 64);
+}
+
+fn fragment() -> impl Strategy<Value = String> {
+    prop::sample::select(vec![
+        "a",
+        "word ",
+        "two words ",
+        "1. ",
+        "1",
+        " ",
+        "字",
+        "é",
+        "*",
+        "**",
+        "_",
+        "~~",
+        "`",
+        "[a]",
+        "[b](http://c.d)",
+        "![b](http://c.d)",
+        "http://c.d ",
+        "\\",
+        "\\*",
+        "&amp;",
+        "<b>",
+        "$x$",
+        "#",
+        "-",
+        "# ",
+        "- ",
+        ">",
+        "(",
+        ")",
+        "[",
+        "]",
+        "!",
+        "\n",
+        "long_words_that_go_on_",
+        "  ",
+    ])
+    .prop_map(str::to_owned)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn a_text_of_marks_has_the_same_parts_however_it_comes(
+        before in prop::sample::select(vec!["word ", "> word ", "- word ", "word\n\nword "]),
+        fragments in prop::collection::vec(fragment(), 1..60),
+        after in prop::sample::select(vec!["", "\n\n[a]: http://x.y", "\n\nword"]),
+    ) {
+        // A line that begins like a block would end the paragraph: those texts are in the other tests.
+        let text = fragments.concat().replace('\n', "\nword ");
+        check_streams(&format!("{before}{text}{after}"), 48);
+    }
+}
+
+#[test]
+fn a_long_line_of_code_streams_as_it_is_read_at_once() {
+    let line = "let word = some_word(\"a | b\", [1, 2]); ".repeat(8);
+    for (before, after) in [
+        ("```\n", "\n```\n\nand"),
+        ("```\n", ""),
+        ("~~~\nshort\n", "\nshort\n~~~"),
+        ("    ", "\n    short\n\nand"),
+        ("- ```\n  ", "\n  ```\n\nand"),
+        ("> ```\n> ", "\n> ```\n\nand"),
+        ("<div>", "</div>\n\nand"),
+        ("<script>\n", "</script>\n\nand"),
+        ("<!-- ", "-->\nand"),
+    ] {
+        check_streams(&format!("{before}{line}{after}"), 64);
+    }
+    check_streams(&format!("```\n{}\n```", "\u{5b57}".repeat(100)), 64);
+    check_streams(&format!("```\n{}\n```", "{[]}".repeat(100)), 64);
+}
+
+#[test]
+fn what_is_read_again_of_one_long_line_is_short() {
+    let check = |before: &str, part: &str| {
+        let root = FakeNode::element(Tag::Div);
+        let dom = FakeDom::default();
+        let work = std::rc::Rc::clone(&dom.work);
+        let mut stream = Stream::with_limits(dom, root, 768, Limits::default());
+        let mut text = before.to_owned();
+        let mut most = 0;
+        while text.len() < 70_000 {
+            text.push_str(&part.repeat(512 / part.len()));
+            let before = work.get();
+            stream.show(&text);
+            most = most.max(stream.end_length(&text));
+            assert!(work.get() - before < 3 * PART, "{before:?} {part:?}");
+        }
+        assert!(most < PART + 4096, "{before:?} {part:?}: {most}");
+    };
+    for before in ["", "> ", "- ", "# ", "```\n", "    ", "**", "`"] {
+        check(before, "a");
+        check(before, "word ");
+    }
+    check("", ")");
+    check("http://a.b/", ")");
+    check("", "![a](http://b.c)");
+    check("", "[a]");
+    check("", "\\*");
+}
