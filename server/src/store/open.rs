@@ -239,8 +239,10 @@ pub(super) async fn open_postgres(url: &str, steps: &[Step]) -> Result<Sql, Stri
         .idle_timeout(IDLE)
         .after_connect(|connection, _| {
             Box::pin(async move {
-                // Where the network breaks, the server ends a transaction that waits for nobody.
-                connection.execute(postgres::SETTING).await.map(drop)
+                // Where the network breaks, the server ends a transaction that waits for nobody. What
+                // is like PostgreSQL but does not know the setting is used without.
+                let _ = connection.execute(postgres::SETTING).await;
+                Ok(())
             })
         })
         .connect_with(options(url).map_err(failed)?)

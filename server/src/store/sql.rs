@@ -114,18 +114,6 @@ impl Dialect {
         }
     }
 
-    /// The same for a text that is short, or that was not known before.
-    async fn index_message(
-        self,
-        connection: &mut Connection,
-        owner: &str,
-        key: i64,
-        text: &str,
-    ) -> Result<()> {
-        let words = self.words_of(text).await;
-        self.index_words(connection, owner, key, words).await
-    }
-
     /// The same for a title.
     async fn index_title(
         self,

@@ -297,31 +297,39 @@ impl Sql {
     }
 
     async fn interrupt_reply(&self, key: i64) -> Result<()> {
-        let mut tx = self.transaction().await?;
+        let mut tx = self.snapshot().await?;
         let row = query(
             "select owner, generation, text, reasoning, marks from messages
              where key = $1 and state = 'streaming'",
         )
         .bind(key)
-        .fetch_one(&mut *tx)
+        .fetch_optional(&mut *tx)
         .await?;
+        let Some(row) = row else {
+            // It was removed meanwhile.
+            return Ok(());
+        };
         let owner: String = row.try_get(0)?;
+        let generation: Option<String> = row.try_get(1)?;
         let mut piece = Piece {
             text: row.try_get(2)?,
             reasoning: row.try_get(3)?,
             marks: row.try_get(4)?,
         };
-        if let Some(generation) = row.try_get::<Option<String>, _>(1)? {
-            for more in pieces(&mut tx, &generation).await? {
+        if let Some(generation) = &generation {
+            for more in pieces(&mut tx, generation).await? {
                 piece.append(&more);
             }
-            query("delete from pieces where generation = $1")
-                .bind(&generation)
-                .execute(&mut *tx)
-                .await?;
         }
+        drop(tx);
+        let words = self.dialect.words_of(&piece.text).await;
+        let mut tx = self.transaction().await?;
+        query("delete from pieces where generation = $1")
+            .bind(generation)
+            .execute(&mut *tx)
+            .await?;
         self.dialect
-            .index_message(&mut tx, &owner, key, &piece.text)
+            .index_words(&mut tx, &owner, key, words)
             .await?;
         query(
             "update messages set text = $2, reasoning = $3, marks = $4, state = 'interrupted' where key = $1",

@@ -12,6 +12,7 @@ use tokio::time::{sleep, timeout};
 
 use super::Fault;
 use super::every_statement::{open_memory, question, saving};
+use crate::generation::log::Piece;
 use crate::store::sql::Sql;
 use crate::store::{LOCAL_OWNER, Store, new_id, open};
 
@@ -151,4 +152,34 @@ async fn nothing_runs_after_a_statement_that_failed() {
         let count: i64 = count.expect("a row").try_get(0).expect("a number");
         assert_eq!(count, 0);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_text_is_indexed_before_its_transaction_begins() {
+    let folder = TempDir::new().expect("a folder");
+    let mut store = opened(folder.path()).await;
+    // As much as takes long enough to be told from a delay.
+    let mut text: String = (0..50_000).map(|number| format!("word{number} ")).collect();
+    let once = loop {
+        let started = std::time::Instant::now();
+        assert!(!crate::store::words::index(&text).is_empty());
+        if started.elapsed() > Duration::from_millis(600) {
+            break started.elapsed();
+        }
+        text.push_str(&text.clone());
+    };
+    // If the words were made while a transaction waits for them, it would be ended.
+    store.write_limit = once * 3 / 4;
+    let conversation = new_id();
+    let new = question(&conversation, None, &text);
+    let begun = store.begin(LOCAL_OWNER, &new).await.expect("saved");
+    let piece = Piece {
+        text,
+        ..Piece::default()
+    };
+    let stored = store.append(LOCAL_OWNER, &begun.generation, 0, &piece);
+    stored.await.expect("saved");
+    assert_eq!(store.interrupt_all().await.expect("saved"), 1);
+    let found = store.search(LOCAL_OWNER, "word49999", 9).await;
+    assert_eq!(found.expect("found").len(), 2);
 }
