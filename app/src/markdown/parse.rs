@@ -82,6 +82,8 @@ pub struct Parsed {
     pub defined: Vec<(Label, Definition, usize)>,
     /// The references that nothing defines, and where each stands.
     pub missing: Vec<(Label, usize)>,
+    /// Whether a paragraph was so long that it has parts.
+    pub has_parts: bool,
     /// How many events the parser gave: where a text has many of them for its length, they are the work.
     pub events: usize,
 }
@@ -114,6 +116,7 @@ pub fn parse(text: &str, own: Own, known: &Definitions) -> Parsed {
     let (mut parsed, has_long) = build(read, builder, known);
     if has_long {
         parts::split(&mut parsed, text, own, known);
+        parsed.has_parts = true;
     }
     parsed
 }

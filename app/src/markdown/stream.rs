@@ -28,6 +28,10 @@ const STEP: usize = 768;
 /// in bytes of usual text.
 const HEAVY: usize = 24 * 1024;
 
+/// An event of the parser is as much work as so many bytes of usual text: most become elements, which are compared,
+/// made and laid out.
+const EVENT: usize = 16;
+
 /// At the end, so many bytes of final blocks are read again in one step.
 const MEND_STEP: usize = 16 * 1024;
 
@@ -48,6 +52,8 @@ pub struct Stream<D: Dom> {
     read: usize,
     /// How much work it was to read the end the last time, in bytes of usual text.
     work: usize,
+    /// Whether a paragraph had parts when the end was read the last time.
+    has_parts: bool,
     /// How long the end may become before it is cut again.
     next_cut: usize,
     definitions: Definitions,
@@ -94,6 +100,7 @@ impl<D: Dom> Stream<D> {
             paragraph: 0,
             read: 0,
             work: 0,
+            has_parts: false,
             next_cut: step,
             definitions: Definitions::default(),
             block: Block::default(),
@@ -156,8 +163,11 @@ impl<D: Dom> Stream<D> {
         // A line of code is final at once: only then can it be coloured.
         let has_new_line = memchr::memchr(b'\n', &text.as_bytes()[self.read..]).is_some();
         self.read = text.len();
-        self.render(text, true);
-        if end >= self.next_cut || (has_new_line && self.is_in_code()) {
+        let had_parts = self.has_parts;
+        self.has_parts = self.render(text, true).parsed.has_parts;
+        // A part that has ended is final. Until it is cut off it would be read twice for each piece.
+        let has_ended_part = self.has_parts && !had_parts;
+        if end >= self.next_cut || has_ended_part || (has_new_line && self.is_in_code()) {
             self.cut(text);
             let end = text.len() - self.base;
             self.next_cut = end + self.step.max(end / 4);
@@ -220,7 +230,7 @@ impl<D: Dom> Stream<D> {
     /// Reads the end and shows it.
     fn render(&mut self, text: &str, is_growing: bool) -> Tail {
         let mut tail = self.parse_tail(&text[self.base..]);
-        self.work = tail.source.len().max(2 * tail.parsed.events);
+        self.work = tail.source.len().max(EVENT * tail.parsed.events);
         if self.goes_on_with_pipe(text) {
             self.block.must_mend = true;
         }
