@@ -14,7 +14,8 @@ use app::render_budget::{RenderBudget, RenderLimits};
 use axum::Router;
 use axum::extract::{Path, Request};
 use axum::http::header::{self, HeaderName, HeaderValue};
-use axum::http::{Response, StatusCode};
+use axum::http::{Method, Response, StatusCode};
+use axum::middleware::map_request;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use leptos::config::LeptosOptions;
@@ -120,6 +121,16 @@ pub(crate) fn router(state: &AppState) -> Router<AppState> {
         .merge(frames)
         .nest_service("/pkg", hashed)
         .fallback_service(public)
+        .layer(map_request(head_as_get))
+}
+
+/// `HEAD` is answered as `GET`, and hyper leaves the body out. With `HEAD`, and only then, what serves files
+/// takes a name that no file can have for a failure of its own.
+async fn head_as_get(mut request: Request) -> Request {
+    if *request.method() == Method::HEAD {
+        *request.method_mut() = Method::GET;
+    }
+    request
 }
 
 /// Files of a folder, compressed ones where the browser takes them. It resolves no `..`, no

@@ -84,6 +84,24 @@ async fn an_absolute_target_is_its_path_and_a_tunnel_is_never_opened() {
     }
 }
 
+#[tokio::test]
+async fn a_name_that_no_file_can_have_is_not_found_for_every_method() {
+    let (_upstream, rill) = before_nobody().await;
+    let long = "a".repeat(300);
+    for folder in ["/", "/pkg/", "/diagram/", "/c/"] {
+        for name in ["%00", "a%00b", "\u{80}%00", &long, "%ff"] {
+            for method in METHODS {
+                let target = format!("{folder}{name}");
+                let status = soon(status(&rill, method, target.as_bytes())).await;
+                assert!(
+                    status.is_some_and(|status| (400..500).contains(&status)),
+                    "{method} {target}: {status:?}"
+                );
+            }
+        }
+    }
+}
+
 /// Targets that are made of what routers, decoders and renderers stumble over.
 fn target() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
