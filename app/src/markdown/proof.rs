@@ -36,11 +36,13 @@ pub(super) fn streamed(pieces: &[&str], step: usize, limits: Limits) -> String {
 }
 
 /// The document of a text that is read at once.
+#[cfg(test)]
 pub(super) fn whole(text: &str) -> String {
     whole_within(text, LEVELS)
 }
 
 /// The same, of a text that may nest so many levels.
+#[cfg(test)]
 pub(super) fn whole_within(text: &str, levels: usize) -> String {
     plain_html(&read(text, levels))
 }

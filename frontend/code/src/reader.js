@@ -5,6 +5,12 @@ import { Line } from "./line.js";
 /** A longer line is data, not code to be read. */
 const LONGEST_LINE = 1000;
 
+/**
+ * Code with more brackets open than this is none that anybody reads, and stays plain from there on: what some modes do
+ * for a line grows with all that is open.
+ */
+const MOST_OPEN = 1000;
+
 /** The colours, by the words that modes use for what they find; the first word counts. */
 const kinds = {
   keyword: "k",
@@ -54,16 +60,36 @@ const kinds = {
 export class Reader {
   constructor(mode) {
     this.mode = mode;
+    /** Whether the rest of the code stays plain. */
+    this.hasGivenUp = false;
+    /** How many brackets are open. */
+    this.open = 0;
     this.state = mode.startState ? mode.startState(2) : {};
   }
 
   /** The parts of the next line, each with its kind (or none); it has no line break. */
   read(text) {
-    if (text.length > LONGEST_LINE) return [[text, undefined]];
     if (text === "") {
-      this.mode.blankLine?.(this.state, 2);
+      if (!this.hasGivenUp) this.mode.blankLine?.(this.state, 2);
       return [];
     }
+    if (this.hasGivenUp || text.length > LONGEST_LINE) return [[text, undefined]];
+    for (const c of text) {
+      if (c === "(" || c === "[" || c === "{") this.open += 1;
+      else if ((c === ")" || c === "]" || c === "}") && this.open > 0) this.open -= 1;
+    }
+    this.hasGivenUp = this.open > MOST_OPEN;
+    if (this.hasGivenUp) return [[text, undefined]];
+    try {
+      return this.parts(text);
+    } catch {
+      // Where a mode calls itself for what nests, that ends so.
+      this.hasGivenUp = true;
+      return [[text, undefined]];
+    }
+  }
+
+  parts(text) {
     const line = new Line(text);
     const parts = [];
     while (!line.eol()) {

@@ -19,6 +19,38 @@ for (const language of languages) {
   });
 }
 
+const openers = ["(", "(*", "{", "[", "<a>", "<a ", "#{", "`${", "/*", "begin ", "$(", "${", "a => ", "(a, ", "x ? ", "class A {\n"];
+
+test("what nests ten thousand times holds nothing up in any mode", async () => {
+  const modes = new Set(await Promise.all(languages.map((language) => loaderOf(language)())));
+  for (const mode of modes) {
+    for (const opener of openers) {
+      const reader = new Reader(mode);
+      const line = opener.repeat(Math.floor(900 / opener.length));
+      for (let level = 0; level < 10_000; level += line.length / opener.length) {
+        const read = line.split("\n").map((line) => reader.read(line));
+        assert.equal(read.map((parts) => parts.map(([text]) => text).join("")).join("\n"), line);
+      }
+    }
+  }
+});
+
+test("a mode that fails leaves the rest as it is", () => {
+  const reader = new Reader({
+    token() {
+      throw new RangeError("too deep");
+    },
+  });
+  for (const line of ["if", "if"]) assert.deepEqual(reader.read(line), [[line, undefined]]);
+  assert.deepEqual(reader.read(""), []);
+});
+
+test("code with ten thousand pairs of brackets has its colours", async () => {
+  const reader = new Reader(await loaderOf("js")());
+  for (let line = 0; line < 10_000; line += 1) reader.read("f({ a: [1] });");
+  assert.ok(reader.read("if (a) {").some(([text, kind]) => text === "if" && kind === "k"));
+});
+
 for (const [language, code, word, kind] of [
   ["rust", "fn main() {}", "fn", "k"],
   ["python", "def f(x): return 'a'", "'a'", "s"],

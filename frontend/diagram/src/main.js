@@ -7,6 +7,8 @@
  */
 import mermaid from "mermaid";
 
+import { isTooDeep } from "./depth.js";
+
 /** A drawing is not made smaller than this part of its own width: it is scrolled sideways instead. */
 const SMALLEST = 0.6;
 
@@ -90,6 +92,10 @@ async function draw() {
     // A diagram's own settings may not change these.
     secure: ["secure", "securityLevel", "startOnLoad", "maxTextSize", "suppressErrorRendering", "maxEdges", "htmlLabels", "logLevel"],
   });
+  if (isTooDeep(source)) {
+    tell("mistake");
+    return;
+  }
   let svg;
   try {
     ({ svg } = await mermaid.render("drawing", source));
