@@ -272,6 +272,13 @@ fn what_is_too_deep_streams_character_by_character() {
     }
 }
 
+#[test]
+fn a_footnote_behind_another_one_is_as_deep_as_its_line_says() {
+    let text = "[^a]: [^a]: > [^a]: a";
+    let streamed = streamed(&of_length(text, 1), 1, SHALLOW);
+    assert_eq!(streamed, whole_within(text, SHALLOW.levels));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 

@@ -605,6 +605,12 @@ impl<D: Dom> Stream<D> {
     }
 
     fn mend(&mut self, text: &str, mut unit: Unit<D::Node>) {
+        let before = &text[..unit.range.start];
+        if !before.is_empty() && !before.ends_with(['\n', '\r']) {
+            // It begins behind another footnote on the same line, whose beginning says how deep it is.
+            self.must_mend_all = true;
+            return;
+        }
         let block = &text[unit.range.clone()];
         let mut source = self.definitions.footnote_lines(block);
         let is_part = unit.kind == discriminant(&Kind::Part);
