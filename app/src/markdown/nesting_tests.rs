@@ -167,16 +167,16 @@ const TEX: &[Construct] = &[
 
 /// So often things nest in a text that is read at once. Without optimization, WebAssembly is slow.
 const AT_ONCE: usize = if cfg!(all(debug_assertions, target_arch = "wasm32")) {
-    20_000
+    3_000
 } else {
     100_000
 };
 
 /// So often they nest in a stream, where a text is read many times.
 const IN_A_STREAM: usize = if cfg!(debug_assertions) {
-    AT_ONCE / 20
+    1_000
 } else {
-    AT_ONCE
+    100_000
 };
 
 fn nested(construct: Construct, levels: usize) -> String {
