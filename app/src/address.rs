@@ -9,6 +9,9 @@ use wasm_bindgen::JsValue;
 
 use crate::protocol::Id;
 
+/// What names a message in the query of a conversation's address.
+pub const MESSAGE: &str = "message";
+
 /// A place in the app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
@@ -68,6 +71,15 @@ fn path_of(url: &str) -> &str {
     path.split(['?', '#']).next().unwrap_or(path)
 }
 
+/// The message that a query names.
+fn message_in(query: &str) -> Option<String> {
+    let pairs = query.trim_start_matches('?').split('&');
+    let message = pairs
+        .filter_map(|pair| pair.split_once('='))
+        .find_map(|(name, value)| (name == MESSAGE).then(|| Id::parse(value))?)?;
+    Some(message.into())
+}
+
 /// The address as a signal, and the verbs that change it.
 #[derive(Debug, Clone, Copy)]
 pub struct Navigation(RwSignal<Address>);
@@ -116,6 +128,18 @@ impl Navigation {
             });
             self.0.set(address);
         }
+    }
+
+    /// The message that the browser's address names. It names none from then on: where one is goes on
+    /// changing.
+    #[must_use]
+    pub fn take_message(self) -> Option<String> {
+        let query = window().location().search().ok()?;
+        let message = message_in(&query)?;
+        self.write(&self.0.get_untracked(), |history, path| {
+            history.replace_state_with_url(&JsValue::NULL, "", Some(path))
+        });
+        Some(message)
     }
 
     fn write(
@@ -178,6 +202,19 @@ mod tests {
             "/c/", "/c", "/c/1", "/c/1/2", "/c/%2e", "/c/..", "/c/%", "/c/%7", "/x", "//",
         ] {
             check(missing, Address::Missing);
+        }
+    }
+
+    #[test]
+    fn a_query_may_name_a_message() {
+        let check = |query: &str, expect: Option<&str>| {
+            assert_eq!(message_in(query).as_deref(), expect, "{query}");
+        };
+        let id = "0190a0a0-00bc-7def-8000-0123456789ab";
+        check(&format!("?message={id}"), Some(id));
+        check(&format!("?x=1&message={}&y", id.to_uppercase()), Some(id));
+        for none in ["", "?", "?message", "?message=", "?message=a", "?m=1"] {
+            check(none, None);
         }
     }
 

@@ -67,6 +67,13 @@ pub struct Chat {
     draft: RwSignal<Draft>,
     /// The end of the path that the person stepped to.
     chosen: RwSignal<Option<String>>,
+    /// The version that the person stepped to and that is not loaded: another version of this message,
+    /// by its number.
+    wanted: RwSignal<Option<(String, usize)>>,
+    /// The conversation and the message in it that are to be brought into view.
+    sought: RwSignal<Option<(String, String)>>,
+    /// Whether the path goes on beyond what is loaded. Then nothing can be said.
+    has_later: RwSignal<bool>,
     running: RwSignal<Vec<Running>>,
     link: RwSignal<Link>,
     /// How often something was noticed that the server knows better.
@@ -116,6 +123,9 @@ impl Chat {
             put_aside: RwSignal::new(Conversation::default()),
             draft: RwSignal::new(Draft::default()),
             chosen: RwSignal::new(None),
+            wanted: RwSignal::new(None),
+            sought: RwSignal::new(None),
+            has_later: RwSignal::new(false),
             running: RwSignal::new(Vec::new()),
             link: RwSignal::new(Link::Fine),
             doubts: RwSignal::new(0),
@@ -196,7 +206,7 @@ impl Chat {
     }
 
     /// What the server calls the last message that is shown.
-    fn leaf_name(self) -> Option<String> {
+    pub(crate) fn leaf_name(self) -> Option<String> {
         self.conversation.with_untracked(|conversation| {
             let name = conversation.name(conversation.leaf()?)?;
             Some(name.to_owned())
@@ -278,11 +288,95 @@ impl Chat {
         self.draft.update(Draft::cancel_edit);
     }
 
-    /// Shows the version of a message before or after the one that is shown.
+    /// Shows the version of a message before or after the one that is shown, as soon as it is loaded.
     pub fn show_version(self, id: MessageId, step: Step) {
-        self.conversation
-            .update(|conversation| conversation.step(id, step));
+        let not_loaded = self
+            .conversation
+            .try_update(|conversation| conversation.step(id, step));
+        match not_loaded.flatten() {
+            None => self.choose_leaf(),
+            Some(number) => {
+                let name = self
+                    .conversation
+                    .with_untracked(|conversation| conversation.name(id).map(str::to_owned));
+                self.wanted.set(name.map(|name| (name, number)));
+            }
+        }
+    }
+
+    /// Notes that the path that is shown is the one that the person chose.
+    pub fn choose_leaf(self) {
         self.chosen.set(self.leaf_name());
+    }
+
+    /// The version that is to be loaded and shown: which version of which message.
+    #[must_use]
+    pub fn wanted(self) -> Option<(String, usize)> {
+        self.wanted.get()
+    }
+
+    /// Has a message of a conversation brought into view, as soon as that is open.
+    pub fn seek(self, conversation: String, message: String) {
+        self.sought.set(Some((conversation, message)));
+    }
+
+    /// What was sought is found, or about to be.
+    pub fn seek_no_more(self) {
+        self.sought.set(None);
+    }
+
+    /// The message of this conversation that is to be brought into view.
+    #[must_use]
+    pub fn sought(self) -> Option<String> {
+        let id = self.id.get()?;
+        let (_, message) = self.sought.get().filter(|(there, _)| *there == id)?;
+        Some(message)
+    }
+
+    /// Shows a message, if it is loaded, with all that leads to it. Gives its place on the path.
+    pub fn show_message(self, name: &str) -> Option<usize> {
+        let place = |conversation: &Conversation<Message>, id: MessageId| {
+            conversation.path().iter().position(|shown| *shown == id)
+        };
+        let (id, shown) = self.conversation.with_untracked(|conversation| {
+            let id = conversation.named(name)?;
+            Some((id, place(conversation, id)))
+        })?;
+        if shown.is_some() {
+            return shown;
+        }
+        self.conversation
+            .update(|conversation| conversation.show_line_to(id));
+        self.choose_leaf();
+        self.conversation
+            .with_untracked(|conversation| place(conversation, id))
+    }
+
+    /// Whether the server's message of this name is loaded.
+    #[must_use]
+    pub fn has(self, name: &str) -> bool {
+        self.conversation
+            .with_untracked(|conversation| conversation.named(name).is_some())
+    }
+
+    /// What the server calls the message before the first one, where that is not loaded.
+    #[must_use]
+    pub fn earlier(self) -> Option<String> {
+        self.conversation
+            .with(|conversation| conversation.earlier().map(str::to_owned))
+    }
+
+    /// Whether the path goes on beyond what is loaded.
+    #[must_use]
+    pub fn has_later(self) -> bool {
+        self.has_later.get()
+    }
+
+    /// The path, and the parts in which it is shown; see [`Conversation::parts`].
+    #[must_use]
+    pub fn path_in_parts(self) -> (Vec<MessageId>, Vec<(usize, usize)>) {
+        self.conversation
+            .with(|conversation| (conversation.path(), conversation.parts()))
     }
 
     /// What the server calls the last message of the path that the person chose to see.

@@ -6,6 +6,7 @@ pub mod settings;
 pub mod sidebar;
 pub mod theme_switch;
 
+pub mod earlier_row;
 pub mod messages;
 mod passed_over;
 pub mod transcript;

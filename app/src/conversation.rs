@@ -3,6 +3,10 @@
 //! Editing a question makes a branch, asking again makes a sibling of a reply; the older versions stay
 //! and can be shown again. It is plain data: it knows neither signals nor what a message holds, so the
 //! page can fill it with live replies and a store with saved ones.
+//!
+//! It may hold only the end of a long conversation: the messages before its first one and the
+//! versions of a message that nobody has looked at are then with the server. What is shown is always
+//! loaded up to its end.
 
 /// A message within its conversation, as this page counts them: in the order in which they came. The
 /// server has names of its own, which a message may get later.
@@ -14,8 +18,12 @@ pub struct MessageId(usize);
 pub struct Conversation<T> {
     /// All messages, addressed by id. A withdrawn one stays here, reachable from nowhere.
     nodes: Vec<Node<T>>,
-    /// The versions of the first message.
+    /// The versions of the first message that is loaded.
     roots: Versions,
+    /// What the server calls the message before that one, which is not loaded.
+    earlier: Option<String>,
+    /// How many messages had been put before the first ones, each time that it happened.
+    prepended: Vec<usize>,
 }
 
 #[derive(Debug, Clone)]
@@ -30,14 +38,68 @@ struct Node<T> {
 /// The versions of one message, oldest first.
 #[derive(Debug, Clone, Default)]
 struct Versions {
-    ids: Vec<MessageId>,
-    /// Which of them is on the path. Meaningless while there are none.
+    /// Those that are loaded, each with its number, counted from 1.
+    ids: Vec<(usize, MessageId)>,
+    /// How many there are, loaded or not.
+    of: usize,
+    /// Which of `ids` is on the path. Meaningless while there are none.
     shown: usize,
 }
 
 impl Versions {
     fn shown(&self) -> Option<MessageId> {
-        self.ids.get(self.shown).copied()
+        self.ids.get(self.shown).map(|(_, id)| *id)
+    }
+
+    fn position(&self, id: MessageId) -> Option<usize> {
+        self.ids.iter().position(|(_, version)| *version == id)
+    }
+
+    fn show(&mut self, id: Option<MessageId>) {
+        if let Some(position) = id.and_then(|id| self.position(id)) {
+            self.shown = position;
+        }
+    }
+
+    /// Adds the newest one and shows it.
+    fn append(&mut self, id: MessageId) {
+        self.of += 1;
+        self.ids.push((self.of, id));
+        self.shown = self.ids.len() - 1;
+    }
+
+    /// Takes one out as if it had never been there. The one before it is shown in its place.
+    fn withdraw(&mut self, id: MessageId) {
+        let Some(position) = self.position(id) else {
+            return;
+        };
+        self.ids.remove(position);
+        self.of -= 1;
+        for (number, _) in &mut self.ids[position..] {
+            *number -= 1;
+        }
+        if self.shown >= position {
+            self.shown = self.shown.saturating_sub(1);
+        }
+    }
+
+    /// Adds one that the server has counted, or counts it anew. Another one that was taken to have its
+    /// number is a later one: it was asked for here while somebody else asked, too.
+    fn insert(&mut self, id: MessageId, version: Version) {
+        let shown = self.shown();
+        if let Some(position) = self.position(id) {
+            self.ids.remove(position);
+        }
+        let place = self
+            .ids
+            .partition_point(|(number, _)| *number < version.number);
+        self.ids.insert(place, (version.number, id));
+        for at in place + 1..self.ids.len() {
+            self.ids[at].0 = self.ids[at].0.max(self.ids[at - 1].0 + 1);
+        }
+        let last = self.ids.last().map_or(0, |(number, _)| *number);
+        self.of = self.of.max(version.of).max(last);
+        self.show(shown);
     }
 }
 
@@ -64,6 +126,8 @@ impl<T> Default for Conversation<T> {
         Self {
             nodes: Vec::new(),
             roots: Versions::default(),
+            earlier: None,
+            prepended: Vec::new(),
         }
     }
 }
@@ -71,6 +135,22 @@ impl<T> Default for Conversation<T> {
 impl<T> Conversation<T> {
     /// Adds a message after `parent`, or at the beginning, as its newest version, and shows it.
     pub fn append(&mut self, parent: Option<MessageId>, message: T) -> MessageId {
+        let id = self.add(parent, message);
+        self.versions_mut(parent).append(id);
+        id
+    }
+
+    /// Adds a message after `parent`, or at the beginning, as the version that the server counts it as,
+    /// and shows it.
+    pub fn insert(&mut self, parent: Option<MessageId>, message: T, version: Version) -> MessageId {
+        let id = self.add(parent, message);
+        let versions = self.versions_mut(parent);
+        versions.insert(id, version);
+        versions.show(Some(id));
+        id
+    }
+
+    fn add(&mut self, parent: Option<MessageId>, message: T) -> MessageId {
         let id = MessageId(self.nodes.len());
         self.nodes.push(Node {
             message,
@@ -78,10 +158,62 @@ impl<T> Conversation<T> {
             parent,
             replies: Versions::default(),
         });
-        let versions = self.versions_mut(parent);
-        versions.ids.push(id);
-        versions.shown = versions.ids.len() - 1;
         id
+    }
+
+    /// Puts messages with what the server calls them before the first one, in the order in which they
+    /// were said; `earlier` is the one before these.
+    pub fn prepend(&mut self, messages: Vec<(String, T)>, earlier: Option<String>) {
+        let count = messages.len();
+        let rest = std::mem::take(&mut self.roots);
+        let mut last = None;
+        for (name, message) in messages {
+            let id = self.append(last, message);
+            self.set_name(id, name);
+            last = Some(id);
+        }
+        for (_, id) in &rest.ids {
+            self.nodes[id.0].parent = last;
+        }
+        *self.versions_mut(last) = rest;
+        if count > 0 {
+            self.prepended.push(self.prepended() + count);
+        }
+        self.earlier = earlier;
+    }
+
+    /// Notes that there are messages before the first one, the last of which the server calls so.
+    pub fn set_earlier(&mut self, earlier: Option<String>) {
+        self.earlier = earlier;
+    }
+
+    /// What the server calls the message before the first one, where that is not loaded.
+    #[must_use]
+    pub fn earlier(&self) -> Option<&str> {
+        self.earlier.as_deref()
+    }
+
+    /// How many messages were put before the first ones.
+    #[must_use]
+    pub fn prepended(&self) -> usize {
+        self.prepended.last().copied().unwrap_or(0)
+    }
+
+    /// The path in parts, the last one first: what was there at first, and what was put before it each
+    /// time. Given are the first and the end of each, as positions on the path; the last part goes on
+    /// to the end of the path, and others may reach beyond it where another version is shorter.
+    #[must_use]
+    pub fn parts(&self) -> Vec<(usize, usize)> {
+        let all = self.prepended();
+        let starts = std::iter::once(0).chain(self.prepended.iter().copied());
+        let mut end = usize::MAX;
+        let part = |start: usize| {
+            let start = all - start;
+            let part = (start, end);
+            end = start;
+            part
+        };
+        starts.map(part).collect()
     }
 
     /// Notes what the server calls a message.
@@ -106,24 +238,21 @@ impl<T> Conversation<T> {
         found.map(MessageId)
     }
 
+    /// The messages for which the server has a name, with that name.
+    pub fn named_messages(&self) -> impl Iterator<Item = (MessageId, &str, &T)> {
+        let nodes = self.nodes.iter().enumerate();
+        nodes.filter_map(|(at, node)| Some((MessageId(at), node.name.as_deref()?, &node.message)))
+    }
+
     /// Takes a message back as if it had never been there, with all that came after it: it could not
     /// be sent. The version before it is shown instead.
     pub fn withdraw(&mut self, id: MessageId) {
-        let versions = self.versions_mut(self.nodes[id.0].parent);
-        if let Some(position) = versions.ids.iter().position(|version| *version == id) {
-            versions.ids.remove(position);
-            if versions.shown >= position {
-                versions.shown = versions.shown.saturating_sub(1);
-            }
-        }
+        self.versions_mut(self.nodes[id.0].parent).withdraw(id);
     }
 
     /// Shows this version of a message.
     pub fn show(&mut self, id: MessageId) {
-        let versions = self.versions_mut(self.nodes[id.0].parent);
-        if let Some(position) = versions.ids.iter().position(|version| *version == id) {
-            versions.shown = position;
-        }
+        self.versions_mut(self.nodes[id.0].parent).show(Some(id));
     }
 
     /// Shows this message and all that leads to it.
@@ -133,13 +262,36 @@ impl<T> Conversation<T> {
         }
     }
 
-    /// Shows the version before or after the one that is shown, if there is one.
-    pub fn step(&mut self, id: MessageId, step: Step) {
+    /// Shows the version before or after the one that is shown, if there is one. Where it is not
+    /// loaded, nothing changes and its number comes back.
+    pub fn step(&mut self, id: MessageId, step: Step) -> Option<usize> {
         let versions = self.versions_mut(self.nodes[id.0].parent);
-        versions.shown = match step {
-            Step::Previous => versions.shown.saturating_sub(1),
-            Step::Next => (versions.shown + 1).min(versions.ids.len().saturating_sub(1)),
+        let (number, _) = *versions.ids.get(versions.shown)?;
+        let wanted = match step {
+            Step::Previous => number.saturating_sub(1).max(1),
+            Step::Next => (number + 1).min(versions.of),
         };
+        match versions
+            .ids
+            .iter()
+            .position(|(number, _)| *number == wanted)
+        {
+            Some(position) => {
+                versions.shown = position;
+                None
+            }
+            None => Some(wanted),
+        }
+    }
+
+    /// Says which of its versions a message is, as the server counts them; whether that is news.
+    pub fn set_version(&mut self, id: MessageId, version: Version) -> bool {
+        let is_news = self.version(id) != version;
+        if is_news {
+            self.versions_mut(self.nodes[id.0].parent)
+                .insert(id, version);
+        }
+        is_news
     }
 
     /// What is shown, from the first message to the last.
@@ -175,11 +327,12 @@ impl<T> Conversation<T> {
         if id.0 >= self.nodes.len() {
             return Version { number: 1, of: 1 };
         }
-        let ids = &self.versions(self.parent(id)).ids;
-        let before = ids.iter().take_while(|version| **version != id).count();
+        let versions = self.versions(self.parent(id));
+        // A withdrawn one is none of them.
+        let number = versions.position(id).map_or(0, |at| versions.ids[at].0);
         Version {
-            number: before + 1,
-            of: ids.len(),
+            number,
+            of: versions.of,
         }
     }
 
@@ -317,6 +470,69 @@ mod tests {
         assert_eq!(talk.line_to(second), [question, reply, second]);
     }
 
+    fn named(names: &[&'static str]) -> Vec<(String, &'static str)> {
+        names
+            .iter()
+            .map(|name| ((*name).to_owned(), *name))
+            .collect()
+    }
+
+    #[test]
+    fn what_was_said_before_is_put_before_the_first_message_and_all_its_versions() {
+        let (mut talk, [question, ..]) = talk();
+        talk.set_earlier(Some("b".into()));
+        let edited = talk.append(None, "q1 edited");
+        talk.prepend(named(&["a", "b"]), None);
+        check(&talk, &["a", "b", "q1 edited"]);
+        assert_eq!(talk.parent(edited), talk.named("b"));
+        talk.show(question);
+        check(&talk, &["a", "b", "q1", "r1", "q2", "r2"]);
+        assert_eq!((talk.earlier(), talk.prepended()), (None, 2));
+        assert_eq!(talk.version(question), Version { number: 1, of: 2 });
+    }
+
+    #[test]
+    fn the_parts_of_the_path_are_what_was_there_at_first_and_what_came_before_it_each_time() {
+        let (mut talk, _) = talk();
+        assert_eq!(talk.parts(), [(0, usize::MAX)]);
+        talk.prepend(named(&["c", "d", "e"]), Some("b".into()));
+        talk.prepend(Vec::new(), Some("b".into()));
+        talk.prepend(named(&["a", "b"]), None);
+        assert_eq!(talk.parts(), [(5, usize::MAX), (2, 5), (0, 2)]);
+        check(&talk, &["a", "b", "c", "d", "e", "q1", "r1", "q2", "r2"]);
+    }
+
+    #[test]
+    fn a_step_to_a_version_that_is_not_loaded_says_its_number() {
+        let (mut talk, [.., second, last]) = talk();
+        assert!(talk.set_version(last, Version { number: 3, of: 4 }));
+        assert!(!talk.set_version(last, Version { number: 3, of: 4 }));
+        assert_eq!(talk.step(last, Step::Previous), Some(2));
+        assert_eq!(talk.step(last, Step::Next), Some(4));
+        check(&talk, &["q1", "r1", "q2", "r2"]);
+        // One that is asked for now is the newest, and there is still one between.
+        let again = talk.append(Some(second), "r2 again");
+        assert_eq!(talk.version(again), Version { number: 5, of: 5 });
+        assert_eq!(talk.step(again, Step::Previous), Some(4));
+        talk.insert(Some(second), "r2 of before", Version { number: 4, of: 5 });
+        check(&talk, &["q1", "r1", "q2", "r2 of before"]);
+        talk.show(again);
+        assert_eq!(talk.step(again, Step::Previous), None);
+        check(&talk, &["q1", "r1", "q2", "r2 of before"]);
+        assert_eq!(talk.version(again), Version { number: 5, of: 5 });
+    }
+
+    #[test]
+    fn of_two_that_took_the_same_number_the_one_that_the_server_named_has_it() {
+        let (mut talk, [.., second, _]) = talk();
+        let mine = talk.append(Some(second), "mine");
+        let theirs = talk.append(Some(second), "theirs");
+        talk.show(mine);
+        talk.set_version(theirs, Version { number: 2, of: 3 });
+        assert_eq!(talk.version(mine), Version { number: 3, of: 3 });
+        check(&talk, &["q1", "r1", "q2", "mine"]);
+    }
+
     /// Anything that can be done to a conversation; numbers choose a message, modulo their count.
     #[derive(Debug, Clone)]
     enum Deed {
@@ -355,7 +571,10 @@ mod tests {
                         withdrawn.push(pick(id));
                     }
                     Deed::Show(id) => talk.show(pick(id)),
-                    Deed::Step(id, next) => talk.step(pick(id), if next { Step::Next } else { Step::Previous }),
+                    Deed::Step(id, next) => {
+                        let step = if next { Step::Next } else { Step::Previous };
+                        prop_assert_eq!(talk.step(pick(id), step), None);
+                    }
                 }
 
                 let path = talk.path();
@@ -371,7 +590,9 @@ mod tests {
                 // Versions stand in the order in which they came, and nothing but a withdrawal takes one out.
                 let mut listed = 0;
                 for versions in talk.nodes.iter().map(|node| &node.replies).chain([&talk.roots]) {
-                    prop_assert!(versions.ids.is_sorted());
+                    prop_assert!(versions.ids.iter().map(|(_, id)| id).is_sorted());
+                    let numbers = versions.ids.iter().map(|(number, _)| *number);
+                    prop_assert!(numbers.eq(1..=versions.of));
                     prop_assert_eq!(versions.shown().is_some(), !versions.ids.is_empty());
                     listed += versions.ids.len();
                 }

@@ -33,6 +33,7 @@ pub mod address;
 pub mod chat;
 pub mod components;
 pub mod conversations;
+pub mod earlier;
 pub mod page;
 pub mod part;
 pub mod render_budget;

@@ -21,12 +21,30 @@ use crate::wording;
 /// What a [`Library`] answers.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, ErrorBody>>;
 
+/// Which part of which path through a conversation is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathPart {
+    /// The conversation.
+    pub id: Id,
+    /// The last message of the part; without it the part ends with the path.
+    pub last: Option<Id>,
+    /// A message of the path; without it, it is the path that is shown. Below the message it goes on
+    /// with the newest version each time.
+    pub through: Option<Id>,
+    /// Another version of `through`, by its number, in the place of that one.
+    pub version: Option<u32>,
+    /// The most messages.
+    pub limit: Option<u32>,
+}
+
 /// The saved conversations of one person. Ids that are not theirs are not found.
 pub trait Library: Send + Sync {
     /// The head of the list, or the part of it that begins at the cursor `before`.
     fn list(&self, before: Option<String>, limit: Option<u32>) -> Answer<'_, ConversationList>;
     /// A whole conversation.
     fn get(&self, id: Id) -> Answer<'_, ConversationDetail>;
+    /// A part of a path through a conversation.
+    fn path(&self, part: PathPart) -> Answer<'_, ConversationDetail>;
     /// Gives it another title.
     fn rename(&self, id: Id, title: String) -> Answer<'_, ()>;
     /// Puts it above the others, or back among them.

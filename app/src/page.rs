@@ -18,6 +18,7 @@ use crate::components::sidebar::{Drawer, NewChatButton, Sidebar};
 use crate::components::theme_switch::{ChosenTheme, ThemeSwitch};
 use crate::components::transcript::Transcript;
 use crate::conversations::Conversations;
+use crate::earlier::Earlier;
 use crate::preferences::Preferences;
 use crate::presence::use_presence;
 use crate::protocol::PageInfo;
@@ -59,8 +60,12 @@ pub fn ChatPage(
     if let Some(detail) = &opened.conversation {
         chat.open(detail);
     }
+    let follow = Follow::new();
+    let earlier = Earlier::new(chat, follow, use_server());
     let sync = Sync {
         chat,
+        earlier,
+        follow,
         conversations,
         navigation,
         is_missing: RwSignal::new(is_missing),
@@ -72,9 +77,10 @@ pub fn ChatPage(
     provide_context(conversations);
     provide_context(field);
     provide_context(drawer);
-    provide_context(Follow::new());
+    provide_context(follow);
+    provide_context(earlier);
     sync.begin(opened.conversation);
-    listen_to_keys(chat, field);
+    listen_to_keys(chat, field, earlier);
     // Only what has changed makes another view.
     let is_missing = Memo::new(move |_| sync.is_missing.get());
 
@@ -155,7 +161,7 @@ fn MissingConversation() -> impl IntoView {
 }
 
 /// Keys that work wherever one is: Esc stops, and who begins to type writes a message.
-fn listen_to_keys(chat: Chat, field: ComposerField) {
+fn listen_to_keys(chat: Chat, field: ComposerField, earlier: Earlier) {
     // An effect runs in the browser only.
     Effect::new(move |_| {
         let listener = window_event_listener(leptos::ev::keydown, move |key| {
@@ -166,6 +172,9 @@ fn listen_to_keys(chat: Chat, field: ComposerField) {
             if key.key() == "Escape" && chat.is_streaming_untracked() {
                 chat.stop();
                 return;
+            }
+            if is_search_or_select_all(&key) {
+                earlier.want_all(true);
             }
             let name = key.key();
             let is_typing = name.chars().count() == 1 && name != " ";
@@ -178,6 +187,22 @@ fn listen_to_keys(chat: Chat, field: ComposerField) {
         });
         on_cleanup(move || listener.remove());
     });
+}
+
+/// Whether a key begins a search of the browser's, or selects all that is on the page.
+fn is_search_or_select_all(key: &web_sys::KeyboardEvent) -> bool {
+    let is_command = (key.ctrl_key() || key.meta_key()) && !key.alt_key();
+    match key.key().as_str() {
+        "F3" => true,
+        "f" | "F" | "g" | "G" => is_command,
+        "a" | "A" => is_command && !is_in_a_field(),
+        _ => false,
+    }
+}
+
+fn is_in_a_field() -> bool {
+    let active = document().active_element();
+    active.is_some_and(|active| matches!(active.tag_name().as_str(), "INPUT" | "TEXTAREA"))
 }
 
 fn nothing_has_focus() -> bool {

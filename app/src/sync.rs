@@ -12,8 +12,11 @@ use leptos::task::spawn_local;
 use crate::address::{Address, Navigation};
 use crate::changes::use_changes;
 use crate::chat::Chat;
+use crate::clock::{BrowserClock, next_frame};
+use crate::components::follow::Follow;
 use crate::conversations::Conversations;
-use crate::library::{GetConversation, ShowMessage};
+use crate::earlier::Earlier;
+use crate::library::{GetPath, ShowMessage};
 use crate::part::{A_TURN, Part, at_each, part};
 use crate::presence::{Sign, use_presence};
 use crate::protocol::ErrorKind;
@@ -26,6 +29,10 @@ use crate::shelf::{Shelf, Today};
 pub struct Sync {
     /// The conversation that is open.
     pub chat: Chat,
+    /// What of it is not loaded.
+    pub earlier: Earlier,
+    /// The view of it.
+    pub follow: Follow,
     /// The list.
     pub conversations: Conversations,
     /// The address.
@@ -84,6 +91,8 @@ impl Sync {
             self.chat.follow_running(detail);
         }
         self.open_what_the_address_names(address.clone());
+        self.seek_what_the_address_names(rendered.as_ref());
+        self.load_the_wanted_version();
         self.ask_in_doubt();
         self.note_the_path();
         self.hear_of_changes();
@@ -141,11 +150,7 @@ impl Sync {
     fn open(self, id: String) {
         let server = self.server.get_value();
         spawn_local(async move {
-            let found = server
-                .call(GetConversation {
-                    id: id.clone().into(),
-                })
-                .await;
+            let found = server.call(end_of(id.clone())).await;
             if self.navigation.address_untracked() != Address::Conversation(id.clone()) {
                 return;
             }
@@ -204,10 +209,119 @@ impl Sync {
         }
         let server = self.server.get_value();
         spawn_local(async move {
-            if let Ok(detail) = server.call(GetConversation { id: id.into() }).await {
-                self.chat.catch_up(&detail);
+            let Ok(detail) = server.call(end_of(id.clone())).await else {
+                return;
+            };
+            self.take_in(&detail);
+            // Replies on other paths may have gone on, too.
+            for message in self.chat.unsettled(&detail) {
+                let alone = GetPath {
+                    last: Some(message.into()),
+                    limit: Some(1),
+                    ..end_of(id.clone())
+                };
+                if let Ok(part) = server.call(alone).await {
+                    let part = ConversationDetail { leaf: None, ..part };
+                    let _ = self.chat.catch_up(&part);
+                }
             }
         });
+    }
+
+    /// Takes in the end of the open conversation. Where what is new is so much that it does not follow
+    /// what is loaded, that is let go.
+    fn take_in(self, detail: &ConversationDetail) {
+        if !self.chat.catch_up(detail) {
+            self.chat.open(detail);
+            self.chat.follow_running(detail);
+        }
+    }
+
+    /// The person stepped to a version that is not loaded.
+    fn load_the_wanted_version(self) {
+        Effect::new(move |_| {
+            let (Some((through, number)), Some(id)) =
+                (self.chat.wanted(), self.chat.id_untracked())
+            else {
+                return;
+            };
+            let path = GetPath {
+                through: Some(through.into()),
+                version: u32::try_from(number).ok(),
+                ..end_of(id)
+            };
+            let server = self.server.get_value();
+            spawn_local(async move {
+                match server.call(path).await {
+                    Ok(detail) => self.show_path(&detail).await,
+                    Err(refusal) => self.conversations.say(refusal.error.message),
+                }
+            });
+        });
+    }
+
+    /// Shows the end of a path, and more of it where that does not reach up to what is loaded.
+    async fn show_path(self, detail: &ConversationDetail) {
+        if self.chat.id_untracked().as_ref() != Some(&detail.id) || self.chat.show_path(detail) {
+            return;
+        }
+        self.chat.open(detail);
+        self.chat.follow_running(detail);
+        self.chat.choose_leaf();
+        if let Some(message) = &detail.through {
+            self.bring_into_view(message).await;
+        }
+    }
+
+    /// Brings messages into view that a link names: one that led to this page, or one in it.
+    fn seek_what_the_address_names(self, rendered: Option<&ConversationDetail>) {
+        if let (Some(detail), Some(message)) = (rendered, self.navigation.take_message()) {
+            self.chat.seek(detail.id.clone(), message);
+        }
+        Effect::new(move |_| {
+            if let (Some(message), Some(id)) = (self.chat.sought(), self.chat.id_untracked()) {
+                // Once is enough, whatever is opened later.
+                self.chat.seek_no_more();
+                spawn_local(self.seek(id, message));
+            }
+        });
+    }
+
+    async fn seek(self, id: String, message: String) {
+        // A page that was opened at a message ends with it.
+        let is_cut = untrack(|| self.chat.has_later());
+        if is_cut || !self.chat.has(&message) {
+            let path = GetPath {
+                through: Some(message.clone().into()),
+                ..end_of(id.clone())
+            };
+            let found = self.server.get_value().call(path).await;
+            if self.chat.id_untracked() != Some(id) {
+                return;
+            }
+            match found {
+                Ok(detail) if is_cut => {
+                    self.chat.open(&detail);
+                    self.chat.follow_running(&detail);
+                }
+                Ok(detail) if detail.leaf == self.chat.leaf_name() => {}
+                Ok(detail) => return self.show_path(&detail).await,
+                Err(refusal) => return self.conversations.say(refusal.error.message),
+            }
+        }
+        self.bring_into_view(&message).await;
+    }
+
+    /// Loads up to a message and shows it.
+    async fn bring_into_view(self, message: &str) {
+        self.follow.pause();
+        if self.earlier.load_until(message).await
+            && let Some(place) = self.chat.show_message(message)
+        {
+            // It is in the document by then.
+            next_frame(&BrowserClock).await;
+            self.follow.bring_into_view(place);
+        }
     }
 
     fn hear_of_changes(self) {
@@ -281,6 +395,17 @@ impl Sync {
             let title = listed.or_else(|| self.chat.title());
             document().set_title(&page_title(title.as_deref()));
         });
+    }
+}
+
+/// The end of the path that is shown.
+fn end_of(id: String) -> GetPath {
+    GetPath {
+        id: id.into(),
+        last: None,
+        through: None,
+        version: None,
+        limit: None,
     }
 }
 

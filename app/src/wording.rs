@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use crate::earlier::Loading;
 use crate::protocol::saved::ImportReport;
 use crate::protocol::{ErrorKind, Finish};
 use crate::reply::Figures;
@@ -110,6 +111,26 @@ pub const NO_SCRIPT: &str = "Rill needs JavaScript and WebAssembly to send messa
 
 /// The file of the page that shows messages could not be loaded.
 pub const MESSAGES_NOT_LOADED: &str = "A part of this page could not be loaded, so the conversation cannot be shown. Nothing of it is lost.";
+
+/// Leads to the end of a conversation that is shown up to a message.
+pub const LATEST: &str = "Latest messages";
+
+/// All messages of a long conversation are in the page, so that the browser finds them.
+pub const ALL_LOADED: &str = "All messages are loaded.";
+
+/// What was selected was copied once all of it was there.
+pub const ALL_COPIED: &str = "All messages were copied.";
+
+/// What stands above the first message that is loaded.
+#[must_use]
+pub fn earlier(loading: Loading) -> &'static str {
+    match loading {
+        Loading::Resting => "Earlier messages",
+        Loading::Part => "Loading earlier messages…",
+        Loading::All => "Loading all messages…",
+        Loading::Failed => "Earlier messages could not be loaded. Try again",
+    }
+}
 
 /// A picture is asked for that no browser could show.
 pub const NOT_AN_IMAGE_ADDRESS: &str =

@@ -7,39 +7,15 @@
 import type { Locator, Page } from "@playwright/test";
 
 import { expect, test } from "../fixtures.ts";
-import { Store } from "../store.ts";
+import { saveLong } from "../long.ts";
 import type { Rill } from "../rill.ts";
 
 // A recording of each step takes many times as long as the step.
 test.use({ trace: "off" });
 
 const MESSAGES = 1000;
-const FILLER = "The river finds its way between **stones** and roots, `where` nothing was planned.\n\n- one\n- two\n\n".repeat(20);
-
-/** Saves a conversation of a thousand messages, and gives its id. */
-async function save(rill: Rill): Promise<string> {
-  const id = (number: number) => `${String(number).padStart(8, "0")}-0000-4000-8000-000000000000`;
-  const messages = Array.from({ length: MESSAGES }, (_, number) => ({
-    id: id(number),
-    ...(number > 0 ? { parent: id(number - 1) } : {}),
-    role: number % 2 === 0 ? "user" : "assistant",
-    text: number % 2 === 0 ? `Question ${number}?` : `Answer ${number} begins. ${FILLER}\n\nSo ends answer ${number}.`,
-    created_at: 1_700_000_000_000 + number,
-    state: { done: { finish: "stop" } },
-  }));
-  const conversation = { id: id(9999), title: "A long talk", created_at: 1_700_000_000_000, updated_at: 1_700_000_001_000, messages };
-  const response = await fetch(`${rill.url}/api/import`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ format: "rill", version: 1, conversations: [conversation] }),
-  });
-  if (!response.ok) throw new Error(await response.text());
-  const [only] = await new Store(rill).list();
-  return only!.id;
-}
-
 async function openLong(rill: Rill, page: Page): Promise<void> {
-  await page.goto(`/c/${await save(rill)}`);
+  await page.goto(`/c/${await saveLong(rill, { messages: MESSAGES, filler: 20 })}`);
   await expect(page.locator(".send")).toBeEnabled({ timeout: 20_000 });
 }
 
@@ -50,7 +26,6 @@ function ending(page: Page, text: string): Locator {
 
 test("a conversation of a thousand messages opens at its end and takes another one", async ({ upstream, rill, page }) => {
   await openLong(rill, page);
-  await expect(page.locator("article.reply")).toHaveCount(MESSAGES / 2);
   await expect(ending(page, `So ends answer ${MESSAGES - 1}.`)).toBeInViewport();
   const composer = page.locator("#message");
   await composer.fill("And one more");
@@ -67,7 +42,11 @@ test("a conversation of a thousand messages opens at its end and takes another o
 });
 
 test("the browser finds and selects what is far from the screen in a conversation of a thousand messages", async ({ rill, page }) => {
+  test.slow();
   await openLong(rill, page);
+  // What is not there yet is loaded before one can have typed what to look for.
+  await page.keyboard.press("Control+f");
+  await expect(page.locator("article.reply")).toHaveCount(MESSAGES / 2, { timeout: 60_000 });
   // The browser's own search; its window, which no script can open, then goes to what was found.
   const found = await page.evaluate(() => (window as unknown as { find(text: string, ...how: boolean[]): boolean }).find("Answer 101 begins.", false, true));
   expect(found).toBe(true);
@@ -80,6 +59,7 @@ test("the browser finds and selects what is far from the screen in a conversatio
 });
 
 test("a conversation of a thousand messages is scrolled to its beginning and back", async ({ rill, page }) => {
+  test.slow();
   await openLong(rill, page);
   await expect(ending(page, `So ends answer ${MESSAGES - 1}.`)).toBeInViewport();
   await page.locator("article.reply").last().hover();

@@ -12,7 +12,8 @@ use app::protocol::saved::Opened;
 use app::protocol::{ErrorKind, Id};
 use app::render_budget::{RenderBudget, RenderLimits};
 use axum::Router;
-use axum::extract::{Path, Request};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, Request};
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::{Method, Response, StatusCode};
 use axum::middleware::map_request;
@@ -23,6 +24,7 @@ use leptos::nonce::use_nonce;
 use leptos::prelude::{expect_context, provide_context};
 
 use leptos_axum::{ResponseOptions, render_app_to_stream_with_context};
+use serde::Deserialize;
 use tower::ServiceBuilder;
 use tower_http::compression::CompressionLayer;
 use tower_http::services::ServeDir;
@@ -36,6 +38,13 @@ use threads::PageThreads;
 
 /// Hashed files never change; what has another content has another name.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
+
+/// What the query of a conversation's address says.
+#[derive(Deserialize)]
+struct LinkTo {
+    /// The message up to which the conversation is shown.
+    message: Option<Id>,
+}
 
 /// The page, its files, and what is answered where there is nothing.
 pub(crate) fn router(state: &AppState) -> Router<AppState> {
@@ -70,14 +79,18 @@ pub(crate) fn router(state: &AppState) -> Router<AppState> {
     let home = {
         let (render, state) = (render.clone(), state.clone());
         async move |request: Request| {
-            let opened = Shelf::local(state).open(None).await;
+            let opened = Shelf::local(state).open(None, None).await;
             render(opened, request).await
         }
     };
     let conversation = {
         let (render, state) = (render.clone(), state.clone());
-        async move |Path(id): Path<Id>, request: Request| {
-            let opened = Shelf::local(state).open(Some(&id)).await;
+        async move |Path(id): Path<Id>,
+                    link: Result<Query<LinkTo>, QueryRejection>,
+                    request: Request| {
+            // A query that says nothing to us is no reason to show nothing.
+            let message = link.ok().and_then(|Query(link)| link.message);
+            let opened = Shelf::local(state).open(Some(&id), message).await;
             let is_there = opened.conversation.is_some();
             let mut response = render(opened, request).await;
             if !is_there {

@@ -170,6 +170,27 @@ impl StoredReply {
     }
 }
 
+/// Where a part of a path ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PathEnd {
+    /// With the path that is shown.
+    Shown,
+    /// With the path through this message, or through the version of it with this number, counted
+    /// from 1. Below that it goes on with the newest version each time.
+    Through(String, Option<u32>),
+    /// With this message, whatever follows it.
+    At(String),
+}
+
+/// How much of a path is read at once: one message at least.
+#[derive(Debug, Clone, Copy)]
+pub struct PathLimit {
+    /// The most messages.
+    pub messages: u32,
+    /// The most bytes of text and reasoning, if it is more than one message.
+    pub bytes: i64,
+}
+
 /// Keeps conversations.
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -195,6 +216,14 @@ pub trait Store: Send + Sync {
     async fn summary(&self, owner: &str, id: &str) -> Result<ConversationSummary>;
     /// A whole conversation.
     async fn get(&self, owner: &str, id: &str) -> Result<ConversationDetail>;
+    /// A part of a path through a conversation, up to its end.
+    async fn path(
+        &self,
+        owner: &str,
+        id: &str,
+        end: &PathEnd,
+        limit: PathLimit,
+    ) -> Result<ConversationDetail>;
     /// All conversations, the oldest first.
     async fn keys(&self, owner: &str) -> Result<Vec<ConversationKey>>;
     /// A conversation by its id.

@@ -7,6 +7,7 @@ mod files;
 mod full_disk;
 mod functions;
 mod ids;
+mod parts;
 mod replies;
 mod reported;
 

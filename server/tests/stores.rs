@@ -2,6 +2,7 @@
 //! server, to PostgreSQL: `scripts/test` starts one.
 
 mod numbers;
+mod paths;
 
 use std::sync::Arc;
 

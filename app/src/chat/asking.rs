@@ -40,8 +40,12 @@ impl Chat {
             };
             let shown_before = conversation.shown_after(parent);
             let question = Message::Question(outgoing.text.as_str().into());
-            let parent_name =
-                parent.and_then(|parent| conversation.name(parent).map(str::to_owned));
+            let parent_name = match parent {
+                Some(parent) => conversation.name(parent),
+                // The first message that is loaded need not be the first of the conversation.
+                None => conversation.earlier(),
+            };
+            let parent_name = parent_name.map(str::to_owned);
             let question = conversation.append(parent, question);
             (question, parent_name, shown_before)
         });
@@ -83,7 +87,7 @@ impl Chat {
             outgoing: Some(outgoing),
             begins,
         };
-        self.ask(question, ask, |_| undo);
+        self.ask(Some(question), ask, |_| undo);
         true
     }
 
@@ -92,13 +96,12 @@ impl Chat {
         if !self.can_ask() {
             return;
         }
-        let Some(question) = self
+        // The question need not be loaded.
+        let question = self
             .conversation
-            .with_untracked(|conversation| conversation.parent(reply))
-        else {
-            return;
-        };
+            .with_untracked(|conversation| conversation.parent(reply));
         let ask = if self.is_temporary.get_untracked() {
+            let Some(question) = question else { return };
             Ask::Once(self.temporary_request(question))
         } else {
             let Some(ask) = self.ask_about(reply, |name, chosen| SendMessage {
@@ -162,16 +165,17 @@ impl Chat {
 
     fn can_ask(self) -> bool {
         !self.is_streaming_untracked()
+            && !self.has_later.get_untracked()
             && self
                 .outside
                 .with_value(|outside| outside.transport.is_some())
     }
 
     /// Adds an empty reply to a question and asks for it.
-    fn ask(self, question: MessageId, ask: Ask, undo: impl FnOnce(MessageId) -> Undo) {
+    fn ask(self, question: Option<MessageId>, ask: Ask, undo: impl FnOnce(MessageId) -> Undo) {
         let reply = ArcRwSignal::new(Reply::asked(self.now()));
         let added = self.conversation.try_update(|conversation| {
-            conversation.append(Some(question), Message::Reply(reply.clone()))
+            conversation.append(question, Message::Reply(reply.clone()))
         });
         let Some(added) = added else { return };
         self.notice.set(None);

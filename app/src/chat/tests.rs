@@ -1,5 +1,7 @@
 //! The verbs, against a scripted transport and a clock that stands still until it is told.
 
+mod parts;
+
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
@@ -685,6 +687,7 @@ fn detail(leaf: &str, messages: Vec<SavedMessage>) -> ConversationDetail {
         pinned: false,
         leaf: Some(leaf.into()),
         messages,
+        ..ConversationDetail::default()
     }
 }
 
@@ -754,7 +757,7 @@ fn what_another_tab_said_is_caught_up_with() {
     there.messages.push(saved("q2", Some("r1"), "two", DONE));
     there.messages.push(saved("r2", Some("q2"), "second", DONE));
     there.leaf = Some("r2".into());
-    stage.chat.catch_up(&there);
+    assert!(stage.chat.catch_up(&there));
     let expect = [
         "Q one",
         "A half and half [stop]",
@@ -762,7 +765,7 @@ fn what_another_tab_said_is_caught_up_with() {
         "A second [stop]",
     ];
     assert_eq!(stage.shown(), expect);
-    stage.chat.catch_up(&there);
+    assert!(stage.chat.catch_up(&there));
     assert_eq!(stage.shown(), expect);
 }
 
@@ -793,7 +796,7 @@ fn word_of_a_reply_as_streaming_that_comes_after_its_end_is_old() {
         );
         there.id = stage.chat.id_untracked().expect("a saved conversation");
         let _goes_on = (asks > 1).then(|| stage.expect_request());
-        stage.chat.catch_up(&there);
+        assert!(stage.chat.catch_up(&there));
         Executor::poll_local();
         assert_eq!(stage.shown(), ["Q go", expect], "{generation}");
         let asked = stage.script.asked.lock().expect("no poison").len();
@@ -827,7 +830,7 @@ fn what_the_server_saved_does_not_take_away_how_long_there_is_to_wait() {
         ],
     );
     there.id = stage.chat.id_untracked().expect("a saved conversation");
-    stage.chat.catch_up(&there);
+    assert!(stage.chat.catch_up(&there));
     let Message::Reply(reply) = stage.chat.message(stage.last()) else {
         panic!("a reply");
     };

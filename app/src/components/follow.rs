@@ -64,6 +64,35 @@ impl Follow {
         self.is_following.set(false);
     }
 
+    /// Leaves the very top, where the browser does not hold in its place what one looks at while
+    /// something comes above it.
+    pub fn leave_the_top(self) {
+        if let Some(scroller) = self.scroller.get_untracked()
+            && scroller.scroll_top() == 0
+        {
+            scroller.set_scroll_top(1);
+        }
+    }
+
+    /// Brings a message into view, by its place on the path, and marks it as the one that was sought.
+    pub fn bring_into_view(self, place: usize) {
+        const MARK: &str = "sought";
+        self.pause();
+        let Some(scroller) = self.scroller.get_untracked() else {
+            return;
+        };
+        let find = |what: &str, at: u32| scroller.query_selector_all(what).ok()?.get(at);
+        let element = |node: web_sys::Node| node.dyn_into::<Element>().ok();
+        if let Some(before) = find("article.sought", 0).and_then(element) {
+            let _ = before.class_list().remove_1(MARK);
+        }
+        let place = u32::try_from(place).unwrap_or(u32::MAX);
+        if let Some(article) = find("article", place).and_then(element) {
+            let _ = article.class_list().add_1(MARK);
+            article.scroll_into_view();
+        }
+    }
+
     /// Begins to watch the elements, once they are there.
     pub fn watch(self) {
         Effect::new(move |_| {

@@ -4,7 +4,7 @@
 use leptos::ev::MouseEvent;
 use leptos::prelude::*;
 
-use crate::address::{Address, Navigation};
+use crate::address::{Address, MESSAGE, Navigation};
 
 /// A link to a place in the app.
 #[component]
@@ -14,12 +14,18 @@ pub fn Link(
     /// Whether that is where one is.
     #[prop(into)]
     is_current: Signal<bool>,
+    /// A message in the conversation that it leads to.
+    #[prop(optional_no_strip)]
+    message: Option<String>,
     /// Called when it is followed here.
     on_go: impl Fn() + 'static,
     children: Children,
 ) -> impl IntoView {
     let navigation = expect_context::<Navigation>();
-    let path = to.path();
+    let path = match message {
+        Some(message) => format!("{}?{MESSAGE}={message}", to.path()),
+        None => to.path(),
+    };
     view! {
         <a
             href=path

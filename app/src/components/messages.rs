@@ -12,6 +12,7 @@ use leptos::tachys::view::PositionState;
 use wasm_bindgen::JsCast;
 use web_sys::HtmlDivElement;
 
+use super::earlier_row::{EarlierRow, LaterRow};
 use super::passed_over::PassedOver;
 use super::question::QuestionView;
 use super::reply::ReplyView;
@@ -110,14 +111,36 @@ fn as_it_stands(chat: Chat) -> Option<Standing> {
 fn MessageList() -> impl IntoView {
     let chat = expect_context::<Chat>();
     view! {
+        <EarlierRow/>
         // Another conversation has other messages, though they are counted in the same way.
         {move || {
             let _ = chat.changes();
-            view! {
-                <For each=move || chat.path() key=|id| *id children=move |id| view! { <MessageView id/> }/>
-            }
-            .into_any()
+            view! { <Parts/> }.into_any()
         }}
+        <LaterRow/>
+    }
+}
+
+/// The path in the parts in which it was loaded. What comes before is put there as one element, since
+/// to put many messages before others in one list would have it move the others.
+#[component]
+fn Parts() -> impl IntoView {
+    let chat = expect_context::<Chat>();
+    let path = Memo::new(move |_| chat.path_in_parts());
+    let numbers = move || path.with(|(_, parts)| (0..parts.len()).rev().collect::<Vec<_>>());
+    view! {
+        <For each=numbers key=|number| *number children=move |number| {
+            let ids = Memo::new(move |_| path.with(|(path, parts)| {
+                let (start, end) = parts.get(number).copied().unwrap_or_default();
+                let end = end.min(path.len());
+                path[start.min(end)..end].to_vec()
+            }));
+            view! {
+                <div class="part">
+                    <For each=move || ids.get() key=|id| *id children=move |id| view! { <MessageView id/> }/>
+                </div>
+            }
+        }/>
     }
 }
 

@@ -26,6 +26,24 @@ pub async fn get(id: Id) -> Result<ConversationDetail, ErrorBody> {
     super::use_library()?.get(id).await
 }
 
+#[server(name = GetPath, prefix = "/api/conversations", endpoint = "path", input = Json, output = Json)]
+pub async fn path(
+    id: Id,
+    last: Option<Id>,
+    through: Option<Id>,
+    version: Option<u32>,
+    limit: Option<u32>,
+) -> Result<ConversationDetail, ErrorBody> {
+    let part = super::PathPart {
+        id,
+        last,
+        through,
+        version,
+        limit,
+    };
+    super::use_library()?.path(part).await
+}
+
 #[server(name = RenameConversation, prefix = "/api/conversations", endpoint = "rename", input = Json, output = Json)]
 pub async fn rename(id: Id, title: String) -> Result<(), ErrorBody> {
     super::use_library()?.rename(id, title).await

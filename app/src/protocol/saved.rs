@@ -107,8 +107,8 @@ pub struct ConversationList {
     pub next: Option<String>,
 }
 
-/// A whole conversation: a tree of messages.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// A conversation: all its messages as a tree, or a part of one path through it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ConversationDetail {
     /// Its id.
     pub id: String,
@@ -119,8 +119,31 @@ pub struct ConversationDetail {
     /// The message at the end of the path that is shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leaf: Option<String>,
-    /// All messages, each after its parent, siblings in the order in which they were made.
+    /// The messages, each after its parent, siblings in the order in which they were made.
     pub messages: Vec<SavedMessage>,
+    /// In a part of a path: the message before the first one, with which the part before ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<String>,
+    /// In a part of a path: whether messages follow the last one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub later: bool,
+    /// In a part of a path that leads through a message: that message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub through: Option<String>,
+    /// In a part of a path: which of its versions a message is, where it has several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<MessageVersion>,
+}
+
+/// Which of its versions a message is: siblings are versions of one message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageVersion {
+    /// The id of the message.
+    pub message: String,
+    /// Counted from 1, the oldest first.
+    pub number: u32,
+    /// How many there are.
+    pub of: u32,
 }
 
 /// A conversation as it is exported and imported: a whole one, with its times.

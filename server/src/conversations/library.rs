@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use app::library::{Answer, Library};
+use app::library::{Answer, Library, PathPart};
 use app::protocol::saved::{
     Change, ConversationDetail, ConversationList, MessageState, Opened, SearchHits,
 };
@@ -11,11 +11,19 @@ use futures::FutureExt;
 
 use crate::generation::log::End;
 use crate::state::AppState;
-use crate::store::{LOCAL_OWNER, StoreError, TitledBy, now};
+use crate::store::{LOCAL_OWNER, PathEnd, PathLimit, StoreError, TitledBy, now};
 
 /// How many conversations and hits are given where nobody says how many.
 const LIST: u32 = 50;
 const HITS: u32 = 30;
+/// How much of a conversation a page begins with, and a part has where nobody says how much. A page
+/// holds its text twice, as HTML and as data.
+const PART: PathLimit = PathLimit {
+    messages: 50,
+    bytes: 384 * 1024,
+};
+/// The most messages of a part.
+const MOST_MESSAGES: u32 = 500;
 /// The longest title, in characters.
 const LONGEST_TITLE: usize = 200;
 
@@ -35,11 +43,19 @@ impl Shelf {
     }
 
     /// What a page shows when it is opened, at a conversation or at none.
-    pub(crate) async fn open(&self, id: Option<&Id>) -> Opened {
+    /// The conversation is read up to this message, or up to its end.
+    pub(crate) async fn open(&self, id: Option<&Id>, message: Option<Id>) -> Opened {
         let list = self.state.store.list(self.owner, None, LIST).await;
-        let conversation = match id {
-            Some(id) => self.whole(id).await.ok(),
-            None => None,
+        let conversation = match (id, message) {
+            (Some(id), Some(message)) => {
+                match self.part(id, &PathEnd::At(message.into()), PART).await {
+                    Ok(part) => Some(part),
+                    // A link to what is not there leads to the conversation.
+                    Err(_) => self.part(id, &PathEnd::Shown, PART).await.ok(),
+                }
+            }
+            (Some(id), None) => self.part(id, &PathEnd::Shown, PART).await.ok(),
+            (None, _) => None,
         };
         Opened {
             // A store that fails shows when something is asked of it; the page is there without it.
@@ -51,7 +67,24 @@ impl Shelf {
     /// A conversation, with the replies that run in it as far as they have come by now.
     async fn whole(&self, id: &str) -> Result<ConversationDetail, StoreError> {
         let mut whole = self.state.store.get(self.owner, id).await?;
-        for message in &mut whole.messages {
+        self.take_in_running(&mut whole);
+        Ok(whole)
+    }
+
+    /// A part of a path, with the replies that run in it as far as they have come by now.
+    async fn part(
+        &self,
+        id: &str,
+        end: &PathEnd,
+        limit: PathLimit,
+    ) -> Result<ConversationDetail, StoreError> {
+        let mut part = self.state.store.path(self.owner, id, end, limit).await?;
+        self.take_in_running(&mut part);
+        Ok(part)
+    }
+
+    fn take_in_running(&self, conversation: &mut ConversationDetail) {
+        for message in &mut conversation.messages {
             let MessageState::Streaming {
                 generation,
                 last_seq,
@@ -75,7 +108,6 @@ impl Shelf {
                 Some(End::Failed(error)) => message.state = MessageState::Error(error),
             }
         }
-        Ok(whole)
     }
 
     async fn told<T>(&self, id: &str, done: Result<T, StoreError>) -> Result<T, ErrorBody> {
@@ -101,6 +133,34 @@ impl Library for Shelf {
 
     fn get(&self, id: Id) -> Answer<'_, ConversationDetail> {
         async move { self.whole(&id).await.map_err(refusal) }.boxed()
+    }
+
+    fn path(&self, part: PathPart) -> Answer<'_, ConversationDetail> {
+        async move {
+            let PathPart {
+                id,
+                last,
+                through,
+                version,
+                limit,
+            } = part;
+            let end = match (last, through, version) {
+                (None, None, None) => PathEnd::Shown,
+                (Some(last), None, None) => PathEnd::At(last.into()),
+                (None, Some(through), version) => PathEnd::Through(through.into(), version),
+                _ => {
+                    return Err(refusal(StoreError::Invalid(
+                        "last and through exclude each other, and version needs through.",
+                    )));
+                }
+            };
+            let limit = PathLimit {
+                messages: limit.unwrap_or(PART.messages).clamp(1, MOST_MESSAGES),
+                ..PART
+            };
+            self.part(&id, &end, limit).await.map_err(refusal)
+        }
+        .boxed()
     }
 
     fn rename(&self, id: Id, title: String) -> Answer<'_, ()> {

@@ -41,6 +41,13 @@ pub(super) const STEPS: &[Step] = &[
         postgres: include_str!("migrations/postgres/0003_one_form_of_ids.sql"),
         changes_data: true,
     },
+    Step {
+        version: 4,
+        name: "replies of a message",
+        sqlite: include_str!("migrations/sqlite/0004_replies_of_a_message.sql"),
+        postgres: include_str!("migrations/postgres/0004_replies_of_a_message.sql"),
+        changes_data: false,
+    },
 ];
 
 /// The steps for a database, as sqlx runs them.

@@ -11,6 +11,7 @@ pub(super) mod faults;
 mod full_disk;
 mod import;
 mod pages;
+mod path;
 mod read;
 mod remove;
 mod rows;
@@ -31,8 +32,8 @@ use self::remove::Doomed;
 use self::slices::SLICE;
 use super::{
     Begun, ConversationHead, ConversationKey, Finished, ImportCursor, ImportPart, MessageKey,
-    MessagePage, NewReply, Result, Store, StoreError, StoredReply, TitledBy, failure, postgres,
-    sqlite, words,
+    MessagePage, NewReply, PathEnd, PathLimit, Result, Store, StoreError, StoredReply, TitledBy,
+    failure, postgres, sqlite, words,
 };
 use crate::generation::log::Piece;
 
@@ -208,7 +209,18 @@ impl Store for Sql {
             pinned: whole.pinned,
             leaf: whole.leaf,
             messages: whole.messages,
+            ..ConversationDetail::default()
         })
+    }
+
+    async fn path(
+        &self,
+        owner: &str,
+        id: &str,
+        end: &PathEnd,
+        limit: PathLimit,
+    ) -> Result<ConversationDetail> {
+        self.part_of_path(owner, id, end, limit).await
     }
 
     async fn keys(&self, owner: &str) -> Result<Vec<ConversationKey>> {

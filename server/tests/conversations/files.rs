@@ -17,7 +17,7 @@ async fn rill() -> (ScriptedUpstream, Rill) {
     (upstream, rill)
 }
 
-async fn import(rill: &Rill, body: impl Into<Vec<u8>>) -> (u16, Value) {
+pub(super) async fn import(rill: &Rill, body: impl Into<Vec<u8>>) -> (u16, Value) {
     let request = Request::new("POST", IMPORT_PATH)
         .header("content-type", "application/json")
         .body(body);

@@ -36,10 +36,20 @@ fn Hit(hit: SearchHit) -> impl IntoView {
     let chat = expect_context::<Chat>();
     let drawer = expect_context::<Drawer>();
     let id = hit.conversation.clone();
+    let message = hit.message.clone();
+    let on_go = {
+        let (id, message) = (id.clone(), message.clone());
+        move || {
+            drawer.close();
+            if let Some(message) = &message {
+                chat.seek(id.clone(), message.clone());
+            }
+        }
+    };
     let is_open = Memo::new(move |_| chat.id().as_ref() == Some(&id));
     view! {
         <li class="entry hit" class:current=move || is_open.get()>
-            <Link to=Address::Conversation(hit.conversation) is_current=Signal::from(is_open) on_go=move || drawer.close()>
+            <Link to=Address::Conversation(hit.conversation) message is_current=Signal::from(is_open) on_go>
                 <span class="title" dir="auto">{hit.title}</span>
                 <span class="snippet" dir="auto">{hit.snippet.into_iter().map(part).collect_view()}</span>
             </Link>

@@ -3,15 +3,13 @@
 //! Each page is a short read of its own, so a slow download holds neither a connection nor an old
 //! state of the database. What is added meanwhile may be part of the export.
 
-use app::protocol::saved::{MessageState, SavedMessage};
+use app::protocol::saved::SavedMessage;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row, query};
 
-use super::begin::pieces;
-use super::rows;
+use super::path::complete_message;
 use super::transaction::Connection;
 use super::{Result, Sql};
-use crate::generation::log::Piece;
 use crate::store::{ConversationHead, ConversationKey, MessageKey, MessagePage};
 
 /// How many messages a page has at most, and how many bytes of text if it has more than one.
@@ -220,25 +218,7 @@ fn of_one_page(keys: &[MessageKey]) -> usize {
 async fn read_messages(tx: &mut Connection, found: &[AnyRow]) -> Result<Vec<SavedMessage>> {
     let mut messages = Vec::with_capacity(found.len());
     for row in found {
-        let (mut message, marks) = rows::message(row)?;
-        if let MessageState::Streaming {
-            generation,
-            last_seq,
-        } = &mut message.state
-        {
-            let mut piece = Piece {
-                text: std::mem::take(&mut message.text),
-                reasoning: std::mem::take(&mut message.reasoning),
-                marks,
-            };
-            for more in pieces(tx, generation).await? {
-                piece.append(&more);
-            }
-            *last_seq = piece.last_seq();
-            message.text = piece.text;
-            message.reasoning = piece.reasoning;
-        }
-        messages.push(message);
+        messages.push(complete_message(tx, row).await?);
     }
     Ok(messages)
 }

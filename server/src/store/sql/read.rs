@@ -1,15 +1,14 @@
 //! What is read: the list, whole conversations, what a search finds.
 
 use app::protocol::saved::{
-    ConversationList, ConversationSummary, ExportedConversation, MessageState, SearchHit,
+    ConversationList, ConversationSummary, ExportedConversation, SearchHit,
 };
 use sqlx::any::AnyRow;
 use sqlx::{Row, query};
 
-use super::begin::pieces;
+use super::path::complete_message;
 use super::rows::{self, summary_columns};
 use super::{Dialect, Result, Sql, StoreError};
-use crate::generation::log::Piece;
 use crate::store::words::Query;
 use crate::store::{postgres, sqlite};
 
@@ -109,25 +108,7 @@ impl Sql {
         .await?;
         let mut messages = Vec::with_capacity(found.len());
         for row in &found {
-            let (mut message, marks) = rows::message(row)?;
-            if let MessageState::Streaming {
-                generation,
-                last_seq,
-            } = &mut message.state
-            {
-                let mut piece = Piece {
-                    text: std::mem::take(&mut message.text),
-                    reasoning: std::mem::take(&mut message.reasoning),
-                    marks,
-                };
-                for more in pieces(&mut tx, generation).await? {
-                    piece.append(&more);
-                }
-                *last_seq = piece.last_seq();
-                message.text = piece.text;
-                message.reasoning = piece.reasoning;
-            }
-            messages.push(message);
+            messages.push(complete_message(&mut tx, row).await?);
         }
         Ok(ExportedConversation {
             id: row.try_get(1)?,

@@ -1,0 +1,188 @@
+//! A conversation of which only the end is loaded.
+
+use super::*;
+use crate::protocol::saved::MessageVersion;
+
+/// The end of a conversation: what comes before `q2` is not loaded.
+fn end() -> ConversationDetail {
+    ConversationDetail {
+        earlier: Some("r1".into()),
+        ..detail(
+            "r3",
+            vec![
+                saved("q2", Some("r1"), "two", DONE),
+                saved("r2", Some("q2"), "second", DONE),
+                saved("q3", Some("r2"), "three", DONE),
+                saved("r3", Some("q3"), "third", DONE),
+            ],
+        )
+    }
+}
+
+const END: [&str; 4] = ["Q two", "A second [stop]", "Q three", "A third [stop]"];
+
+fn opened(detail: &ConversationDetail) -> Stage {
+    let stage = Stage::new();
+    stage.chat.open(detail);
+    stage
+}
+
+fn version(message: &str, number: u32, of: u32) -> MessageVersion {
+    MessageVersion {
+        message: message.into(),
+        number,
+        of,
+    }
+}
+
+#[test]
+fn what_comes_before_is_put_before_the_first_message() {
+    let stage = opened(&end());
+    assert_eq!(stage.shown(), END);
+    assert_eq!(stage.chat.earlier().as_deref(), Some("r1"));
+    let before = [
+        saved("q1", None, "one", DONE),
+        saved("r1", Some("q1"), "first", DONE),
+    ];
+    stage.chat.prepend(&before, &[version("r1", 2, 2)], None);
+    assert_eq!(stage.chat.earlier(), None);
+    assert_eq!(stage.shown()[..2], ["Q one", "A first [stop]"]);
+    assert_eq!(stage.shown()[2..], END);
+    let reply = stage.chat.path()[1];
+    assert_eq!(stage.chat.version(reply), Version { number: 2, of: 2 });
+}
+
+#[test]
+fn what_follows_a_message_that_is_not_loaded_is_sent_after_that() {
+    // The first question in another form: after the reply before it.
+    let stage = opened(&end());
+    stage.chat.edit(stage.chat.path()[0]);
+    let _events = stage.expect_request();
+    stage.send("two again");
+    assert_eq!(stage.sent(), [["two again", "after r1"]]);
+    assert_eq!(stage.shown(), ["Q two again", "A  …"]);
+
+    // A reply whose question is not loaded, once more.
+    let stage = opened(&ConversationDetail {
+        earlier: Some("q2".into()),
+        ..detail("r2", vec![saved("r2", Some("q2"), "second", DONE)])
+    });
+    let _events = stage.expect_request();
+    stage.chat.ask_again(stage.last());
+    Executor::poll_local();
+    assert_eq!(stage.sent(), [["again r2"]]);
+    assert_eq!(stage.shown(), ["A  …"]);
+    let versions = Version { number: 2, of: 2 };
+    assert_eq!(stage.chat.version(stage.last()), versions);
+}
+
+#[test]
+fn what_the_server_has_is_caught_up_with_where_it_follows_what_is_loaded() {
+    let check = |messages: Vec<SavedMessage>, leaf: &str, expect: Option<&[&str]>| {
+        let stage = opened(&end());
+        let there = detail(leaf, messages);
+        assert_eq!(stage.chat.catch_up(&there), expect.is_some(), "{leaf}");
+        assert_eq!(stage.shown(), expect.unwrap_or(&END), "{leaf}");
+    };
+    let more = || {
+        vec![
+            saved("q4", Some("r3"), "four", DONE),
+            saved("r4", Some("q4"), "fourth", DONE),
+        ]
+    };
+    let longer = [&END[..], &["Q four", "A fourth [stop]"]].concat();
+    check(more(), "r4", Some(&longer));
+    // A part that begins before what is loaded.
+    let mut part = vec![saved("r1", Some("q1"), "first", DONE)];
+    part.extend(end().messages);
+    part.extend(more());
+    check(part, "r4", Some(&longer));
+    // Another version of the first message that is loaded.
+    let other = vec![saved("q2b", Some("r1"), "two, again", DONE)];
+    check(other, "q2b", Some(&["Q two, again"]));
+    // A hundred messages later.
+    let far = vec![saved("q99", Some("r98"), "far", DONE)];
+    check(far, "q99", None);
+    check(Vec::new(), "r3", Some(&END));
+}
+
+#[test]
+fn a_version_that_is_not_loaded_is_wanted_and_then_shown() {
+    let mut end = end();
+    end.versions = vec![version("q3", 2, 2)];
+    let stage = opened(&end);
+    let question = stage.chat.path()[2];
+    stage.chat.show_version(question, Step::Previous);
+    assert_eq!(stage.shown(), END);
+    assert_eq!(stage.chat.wanted(), Some(("q3".into(), 1)));
+    let mut path = detail(
+        "r3b",
+        vec![
+            saved("r2", Some("q2"), "second", DONE),
+            saved("q3b", Some("r2"), "other", DONE),
+            saved("r3b", Some("q3b"), "another", DONE),
+        ],
+    );
+    path.earlier = Some("q2".into());
+    path.versions = vec![version("q3b", 1, 2)];
+    assert!(stage.chat.show_path(&path));
+    let other = ["Q two", "A second [stop]", "Q other", "A another [stop]"];
+    assert_eq!(stage.shown(), other);
+    assert_eq!(stage.chat.chosen().as_deref(), Some("r3b"));
+    assert_eq!(stage.chat.earlier().as_deref(), Some("r1"));
+    // Now both are there.
+    stage.chat.show_version(stage.chat.path()[2], Step::Next);
+    assert_eq!(stage.shown(), END);
+    stage.chat.show_version(question, Step::Previous);
+    assert_eq!(stage.shown(), other);
+}
+
+#[test]
+fn nothing_is_said_to_a_conversation_whose_end_is_not_loaded() {
+    let stage = opened(&ConversationDetail {
+        later: true,
+        ..end()
+    });
+    stage.send("four");
+    stage.chat.ask_again(stage.last());
+    assert_eq!(stage.sent(), [[""; 0]; 0]);
+    assert_eq!(stage.composer(), "four");
+    stage.chat.open(&end());
+    let _events = stage.expect_request();
+    stage.send("four");
+    assert_eq!(stage.sent(), [["four", "after r3"]]);
+}
+
+#[test]
+fn replies_without_an_end_that_the_server_did_not_tell_of_are_asked_for() {
+    let streaming = MessageState::Streaming {
+        generation: "g".into(),
+        last_seq: 1,
+    };
+    let mut end = end();
+    end.messages[3] = saved("r3", Some("q3"), "thi", streaming);
+    let stage = opened(&end);
+    assert_eq!(stage.chat.unsettled(&end), [""; 0]);
+    let elsewhere = detail("x", Vec::new());
+    assert_eq!(stage.chat.unsettled(&elsewhere), ["r3"]);
+    let _events = stage.expect_request();
+    stage.chat.follow_running(&end);
+    Executor::poll_local();
+    assert_eq!(stage.chat.unsettled(&elsewhere), [""; 0]);
+}
+
+#[test]
+fn a_message_that_is_sought_is_shown_with_all_that_leads_to_it() {
+    let mut end = end();
+    end.messages.push(saved("r3b", Some("q3"), "other", DONE));
+    let stage = opened(&end);
+    assert_eq!(stage.chat.sought(), None);
+    stage.chat.seek("c".into(), "r3b".into());
+    assert_eq!(stage.chat.sought().as_deref(), Some("r3b"));
+    assert_eq!(stage.chat.show_message("r3b"), Some(3));
+    assert_eq!(stage.shown()[3], "A other [stop]");
+    assert_eq!(stage.chat.show_message("q2"), Some(0));
+    assert_eq!(stage.chat.show_message("r1"), None);
+    stage.chat.seek("elsewhere".into(), "r3".into());
+    assert_eq!(stage.chat.sought(), None);
+}

@@ -1,0 +1,2 @@
+-- Finds the messages that follow another one.
+create index messages_after on messages (conversation, parent, key);
