@@ -46,6 +46,8 @@ const FRAME_TARGET: Duration = Duration::from_millis(20);
 /// What the first frame of a burst shows, in bytes. What is less than this is no burst: a fast stream brings
 /// as much from one picture to the next.
 const FIRST_SHARE: usize = 2048;
+/// The most frames over which a text that has ended is shown.
+const MOST_FRAMES: usize = 32;
 /// The least that a frame of a burst shows, in bytes.
 const LEAST_SHARE: usize = 512;
 
@@ -213,6 +215,12 @@ impl Flow {
             cursor.remove();
         }
         let is_replacing = std::mem::take(&mut self.is_replacing) && text.len() <= AT_ONCE;
+        // Each frame lays out the whole of a long reply, so the number of frames is bounded.
+        let share = if is_streaming {
+            share
+        } else {
+            share.max(text.len() / MOST_FRAMES)
+        };
         // A hidden page has no frames, and nobody waits for it.
         let is_at_once = is_replacing || document().hidden();
         if !is_at_once && !self.show_pieces(text, share) {
