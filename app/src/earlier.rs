@@ -9,7 +9,7 @@ use std::time::Duration;
 use leptos::prelude::*;
 
 use crate::chat::Chat;
-use crate::clock::{BrowserClock, cost_of, next_frame};
+use crate::clock::{BrowserClock, Clock, after_picture, next_frame};
 use crate::components::follow::Follow;
 use crate::library::GetPath;
 use crate::protocol::ErrorBody;
@@ -187,11 +187,16 @@ impl Earlier {
             };
             before.1.clone_from(&earlier);
             let bytes: usize = slice.iter().map(|message| message.text.len()).sum();
-            let cost = cost_of(&BrowserClock, || {
-                self.follow.leave_the_top();
-                self.chat.prepend(&slice, &part.versions, earlier);
-            })
-            .await;
+            let began = BrowserClock.now();
+            let held = self.follow.hold();
+            self.chat.prepend(&slice, &part.versions, earlier);
+            // They are in the document by then, and not yet in the picture.
+            leptos::task::tick().await;
+            if let Some(held) = held {
+                held.restore();
+            }
+            after_picture(&BrowserClock).await;
+            let cost = BrowserClock.now() - began;
             self.slice.set_value(next_slice(bytes, cost));
             if rest.is_empty() {
                 return;

@@ -64,14 +64,20 @@ impl Follow {
         self.is_following.set(false);
     }
 
-    /// Leaves the very top, where the browser does not hold in its place what one looks at while
-    /// something comes above it.
-    pub fn leave_the_top(self) {
-        if let Some(scroller) = self.scroller.get_untracked()
-            && scroller.scroll_top() == 0
-        {
-            scroller.set_scroll_top(1);
-        }
+    /// Notes where the first message in view is, before something comes above it.
+    pub fn hold(self) -> Option<Held> {
+        let scroller = self.scroller.get_untracked()?;
+        let top = scroller.get_bounding_client_rect().top();
+        let articles = scroller.query_selector_all("article").ok()?;
+        let first = (0..articles.length())
+            .filter_map(|at| articles.get(at)?.dyn_into::<Element>().ok())
+            .find(|article| article.get_bounding_client_rect().bottom() > top)?;
+        let place = first.get_bounding_client_rect().top();
+        Some(Held {
+            scroller: scroller.unchecked_into(),
+            first,
+            place,
+        })
     }
 
     /// Brings a message into view, by its place on the path, and marks it as the one that was sought.
@@ -171,6 +177,25 @@ impl Follow {
         let is_away = below(scroller) > AT_END_PX;
         if self.is_away.get_untracked() != is_away {
             self.is_away.set(is_away);
+        }
+    }
+}
+
+/// A message that stays where it is while something comes above it. The browser holds one only where
+/// the view is not at its very top.
+pub struct Held {
+    scroller: Element,
+    first: Element,
+    place: f64,
+}
+
+impl Held {
+    /// Moves the view by as much as the message was moved.
+    pub fn restore(self) {
+        let moved = self.first.get_bounding_client_rect().top() - self.place;
+        if moved.abs() >= 1.0 {
+            let top = self.scroller.scroll_top() + moved.round() as i32;
+            self.scroller.set_scroll_top(top);
         }
     }
 }
