@@ -64,9 +64,13 @@ impl Follow {
         self.is_following.set(false);
     }
 
-    /// Notes where the first message in view is, before something comes above it.
+    /// Notes where the first message in view is, before something comes above it. Gives nothing where the
+    /// browser holds it by itself, which it does except at the very top.
     pub fn hold(self) -> Option<Held> {
         let scroller = self.scroller.get_untracked()?;
+        if scroller.scroll_top() > 0 {
+            return None;
+        }
         let top = scroller.get_bounding_client_rect().top();
         let articles = scroller.query_selector_all("article").ok()?;
         let first = (0..articles.length())
