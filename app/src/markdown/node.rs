@@ -43,7 +43,7 @@ pub enum Kind {
     Break,
     /// A paragraph; the text of a tight list's item is one, too.
     Paragraph,
-    /// A later part of a paragraph that is too long for one element, see [`super::parts`].
+    /// A later part of a paragraph that is too long for one element, see the module `parts`.
     Part,
     /// A heading of level 1 to 6.
     Heading(u8),

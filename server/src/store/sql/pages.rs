@@ -18,7 +18,7 @@ const PAGE_BYTES: u64 = 256 * 1024;
 /// How many messages are looked at in one go while a path is followed.
 const STEPS: i64 = 500;
 
-/// Selects messages as [`rows::message`] reads them, with the key behind. `where` follows.
+/// Selects messages as `rows::message` reads them, with the key behind. `where` follows.
 macro_rules! select_messages {
     () => {
         "select id, parent, role, text, reasoning, marks, state, finish, error, generation, model,
