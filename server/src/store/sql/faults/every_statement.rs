@@ -46,7 +46,7 @@ const WRITES: [(&str, &[Write]); 14] = [
     ("finish_import", &[Write::FinishImport]),
     ("abandon_import", &[Write::AbandonImport]),
 ];
-const READS: [&str; 12] = [
+const READS: [&str; 13] = [
     "reply",
     "list",
     "summary",
@@ -57,6 +57,7 @@ const READS: [&str; 12] = [
     "messages_after",
     "shown",
     "messages",
+    "path",
     "search",
     "close",
 ];
