@@ -139,8 +139,12 @@ test("twenty thousand tiny pieces arrive whole, and the page stays usable", asyn
   await chat.composer.fill("the next message");
   await expect(chat.composer).toHaveValue("the next message");
   await chat.finished();
-  // Compared as a whole, since nobody wants to read the difference. The last of a burst is drawn after its end.
-  await expect.poll(async () => (await said(chat.answer())) === pieces.join("").trimEnd(), "every piece is there, in order").toBe(true);
+  // Compared as a whole, since nobody wants to read the difference. The last of a burst is drawn after its end. A paragraph
+  // of this length is shown in several elements, and what is far away is not laid out: there the spaces between two
+  // elements are not part of what the browser gives as text.
+  const wanted = pieces.join("").replace(/\s/g, "");
+  const inOrder = async () => (await said(chat.answer())).replace(/\s/g, "") === wanted;
+  await expect.poll(inOrder, "every piece is there, in order").toBe(true);
   const { ms } = await longest.jsonValue();
   // Told, not judged: how fast it is, end2end/bench measures beside others.
   test.info().annotations.push({ type: "longest task", description: `${ms} ms` });

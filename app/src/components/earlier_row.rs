@@ -106,22 +106,23 @@ fn load_when_near(link: NodeRef<A>, earlier: Earlier) {
                         earlier.load_part().await;
                         // It is told anew where the link is, for it may still be near.
                         observer.unobserve(&link);
-                        if !earlier.has_failed() {
+                        if !earlier.has_failed() && link.is_connected() {
                             observer.observe(&link);
                         }
                     });
                 },
             )
+            // The browser owns it: a last word of the observer may come after the row is gone.
+            .into_js_value()
         };
         let options = IntersectionObserverInit::new();
         options.set_root(Some(&scroller));
         options.set_root_margin(NEAR);
-        let observer =
-            IntersectionObserver::new_with_options(on_change.as_ref().unchecked_ref(), &options);
+        let observer = IntersectionObserver::new_with_options(on_change.unchecked_ref(), &options);
         let Ok(observer) = observer else { return };
         observer.observe(&link);
-        let kept = StoredValue::new_local((observer, on_change));
-        on_cleanup(move || kept.with_value(|(observer, _)| observer.disconnect()));
+        let kept = StoredValue::new_local(observer);
+        on_cleanup(move || kept.with_value(IntersectionObserver::disconnect));
     });
 }
 
