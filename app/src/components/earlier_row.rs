@@ -1,9 +1,9 @@
-//! What stands above the first message that is loaded, where more was said before: a link that works
-//! without scripts, and loads what comes before as soon as one comes near it.
+//! The row above the first loaded message of a long conversation: a link that works without scripts.
+//! With scripts, the earlier messages are loaded as soon as the row comes near the view.
 //!
-//! The browser's own search, and selecting all, reach what is loaded only. So the keys for them (see
-//! [`crate::page`]) have all loaded first. A search that is begun from the browser's menu, or by Firefox's `/`, sends no key that a
-//! page could see.
+//! The browser's own search and "select all" reach loaded messages only, so the keys for them (see
+//! [`crate::page`]) load all messages first. A search from the browser's menu, or by Firefox's `/`,
+//! sends no key that a page could see.
 
 use leptos::ev;
 use leptos::html::A;
@@ -21,10 +21,10 @@ use crate::chat::Chat;
 use crate::earlier::{Earlier, Loading};
 use crate::wording;
 
-/// What comes before is loaded when one is nearer to it than this.
+/// Earlier messages are loaded when the row is nearer to the view than this.
 const NEAR: &str = "1200px 0px 0px 0px";
 
-/// The row above the first message. Without one, nothing comes before.
+/// The row above the first loaded message. There is none where the conversation begins.
 #[component]
 pub fn EarlierRow() -> impl IntoView {
     let chat = expect_context::<Chat>();
@@ -104,7 +104,7 @@ fn load_when_near(link: NodeRef<A>, earlier: Earlier) {
                     let link = link.clone();
                     spawn_local(async move {
                         earlier.load_part().await;
-                        // It is told anew where the link is, for it may still be near.
+                        // Observing again reports whether the row is still near the view.
                         observer.unobserve(&link);
                         if !earlier.has_failed() && link.is_connected() {
                             observer.observe(&link);
@@ -112,7 +112,7 @@ fn load_when_near(link: NodeRef<A>, earlier: Earlier) {
                     });
                 },
             )
-            // The browser owns it: a last word of the observer may come after the row is gone.
+            // The browser owns the closure, since the observer may call it after the row is gone.
             .into_js_value()
         };
         let options = IntersectionObserverInit::new();
