@@ -10,7 +10,7 @@ use std::sync::Arc;
 use app::protocol::{ChatEvent, Start};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use futures::FutureExt;
-use server::generation::log::{Log, Reader};
+use server::replies::log::{Log, Reader};
 
 const EVENTS: usize = 200;
 

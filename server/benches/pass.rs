@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use server::config::Config;
-use server::state::AppState;
+use server::http::state::AppState;
 
 const STREAMS: usize = 4;
 const EVENTS: usize = 5_000;
@@ -95,8 +95,8 @@ async fn surface(listener: tokio::net::TcpListener, upstream: SocketAddr) {
         .with_environment(&variable)
         .expect("an upstream");
     let state = AppState::new(config).await.expect("a state");
-    let router = server::router(state.clone());
-    server::listen::serve(listener, router, state.max_connections, state.drain.clone()).await;
+    let router = server::http::router(state.clone());
+    server::http::listen::serve(listener, router, state.max_connections, state.drain.clone()).await;
 }
 
 /// Reads some streams at once, each to its end, and says how many bytes there were.

@@ -11,10 +11,10 @@ use app::protocol::Start;
 use app::sse::Decoder;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use futures::{FutureExt, StreamExt};
-use server::generation::frame::Frame;
-use server::generation::log::Log;
-use server::upstream::chat_completions::Mapper;
-use server::upstream::kind::Kind;
+use server::providers::api::Kind;
+use server::providers::api::chat_completions::Mapper;
+use server::replies::frame::Frame;
+use server::replies::log::Log;
 use tokio::io::{AsyncWriteExt, duplex};
 use tokio_util::io::ReaderStream;
 

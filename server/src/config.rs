@@ -20,10 +20,9 @@ use clap::builder::ValueParser;
 use reqwest::Url;
 use secrecy::SecretString;
 
-use crate::upstream::base_url;
-use crate::upstream::kind::Kind;
-use crate::upstream::ollama;
-use crate::upstream::settings::Settings;
+use crate::providers::api::Kind;
+use crate::providers::settings::Settings;
+use crate::providers::{self, base_url, ollama};
 
 /// The configuration file that is read from the current folder when none is named.
 pub const FILE: &str = "rill.toml";
@@ -217,6 +216,23 @@ impl Config {
             }
         }
         Ok(self)
+    }
+}
+
+impl From<&Config> for providers::Limits {
+    fn from(config: &Config) -> Self {
+        Self {
+            connect: config.connect_timeout,
+            first_byte: config.first_byte_timeout,
+            idle: config.idle_timeout,
+            comment: config.comment_timeout,
+            total: config.total_timeout,
+            grace_after_finish: config.grace_after_finish,
+            max_retries: config.max_retries,
+            backoff_base: config.backoff_base,
+            retry_after_cap: config.retry_after_cap,
+            idle_connections: usize::MAX,
+        }
     }
 }
 

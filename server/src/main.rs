@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches};
 use server::config::{Command, Config, FILE};
-use server::state::AppState;
-use server::{descriptors, listen, router, store};
+use server::http::state::AppState;
+use server::http::{descriptors, listen, router};
+use server::store;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;

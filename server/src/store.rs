@@ -30,7 +30,7 @@ pub use self::sql::Sql;
 pub use self::transfer::{
     ConversationHead, ConversationKey, ImportCursor, ImportPart, MessageKey, MessagePage,
 };
-use crate::generation::log::{End, Log, Piece};
+use crate::replies::log::{End, Log, Piece};
 
 /// The one owner, until there are accounts.
 pub const LOCAL_OWNER: &str = "local";

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use server::upstream::kind::Kind;
+use server::providers::api::Kind;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 

@@ -2,7 +2,7 @@
 //! does not hold; and what such upstreams are asked.
 
 use serde_json::{Value, json};
-use server::upstream::kind::Kind;
+use server::providers::api::Kind;
 
 use crate::more_scripts::{FOREVER, completes, fails};
 use crate::support::rill::{Rill, chat};

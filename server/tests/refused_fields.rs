@@ -2,7 +2,7 @@
 //! and is remembered to be so.
 
 use serde_json::{Value, json};
-use server::upstream::kind::Kind;
+use server::providers::api::Kind;
 
 use crate::support::rill::{Rill, chat};
 use crate::support::scripted_upstream::{Exchange, ScriptedUpstream};

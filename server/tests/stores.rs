@@ -9,7 +9,7 @@ use std::sync::Arc;
 use app::protocol::saved::{ExportedConversation, MessageState, SavedMessage, Timing};
 use app::protocol::{ChatEvent, Finish, Role, Start, Usage};
 use server::config::Saving;
-use server::generation::log::{End, Log, Piece};
+use server::replies::log::{End, Log, Piece};
 use server::store::{
     self, Ask, Begun, ConversationHead, Finished, ImportCursor, ImportPart, LOCAL_OWNER, NewReply,
     Sql, Store, StoreError, TitledBy, new_id,

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use server::upstream::MAX_ANSWER_BYTES;
+use server::providers::MAX_ANSWER_BYTES;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 

@@ -13,9 +13,9 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{Capacity, parse_key};
-use crate::upstream::base_url;
-use crate::upstream::kind::Kind;
-use crate::upstream::settings::Settings;
+use crate::providers::api::Kind;
+use crate::providers::base_url;
+use crate::providers::settings::Settings;
 
 /// What a configuration file says.
 #[derive(Debug, Default)]

@@ -35,7 +35,7 @@ use super::{
     MessagePage, NewReply, PathEnd, PathLimit, Result, Store, StoreError, StoredReply, TitledBy,
     failure, postgres, sqlite, words,
 };
-use crate::generation::log::Piece;
+use crate::replies::log::Piece;
 
 pub(super) use self::transaction::Connection;
 use self::transaction::{WRITE_LIMIT, WRITE_TOTAL};

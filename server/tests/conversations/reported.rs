@@ -7,7 +7,7 @@ use std::time::Duration;
 use app::protocol::saved::generation_path;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use server::upstream::kind::Kind;
+use server::providers::api::Kind;
 
 use super::{begin, call, kept, message};
 use crate::support::http::Request;

@@ -11,7 +11,7 @@ use futures::FutureExt;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
-use server::generation::log::{End, INTERRUPTED_SEQ, Log, Piece, Reader};
+use server::replies::log::{End, INTERRUPTED_SEQ, Log, Piece, Reader};
 use server::store::{Ask, Begun, Finished, LOCAL_OWNER, Store, new_id};
 
 use super::{Place, finished, new_reply, question};

@@ -15,8 +15,8 @@ use app::transcript::{End, Transcript};
 use clap::Parser;
 use serde_json::{Value, json};
 use server::config::Config;
-use server::state::AppState;
-use server::upstream::kind::Kind;
+use server::http::state::AppState;
+use server::providers::api::Kind;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -71,8 +71,8 @@ impl Rill {
         let listener = TcpListener::bind(config.listen).await.expect("a free port");
         let address = listener.local_addr().expect("a bound socket");
         let state = AppState::new(config).await.expect("a state");
-        let router = server::router(state.clone());
-        let serving = tokio::spawn(server::listen::serve(
+        let router = server::http::router(state.clone());
+        let serving = tokio::spawn(server::http::listen::serve(
             listener,
             router,
             state.max_connections,

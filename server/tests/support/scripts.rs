@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, time::Duration};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use server::upstream::kind::Kind;
+use server::providers::api::Kind;
 
 /// All scripts of the conformance file.
 pub(crate) fn all_scripts() -> Vec<Script> {

@@ -6,7 +6,7 @@ use sqlx::{Row, query};
 use super::rows::{self, ReplyRow};
 use super::transaction::Connection;
 use super::{Result, Sql, StoreError};
-use crate::generation::log::{End, Piece};
+use crate::replies::log::{End, Piece};
 use crate::store::{Ask, Begun, Finished, NewReply, StoredReply, TitledBy, new_id};
 
 impl Sql {

@@ -12,7 +12,7 @@ use super::begin::pieces;
 use super::rows;
 use super::transaction::Connection;
 use super::{Result, Sql, StoreError};
-use crate::generation::log::Piece;
+use crate::replies::log::Piece;
 use crate::store::{PathEnd, PathLimit};
 
 impl Sql {

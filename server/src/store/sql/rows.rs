@@ -9,7 +9,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use super::Result;
-use crate::generation::log::{End, Piece};
+use crate::replies::log::{End, Piece};
 use crate::store::TitledBy;
 
 /// A message as far as a new reply needs it: `id, parent, role, text, reasoning, marks`.

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::Fault;
 use crate::config::{Saving, Switch};
-use crate::generation::log::{End, Piece};
+use crate::replies::log::{End, Piece};
 use crate::store::sql::Sql;
 use crate::store::{
     Ask, ConversationHead, Finished, ImportCursor, ImportPart, LOCAL_OWNER, NewReply, Result,

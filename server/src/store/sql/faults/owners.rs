@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 
 use super::Fault;
 use super::every_statement::{open_memory, question, saving};
-use crate::generation::log::Piece;
+use crate::replies::log::Piece;
 use crate::store::sql::Sql;
 use crate::store::{LOCAL_OWNER, Store, new_id, open};
 

@@ -1,0 +1,33 @@
+//! Everything that speaks HTTP: the routes, who may ask, the bodies, the page and what it frames, the
+//! API for other programs, and the sockets.
+
+pub mod descriptors;
+pub mod listen;
+mod router;
+pub mod state;
+
+// What every request passes.
+mod access;
+mod body;
+mod error;
+pub(crate) mod limits;
+
+// Replies.
+mod chat;
+mod formats;
+mod messages;
+mod negotiate;
+
+// What is kept.
+mod changes;
+mod export;
+mod functions;
+mod import;
+mod library;
+
+// Other programs, and the page.
+mod frames;
+mod openai;
+mod pages;
+
+pub use self::router::router;

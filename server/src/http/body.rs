@@ -1,0 +1,237 @@
+//! Bodies of requests: JSON only, of a bounded size, in a bounded time, at a least pace.
+//!
+//! Every route that takes a body reads it through [`Incoming`], whose deadline moves with what has
+//! arrived: a client that sends a byte a second is refused soon, and no body takes longer than its
+//! largest size at the least pace.
+
+use std::time::Duration;
+
+use app::protocol::{ErrorKind, MAX_REQUEST_BYTES};
+use axum::body::{Body, BodyDataStream, Bytes};
+use axum::extract::Request;
+use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use bytes::BytesMut;
+use futures::StreamExt;
+use serde::de::DeserializeOwned;
+use tokio::time::{Instant, timeout_at};
+
+use crate::config::Config;
+use crate::http::error::AppError;
+
+/// How large a body may be, and how slowly it may come.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// The most bytes.
+    pub(crate) bytes: u64,
+    /// The least bytes a second, on the average since the beginning.
+    pub(crate) pace: u64,
+    /// The time that is given in addition to what the pace allows, and the longest silence.
+    pub(crate) grace: Duration,
+}
+
+impl Limits {
+    /// For a request of our own interface: at most 1 MiB, and so at most 64 s and the grace.
+    pub(crate) fn of_request(config: &Config) -> Self {
+        Self {
+            bytes: MAX_REQUEST_BYTES as u64,
+            pace: 16 * 1024,
+            grace: config.body_grace,
+        }
+    }
+
+    /// When a body that began then and of which so much has arrived must have gone on.
+    fn deadline(&self, began: Instant, arrived: u64) -> Instant {
+        let by_pace = Duration::from_millis(arrived.saturating_mul(1000) / self.pace);
+        began + self.grace + by_pace
+    }
+}
+
+/// Why a body is not read on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Broken {
+    /// It is larger than it may be.
+    TooLarge,
+    /// It came too slowly.
+    TooSlow,
+    /// Its connection ended before it did, or its framing is wrong.
+    Cut,
+}
+
+impl From<Broken> for AppError {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::TooLarge => ErrorKind::TooLarge.into(),
+            Broken::TooSlow => ErrorKind::RequestTimeout.into(),
+            Broken::Cut => Self::invalid("The request's body broke off."),
+        }
+    }
+}
+
+/// A body that is being read, within its limits.
+pub(crate) struct Incoming {
+    chunks: BodyDataStream,
+    limits: Limits,
+    began: Instant,
+    arrived: u64,
+}
+
+impl Incoming {
+    /// Begins to read a body. Its time counts from now.
+    pub(crate) fn new(body: Body, limits: Limits) -> Self {
+        Self {
+            chunks: body.into_data_stream(),
+            limits,
+            began: Instant::now(),
+            arrived: 0,
+        }
+    }
+
+    /// The next piece, or `None` at the end.
+    ///
+    /// # Errors
+    /// When a limit is passed, or the body is cut.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Broken> {
+        // The average alone would let a client that was fast at first be silent for hours.
+        let silence = Instant::now() + self.limits.grace.max(LEAST_SILENCE);
+        let deadline = self.limits.deadline(self.began, self.arrived).min(silence);
+        let chunk = match timeout_at(deadline, self.chunks.next()).await {
+            Ok(Some(Ok(chunk))) => chunk,
+            Ok(Some(Err(_))) => return Err(Broken::Cut),
+            Ok(None) => return Ok(None),
+            Err(_) => return Err(Broken::TooSlow),
+        };
+        self.arrived += chunk.len() as u64;
+        if self.arrived > self.limits.bytes {
+            return Err(Broken::TooLarge);
+        }
+        Ok(Some(chunk))
+    }
+
+    /// Reads all of it into memory.
+    ///
+    /// # Errors
+    /// As [`Incoming::next`].
+    pub(crate) async fn read_all(mut self) -> Result<Bytes, Broken> {
+        let Some(first) = self.next().await? else {
+            return Ok(Bytes::new());
+        };
+        let Some(second) = self.next().await? else {
+            return Ok(first);
+        };
+        let mut whole = BytesMut::with_capacity(first.len() + second.len());
+        whole.extend_from_slice(&first);
+        whole.extend_from_slice(&second);
+        while let Some(chunk) = self.next().await? {
+            whole.extend_from_slice(&chunk);
+        }
+        Ok(whole.freeze())
+    }
+}
+
+/// The longest silence within a body that has kept its pace so far.
+const LEAST_SILENCE: Duration = Duration::from_secs(30);
+
+/// Reads a request's JSON.
+pub(crate) async fn json<T: DeserializeOwned>(
+    request: Request,
+    config: &Config,
+) -> Result<T, AppError> {
+    check_headers(request.headers())?;
+    let body = read(request.into_body(), config).await?;
+    serde_json::from_slice(&body)
+        .map_err(|cause| AppError::invalid(format!("This is no such request: {cause}.")))
+}
+
+/// What can be refused before the body is read. A form of another site can send no JSON.
+pub(crate) fn check_headers(headers: &HeaderMap) -> Result<(), AppError> {
+    check_type(headers)?;
+    check_length(headers, MAX_REQUEST_BYTES as u64)
+}
+
+/// The body must be JSON.
+pub(crate) fn check_type(headers: &HeaderMap) -> Result<(), AppError> {
+    if is_json(headers) {
+        Ok(())
+    } else {
+        Err(ErrorKind::UnsupportedMediaType.into())
+    }
+}
+
+/// The body must not say that it is larger than this many bytes.
+pub(crate) fn check_length(headers: &HeaderMap, most: u64) -> Result<(), AppError> {
+    if is_too_long(headers, most) {
+        Err(ErrorKind::TooLarge.into())
+    } else {
+        Ok(())
+    }
+}
+
+/// Whether the headers say that the body has more bytes than this.
+pub(crate) fn is_too_long(headers: &HeaderMap, most: u64) -> bool {
+    headers
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok())
+        .is_some_and(|length| length > most)
+}
+
+/// Whether the headers say that the body is JSON.
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|value| value.trim().eq_ignore_ascii_case("application/json"))
+}
+
+/// Reads a body of our own interface to its end.
+pub(crate) async fn read(body: Body, config: &Config) -> Result<Bytes, AppError> {
+    let body = Incoming::new(body, Limits::of_request(config));
+    Ok(body.read_all().await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::stream;
+
+    const LIMITS: Limits = Limits {
+        bytes: 100_000,
+        pace: 1000,
+        grace: Duration::from_secs(10),
+    };
+
+    /// A body of pieces, each after a pause in seconds and of a size, and what comes of it.
+    async fn check(pieces: Vec<(u64, usize)>, expect: Result<usize, Broken>) {
+        let described = format!("{:?}", &pieces[..pieces.len().min(3)]);
+        let chunks = stream::iter(pieces).then(|(pause, size)| async move {
+            tokio::time::sleep(Duration::from_secs(pause)).await;
+            Ok::<_, std::io::Error>(vec![b' '; size])
+        });
+        let body = Incoming::new(Body::from_stream(chunks), LIMITS);
+        let got = body.read_all().await.map(|body| body.len());
+        assert_eq!(got, expect, "{described}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_has_the_time_that_its_size_needs_at_the_least_pace() {
+        check(vec![], Ok(0)).await;
+        check(vec![(9, 10)], Ok(10)).await;
+        check(vec![(11, 10)], Err(Broken::TooSlow)).await;
+        check(vec![(1, 1000); 100], Ok(100_000)).await;
+        check(vec![(1, 1001); 100], Err(Broken::TooLarge)).await;
+        check(vec![(2, 1000); 9], Ok(9000)).await;
+        check(vec![(2, 1000); 12], Err(Broken::TooSlow)).await;
+        check(vec![(1, 1); 100], Err(Broken::TooSlow)).await;
+        check(vec![(0, 50_000), (29, 1)], Ok(50_001)).await;
+        // What came fast at first does not make up for a long silence.
+        check(vec![(0, 50_000), (31, 1)], Err(Broken::TooSlow)).await;
+    }
+
+    #[test]
+    fn no_body_may_take_longer_than_its_largest_size_at_the_least_pace() {
+        let began = Instant::now();
+        let last = LIMITS.deadline(began, LIMITS.bytes);
+        assert_eq!(last - began, Duration::from_secs(110));
+    }
+}

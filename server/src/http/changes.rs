@@ -1,0 +1,63 @@
+//! The stream of changes, by which lists follow what happens elsewhere.
+//!
+//! It has no memory: who connects reads the list first. Who falls behind is told to read it again.
+
+use app::protocol::saved::{Change, Removed};
+use app::sse;
+use axum::extract::State;
+use axum::response::Response;
+use bytes::Bytes;
+use futures::stream;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::http::chat::event_stream;
+use crate::http::error::AppError;
+use crate::http::limits::Client;
+use crate::http::state::AppState;
+use crate::replies::with_pings;
+use crate::store::LOCAL_OWNER;
+
+/// `GET /api/conversations/events`
+pub(super) async fn events(
+    State(state): State<AppState>,
+    client: Client,
+) -> Result<Response, AppError> {
+    let place = state.limits.streams.enter(&client)?;
+    let changes = state.changes.subscribe();
+    let drain = state.drain.clone();
+    let events = stream::unfold((changes, 0_u64), move |(mut changes, number)| {
+        let drain = drain.clone();
+        async move {
+            loop {
+                let received = tokio::select! {
+                    received = changes.recv() => received,
+                    // A server that ends does not wait for those who only listen.
+                    () = drain.cancelled() => return None,
+                };
+                let change = match received {
+                    Ok((owner, change)) if owner == LOCAL_OWNER => change,
+                    Ok(_) => continue,
+                    Err(RecvError::Lagged(_)) => Change::Reload,
+                    Err(RecvError::Closed) => return None,
+                };
+                return Some((Ok(to_bytes(number, &change)), (changes, number + 1)));
+            }
+        }
+    });
+    Ok(event_stream(with_pings(events, place)))
+}
+
+fn to_bytes(number: u64, change: &Change) -> Bytes {
+    let (name, json) = match change {
+        Change::Changed(summary) => ("changed", serde_json::to_string(summary)),
+        Change::Removed(id) => (
+            "removed",
+            serde_json::to_string(&Removed { id: id.clone() }),
+        ),
+        Change::Reload => ("reload", Ok("{}".to_owned())),
+    };
+    let mut out = Vec::new();
+    let json = json.expect("our wire types are JSON");
+    sse::write_event(&mut out, number, name, &json);
+    out.into()
+}

@@ -1,0 +1,129 @@
+//! Refusals: what a client did wrong, as HTTP status and JSON, logged once where it is answered.
+//!
+//! What an upstream does wrong is no refusal: it is an event of the reply. The words stand in
+//! [`app::wording`].
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use app::protocol::{ErrorBody, ErrorKind, Refusal};
+use app::wording::error_sentence;
+use axum::Json;
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONNECTION, HeaderValue, RETRY_AFTER};
+use axum::response::{IntoResponse, Response};
+
+use crate::http::limits::Full;
+
+/// A refused request.
+#[derive(Debug, Clone)]
+pub(crate) struct AppError {
+    kind: ErrorKind,
+    message: Cow<'static, str>,
+    retry_after: Option<Duration>,
+}
+
+impl From<Full> for AppError {
+    fn from(full: Full) -> Self {
+        Self {
+            retry_after: Some(full.retry_after),
+            ..full.kind.into()
+        }
+    }
+}
+
+impl From<ErrorKind> for AppError {
+    fn from(kind: ErrorKind) -> Self {
+        Self {
+            kind,
+            message: error_sentence(kind).into(),
+            retry_after: None,
+        }
+    }
+}
+
+impl AppError {
+    /// A refusal in words of its own.
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            retry_after: None,
+        }
+    }
+
+    /// What the client is told.
+    pub(crate) fn body(&self) -> ErrorBody {
+        ErrorBody {
+            error: Refusal {
+                kind: self.kind,
+                message: self.message.clone().into_owned(),
+            },
+        }
+    }
+
+    /// 400 with what is wrong with the request, and what would be right.
+    pub(crate) fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            kind: ErrorKind::BadRequest,
+            message: message.into(),
+            retry_after: None,
+        }
+    }
+
+    fn status(&self) -> StatusCode {
+        match self.kind {
+            ErrorKind::BadRequest => StatusCode::BAD_REQUEST,
+            ErrorKind::NotAllowed => StatusCode::FORBIDDEN,
+            ErrorKind::NotFound => StatusCode::NOT_FOUND,
+            ErrorKind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            ErrorKind::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+            ErrorKind::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            ErrorKind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            ErrorKind::WrongHost => StatusCode::MISDIRECTED_REQUEST,
+            ErrorKind::TooMany => StatusCode::TOO_MANY_REQUESTS,
+            ErrorKind::Shutdown | ErrorKind::NotSaved | ErrorKind::Busy => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+/// The value of `Retry-After` for a wait.
+pub(crate) fn in_seconds(wait: Duration) -> HeaderValue {
+    let is_more = u64::from(wait.subsec_nanos() > 0);
+    HeaderValue::from((wait.as_secs() + is_more).max(1))
+}
+
+/// Whether a refusal ends its connection: the rest of the body is still on its way and not worth reading,
+/// or the connection is one of too many.
+pub(crate) fn closes_connection(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::TooLarge | ErrorKind::RequestTimeout | ErrorKind::TooMany | ErrorKind::Busy
+    )
+}
+
+impl IntoResponse for AppError {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        tracing::info!(
+            status = status.as_u16(),
+            kind = self.kind.as_str(),
+            "refused"
+        );
+        let body = self.body();
+        let mut response = (status, Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(wait) = self.retry_after {
+            headers.insert(RETRY_AFTER, in_seconds(wait));
+        }
+        if closes_connection(self.kind) {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}

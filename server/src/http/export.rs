@@ -1,0 +1,287 @@
+//! Export: a conversation as Markdown or JSON, or all of them as one JSON file that an import reads.
+//!
+//! Files are written page by page, while they are read from the store.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use app::protocol::saved::SavedMessage;
+use app::protocol::{Id, Role};
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::stream;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use crate::http::error::AppError;
+use crate::http::state::AppState;
+use crate::store::{ConversationHead, ConversationKey, LOCAL_OWNER, Store, StoreError};
+
+/// The beginning of a file of ours, and its end.
+const HEAD: &str = "{\"format\":\"rill\",\"version\":1,\"conversations\":[";
+const FOOT: &str = "]}\n";
+
+const JSON: &str = "application/json";
+const MARKDOWN: &str = "text/markdown; charset=utf-8";
+
+/// How one conversation is wanted.
+#[derive(Deserialize)]
+pub(super) struct Wanted {
+    format: Option<String>,
+}
+
+/// `GET …/export?format=json|markdown`
+pub(super) async fn one(
+    State(state): State<AppState>,
+    Path(id): Path<Id>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Response, AppError> {
+    let is_markdown = match wanted.format.as_deref() {
+        Some("markdown") => true,
+        Some("json") | None => false,
+        Some(_) => return Err(AppError::invalid("format must be json or markdown.")),
+    };
+    let key = state.store.key(LOCAL_OWNER, &id).await?;
+    let head = state.store.head(LOCAL_OWNER, key).await?;
+    let name = file_name(&head.title);
+    let writer = Writer::new(state.store);
+    if is_markdown {
+        let body = body(move |out| writer.markdown(key, head, out));
+        return Ok(file(MARKDOWN, &format!("{name}.md"), body));
+    }
+    let body = body(move |out| writer.json(vec![key], "", out));
+    Ok(file(JSON, &format!("{name}.json"), body))
+}
+
+/// `GET /api/export`
+pub(super) async fn all(State(state): State<AppState>) -> Result<Response, AppError> {
+    let keys = state.store.keys(LOCAL_OWNER).await?;
+    let writer = Writer::new(state.store);
+    let body = body(move |out| writer.json(keys, "\n", out));
+    Ok(file(JSON, "rill-conversations.json", body))
+}
+
+/// Takes the parts of a file. It fails when the client has left.
+type Out = mpsc::Sender<std::io::Result<Bytes>>;
+
+/// A body that is written while it is read. The writing ends when the body is dropped.
+fn body<F>(write: impl FnOnce(Out) -> F) -> Body
+where
+    F: Future<Output = Result<(), Broken>> + Send + 'static,
+{
+    let (out, parts) = mpsc::channel(1);
+    let writing = write(out.clone());
+    tokio::spawn(async move {
+        let written = tokio::select! {
+            written = writing => written,
+            () = out.closed() => return,
+        };
+        if let Err(Broken::Store(error)) = written {
+            tracing::error!(%error, "an export broke off");
+            // A file that is cut off is no JSON, so nobody takes it for whole.
+            let _ = out
+                .send(Err(std::io::Error::other("the export broke off")))
+                .await;
+        }
+    });
+    Body::from_stream(stream::unfold(parts, async |mut parts| {
+        Some((parts.recv().await?, parts))
+    }))
+}
+
+/// Why an export ends before its end.
+enum Broken {
+    ClientLeft,
+    Store(StoreError),
+}
+
+impl From<StoreError> for Broken {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Writes conversations page by page.
+struct Writer {
+    store: Arc<dyn Store>,
+}
+
+impl Writer {
+    fn new(store: Arc<dyn Store>) -> Self {
+        Self { store }
+    }
+
+    /// Writes a file that an import reads. `between` stands before each conversation.
+    async fn json(
+        self,
+        keys: Vec<ConversationKey>,
+        between: &'static str,
+        out: Out,
+    ) -> Result<(), Broken> {
+        let mut text = String::from(HEAD);
+        let mut is_first = true;
+        for key in keys {
+            let head = match self.store.head(LOCAL_OWNER, key).await {
+                Ok(head) => head,
+                // It was deleted meanwhile.
+                Err(StoreError::NotFound) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            if !is_first {
+                text.push(',');
+            }
+            text.push_str(between);
+            is_first = false;
+            let head = to_json(&head);
+            // The messages are the last field.
+            text.push_str(head.strip_suffix('}').unwrap_or(&head));
+            text.push_str(",\"messages\":[");
+            let mut page = self.store.messages_after(LOCAL_OWNER, key, None).await?;
+            let mut comma = "";
+            while let Some(last) = page.last {
+                text = on_a_thread(move || {
+                    for message in &page.messages {
+                        text.push_str(comma);
+                        text.push_str(&to_json(message));
+                        comma = ",";
+                    }
+                    text
+                })
+                .await?;
+                comma = ",";
+                text = send_if_large(&out, text).await?;
+                page = self
+                    .store
+                    .messages_after(LOCAL_OWNER, key, Some(last))
+                    .await?;
+            }
+            text.push_str("]}");
+        }
+        text.push_str(FOOT);
+        send(&out, text).await
+    }
+
+    /// Writes the path of a conversation that is shown, for people.
+    async fn markdown(
+        self,
+        key: ConversationKey,
+        head: ConversationHead,
+        out: Out,
+    ) -> Result<(), Broken> {
+        let mut text = format!("# {}\n", one_line(&head.title));
+        let path = self.store.shown(LOCAL_OWNER, key).await?;
+        let mut left = path.as_slice();
+        while !left.is_empty() {
+            let (messages, taken) = self.store.messages(LOCAL_OWNER, left).await?;
+            left = &left[taken..];
+            text = on_a_thread(move || {
+                for message in &messages {
+                    add_markdown(&mut text, message);
+                }
+                text
+            })
+            .await?;
+            text = send_if_large(&out, text).await?;
+        }
+        send(&out, text).await
+    }
+}
+
+/// How much is sent as one part. Less than this waits for more, as long as there is more.
+const PART: usize = 64 * 1024;
+
+/// Sends a text and gives an empty one, or gives back a text that is small.
+async fn send_if_large(out: &Out, text: String) -> Result<String, Broken> {
+    if text.len() < PART {
+        return Ok(text);
+    }
+    send(out, text).await?;
+    Ok(String::new())
+}
+
+async fn send(out: &Out, text: String) -> Result<(), Broken> {
+    let sent = out.send(Ok(Bytes::from(text))).await;
+    sent.map_err(|_| Broken::ClientLeft)
+}
+
+/// Writes a page where it holds up no other request: one message may have megabytes.
+async fn on_a_thread(write: impl FnOnce() -> String + Send + 'static) -> Result<String, Broken> {
+    let written = tokio::task::spawn_blocking(write).await;
+    written.map_err(|error| Broken::Store(StoreError::Failed(error.to_string())))
+}
+
+fn to_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("our wire types are JSON")
+}
+
+/// An answer that a browser saves, and never shows.
+fn file(media_type: &'static str, name: &str, body: Body) -> Response {
+    let headers = [
+        (CONTENT_TYPE, media_type.to_owned()),
+        (
+            CONTENT_DISPOSITION,
+            format!("attachment; filename=\"{name}\""),
+        ),
+        (CACHE_CONTROL, "no-store".to_owned()),
+    ];
+    (headers, body).into_response()
+}
+
+/// A title as the name of a file, in letters that every system takes.
+fn file_name(title: &str) -> String {
+    let mut name = String::new();
+    for letter in title.chars().take(60) {
+        if letter.is_ascii_alphanumeric() {
+            name.push(letter.to_ascii_lowercase());
+        } else if !name.ends_with('-') && !name.is_empty() {
+            name.push('-');
+        }
+    }
+    let name = name.trim_end_matches('-');
+    if name.is_empty() {
+        "conversation".to_owned()
+    } else {
+        name.to_owned()
+    }
+}
+
+/// A message for people.
+fn add_markdown(out: &mut String, message: &SavedMessage) {
+    let who = match (message.role, &message.model) {
+        (Role::User, _) => "You".to_owned(),
+        (Role::System, _) => "Instructions".to_owned(),
+        (Role::Assistant, Some(model)) => one_line(model),
+        (Role::Assistant, None) => "Assistant".to_owned(),
+    };
+    write!(out, "\n## {who}\n\n").expect("a string takes all");
+    if !message.reasoning.trim().is_empty() {
+        for line in message.reasoning.trim().lines() {
+            writeln!(out, "> {line}").expect("a string takes all");
+        }
+        out.push('\n');
+    }
+    out.push_str(message.text.trim_end());
+    out.push('\n');
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_becomes_a_name_that_every_system_takes() {
+        let check = |title: &str, expect: &str| assert_eq!(file_name(title), expect, "{title}");
+        check("What is a rill?", "what-is-a-rill");
+        check("../../etc/passwd", "etc-passwd");
+        check("a\"; filename=\"b.html", "a-filename-b-html");
+        check("東京", "conversation");
+        check("", "conversation");
+    }
+}

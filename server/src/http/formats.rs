@@ -1,0 +1,417 @@
+//! A reply in another form than events: its text alone, Chat Completions chunks, or one object.
+//!
+//! Each is made of the reply's own event stream, so there is one relay and it knows nothing of forms.
+//! An answer in these forms waits for the first word of the model: what fails before it is an HTTP
+//! status. What fails later cuts a text off, so that no half is taken for a whole.
+
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use app::protocol::{ChatEvent, ErrorBody, ErrorKind, Finish, Refusal, ReplyError, Usage};
+use app::sse::{Decoder, Item};
+use app::transcript::{End, Transcript};
+use app::wording;
+use axum::Json;
+use axum::body::Body;
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::stream::{self, Stream, StreamExt};
+use serde::Serialize;
+use tokio::task::yield_now;
+
+use super::negotiate::Form;
+
+/// The events of a reply, read back from its bytes. Dropping them ends the reply.
+pub(super) struct Events {
+    bytes: Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>,
+    decoder: Decoder,
+    ready: VecDeque<ChatEvent<'static>>,
+}
+
+impl Events {
+    /// The events of this stream of ours.
+    pub(super) fn read(bytes: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Self {
+        Self {
+            bytes: Box::pin(bytes),
+            decoder: Decoder::with_comments(usize::MAX),
+            ready: VecDeque::new(),
+        }
+    }
+
+    /// The next event; nothing after the last one.
+    async fn next(&mut self) -> Option<ChatEvent<'static>> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Some(event);
+            }
+            let bytes = self.bytes.next().await?.ok()?;
+            let ready = &mut self.ready;
+            self.decoder
+                .feed_items(&bytes, |item| match item {
+                    Item::Comment(comment) => ready.extend(ChatEvent::from_comment(comment)),
+                    Item::Event(event) => {
+                        let event = ChatEvent::from_sse(event.name, event.data);
+                        ready.extend(event.expect("we wrote it ourselves"));
+                    }
+                })
+                .expect("there is no limit");
+        }
+    }
+}
+
+/// The text deltas as they come.
+pub(super) async fn text(mut events: Events) -> Response {
+    loop {
+        match events.next().await {
+            Some(ChatEvent::Text(text)) => {
+                let rest = stream::unfold(Some(events), more_text);
+                let first = stream::iter([Ok(Bytes::from(text.into_owned()))]);
+                return streamed(Form::Text, first.chain(rest));
+            }
+            Some(ChatEvent::Done(_)) => return streamed(Form::Text, stream::empty()),
+            Some(ChatEvent::Error(error)) => return failed(&error, None),
+            Some(_) => {}
+            None => return failed(&cut(), None),
+        }
+    }
+}
+
+async fn more_text(events: Option<Events>) -> Option<(io::Result<Bytes>, Option<Events>)> {
+    let mut events = events?;
+    loop {
+        match events.next().await {
+            Some(ChatEvent::Text(text)) => {
+                return Some((Ok(Bytes::from(text.into_owned())), Some(events)));
+            }
+            Some(ChatEvent::Done(_)) => return None,
+            // There is no other way to say in plain text that this is not all.
+            Some(ChatEvent::Error(_)) | None => {
+                // What the body gave before leaves when it has nothing; an error would take it along.
+                yield_now().await;
+                return Some((Err(io::ErrorKind::UnexpectedEof.into()), None));
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// Chunks as OpenAI's Chat Completions stream has them, one a line.
+pub(super) async fn chunks(mut events: Events) -> Response {
+    let mut writer = ChunkWriter::default();
+    loop {
+        match events.next().await {
+            Some(ChatEvent::Error(error)) => return failed(&error, None),
+            None => return failed(&cut(), None),
+            Some(event) => {
+                let lines = writer.lines(&event);
+                if !lines.is_empty() {
+                    let first = stream::iter([Ok(Bytes::from(lines))]);
+                    let rest = stream::unfold((events, writer), more_chunks);
+                    return streamed(Form::Chunks, first.chain(rest));
+                }
+            }
+        }
+    }
+}
+
+async fn more_chunks(
+    (mut events, mut writer): (Events, ChunkWriter),
+) -> Option<(io::Result<Bytes>, (Events, ChunkWriter))> {
+    loop {
+        let event = events.next().await?;
+        let lines = writer.lines(&event);
+        if !lines.is_empty() {
+            return Some((Ok(Bytes::from(lines)), (events, writer)));
+        }
+    }
+}
+
+/// Writes events as chunks.
+#[derive(Default)]
+struct ChunkWriter {
+    id: String,
+    model: String,
+    created: u64,
+    /// Whether the chunk with the role has been written.
+    begun: bool,
+    /// What is told last, after the finish.
+    usage: Option<Usage>,
+}
+
+#[derive(Serialize)]
+struct Chunk<'a> {
+    id: &'a str,
+    object: &'static str,
+    created: u64,
+    model: &'a str,
+    choices: &'a [Choice<'a>],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<TotalUsage>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a ReplyError>,
+}
+
+#[derive(Serialize)]
+struct Choice<'a> {
+    index: u32,
+    delta: Delta<'a>,
+    finish_reason: Option<&'static str>,
+}
+
+#[derive(Default, Serialize)]
+struct Delta<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_content: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct TotalUsage {
+    #[serde(flatten)]
+    usage: Usage,
+    total_tokens: u64,
+}
+
+impl ChunkWriter {
+    /// The lines that an event makes, if it makes any.
+    fn lines(&mut self, event: &ChatEvent<'_>) -> Vec<u8> {
+        let mut out = Vec::new();
+        match event {
+            ChatEvent::Start(start) => {
+                self.id = format!("chatcmpl-{}", start.generation);
+                self.model.clone_from(&start.model);
+                self.created = SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .map_or(0, |time| time.as_secs());
+            }
+            ChatEvent::Model(model) => self.model = model.clone().into_owned(),
+            ChatEvent::Text(text) => self.delta(
+                &mut out,
+                Delta {
+                    content: Some(text),
+                    ..Delta::default()
+                },
+                None,
+            ),
+            ChatEvent::Reasoning(text) => self.delta(
+                &mut out,
+                Delta {
+                    reasoning_content: Some(text),
+                    ..Delta::default()
+                },
+                None,
+            ),
+            ChatEvent::Usage(usage) => self.usage = Some(*usage),
+            ChatEvent::Retrying(_) | ChatEvent::Notice(_) => {}
+            ChatEvent::Done(finish) => {
+                let reason = match finish {
+                    // Of these OpenAI's library knows nothing; that the answer ended is what counts.
+                    Finish::Refusal | Finish::Stopped => Finish::Stop,
+                    other => *other,
+                };
+                self.delta(&mut out, Delta::default(), Some(reason.as_str()));
+                if let Some(usage) = self.usage {
+                    let total_tokens =
+                        usage.prompt_tokens.unwrap_or(0) + usage.completion_tokens.unwrap_or(0);
+                    let usage = Some(TotalUsage {
+                        usage,
+                        total_tokens,
+                    });
+                    self.line(&mut out, &[], usage, None);
+                }
+            }
+            // Without a finish reason before it, readers know that this is not all.
+            ChatEvent::Error(error) => self.line(&mut out, &[], None, Some(error)),
+        }
+        out
+    }
+
+    fn delta(&mut self, out: &mut Vec<u8>, mut delta: Delta<'_>, finish: Option<&'static str>) {
+        if !std::mem::replace(&mut self.begun, true) {
+            delta.role = Some("assistant");
+        }
+        let choice = Choice {
+            index: 0,
+            delta,
+            finish_reason: finish,
+        };
+        self.line(out, &[choice], None, None);
+    }
+
+    fn line(
+        &self,
+        out: &mut Vec<u8>,
+        choices: &[Choice<'_>],
+        usage: Option<TotalUsage>,
+        error: Option<&ReplyError>,
+    ) {
+        let chunk = Chunk {
+            id: &self.id,
+            object: "chat.completion.chunk",
+            created: self.created,
+            model: &self.model,
+            choices,
+            usage,
+            error,
+        };
+        serde_json::to_writer(&mut *out, &chunk).expect("a chunk is JSON, and a Vec takes all");
+        out.push(b'\n');
+    }
+}
+
+/// The whole reply as one object.
+pub(super) async fn whole(mut events: Events) -> Response {
+    #[derive(Serialize)]
+    struct Reply<'a> {
+        content: &'a str,
+        reasoning: &'a str,
+        finish: Finish,
+        usage: Option<Usage>,
+        model: &'a str,
+    }
+    let mut transcript = Transcript::default();
+    while let Some(event) = events.next().await {
+        transcript.apply(&event);
+    }
+    match &transcript.end {
+        Some(End::Done(finish)) => {
+            let reply = Reply {
+                content: &transcript.text,
+                reasoning: &transcript.reasoning,
+                finish: *finish,
+                usage: transcript.usage,
+                model: transcript.model.as_deref().unwrap_or_default(),
+            };
+            ([(CACHE_CONTROL, "no-store")], Json(reply)).into_response()
+        }
+        Some(End::Error(error)) => failed(error, Some(&transcript)),
+        Some(End::Cut) | None => failed(&cut(), Some(&transcript)),
+    }
+}
+
+/// The relay ended without a word, which it never should.
+fn cut() -> ReplyError {
+    ReplyError {
+        kind: ErrorKind::Internal,
+        message: wording::error_sentence(ErrorKind::Internal).to_owned(),
+        retryable: true,
+        retry_after_ms: None,
+    }
+}
+
+fn streamed(form: Form, bytes: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Response {
+    let media_type = match form {
+        Form::Text => "text/plain; charset=utf-8",
+        other => other.media_type(),
+    };
+    let headers = [
+        (CONTENT_TYPE.as_str(), media_type),
+        (CACHE_CONTROL.as_str(), "no-store, no-transform"),
+        ("x-accel-buffering", "no"),
+    ];
+    (headers, Body::from_stream(bytes)).into_response()
+}
+
+/// A reply that failed, as HTTP knows failures. What had come of it by then is not thrown away. It has
+/// been logged where the reply was.
+fn failed(error: &ReplyError, partial: Option<&Transcript>) -> Response {
+    #[derive(Serialize)]
+    struct Failed<'a> {
+        #[serde(flatten)]
+        body: ErrorBody,
+        #[serde(skip_serializing_if = "str::is_empty")]
+        content: &'a str,
+        #[serde(skip_serializing_if = "str::is_empty")]
+        reasoning: &'a str,
+    }
+    let body = Failed {
+        body: ErrorBody {
+            error: Refusal {
+                kind: error.kind,
+                message: error.message.clone(),
+            },
+        },
+        content: partial.map_or("", |transcript| &transcript.text),
+        reasoning: partial.map_or("", |transcript| &transcript.reasoning),
+    };
+    let headers = [(CACHE_CONTROL, "no-store")];
+    let mut response = (status_of(error.kind), headers, Json(body)).into_response();
+    if let Some(wait) = error.retry_after_ms {
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from(wait.div_ceil(1000)));
+    }
+    response
+}
+
+/// The status for what an upstream does wrong.
+fn status_of(kind: ErrorKind) -> StatusCode {
+    match kind {
+        ErrorKind::BadRequest | ErrorKind::ContextLength | ErrorKind::ModelNotFound => {
+            StatusCode::BAD_REQUEST
+        }
+        ErrorKind::RateLimited | ErrorKind::Quota => StatusCode::TOO_MANY_REQUESTS,
+        ErrorKind::UpstreamTimeoutFirstByte
+        | ErrorKind::UpstreamTimeoutIdle
+        | ErrorKind::UpstreamTimeoutTotal => StatusCode::GATEWAY_TIMEOUT,
+        ErrorKind::Shutdown => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => StatusCode::BAD_GATEWAY,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use app::protocol::Start;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn events_become_chunks_that_openais_library_reads() {
+        let mut writer = ChunkWriter::default();
+        let mut lines = |event: ChatEvent<'_>| -> Vec<Value> {
+            let text = String::from_utf8(writer.lines(&event)).expect("UTF-8");
+            text.lines()
+                .map(|line| serde_json::from_str(line).expect("JSON a line"))
+                .collect()
+        };
+        let start = Start {
+            generation: "g".into(),
+            model: "m".into(),
+            ..Start::default()
+        };
+        assert!(lines(ChatEvent::Start(start)).is_empty());
+        let [first] = lines(ChatEvent::Reasoning("hm\n".into()))
+            .try_into()
+            .expect("one line");
+        assert_eq!(first["id"], "chatcmpl-g");
+        assert_eq!(first["object"], "chat.completion.chunk");
+        assert_eq!(
+            first["choices"],
+            json!([{"index": 0, "delta": {"role": "assistant", "reasoning_content": "hm\n"}, "finish_reason": null}])
+        );
+        assert!(lines(ChatEvent::Model("other".into())).is_empty());
+        let text = lines(ChatEvent::Text("a".into()));
+        assert_eq!(text[0]["model"], "other");
+        assert_eq!(text[0]["choices"][0]["delta"], json!({"content": "a"}));
+        let usage = Usage {
+            prompt_tokens: Some(5),
+            completion_tokens: Some(2),
+            ..Usage::default()
+        };
+        assert!(lines(ChatEvent::Usage(usage)).is_empty());
+        let [end, cost] = lines(ChatEvent::Done(Finish::Refusal))
+            .try_into()
+            .expect("two lines");
+        assert_eq!(end["choices"][0]["finish_reason"], "stop");
+        assert_eq!(cost["choices"], json!([]));
+        assert_eq!(cost["usage"]["total_tokens"], 7);
+    }
+}

@@ -1,0 +1,186 @@
+//! The documents in the page's frames: one that shows a picture from elsewhere, one that draws a diagram.
+//!
+//! What the page itself must never do stands in documents of their own: the one asks another host for a
+//! picture, the other runs a drawing program over what a model wrote, which needs styles in the text. Each
+//! has a policy that allows this and nothing else, and is sandboxed by it: it has no origin, so that it
+//! could reach neither the page nor the server, whoever opens it in whatever way. Only our own page may
+//! frame them, and [`crate::http::access`] refuses other sites that ask for them.
+//!
+//! The server itself fetches nothing: the address of a picture is for the browser alone.
+
+use std::path::Path;
+
+use app::protocol::IMAGE_PATH;
+use app::wording::NOT_AN_IMAGE_ADDRESS;
+use axum::Router;
+use axum::extract::Query;
+use axum::extract::rejection::QueryRejection;
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, X_FRAME_OPTIONS,
+};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use reqwest::Url;
+use serde::Deserialize;
+use tower::ServiceBuilder;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use crate::http::error::AppError;
+use crate::http::pages::{cache_when_found, files};
+use crate::http::state::AppState;
+
+/// What no document of a frame may do, whatever it shows. What the sandbox allows all the same can follow.
+const CLOSED: &str =
+    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox";
+
+/// The documents of the frames. The one that draws is a file of the site.
+pub(crate) fn router(site: &Path) -> Router<AppState> {
+    let folder = site.join("diagram");
+    let header = SetResponseHeaderLayer::overriding;
+    let diagram = ServiceBuilder::new()
+        .layer(header(CONTENT_SECURITY_POLICY, drawing_policy(&folder)))
+        .layer(header(
+            X_FRAME_OPTIONS,
+            HeaderValue::from_static("SAMEORIGIN"),
+        ))
+        .layer(cache_when_found("public, max-age=3600"))
+        .service(files(folder));
+    Router::new()
+        .route(IMAGE_PATH, get(image))
+        .nest_service("/diagram", diagram)
+}
+
+/// The policy of the document that draws: its one script, by the hash that was written beside it when it
+/// was built, and styles wherever they stand. Without the hash it runs nothing.
+fn drawing_policy(folder: &Path) -> HeaderValue {
+    let hash = std::fs::read_to_string(folder.join("script.sha256")).unwrap_or_default();
+    let script = match hash.trim() {
+        "" => "'none'".to_owned(),
+        hash => format!("'sha256-{hash}'"),
+    };
+    let policy = format!(
+        "{CLOSED} allow-scripts; script-src {script}; style-src 'unsafe-inline'; img-src data:"
+    );
+    HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static(CLOSED))
+}
+
+#[derive(Deserialize)]
+struct Picture {
+    src: String,
+}
+
+/// A document that shows one picture of the web and nothing else.
+async fn image(picture: Result<Query<Picture>, QueryRejection>) -> Result<Response, AppError> {
+    let refused = || AppError::invalid(NOT_AN_IMAGE_ADDRESS);
+    let Query(Picture { src }) = picture.map_err(|_| refused())?;
+    let address = web_address(&src).ok_or_else(refused)?;
+    // Nobody can guess it, and nothing that comes from elsewhere stands where it counts.
+    let nonce = format!("{:032x}", rand::random::<u128>());
+    let policy = format!("{CLOSED}; img-src https: http:; style-src 'nonce-{nonce}'");
+    let headers = [
+        (CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
+        (CONTENT_SECURITY_POLICY, policy),
+        (X_FRAME_OPTIONS, "SAMEORIGIN".to_owned()),
+        (CACHE_CONTROL, "no-store".to_owned()),
+    ];
+    Ok((headers, document(&address, &nonce)).into_response())
+}
+
+/// An address of the web, as a browser reads it.
+fn web_address(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    matches!(url.scheme(), "http" | "https").then_some(url)
+}
+
+/// The picture as large as there is room, but never larger than it is. Behind it is white, whatever the
+/// theme: where a picture is transparent, it was drawn for that.
+fn document(address: &Url, nonce: &str) -> String {
+    let src = escape(address.as_str());
+    let host = escape(address.host_str().unwrap_or_default());
+    format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Image</title>\
+         <style nonce=\"{nonce}\">\
+         html{{font:0.8125rem system-ui,sans-serif}}\
+         body{{margin:0}}\
+         img{{max-width:100%;max-height:100vh;object-fit:contain;vertical-align:top;background:#fff;color:#22201c}}\
+         </style></head><body><img src=\"{src}\" alt=\"The image at {host}\"></body></html>"
+    )
+}
+
+/// A text as it may stand between the quotes of an attribute.
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('"', "&quot;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(address: &str, expect: Option<&str>) {
+        let shown = web_address(address).map(|url| document(&url, "n"));
+        let src = shown.as_deref().and_then(|html| {
+            let (_, rest) = html.split_once("<img src=\"")?;
+            rest.split_once("\" alt").map(|(src, _)| src)
+        });
+        assert_eq!(src, expect, "{address}");
+    }
+
+    #[test]
+    fn only_pictures_of_the_web_are_shown() {
+        check("https://a.b/c.png", Some("https://a.b/c.png"));
+        check("HTTP://A.b", Some("http://a.b/"));
+        check(
+            "http://127.0.0.1:8/x?y=1&z=2",
+            Some("http://127.0.0.1:8/x?y=1&amp;z=2"),
+        );
+        for other in [
+            "",
+            "a.png",
+            "/a.png",
+            "//a.b/c.png",
+            "javascript:alert(1)",
+            "java\tscript:alert(1)",
+            "data:image/svg+xml,<svg/>",
+            "file:///etc/passwd",
+            "blob:https://a.b/c",
+            "ftp://a.b/c",
+            "mailto:a@b.c",
+            "https://",
+        ] {
+            check(other, None);
+        }
+    }
+
+    #[test]
+    fn an_address_stays_within_its_attribute() {
+        check(
+            "https://a.b/\"><script>alert(1)</script>?\"<'>#\"<'>",
+            Some("https://a.b/%22%3E%3Cscript%3Ealert(1)%3C/script%3E?%22%3C%27%3E#%22%3C'%3E"),
+        );
+        check(
+            "https://a.b/&quot;&#34;",
+            Some("https://a.b/&amp;quot;&amp;#34;"),
+        );
+        assert_eq!(escape("\"<'>&"), "&quot;&lt;'&gt;&amp;");
+    }
+
+    #[test]
+    fn what_draws_runs_its_own_script_or_none() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let policy = || drawing_policy(folder.path());
+        let script = |policy: HeaderValue| {
+            let text = policy.to_str().expect("ASCII").to_owned();
+            let (_, rest) = text.split_once("script-src ").expect("a rule for scripts");
+            rest.split(';').next().map(str::to_owned)
+        };
+        assert_eq!(script(policy()).as_deref(), Some("'none'"));
+        std::fs::write(folder.path().join("script.sha256"), "aGFzaA==\n").expect("a file");
+        assert_eq!(script(policy()).as_deref(), Some("'sha256-aGFzaA=='"));
+        std::fs::write(folder.path().join("script.sha256"), "a\nb").expect("a file");
+        assert_eq!(policy(), HeaderValue::from_static(CLOSED));
+    }
+}

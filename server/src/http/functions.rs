@@ -1,0 +1,59 @@
+//! Mounts the server functions of `app::library`: at their fixed paths, behind the same checks as
+//! everything else, with refusals in our one form.
+
+use app::library::provide_library;
+use app::protocol::{ErrorBody, ErrorKind, MAX_REQUEST_BYTES};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use leptos::server_fn::axum::server_fn_paths;
+use leptos_axum::handle_server_fns_with_context;
+
+use super::library::Shelf;
+use crate::http::body;
+use crate::http::error::AppError;
+use crate::http::state::AppState;
+
+/// The server functions.
+pub(super) fn router() -> Router<AppState> {
+    server_fn_paths().fold(Router::new(), |router, (path, _)| {
+        router.route(path, post(call))
+    })
+}
+
+async fn call(State(state): State<AppState>, request: Request) -> Result<Response, AppError> {
+    // A form can be posted by any site, but it is not JSON.
+    body::check_headers(request.headers())?;
+    let (mut head, body) = request.into_parts();
+    let body = body::read(body, &state.config).await?;
+    // Forms are sent back to where they came from; ours are none.
+    head.headers
+        .insert(ACCEPT, HeaderValue::from_static("application/json"));
+    let request = Request::from_parts(head, Body::from(body));
+    let shelf = Shelf::local(state);
+    let context = move || provide_library(shelf.clone());
+    let mut response = handle_server_fns_with_context(context, request)
+        .await
+        .into_response();
+    if response.status().is_server_error() || response.status().is_client_error() {
+        return Err(refusal(response).await);
+    }
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+/// A server function answers each error with 500; here it gets the status of its kind.
+async fn refusal(response: Response) -> AppError {
+    let body = to_bytes(response.into_body(), MAX_REQUEST_BYTES)
+        .await
+        .unwrap_or_default();
+    match serde_json::from_slice::<ErrorBody>(&body) {
+        Ok(ErrorBody { error }) => AppError::new(error.kind, error.message),
+        Err(_) => ErrorKind::Internal.into(),
+    }
+}

@@ -1,0 +1,318 @@
+//! `POST /api/import`: conversations from a file of ours or of ChatGPT's, of any size that is meant.
+//!
+//! The body is written to a file first, so that a slow upload holds nothing, then read one
+//! message at a time and added where nobody sees it; all of it is shown at the end, or nothing.
+//! Who takes `application/x-ndjson` is told how far it is: lines `{"read","total"}`, and last
+//! `{"report"}` or `{"error"}`.
+
+mod bounded;
+mod chatgpt;
+mod fields;
+mod file;
+mod node;
+mod own;
+mod reading;
+
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use app::protocol::ErrorKind;
+use app::protocol::saved::{Change, ImportReport, Skipped};
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderMap};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::stream;
+use serde_json::json;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::interval;
+
+use self::file::{Step, Unreadable};
+use crate::config::Config;
+use crate::http::body;
+use crate::http::error::AppError;
+use crate::http::limits::Client;
+use crate::http::state::AppState;
+use crate::store::{ImportCursor, ImportPart, LOCAL_OWNER, new_id};
+
+/// The largest file, in bytes.
+const MAX_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+/// The least bytes a second of an upload, on the average.
+const LEAST_PACE: u64 = 64 * 1024;
+/// How many parts, and how many bytes of text, are read ahead.
+const BATCH: usize = 256;
+const BATCH_BYTES: usize = 512 * 1024;
+/// How often it is told how far it is.
+const TELL: Duration = Duration::from_millis(250);
+/// How many of those that were left out are named.
+const NAMED: usize = 100;
+
+/// `POST /api/import`
+pub(super) async fn import(
+    State(state): State<AppState>,
+    client: Client,
+    request: Request,
+) -> Result<Response, AppError> {
+    let headers = request.headers();
+    body::check_type(headers)?;
+    body::check_length(headers, MAX_BYTES)?;
+    let wants_progress = wants_progress(headers);
+    // An upload may take as long as a stream.
+    let place = state.limits.streams.enter(&client)?;
+    let (file, total) = spool(request.into_body(), &state.config).await?;
+    let read = Arc::new(AtomicU64::new(0));
+    let (done, result) = oneshot::channel();
+    let adding = add_all(state.clone(), file, Arc::clone(&read));
+    // It does not depend on who waits for it.
+    state.replies.spawn(async move {
+        let _ = done.send(adding.await);
+        drop(place);
+    });
+    if wants_progress {
+        return Ok(progress(read, total, result));
+    }
+    let report = result
+        .await
+        .map_err(|_| AppError::from(ErrorKind::Internal))??;
+    Ok(([(CACHE_CONTROL, "no-store")], axum::Json(report)).into_response())
+}
+
+fn wants_progress(headers: &HeaderMap) -> bool {
+    headers
+        .get(ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|accept| accept.contains("application/x-ndjson"))
+}
+
+/// Writes a body into a file that goes when it is closed.
+async fn spool(body: Body, config: &Config) -> Result<(File, u64), AppError> {
+    let failed = |error: std::io::Error| not_kept(&error);
+    let mut file = tempfile::tempfile().map_err(failed)?;
+    let mut total = 0;
+    let limits = body::Limits {
+        bytes: MAX_BYTES,
+        pace: LEAST_PACE,
+        grace: config.body_grace,
+    };
+    let mut body = body::Incoming::new(body, limits);
+    while let Some(chunk) = body.next().await? {
+        total += chunk.len() as u64;
+        // The system takes it at once, except where its memory is short.
+        file.write_all(&chunk).map_err(failed)?;
+    }
+    file.rewind().map_err(failed)?;
+    Ok((file, total))
+}
+
+/// Lines that tell how far an import is, and the last how it ended.
+fn progress(
+    read: Arc<AtomicU64>,
+    total: u64,
+    mut result: oneshot::Receiver<Result<ImportReport, AppError>>,
+) -> Response {
+    let (sender, lines) = mpsc::channel::<Bytes>(4);
+    tokio::spawn(async move {
+        let mut ticks = interval(TELL);
+        loop {
+            let (line, is_last) = tokio::select! {
+                biased;
+                result = &mut result => {
+                    let result = result.unwrap_or_else(|_| Err(ErrorKind::Internal.into()));
+                    let line = match result {
+                        Ok(report) => json!({ "report": report }),
+                        Err(error) => json!(error.body()),
+                    };
+                    (line, true)
+                }
+                _ = ticks.tick() => {
+                    (json!({ "read": read.load(Ordering::Relaxed), "total": total }), false)
+                }
+            };
+            let sent = sender.send(format!("{line}\n").into()).await;
+            if is_last || sent.is_err() {
+                return;
+            }
+        }
+    });
+    let body = stream::unfold(lines, |mut lines| async move {
+        let line = lines.recv().await?;
+        Some((Ok::<_, std::io::Error>(line), lines))
+    });
+    let headers = [
+        (CONTENT_TYPE.as_str(), "application/x-ndjson"),
+        (CACHE_CONTROL.as_str(), "no-store, no-transform"),
+        ("x-accel-buffering", "no"),
+    ];
+    (headers, Body::from_stream(body)).into_response()
+}
+
+/// Reads a file and adds what is in it, all or nothing.
+async fn add_all(
+    state: AppState,
+    file: File,
+    read: Arc<AtomicU64>,
+) -> Result<ImportReport, AppError> {
+    let import = new_id();
+    let added = tokio::select! {
+        added = add_hidden(&state, file, read, &import) => added,
+        // A server that ends does not wait for a large file; nothing of it is kept.
+        () = state.shutdown.cancelled() => Err(ErrorKind::Shutdown.into()),
+    };
+    let shown = match added {
+        Ok(report) => match state.store.finish_import(LOCAL_OWNER, &import).await {
+            Ok(()) => Ok(report),
+            Err(error) => Err(error.into()),
+        },
+        Err(error) => Err(error),
+    };
+    match shown {
+        Ok(report) => {
+            tracing::info!(
+                conversations = report.conversations,
+                messages = report.messages,
+                "imported"
+            );
+            state.tell(LOCAL_OWNER, Change::Reload);
+            Ok(report)
+        }
+        Err(error) => {
+            // What is left of it is removed at the next start, if not now. A server that ends does not
+            // wait for that.
+            let abandoned = tokio::select! {
+                abandoned = state.store.abandon_import(&import) => abandoned,
+                () = state.shutdown.cancelled() => Ok(()),
+            };
+            if let Err(error) = abandoned {
+                tracing::error!(%error, "what was imported could not be removed");
+            }
+            Err(error)
+        }
+    }
+}
+
+/// What is given to the store in one go.
+#[derive(Default)]
+struct Batch {
+    parts: Vec<ImportPart>,
+    /// The size of the texts in it.
+    bytes: usize,
+    /// For each conversation that ends in it: its title, and how many messages it has.
+    ended: Vec<(String, u64)>,
+    skipped: Vec<Skipped>,
+}
+
+impl Batch {
+    fn is_full(&self) -> bool {
+        self.parts.len() >= BATCH || self.bytes >= BATCH_BYTES
+    }
+}
+
+/// Reads a file and gives it in batches. Nothing of it is held but the batch that is being filled and the
+/// one that waits.
+fn read_in_batches(
+    file: File,
+    read: Arc<AtomicU64>,
+    sender: &mpsc::Sender<Batch>,
+) -> Result<(), Unreadable> {
+    let file = BufReader::with_capacity(64 * 1024, Counted { file, read });
+    let mut batch = Batch::default();
+    let mut messages = 0;
+    file::read(file, |step| {
+        match step {
+            Step::Part(part) => {
+                match &part {
+                    ImportPart::Begin(_) => messages = 0,
+                    ImportPart::Message(message) => {
+                        messages += 1;
+                        batch.bytes += message.text.len() + message.reasoning.len();
+                    }
+                    ImportPart::End(_) | ImportPart::Drop => {}
+                }
+                batch.parts.push(part);
+            }
+            Step::End(head, left_out) => {
+                if let Some(why) = left_out {
+                    let what = head.title.clone();
+                    batch.skipped.push(Skipped { what, why });
+                }
+                batch.ended.push((head.title.clone(), messages));
+                batch.parts.push(ImportPart::End(head));
+            }
+            Step::Skipped(skipped) => batch.skipped.push(skipped),
+        }
+        // Who no longer takes anything has failed and says so.
+        !batch.is_full() || sender.blocking_send(std::mem::take(&mut batch)).is_ok()
+    })?;
+    let _ = sender.blocking_send(batch);
+    Ok(())
+}
+
+async fn add_hidden(
+    state: &AppState,
+    file: File,
+    read: Arc<AtomicU64>,
+    import: &str,
+) -> Result<ImportReport, AppError> {
+    let (sender, mut batches) = mpsc::channel(1);
+    let reading = tokio::task::spawn_blocking(move || read_in_batches(file, read, &sender));
+    let mut report = ImportReport::default();
+    let mut cursor = ImportCursor::default();
+    while let Some(batch) = batches.recv().await {
+        for skipped in batch.skipped {
+            skip(&mut report, skipped);
+        }
+        let added = state
+            .store
+            .import(LOCAL_OWNER, import, &mut cursor, batch.parts)
+            .await?;
+        for ((what, messages), is_added) in batch.ended.into_iter().zip(added) {
+            if is_added {
+                report.conversations += 1;
+                report.messages += messages;
+            } else {
+                let why = "It is there already.".to_owned();
+                skip(&mut report, Skipped { what, why });
+            }
+        }
+    }
+    let read = reading
+        .await
+        .map_err(|_| AppError::from(ErrorKind::Internal))?;
+    read.map_err(|unreadable| match unreadable {
+        Unreadable::Sentence(sentence) => AppError::invalid(sentence),
+        Unreadable::Disk(error) => not_kept(&error),
+    })?;
+    Ok(report)
+}
+
+fn skip(report: &mut ImportReport, skipped: Skipped) {
+    if report.skipped.len() < NAMED {
+        report.skipped.push(skipped);
+    } else {
+        report.more_skipped += 1;
+    }
+}
+
+/// A temporary file could not be written.
+fn not_kept(error: &std::io::Error) -> AppError {
+    tracing::error!(%error, "an upload could not be kept");
+    ErrorKind::NotSaved.into()
+}
+
+/// A file that tells how much of it was read.
+struct Counted {
+    file: File,
+    read: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.read.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}

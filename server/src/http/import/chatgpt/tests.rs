@@ -1,0 +1,192 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::http::import::file::{self, Step};
+use crate::store::{ConversationHead, ImportPart};
+
+/// How large a message may be here.
+const LIMIT: u64 = 200_000;
+
+/// A conversation as it is told: its messages, its head, and what was left out. Or why it is skipped.
+type Told = Result<(Vec<SavedMessage>, ConversationHead, Option<String>), String>;
+
+fn conversation(file: &Value) -> Told {
+    let mut messages = Vec::new();
+    let mut told = None;
+    let json = format!("[{file}]");
+    let done = file::read_within(LIMIT, json.as_bytes(), |step| {
+        match step {
+            Step::Part(ImportPart::Message(message)) => messages.push(*message),
+            Step::Part(ImportPart::Drop) => messages.clear(),
+            Step::Part(_) => {}
+            Step::End(head, note) => {
+                told = Some(Ok((std::mem::take(&mut messages), head, note)));
+            }
+            Step::Skipped(skipped) => told = Some(Err(skipped.why)),
+        }
+        true
+    });
+    done.expect("a file");
+    told.expect("a conversation")
+}
+
+/// The place of a message in the list.
+fn place(messages: &[SavedMessage], id: Option<&str>) -> Option<usize> {
+    let id = id?;
+    messages.iter().position(|message| message.id == id)
+}
+
+fn node(parent: Option<&str>, children: &[&str], role: &str, content: Value) -> Value {
+    json!({
+        "message": {
+            "author": { "role": role }, "create_time": 1.5, "content": content,
+            "metadata": { "model_slug": "gpt-5" },
+        },
+        "parent": parent, "children": children,
+    })
+}
+
+const ID: &str = "6a0c1f0e-5f0b-4c3e-9f5e-0123456789ab";
+
+fn text(text: &str) -> Value {
+    json!({ "content_type": "text", "parts": [text] })
+}
+
+#[test]
+fn a_tree_with_tools_and_thoughts_becomes_questions_and_answers() {
+    let file = json!({
+        "title": "T", "create_time": 1.0, "update_time": 2.0, "conversation_id": ID, "current_node": "b",
+        "mapping": {
+            "root": { "message": null, "parent": null, "children": ["s"] },
+            "s": node(Some("root"), &["q"], "system", text("")),
+            "q": node(Some("s"), &["t", "b"], "user", text("What?")),
+            "t": node(Some("q"), &["a"], "assistant", json!({
+                "content_type": "thoughts", "thoughts": [{ "summary": "S", "content": "Hm." }],
+            })),
+            "a": node(Some("t"), &["tool"], "assistant", text("One")),
+            "tool": node(Some("a"), &["a2"], "tool", text("result")),
+            "a2": node(Some("tool"), &[], "assistant", text("more.")),
+            "b": node(Some("q"), &[], "assistant", json!({
+                "content_type": "multimodal_text", "parts": [{ "asset_pointer": "x" }, "Two."],
+            })),
+        },
+    });
+    let (messages, head, left_out) = conversation(&file).expect("a conversation");
+    let told: Vec<_> = messages
+        .iter()
+        .map(|message| {
+            (
+                place(&messages, message.parent.as_deref()),
+                message.text.as_str(),
+                message.reasoning.as_str(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (None, "What?", ""),
+            (Some(0), "One\n\nmore.", "Hm."),
+            (Some(0), "Two.", ""),
+        ]
+    );
+    assert_eq!(place(&messages, head.leaf.as_deref()), Some(2));
+    assert_eq!(
+        (head.id.as_str(), head.created_at, head.updated_at),
+        (ID, 1000, 2000)
+    );
+    assert_eq!(
+        (messages[0].model.as_deref(), messages[1].model.as_deref()),
+        (None, Some("gpt-5"))
+    );
+    assert!(left_out.is_some_and(|note| note.starts_with("2 parts were left out")));
+}
+
+#[test]
+fn circles_and_lost_parents_do_no_harm() {
+    let file = json!({
+        "mapping": {
+            "a": node(Some("lost"), &["b", "gone"], "user", text("1")),
+            "b": node(Some("a"), &["a", "b"], "assistant", text("2")),
+            "x": node(Some("y"), &["y"], "user", text("3")),
+            "y": node(Some("x"), &["x"], "assistant", text("4")),
+        },
+    });
+    let (messages, _, _) = conversation(&file).expect("a conversation");
+    assert_eq!(messages.len(), 2);
+}
+
+#[test]
+fn what_has_no_text_is_no_conversation() {
+    let empty = json!({ "mapping": { "a": { "message": null } } });
+    let why = |file: &Value| conversation(file).expect_err("it is skipped");
+    assert_eq!(why(&empty), "It has no messages with text.");
+    assert_eq!(why(&json!({ "mapping": 1 })), NO_FORM_OF_CHATGPT);
+    let wrong = json!({ "mapping": { "a": { "message": null, "children": 5 } } });
+    assert_eq!(why(&wrong), NO_FORM_OF_CHATGPT);
+}
+
+#[test]
+fn thoughts_before_many_answers_do_not_multiply_the_file() {
+    // Children that do not exist cost nothing, and those that exist share what was thought.
+    let gone: Vec<String> = (0..1500).map(|number| format!("gone{number}")).collect();
+    let there: Vec<String> = (0..300).map(|number| format!("a{number}")).collect();
+    let children: Vec<&str> = gone.iter().chain(&there).map(String::as_str).collect();
+    let thought = "x".repeat(100_000);
+    let mut file = json!({ "mapping": {
+        "q": node(None, &["t"], "user", text("What?")),
+        "t": node(Some("q"), &children, "assistant", json!({
+            "content_type": "thoughts", "thoughts": [{ "content": thought }],
+        })),
+    }});
+    for id in &there {
+        file["mapping"][id] = node(Some("t"), &[], "assistant", text("One."));
+    }
+    let (messages, _, left_out) = conversation(&file).expect("a conversation");
+    assert_eq!(messages.len(), 301);
+    let with_thoughts = messages
+        .iter()
+        .filter(|message| message.reasoning == thought);
+    assert_eq!(with_thoughts.count() as u64, REPEATED);
+    assert!(left_out.is_some_and(|note| note.starts_with("296 parts")));
+}
+
+#[test]
+fn a_message_that_is_too_large_costs_its_conversation_only() {
+    let mut large = node(Some("q"), &[], "assistant", text("Two."));
+    large["message"]["content"]["numbers"] = vec![1; LIMIT as usize].into();
+    let file = json!({ "mapping": {
+        "q": node(None, &["a"], "user", text("What?")),
+        "a": large,
+    }});
+    assert_eq!(conversation(&file).expect_err("it is skipped"), TOO_LARGE);
+    // Many small texts that become one message.
+    let half = "x".repeat(LIMIT as usize / 3);
+    let file = json!({ "mapping": {
+        "a": node(None, &["b"], "assistant", text(&half)),
+        "b": node(Some("a"), &["c"], "assistant", text(&half)),
+        "c": node(Some("b"), &["d"], "assistant", text(&half)),
+        "d": node(Some("c"), &[], "assistant", text("xxxx")),
+    }});
+    assert_eq!(conversation(&file).expect_err("it is skipped"), TOO_LARGE);
+}
+
+#[test]
+fn thoughts_in_a_long_line_are_read_in_a_time_that_does_not_square() {
+    let count = 20_000;
+    let mut file = json!({ "mapping": {} });
+    for number in 0..count {
+        let next = format!("n{}", number + 1);
+        let answer = format!("a{number}");
+        let thought = json!({ "content_type": "thoughts", "thoughts": [{ "content": "hm" }] });
+        file["mapping"][format!("n{number}")] = node(None, &[&next, &answer], "assistant", thought);
+        file["mapping"][&answer] = node(Some("n0"), &[], "assistant", text("x"));
+    }
+    for number in 1..count {
+        file["mapping"][format!("n{number}")]["parent"] = format!("n{}", number - 1).into();
+    }
+    let (messages, _, _) = conversation(&file).expect("a conversation");
+    assert_eq!(messages.len(), count);
+    let bytes: usize = messages.iter().map(|message| message.reasoning.len()).sum();
+    assert!(bytes as u64 <= 2 * REPEATED * 4 * count as u64, "{bytes}");
+}

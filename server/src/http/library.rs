@@ -1,0 +1,252 @@
+//! The library of one owner, over the store: what the server functions and the page ask.
+
+use std::sync::Arc;
+
+use app::library::{Answer, Library, PathPart};
+use app::protocol::saved::{
+    Change, ConversationDetail, ConversationList, MessageState, Opened, SearchHits,
+};
+use app::protocol::{ErrorBody, ErrorKind, Id, Refusal};
+use futures::FutureExt;
+
+use crate::http::state::AppState;
+use crate::replies::log::End;
+use crate::store::{LOCAL_OWNER, PathEnd, PathLimit, StoreError, TitledBy, now};
+
+/// How many conversations and hits are given where nobody says how many.
+const LIST: u32 = 50;
+const HITS: u32 = 30;
+/// How much of a conversation a page begins with, and a part has where nobody says how much. A page
+/// holds its text twice, as HTML and as data.
+const PART: PathLimit = PathLimit {
+    messages: 50,
+    bytes: 384 * 1024,
+};
+/// The most messages of a part.
+const MOST_MESSAGES: u32 = 500;
+/// The longest title, in characters.
+const LONGEST_TITLE: usize = 200;
+
+/// The conversations of an owner.
+pub(crate) struct Shelf {
+    state: AppState,
+    owner: &'static str,
+}
+
+impl Shelf {
+    /// Those of the one owner there is.
+    pub(crate) fn local(state: AppState) -> Arc<Self> {
+        Arc::new(Self {
+            state,
+            owner: LOCAL_OWNER,
+        })
+    }
+
+    /// What a page shows when it is opened, at a conversation or at none.
+    /// The conversation is read up to this message, or up to its end.
+    pub(crate) async fn open(&self, id: Option<&Id>, message: Option<Id>) -> Opened {
+        let list = self.state.store.list(self.owner, None, LIST).await;
+        let conversation = match (id, message) {
+            (Some(id), Some(message)) => {
+                match self.part(id, &PathEnd::At(message.into()), PART).await {
+                    Ok(part) => Some(part),
+                    // A link to what is not there leads to the conversation.
+                    Err(_) => self.part(id, &PathEnd::Shown, PART).await.ok(),
+                }
+            }
+            (Some(id), None) => self.part(id, &PathEnd::Shown, PART).await.ok(),
+            (None, _) => None,
+        };
+        Opened {
+            // A store that fails shows when something is asked of it; the page is there without it.
+            list: list.unwrap_or_default(),
+            conversation,
+        }
+    }
+
+    /// A conversation, with the replies that run in it as far as they have come by now.
+    async fn whole(&self, id: &str) -> Result<ConversationDetail, StoreError> {
+        let mut whole = self.state.store.get(self.owner, id).await?;
+        self.take_in_running(&mut whole);
+        Ok(whole)
+    }
+
+    /// A part of a path, with the replies that run in it as far as they have come by now.
+    async fn part(
+        &self,
+        id: &str,
+        end: &PathEnd,
+        limit: PathLimit,
+    ) -> Result<ConversationDetail, StoreError> {
+        let mut part = self.state.store.path(self.owner, id, end, limit).await?;
+        self.take_in_running(&mut part);
+        Ok(part)
+    }
+
+    fn take_in_running(&self, conversation: &mut ConversationDetail) {
+        for message in &mut conversation.messages {
+            let MessageState::Streaming {
+                generation,
+                last_seq,
+            } = &mut message.state
+            else {
+                continue;
+            };
+            let Some(running) = self.state.generations.get(self.owner, generation) else {
+                continue;
+            };
+            // In this order: a reply that has ended by now has all of its text.
+            let ended = running.log.ended();
+            let (piece, seq) = running.log.whole();
+            message.text = piece.text;
+            message.reasoning = piece.reasoning;
+            *last_seq = seq;
+            message.could_not_be_saved = running.log.is_not_saved();
+            match ended {
+                None => {}
+                Some(End::Done(finish)) => message.state = MessageState::Done { finish },
+                Some(End::Failed(error)) => message.state = MessageState::Error(error),
+            }
+        }
+    }
+
+    async fn told<T>(&self, id: &str, done: Result<T, StoreError>) -> Result<T, ErrorBody> {
+        let done = done.map_err(refusal)?;
+        self.state.tell_changed(self.owner, id).await;
+        Ok(done)
+    }
+}
+
+impl Library for Shelf {
+    fn list(&self, before: Option<String>, limit: Option<u32>) -> Answer<'_, ConversationList> {
+        async move {
+            let limit = limit.unwrap_or(LIST);
+            let list = self
+                .state
+                .store
+                .list(self.owner, before.as_deref(), limit)
+                .await;
+            list.map_err(refusal)
+        }
+        .boxed()
+    }
+
+    fn get(&self, id: Id) -> Answer<'_, ConversationDetail> {
+        async move { self.whole(&id).await.map_err(refusal) }.boxed()
+    }
+
+    fn path(&self, part: PathPart) -> Answer<'_, ConversationDetail> {
+        async move {
+            let PathPart {
+                id,
+                last,
+                through,
+                version,
+                limit,
+            } = part;
+            let end = match (last, through, version) {
+                (None, None, None) => PathEnd::Shown,
+                (Some(last), None, None) => PathEnd::At(last.into()),
+                (None, Some(through), version) => PathEnd::Through(through.into(), version),
+                _ => {
+                    return Err(refusal(StoreError::Invalid(
+                        "last and through exclude each other, and version needs through.",
+                    )));
+                }
+            };
+            let limit = PathLimit {
+                messages: limit.unwrap_or(PART.messages).clamp(1, MOST_MESSAGES),
+                ..PART
+            };
+            self.part(&id, &end, limit).await.map_err(refusal)
+        }
+        .boxed()
+    }
+
+    fn rename(&self, id: Id, title: String) -> Answer<'_, ()> {
+        async move {
+            let title: Vec<&str> = title.split_whitespace().collect();
+            let title: String = title.join(" ").chars().take(LONGEST_TITLE).collect();
+            if title.is_empty() {
+                return Err(refusal(StoreError::Invalid("title must not be empty.")));
+            }
+            let store = &self.state.store;
+            let done = store
+                .rename(self.owner, &id, &title, TitledBy::Person)
+                .await;
+            self.told(&id, done).await
+        }
+        .boxed()
+    }
+
+    fn pin(&self, id: Id, pinned: bool) -> Answer<'_, ()> {
+        async move {
+            let done = self.state.store.pin(self.owner, &id, pinned).await;
+            self.told(&id, done).await
+        }
+        .boxed()
+    }
+
+    fn delete(&self, id: Id) -> Answer<'_, ()> {
+        async move {
+            let deleted = self.state.store.delete(self.owner, &id, now()).await;
+            for generation in deleted.map_err(refusal)? {
+                if let Some(running) = self.state.generations.get(self.owner, &generation) {
+                    running.stop().await;
+                }
+            }
+            self.state.tell(self.owner, Change::Removed(id.into()));
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn restore(&self, id: Id) -> Answer<'_, ()> {
+        async move {
+            let done = self.state.store.restore(self.owner, &id).await;
+            self.told(&id, done).await
+        }
+        .boxed()
+    }
+
+    fn show(&self, id: Id, leaf: Id) -> Answer<'_, ()> {
+        async move {
+            let done = self.state.store.show(self.owner, &id, &leaf).await;
+            done.map_err(refusal)
+        }
+        .boxed()
+    }
+
+    fn read(&self, id: Id) -> Answer<'_, ()> {
+        async move {
+            let done = self.state.store.read(self.owner, &id, now()).await;
+            self.told(&id, done).await
+        }
+        .boxed()
+    }
+
+    fn search(&self, query: String, limit: Option<u32>) -> Answer<'_, SearchHits> {
+        async move {
+            let limit = limit.unwrap_or(HITS);
+            let hits = self.state.store.search(self.owner, &query, limit).await;
+            hits.map(|hits| SearchHits { hits }).map_err(refusal)
+        }
+        .boxed()
+    }
+}
+
+fn refusal(error: StoreError) -> ErrorBody {
+    match error {
+        StoreError::NotFound => ErrorBody::of(ErrorKind::NotFound),
+        StoreError::Invalid(sentence) => ErrorBody {
+            error: Refusal {
+                kind: ErrorKind::BadRequest,
+                message: sentence.to_owned(),
+            },
+        },
+        StoreError::Failed(cause) => {
+            tracing::error!(cause, "the database failed");
+            ErrorBody::of(ErrorKind::NotSaved)
+        }
+    }
+}

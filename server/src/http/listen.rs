@@ -1,0 +1,102 @@
+//! Accepts connections and serves them, within limits that a slow or greedy client cannot stretch.
+//!
+//! `axum::serve` sets no deadline for headers and no cap on connections, hence this loop.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutStream;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use crate::http::limits::Client;
+
+/// How long a request's head may take to arrive, and how long a connection may be idle between two.
+const HEADER_DEADLINE: Duration = Duration::from_secs(30);
+/// The largest head of a request, in bytes.
+const MAX_HEADER_BYTES: usize = 64 * 1024;
+/// How long a reader may take none of the bytes that wait for it.
+const WRITE_DEADLINE: Duration = Duration::from_secs(120);
+
+/// Serves until `stop` is cancelled, then until the open connections have ended. Beyond
+/// `max_connections` at one time the next one waits in the system's queue.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    max_connections: usize,
+    stop: CancellationToken,
+) {
+    let connections = Arc::new(Semaphore::new(max_connections));
+    let graceful = GracefulShutdown::new();
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(HEADER_DEADLINE)
+        .max_buf_size(MAX_HEADER_BYTES);
+
+    loop {
+        let permit = Arc::clone(&connections)
+            .acquire_owned()
+            .await
+            .expect("the semaphore is never closed");
+        let (stream, client) = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = accept(&listener) => accepted,
+        };
+        // Each event is to leave when it is written.
+        let _ = stream.set_nodelay(true);
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(WRITE_DEADLINE));
+        let service = router
+            .clone()
+            .map_request(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(client.clone());
+                request
+            });
+        let service = TowerToHyperService::new(service);
+        let connection =
+            graceful.watch(http.serve_connection(TokioIo::new(Box::pin(stream)), service));
+        tokio::spawn(async move {
+            // How a connection ends is its client's affair; replies note their own outcome.
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "connection ended");
+            }
+            drop(permit);
+        });
+    }
+    drop(listener);
+    graceful.shutdown().await;
+}
+
+/// The next connection. An error of one that is gone already is passed over; when the system has no
+/// room for more, the loop waits a moment instead of spinning.
+async fn accept(listener: &TcpListener) -> (TcpStream, Client) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => return (stream, Client::from(peer.ip())),
+            Err(error) if is_of_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept connections");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+}
+
+fn is_of_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+    )
+}

@@ -1,0 +1,192 @@
+//! Which headers pass: two closed lists, of a request what says something about its body and its answer,
+//! and of an answer what says something about it.
+
+use axum::http::HeaderMap;
+use axum::http::header::{self, HeaderName, HeaderValue};
+
+use crate::providers::Secrets;
+
+/// Of a request nothing passes that is not named here: no key of the client's, no cookie, no address.
+const OF_REQUEST: [HeaderName; 5] = [
+    header::CONTENT_TYPE,
+    header::ACCEPT,
+    header::USER_AGENT,
+    HeaderName::from_static("idempotency-key"),
+    HeaderName::from_static("openai-beta"),
+];
+/// What OpenAI's libraries say of themselves.
+const OF_LIBRARIES: [&str; 2] = ["x-stainless-", "x-client-request-id"];
+
+/// Of an answer nothing passes that is not named here. It is what OpenAI's libraries read, and what says
+/// how the body is to be read. Organisation, project, cookies, addresses and the provider's software are
+/// nobody's business beyond this server.
+const OF_ANSWER: [HeaderName; 11] = [
+    header::CONTENT_TYPE,
+    header::CONTENT_LENGTH,
+    header::CONTENT_ENCODING,
+    header::CONTENT_DISPOSITION,
+    header::CACHE_CONTROL,
+    header::RETRY_AFTER,
+    HeaderName::from_static("retry-after-ms"),
+    HeaderName::from_static("x-should-retry"),
+    HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("openai-processing-ms"),
+    HeaderName::from_static("openai-version"),
+];
+/// How much may still be asked of the provider.
+const RATE_LIMITS: &str = "x-ratelimit-";
+
+/// The headers that pass to the upstream.
+pub(super) fn of_request(headers: &HeaderMap) -> HeaderMap {
+    let passes = |name: &HeaderName| {
+        OF_REQUEST.contains(name)
+            || OF_LIBRARIES
+                .iter()
+                .any(|prefix| name.as_str().starts_with(prefix))
+    };
+    let mut passing: HeaderMap = headers
+        .iter()
+        .filter(|(name, _)| passes(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    // A compressed stream arrives in blocks, not as it is written; and an error that is compressed could
+    // not be searched for our key.
+    passing.insert(
+        header::ACCEPT_ENCODING,
+        HeaderValue::from_static("identity"),
+    );
+    passing
+}
+
+/// The headers that pass to the client. One whose value repeats a secret does not.
+pub(super) fn of_answer(headers: &HeaderMap, secrets: &Secrets) -> HeaderMap {
+    let passes =
+        |name: &HeaderName| OF_ANSWER.contains(name) || name.as_str().starts_with(RATE_LIMITS);
+    let mut passing = HeaderMap::with_capacity(headers.len());
+    for (name, value) in headers {
+        if passes(name) && !secrets.are_in(value.as_bytes()) {
+            passing.append(name.clone(), value.clone());
+        }
+    }
+    // A proxy in front of us must not gather what comes in pieces.
+    passing.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    passing
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    passing
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(headers: &HeaderMap) -> Vec<&str> {
+        let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
+    fn all(names: &[&'static str]) -> HeaderMap {
+        names
+            .iter()
+            .map(|name| (HeaderName::from_static(name), HeaderValue::from_static("x")))
+            .collect()
+    }
+
+    #[test]
+    fn nothing_that_says_who_the_client_is_passes() {
+        let headers = all(&[
+            "authorization",
+            "cookie",
+            "x-api-key",
+            "api-key",
+            "openai-organization",
+            "origin",
+            "referer",
+            "forwarded",
+            "x-forwarded-for",
+            "host",
+            "connection",
+            "content-length",
+            "sec-fetch-site",
+            "accept",
+            "content-type",
+            "user-agent",
+            "x-stainless-lang",
+            "openai-beta",
+        ]);
+        assert_eq!(
+            names(&of_request(&headers)),
+            [
+                "accept",
+                "accept-encoding",
+                "content-type",
+                "openai-beta",
+                "user-agent",
+                "x-stainless-lang"
+            ]
+        );
+    }
+
+    #[test]
+    fn of_an_answer_passes_what_is_about_the_answer() {
+        let mut headers = all(&[
+            "content-type",
+            "content-length",
+            "content-encoding",
+            "x-request-id",
+            "retry-after",
+            "x-ratelimit-remaining-requests",
+            "x-should-retry",
+            "openai-processing-ms",
+            "openai-version",
+            "retry-after-ms",
+            "cache-control",
+            "set-cookie",
+            "alt-svc",
+            "keep-alive",
+            "transfer-encoding",
+            "access-control-allow-origin",
+            "openai-organization",
+            "openai-project",
+            "openai-model",
+            "location",
+            "content-location",
+            "link",
+            "refresh",
+            "server",
+            "via",
+            "x-powered-by",
+            "cf-ray",
+            "www-authenticate",
+            "x-anything-new",
+            "trailer",
+            "etag",
+        ]);
+        headers.insert("x-request-id", HeaderValue::from_static("r-1"));
+        headers.insert(
+            "x-ratelimit-reset",
+            HeaderValue::from_static("for sk-test-SECRET"),
+        );
+        headers.append("retry-after", HeaderValue::from_static("sk-...CRET"));
+        let passing = of_answer(&headers, &Secrets::for_tests("sk-test-SECRET"));
+        assert_eq!(
+            names(&passing),
+            [
+                "cache-control",
+                "content-encoding",
+                "content-length",
+                "content-type",
+                "openai-processing-ms",
+                "openai-version",
+                "retry-after",
+                "retry-after-ms",
+                "x-accel-buffering",
+                "x-ratelimit-remaining-requests",
+                "x-request-id",
+                "x-should-retry",
+            ]
+        );
+        assert_eq!(passing.get_all("retry-after").iter().count(), 1);
+    }
+}

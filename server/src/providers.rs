@@ -1,0 +1,72 @@
+//! The outside models. `registry` knows which provider has which model, `dispatch` asks one of them and
+//! falls back to others, `client` sends the request and `answer` reads the events of its answer.
+//! `api` holds the three APIs, each as pure functions over bytes; `error`, `retry` and `quirks` hold the
+//! rules for what goes wrong. `ollama` finds a local one, and `demo` is a provider of our own.
+//!
+//! Callers cannot tell which provider answered: what comes out are the events of [`app::protocol`].
+
+pub mod api;
+pub mod error;
+pub mod quirks;
+
+pub mod base_url;
+pub mod settings;
+
+mod dispatch;
+mod models;
+mod registry;
+
+mod answer;
+mod client;
+mod connections;
+mod retry;
+mod secrets;
+
+pub mod demo;
+pub mod ollama;
+
+use std::time::Duration;
+
+pub use answer::MAX_ANSWER_BYTES;
+pub(crate) use answer::{Answer, Progress};
+pub use client::Upstream;
+pub(crate) use dispatch::Step;
+pub use registry::Directory;
+pub(crate) use registry::{Choice, Route};
+pub(crate) use secrets::Secrets;
+
+/// The limits that a provider is held to; the configuration describes each of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    pub(crate) connect: Duration,
+    pub(crate) first_byte: Duration,
+    pub(crate) idle: Duration,
+    pub(crate) comment: Duration,
+    pub(crate) total: Duration,
+    pub(crate) grace_after_finish: Duration,
+    pub(crate) max_retries: u32,
+    pub(crate) backoff_base: Duration,
+    pub(crate) retry_after_cap: Duration,
+    /// How many connections to one provider are kept open between two requests.
+    pub(crate) idle_connections: usize,
+}
+
+#[cfg(test)]
+impl Limits {
+    /// Limits that no unit test meets.
+    pub(crate) fn for_tests() -> Self {
+        let long = Duration::from_secs(600);
+        Self {
+            connect: long,
+            first_byte: long,
+            idle: long,
+            comment: long,
+            total: long,
+            grace_after_finish: long,
+            max_retries: 2,
+            backoff_base: long,
+            retry_after_cap: long,
+            idle_connections: usize::MAX,
+        }
+    }
+}

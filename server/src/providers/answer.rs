@@ -1,0 +1,408 @@
+//! Reads the answer of a provider: keeps the time limits, decodes the bytes, and hands on what a
+//! mapper makes of the events.
+//!
+//! Dropping an [`Answer`] closes the connection to the provider. Nothing is queued here: what is not
+//! asked for is not read.
+
+use std::pin::Pin;
+
+use app::protocol::{ChatEvent, ErrorKind, Finish, Usage};
+use app::sse;
+use bytes::Bytes;
+use reqwest::Response;
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use serde::de::IgnoredAny;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::providers::Limits;
+use crate::providers::api::Mapper;
+use crate::providers::api::ending::Standing;
+use crate::providers::error::Failure;
+use crate::providers::error::body::explain;
+
+/// The most bytes of text and reasoning that a reply may have.
+pub const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
+/// The most bytes of one event.
+const MAX_EVENT_BYTES: usize = 1024 * 1024;
+/// The most bytes at the head of a stream in which an error is looked for that is no event.
+const MAX_HEAD_BYTES: usize = 4 * 1024;
+
+/// What a read brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// There may be more.
+    More,
+    /// The answer is complete.
+    Complete {
+        /// Why it ended.
+        finish: Finish,
+        /// What it cost, if the provider told.
+        usage: Option<Usage>,
+    },
+}
+
+/// An answer that a provider has begun.
+pub(crate) struct Answer {
+    response: Response,
+    form: Form,
+    /// Whether the body is said to be a page for people.
+    is_said_html: bool,
+    mapper: Mapper,
+    limits: Limits,
+    answer_bytes: usize,
+    /// The head of the stream as long as no event came out of it.
+    head: Option<Vec<u8>>,
+    clock: Clock,
+    /// One timer for all limits: it is set anew only when it rings too early, not for each chunk.
+    timer: Pin<Box<Sleep>>,
+}
+
+enum Form {
+    Stream(sse::Decoder),
+    Json(Vec<u8>),
+    /// The first bytes tell, whatever the headers say.
+    Unknown,
+}
+
+/// The moments that the limits are counted from.
+struct Clock {
+    total: Instant,
+    first_byte: Instant,
+    last_byte: Option<Instant>,
+    last_payload: Instant,
+    /// When the provider said that the answer ended, unless that is doubtful.
+    finished: Option<Instant>,
+    /// It said so, but the answer may go on.
+    is_doubtful: bool,
+}
+
+impl Clock {
+    /// The next moment at which a limit is passed, and which one.
+    fn deadline(&self, limits: &Limits) -> (Instant, ErrorKind) {
+        let silence = match self.last_byte {
+            None => (self.first_byte, ErrorKind::UpstreamTimeoutFirstByte),
+            // Comments prove that the connection lives, but not for ever that an answer will come.
+            Some(last) if !self.is_doubtful => (
+                (last + limits.idle).min(self.last_payload + limits.comment),
+                ErrorKind::UpstreamTimeoutIdle,
+            ),
+            // What would be lost is the whole answer, after all of the thinking.
+            Some(last) => (last + limits.idle, ErrorKind::UpstreamTimeoutIdle),
+        };
+        let nearest = if self.total <= silence.0 {
+            (self.total, ErrorKind::UpstreamTimeoutTotal)
+        } else {
+            silence
+        };
+        match self.finished {
+            Some(finished) => (
+                (finished + limits.grace_after_finish).min(nearest.0),
+                nearest.1,
+            ),
+            None => nearest,
+        }
+    }
+}
+
+impl Answer {
+    /// Begins to read an answer that was accepted with a status of success.
+    pub(super) fn read(
+        mut response: Response,
+        mapper: Mapper,
+        limits: Limits,
+        first_byte: Instant,
+        total: Instant,
+    ) -> Self {
+        let is_said_html = is_said_html(response.headers());
+        // They hold the buffer that they were read into, and nobody asks for them any more.
+        drop(std::mem::take(response.headers_mut()));
+        let clock = Clock {
+            total,
+            first_byte,
+            last_byte: None,
+            last_payload: Instant::now(),
+            finished: None,
+            is_doubtful: false,
+        };
+        let timer = Box::pin(sleep_until(clock.deadline(&limits).0));
+        Self {
+            response,
+            form: Form::Unknown,
+            is_said_html,
+            mapper,
+            limits,
+            answer_bytes: 0,
+            head: Some(Vec::new()),
+            clock,
+            timer,
+        }
+    }
+
+    /// Waits for the next bytes of the provider and hands the events in them to `out`. Nothing is
+    /// lost when the future is dropped before it is done.
+    pub(crate) async fn next(
+        &mut self,
+        out: &mut impl FnMut(ChatEvent<'_>),
+    ) -> Result<Progress, Failure> {
+        let progress = self.advance(out).await;
+        if !matches!(progress, Ok(Progress::More)) {
+            self.mapper.flush(progress.is_ok(), out);
+        }
+        progress
+    }
+
+    async fn advance(&mut self, out: &mut impl FnMut(ChatEvent<'_>)) -> Result<Progress, Failure> {
+        let chunk = loop {
+            tokio::select! {
+                biased;
+                chunk = self.response.chunk() => break chunk,
+                () = self.timer.as_mut() => {
+                    let checked = self.check_limits();
+                    match self.unless_whole(checked, out)? {
+                        Progress::More => {
+                            self.reset_timer();
+                        }
+                        complete @ Progress::Complete { .. } => return Ok(complete),
+                    }
+                }
+            }
+        };
+        match chunk {
+            Ok(Some(chunk)) => match self.feed(&chunk, out)? {
+                // Bytes that never stop coming never let the timer ring.
+                Progress::More => self.check_limits(),
+                complete @ Progress::Complete { .. } => Ok(complete),
+            },
+            Ok(None) => self.end(out),
+            Err(error) => {
+                let failure = broken(&error);
+                // Words on the end that were none before are none now.
+                let complete = self.complete().filter(|_| self.mapper.resumed() == 0);
+                self.unless_whole(complete.unwrap_or(Err(failure)), out)
+            }
+        }
+    }
+
+    fn feed(
+        &mut self,
+        chunk: &Bytes,
+        out: &mut impl FnMut(ChatEvent<'_>),
+    ) -> Result<Progress, Failure> {
+        let now = Instant::now();
+        if self.clock.last_byte.replace(now).is_none() {
+            // The limit for silence can be nearer than the one for the first byte, which is over.
+            self.reset_timer();
+        }
+        if let Form::Unknown = self.form {
+            match form_of(chunk, self.is_said_html)? {
+                Some(form) => self.form = form,
+                None => return Ok(Progress::More),
+            }
+        }
+        let decoder = match &mut self.form {
+            Form::Stream(decoder) => decoder,
+            Form::Json(body) if body.len() + chunk.len() <= MAX_ANSWER_BYTES => {
+                body.extend_from_slice(chunk);
+                return Ok(Progress::More);
+            }
+            Form::Json(_) => return Err(Failure::stream(ErrorKind::TooLarge, "size limit")),
+            Form::Unknown => unreachable!("the first bytes have told the form"),
+        };
+        let (mapper, answer_bytes) = (&mut self.mapper, &mut self.answer_bytes);
+        let mut events = 0_usize;
+        let mut failure = None;
+        let decoded = decoder.feed(chunk, |event| {
+            events += 1;
+            if failure.is_some() || *answer_bytes > MAX_ANSWER_BYTES {
+                return;
+            }
+            let mapped = mapper.map(event, &mut |event| {
+                if let ChatEvent::Text(text) | ChatEvent::Reasoning(text) = &event {
+                    *answer_bytes += text.len();
+                }
+                out(event);
+            });
+            failure = mapped.err();
+        });
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        if decoded.is_err() || self.answer_bytes > MAX_ANSWER_BYTES {
+            return Err(Failure::stream(ErrorKind::TooLarge, "size limit"));
+        }
+        if events > 0 {
+            self.clock.last_payload = now;
+            self.head = None;
+        } else if let Some(head) = &mut self.head {
+            let room = MAX_HEAD_BYTES - head.len();
+            head.extend_from_slice(&chunk[..room.min(chunk.len())]);
+        }
+        if self.mapper.is_done() {
+            return self.complete().unwrap_or(Ok(Progress::More));
+        }
+        match self.mapper.standing() {
+            Standing::Open => {}
+            Standing::Ended if self.clock.finished.is_none() => {
+                self.clock.finished = Some(now);
+                self.clock.is_doubtful = false;
+                self.reset_timer();
+            }
+            Standing::Ended => {}
+            Standing::Doubtful => {
+                self.clock.finished = None;
+                self.clock.is_doubtful = true;
+            }
+        }
+        Ok(Progress::More)
+    }
+
+    fn reset_timer(&mut self) {
+        let (deadline, _) = self.clock.deadline(&self.limits);
+        self.timer.as_mut().reset(deadline);
+    }
+
+    /// The provider closed the body in good order; whether the answer is complete is another matter.
+    fn end(&mut self, out: &mut impl FnMut(ChatEvent<'_>)) -> Result<Progress, Failure> {
+        if let Form::Json(body) = &mut self.form {
+            let body = std::mem::take(body);
+            self.map_json(&body, out)?;
+        }
+        if let Some(complete) = self.complete() {
+            return complete;
+        }
+        if let Some(failure) = self.mapper.suspicion() {
+            return Err(failure.clone());
+        }
+        match self.head.take() {
+            _ if matches!(self.form, Form::Unknown) && self.is_said_html => Err(not_a_stream()),
+            None => Err(Failure::stream(
+                ErrorKind::UpstreamCut,
+                "end without a finish",
+            )),
+            Some(head) => Err(Failure {
+                sentence: explain(&head),
+                ..Failure::stream(ErrorKind::UpstreamEmpty, "no events")
+            }),
+        }
+    }
+
+    /// Reads a body of JSON: an answer in one piece, or its events line by line.
+    fn map_json(
+        &mut self,
+        body: &[u8],
+        out: &mut impl FnMut(ChatEvent<'_>),
+    ) -> Result<(), Failure> {
+        let mut lines = body
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.trim_ascii().is_empty());
+        let are_lines_events =
+            lines.clone().nth(1).is_some() && lines.clone().next().is_some_and(is_whole_json);
+        if !are_lines_events {
+            return self.mapper.map_completion(body, out);
+        }
+        lines.try_for_each(|line| {
+            let event = sse::Event {
+                name: "message",
+                data: &String::from_utf8_lossy(line),
+                id: "",
+            };
+            self.mapper.map(event, out)
+        })
+    }
+
+    /// A body of JSON that is whole is an answer, even if its end is never announced.
+    fn unless_whole(
+        &mut self,
+        result: Result<Progress, Failure>,
+        out: &mut impl FnMut(ChatEvent<'_>),
+    ) -> Result<Progress, Failure> {
+        match (&result, &self.form) {
+            (Err(_), Form::Json(body)) if is_whole_json(body) => self.end(out),
+            _ => result,
+        }
+    }
+
+    /// Whether there is time for more; when there is not, what that means for the answer.
+    fn check_limits(&self) -> Result<Progress, Failure> {
+        let (deadline, kind) = self.clock.deadline(&self.limits);
+        if Instant::now() < deadline {
+            return Ok(Progress::More);
+        }
+        // An answer that was going on all the time is not whole because its time is over.
+        let is_cut = self.clock.is_doubtful && kind == ErrorKind::UpstreamTimeoutTotal;
+        match self.complete() {
+            Some(complete) if !is_cut => complete,
+            _ => match self.mapper.suspicion() {
+                Some(failure) => Err(failure.clone()),
+                None => Err(Failure::stream(kind, "time limit")),
+            },
+        }
+    }
+
+    fn complete(&self) -> Option<Result<Progress, Failure>> {
+        let usage = self.mapper.usage();
+        self.mapper
+            .verdict()
+            .map(|verdict| verdict.map(|finish| Progress::Complete { finish, usage }))
+    }
+}
+
+fn not_a_stream() -> Failure {
+    Failure::stream(ErrorKind::UpstreamNotStream, "HTML")
+}
+
+/// What a body is by its first bytes; `None`: they are blank.
+///
+/// # Errors
+/// When it is a page for people.
+fn form_of(chunk: &[u8], is_said_html: bool) -> Result<Option<Form>, Failure> {
+    let text = chunk.trim_ascii_start();
+    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
+    let begins_an_event = || {
+        ["data:", "event:", "id:", "retry:", ":"]
+            .iter()
+            .any(|field| text.starts_with(field.as_bytes()) || field.as_bytes().starts_with(text))
+    };
+    match text.trim_ascii_start().first() {
+        Some(b'{' | b'[') => Ok(Some(Form::Json(Vec::new()))),
+        Some(b'<') => Err(not_a_stream()),
+        Some(_) if is_said_html && !begins_an_event() => Err(not_a_stream()),
+        Some(_) => Ok(Some(Form::Stream(sse::Decoder::new(MAX_EVENT_BYTES)))),
+        None => Ok(None),
+    }
+}
+
+fn is_whole_json(text: &[u8]) -> bool {
+    serde_json::from_slice::<IgnoredAny>(text).is_ok()
+}
+
+/// The failure of a body that broke off, or that says it is compressed and is not.
+fn broken(error: &reqwest::Error) -> Failure {
+    let mut causes =
+        std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    let is_garbage = causes.any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|io| io.kind() == std::io::ErrorKind::InvalidData)
+    });
+    if is_garbage {
+        Failure::stream(ErrorKind::UpstreamMalformed, "undecodable body")
+    } else {
+        Failure::stream(ErrorKind::UpstreamCut, "connection lost")
+    }
+}
+
+fn is_said_html(headers: &HeaderMap) -> bool {
+    let text = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let media_type = text
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default();
+    matches!(
+        media_type.trim().to_ascii_lowercase().as_str(),
+        "text/html" | "application/xhtml+xml"
+    )
+}

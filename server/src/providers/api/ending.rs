@@ -1,0 +1,248 @@
+//! What a mapper learns of the end of an answer: why it ended, what it cost, whether more will come.
+
+use app::protocol::{ErrorKind, Finish, Usage};
+
+use crate::providers::api::finish::{Meaning, meaning};
+use crate::providers::error::Failure;
+
+/// What has come of an answer and of its end, as far as it is known.
+#[derive(Debug, Default)]
+pub(in crate::providers) struct Ending {
+    /// What the provider's last word on the end means.
+    word: Option<Meaning>,
+    /// The token counts, by the last event that had them: some servers send them with every event.
+    pub(in crate::providers) usage: Option<Usage>,
+    /// The model said that it refuses, whatever the provider calls the end.
+    pub(in crate::providers) refused: bool,
+    /// The model asked for a tool.
+    pub(in crate::providers) called_tool: bool,
+    /// Text has come.
+    has_text: bool,
+    /// How often text came after a word on the end, which was none then.
+    resumed: u32,
+    /// What looked like an error, unless more of the answer came after it.
+    suspicion: Option<Failure>,
+    /// Nothing more will come.
+    pub(in crate::providers) done: bool,
+}
+
+/// How sure it is that an answer has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::providers) enum Standing {
+    /// No word on the end has come.
+    Open,
+    /// The provider said that it ended, and has not gone on since.
+    Ended,
+    /// The provider said so, but has gone on after such a word before, or has given no text: an answer
+    /// may follow.
+    Doubtful,
+}
+
+impl Ending {
+    /// Notes that a piece of text came.
+    pub(in crate::providers) fn note_text(&mut self) {
+        self.has_text = true;
+        self.note_progress();
+    }
+
+    /// Notes that a piece of reasoning came.
+    pub(in crate::providers) fn note_reasoning(&mut self) {
+        self.note_progress();
+    }
+
+    fn note_progress(&mut self) {
+        if self.word.is_some() || self.suspicion.is_some() {
+            self.suspicion = None;
+            if self.word.is_some() {
+                self.resumed = self.resumed.saturating_add(1);
+            }
+        }
+    }
+
+    /// How often the answer has gone on after a word on its end.
+    pub(in crate::providers) fn resumed(&self) -> u32 {
+        self.resumed
+    }
+
+    /// Notes a word on the end. The last one that is not empty counts.
+    pub(in crate::providers) fn note_word(&mut self, word: &str) {
+        match meaning(word) {
+            Meaning::Open => {}
+            Meaning::Unknown => {
+                // The word is not logged as it is: a provider's text may hold anything.
+                let is_code = word.len() <= 48
+                    && !word.starts_with("sk")
+                    && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+                tracing::info!(
+                    word = if is_code { word } else { "" },
+                    "a provider ended an answer with an unknown word"
+                );
+                self.note(Meaning::Unknown);
+            }
+            known => self.note(known),
+        }
+    }
+
+    /// Notes that the answer ended in this way.
+    pub(in crate::providers) fn note(&mut self, meaning: Meaning) {
+        self.word = Some(meaning);
+        self.suspicion = None;
+    }
+
+    /// Notes what may be an error, or nothing.
+    pub(in crate::providers) fn suspect(&mut self, failure: Failure) {
+        if self.word.is_none() {
+            self.suspicion.get_or_insert(failure);
+        }
+    }
+
+    /// Takes counts. One that came before is kept where none comes now, or nothing but a 0.
+    pub(in crate::providers) fn note_usage(&mut self, new: Usage) {
+        let later = |new: Option<u64>, known: Option<u64>| match new {
+            None | Some(0) => known.or(new),
+            count => count,
+        };
+        let has_any = new.prompt_tokens.is_some()
+            || new.completion_tokens.is_some()
+            || new.reasoning_tokens.is_some()
+            || new.cached_tokens.is_some();
+        if !has_any && self.usage.is_none() {
+            return;
+        }
+        let known = self.usage.get_or_insert_default();
+        known.prompt_tokens = later(new.prompt_tokens, known.prompt_tokens);
+        known.completion_tokens = later(new.completion_tokens, known.completion_tokens);
+        known.reasoning_tokens = later(new.reasoning_tokens, known.reasoning_tokens);
+        known.cached_tokens = later(new.cached_tokens, known.cached_tokens);
+    }
+
+    /// How sure it is that the answer has ended.
+    pub(in crate::providers) fn standing(&self) -> Standing {
+        let has_answer = self.has_text || self.called_tool || self.refused;
+        match self.word {
+            None if !self.done => Standing::Open,
+            _ if self.done => Standing::Ended,
+            Some(Meaning::Ended(Finish::Stop)) if !has_answer => Standing::Doubtful,
+            _ if self.resumed > 0 => Standing::Doubtful,
+            _ => Standing::Ended,
+        }
+    }
+
+    /// How the answer ended, once that is known.
+    pub(in crate::providers) fn verdict(&self) -> Option<Result<Finish, Failure>> {
+        let meaning = match self.word {
+            Some(meaning) => meaning,
+            None if !self.done => return None,
+            None => {
+                if let Some(failure) = &self.suspicion {
+                    return Some(Err(failure.clone()));
+                }
+                Meaning::Unknown
+            }
+        };
+        Some(match meaning {
+            Meaning::Ended(Finish::Stop) if self.refused => Ok(Finish::Refusal),
+            Meaning::Ended(Finish::Stop) if self.called_tool && !self.has_text => {
+                Ok(Finish::ToolCalls)
+            }
+            Meaning::Ended(finish) => Ok(finish),
+            Meaning::BrokenOff => Err(Failure::stream(ErrorKind::UpstreamError, "broken off")),
+            Meaning::Unknown | Meaning::Open => {
+                if self.refused {
+                    Ok(Finish::Refusal)
+                } else if self.has_text {
+                    Ok(Finish::Stop)
+                } else if self.called_tool {
+                    Ok(Finish::ToolCalls)
+                } else {
+                    Err(Failure::stream(ErrorKind::UpstreamEmpty, "no text"))
+                }
+            }
+        })
+    }
+
+    /// What looked like an error and was followed by nothing.
+    pub(in crate::providers) fn suspicion(&self) -> Option<&Failure> {
+        self.suspicion.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ending(steps: &[&str]) -> Ending {
+        let mut ending = Ending::default();
+        for step in steps {
+            match *step {
+                "text" => ending.note_text(),
+                "thought" => ending.note_reasoning(),
+                "[DONE]" => ending.done = true,
+                "error?" => ending.suspect(Failure::stream(ErrorKind::RateLimited, "x")),
+                word => ending.note_word(word),
+            }
+        }
+        ending
+    }
+
+    #[test]
+    fn the_last_word_counts_and_an_answer_without_anything_is_never_complete() {
+        let check = |steps: &[&str], expect: Option<Result<Finish, ErrorKind>>| {
+            let verdict = ending(steps).verdict();
+            let verdict = verdict.map(|verdict| verdict.map_err(|failure| failure.kind));
+            assert_eq!(verdict, expect, "{steps:?}");
+        };
+        check(&["text"], None);
+        check(&["text", ""], None);
+        check(&["text", "stop", ""], Some(Ok(Finish::Stop)));
+        check(&["text", "stop", "MAX_TOKENS"], Some(Ok(Finish::Length)));
+        check(&["stop"], Some(Ok(Finish::Stop)));
+        check(&["text", "[DONE]"], Some(Ok(Finish::Stop)));
+        check(&["[DONE]"], Some(Err(ErrorKind::UpstreamEmpty)));
+        check(&["thought", "[DONE]"], Some(Err(ErrorKind::UpstreamEmpty)));
+        check(&["xyzzy"], Some(Err(ErrorKind::UpstreamEmpty)));
+        check(&["text", "xyzzy"], Some(Ok(Finish::Stop)));
+        check(&["text", "abort"], Some(Err(ErrorKind::UpstreamError)));
+        check(&["error?", "[DONE]"], Some(Err(ErrorKind::RateLimited)));
+        check(
+            &["text", "error?", "[DONE]"],
+            Some(Err(ErrorKind::RateLimited)),
+        );
+        check(&["error?", "text", "[DONE]"], Some(Ok(Finish::Stop)));
+        check(
+            &["text", "stop", "error?", "[DONE]"],
+            Some(Ok(Finish::Stop)),
+        );
+    }
+
+    #[test]
+    fn a_word_that_more_text_follows_is_doubted_from_then_on() {
+        let check = |steps: &[&str], expect| {
+            assert_eq!(ending(steps).standing(), expect, "{steps:?}");
+        };
+        check(&["text"], Standing::Open);
+        check(&["text", "stop"], Standing::Ended);
+        check(&["stop"], Standing::Doubtful);
+        check(&["thought", "stop"], Standing::Doubtful);
+        check(&["thought", "length"], Standing::Ended);
+        check(&["text", "stop", "text"], Standing::Doubtful);
+        check(&["text", "stop", "text", "stop"], Standing::Doubtful);
+        check(&["text", "stop", "text", "[DONE]"], Standing::Ended);
+    }
+
+    #[test]
+    fn counts_are_kept_where_later_ones_say_less() {
+        let mut ending = Ending::default();
+        let usage = |prompt, completion| Usage {
+            prompt_tokens: prompt,
+            completion_tokens: completion,
+            ..Usage::default()
+        };
+        ending.note_usage(usage(None, None));
+        assert_eq!(ending.usage, None);
+        ending.note_usage(usage(Some(15), Some(1)));
+        ending.note_usage(usage(Some(0), Some(6)));
+        ending.note_usage(usage(None, None));
+        assert_eq!(ending.usage, Some(usage(Some(15), Some(6))));
+    }
+}

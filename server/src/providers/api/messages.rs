@@ -1,0 +1,681 @@
+//! Anthropic's Messages API as two pure parts: the body of a request, and a mapper from the events of
+//! its stream to ours.
+//!
+//! An answer comes in blocks: text, thinking, calls of tools. Signatures and the input of tools are
+//! passed over, as are pings and events that are not known. No I/O happens here.
+//!
+//! Source: <https://docs.claude.com/en/api/messages-streaming> and the replies in
+//! `server/tests/conformance`.
+
+use app::protocol::{ChatEvent, ChatRequest, ErrorKind, ReasoningEffort, Role, Usage};
+use app::sse;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::providers::api::ending::Ending;
+use crate::providers::api::json::{is_last, read_unusual};
+use crate::providers::api::lenient::{List, Number, Object, Presence, Text};
+use crate::providers::api::parts::Parts;
+use crate::providers::error::Failure;
+use crate::providers::error::body::{Found, error_frame, error_in, is_nothing};
+use crate::providers::quirks::{Dialect, Optional, Thinking};
+
+/// Where the request goes, below the base URL that ends in `/v1`.
+pub(in crate::providers) const PATH: &str = "messages";
+
+/// The version of the API that this file speaks, as a header tells it.
+pub(in crate::providers) const VERSION: &str = "2023-06-01";
+
+/// The limit that is sent where none was set: this API wants one. A model that allows less says how
+/// much, which is learnt.
+const MOST_TOKENS: u32 = 32_000;
+
+/// The least room for the answer beside a budget for thinking, which counts against the limit too.
+const LEAST_ANSWER: u32 = 1024;
+
+/// The JSON body of a streaming request.
+#[must_use]
+pub fn request(prompt: &ChatRequest, model: &str, dialect: Dialect) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Message<'a> {
+        role: Role,
+        content: &'a str,
+    }
+    #[derive(Serialize)]
+    #[serde(tag = "type", rename_all = "snake_case")]
+    enum Think {
+        Adaptive { display: &'static str },
+        Enabled { budget_tokens: u32 },
+    }
+    #[derive(Serialize)]
+    struct OutputConfig {
+        effort: ReasoningEffort,
+    }
+    #[derive(Serialize)]
+    struct Body<'a> {
+        model: &'a str,
+        max_tokens: u32,
+        #[serde(skip_serializing_if = "String::is_empty")]
+        system: String,
+        messages: Vec<Message<'a>>,
+        stream: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        temperature: Option<f64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        thinking: Option<Think>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        output_config: Option<OutputConfig>,
+    }
+    let system: Vec<&str> = prompt
+        .messages
+        .iter()
+        .filter(|message| message.role == Role::System)
+        .map(|message| message.content.as_str())
+        .collect();
+    let turns = prompt.messages.iter().filter(|message| {
+        // This API refuses a conversation with an empty message in it.
+        message.role != Role::System && !message.content.trim().is_empty()
+    });
+    // And one that does not begin with a question. A greeting before it is no loss.
+    let has_question = turns.clone().any(|message| message.role == Role::User);
+    let messages = turns.skip_while(|message| has_question && message.role != Role::User);
+    let max_tokens = prompt
+        .max_tokens
+        .unwrap_or(MOST_TOKENS)
+        .min(dialect.most_tokens.unwrap_or(u32::MAX));
+    let (thinking, effort) = match (prompt.reasoning_effort, dialect.thinking) {
+        (None, _) | (_, Thinking::Never) => (None, None),
+        (effort, Thinking::Adaptive) => (
+            Some(Think::Adaptive {
+                display: "summarized",
+            }),
+            effort,
+        ),
+        (Some(effort), Thinking::Budget) => (
+            budget(effort, max_tokens).map(|budget_tokens| Think::Enabled { budget_tokens }),
+            None,
+        ),
+    };
+    let body = Body {
+        model,
+        max_tokens,
+        system: system.join("\n\n"),
+        messages: messages
+            .map(|message| Message {
+                role: message.role,
+                content: &message.content,
+            })
+            .collect(),
+        stream: dialect.sends(Optional::Stream),
+        // Here it goes up to 1, and a model that thinks wants it left alone.
+        temperature: prompt
+            .temperature
+            .filter(|_| thinking.is_none() && dialect.sends(Optional::Temperature))
+            .map(|temperature| temperature.min(1.0)),
+        thinking,
+        output_config: effort.map(|effort| OutputConfig { effort }),
+    };
+    serde_json::to_vec(&body).expect("strings and finite numbers always become JSON")
+}
+
+/// How many tokens to think with, if the limit leaves room for that: at least 1024, says the API.
+fn budget(effort: ReasoningEffort, max_tokens: u32) -> Option<u32> {
+    let wanted = match effort {
+        ReasoningEffort::Low => 2048,
+        ReasoningEffort::Medium => 8192,
+        ReasoningEffort::High => 16_384,
+    };
+    let room = max_tokens.saturating_sub(LEAST_ANSWER);
+    (room >= 1024).then_some(wanted.min(room))
+}
+
+/// Maps the events of one stream to ours.
+#[derive(Debug, Default)]
+pub struct Mapper {
+    ending: Ending,
+    text: Parts,
+    reasoning: Parts,
+    /// The tokens of the question that were counted apart: what was read from the provider's cache,
+    /// and what was written to it.
+    cached: Option<u64>,
+    written: Option<u64>,
+    has_input: bool,
+}
+
+impl Mapper {
+    /// Maps one event; what it holds of the answer is handed to `out`.
+    ///
+    /// # Errors
+    /// When the event is an error of the provider, or not readable at all.
+    pub fn map(
+        &mut self,
+        event: sse::Event<'_>,
+        out: &mut impl FnMut(ChatEvent<'_>),
+    ) -> Result<(), Failure> {
+        if self.ending.done {
+            return Ok(());
+        }
+        if is_last(event.data) {
+            self.ending.done = true;
+            return Ok(());
+        }
+        // A list would be read as the fields of an object, in their order.
+        if event.name != "error"
+            && event.data.starts_with('{')
+            && let Ok(plain) = serde_json::from_str::<Event<'_>>(event.data)
+            && plain.is_plain()
+            && self.take(&plain, event.name, out)
+        {
+            return Ok(());
+        }
+        self.map_unusual(event, out)
+    }
+
+    /// Maps a whole message, which some servers send although a stream was asked for.
+    ///
+    /// # Errors
+    /// As [`Mapper::map`].
+    pub fn map_completion(
+        &mut self,
+        body: &[u8],
+        out: &mut impl FnMut(ChatEvent<'_>),
+    ) -> Result<(), Failure> {
+        let value = read_unusual(sse::Event {
+            name: "message",
+            data: &String::from_utf8_lossy(body),
+            id: "",
+        })?
+        .unwrap_or_default();
+        let value = match &value {
+            Value::Array(list) => list.first().unwrap_or(&Value::Null),
+            value => value,
+        };
+        let has_error = value.get("error").is_some_and(|error| !is_nothing(error));
+        if (value.get("content").is_none() || has_error)
+            && let Found::Failed(failure) | Found::Suspected(failure) = error_in(value)
+        {
+            return Err(failure);
+        }
+        let not_a_message = || Failure::stream(ErrorKind::UpstreamMalformed, "not a message");
+        let message = Message::deserialize(value).map_err(|_| not_a_message())?;
+        let text = value.get("content").and_then(Value::as_str);
+        if text.is_none() && !value.get("content").is_some_and(Value::is_array) {
+            return Err(not_a_message());
+        }
+        self.emit_text(None, text.unwrap_or_default(), out);
+        for (index, block) in (0..).zip(&message.content.0) {
+            self.take_piece(Some(index), block, out);
+        }
+        self.note_usage(message.usage.get());
+        self.note_finish(message.stop_reason.get());
+        self.ending.done = true;
+        Ok(())
+    }
+
+    pub(in crate::providers) fn ending(&self) -> &Ending {
+        &self.ending
+    }
+
+    /// Takes an event of a kind that is known. Its data tells the kind, or else its name.
+    fn take(&mut self, event: &Event<'_>, name: &str, out: &mut impl FnMut(ChatEvent<'_>)) -> bool {
+        let told = event.kind.get().filter(|kind| is_known(kind));
+        match told.unwrap_or(name) {
+            "content_block_delta" => {
+                if let Some(delta) = event.delta.get() {
+                    self.take_piece(event.index.0, delta, out);
+                }
+            }
+            // A block begins empty, but need not.
+            "content_block_start" => {
+                if let Some(block) = event.content_block.get() {
+                    self.take_piece(event.index.0, block, out);
+                }
+            }
+            "message_start" => {
+                self.note_usage(event.message.get().and_then(|m| m.usage.get()));
+            }
+            "message_delta" => {
+                self.note_usage(event.usage.get());
+                self.note_finish(event.delta.get().and_then(|d| d.stop_reason.get()));
+            }
+            "message_stop" => self.ending.done = true,
+            "content_block_stop" | "ping" => {}
+            _ => return false,
+        }
+        true
+    }
+
+    fn take_piece(
+        &mut self,
+        index: Option<u64>,
+        piece: &Piece<'_>,
+        out: &mut impl FnMut(ChatEvent<'_>),
+    ) {
+        let part = index.map(|index| (index, 0));
+        let kind = piece.kind.get().unwrap_or_default();
+        self.ending.called_tool |= kind == "tool_use";
+        // What a piece is, its fields tell too, should its type be odd.
+        let is_text = matches!(kind, "text_delta" | "text");
+        if let Some(thought) = piece.thinking.get()
+            && !is_text
+        {
+            self.ending.note_reasoning();
+            self.reasoning
+                .emit(part, thought, |text| out(ChatEvent::Reasoning(text)));
+        } else if let Some(text) = piece.text.get() {
+            self.emit_text(part, text, out);
+        }
+    }
+
+    fn emit_text(
+        &mut self,
+        part: Option<(u64, u64)>,
+        text: &str,
+        out: &mut impl FnMut(ChatEvent<'_>),
+    ) {
+        if !text.is_empty() {
+            self.ending.note_text();
+            self.text
+                .emit(part, text, |text| out(ChatEvent::Text(text)));
+        }
+    }
+
+    /// Errors, events of other kinds, and JSON that is odd in itself.
+    fn map_unusual(
+        &mut self,
+        event: sse::Event<'_>,
+        out: &mut impl FnMut(ChatEvent<'_>),
+    ) -> Result<(), Failure> {
+        let Some(mut value) = read_unusual(event)? else {
+            return Ok(());
+        };
+        if event.name == "error" {
+            return Err(error_frame(&value));
+        }
+        if !value.is_object() {
+            return match value {
+                Value::Array(_) => Err(Failure::stream(
+                    ErrorKind::UpstreamMalformed,
+                    "not an event",
+                )),
+                _ => Ok(()),
+            };
+        }
+        flatten(&mut value);
+        let read = Event::deserialize(&value)
+            .map_err(|_| Failure::stream(ErrorKind::UpstreamMalformed, "not an event"))?;
+        let is_known = self.take(&read, event.name, out);
+        match error_in(&value) {
+            Found::Failed(failure) if !is_known || read.error.0 => {
+                if event.name == "message" || read.error.0 || value["type"] == "error" {
+                    return Err(failure);
+                }
+                self.ending.suspect(failure);
+            }
+            Found::Suspected(failure) if !is_known => self.ending.suspect(failure),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn note_usage(&mut self, usage: Option<&RawUsage>) {
+        let Some(usage) = usage else { return };
+        // The counts grow while the answer does; a later event need not repeat them.
+        let later = |new: Option<u64>, known: Option<u64>| new.filter(|n| *n > 0).or(known).or(new);
+        self.cached = later(usage.cache_read_input_tokens.0, self.cached);
+        self.written = later(usage.cache_creation_input_tokens.0, self.written);
+        let input = usage
+            .input_tokens
+            .0
+            .filter(|input| *input > 0 || !self.has_input);
+        self.has_input |= input.is_some();
+        let input = input.map(|input| {
+            input
+                .saturating_add(self.cached.unwrap_or(0))
+                .saturating_add(self.written.unwrap_or(0))
+        });
+        self.ending.note_usage(Usage {
+            prompt_tokens: input,
+            completion_tokens: usage.output_tokens.0,
+            reasoning_tokens: None,
+            cached_tokens: self.cached.filter(|_| input.is_some()),
+        });
+    }
+
+    fn note_finish(&mut self, stop_reason: Option<&str>) {
+        if let Some(reason) = stop_reason {
+            self.ending.note_word(reason);
+        }
+    }
+}
+
+/// Turns a text in the place of a piece into one.
+fn flatten(value: &mut Value) {
+    let is_text = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
+    if let Some(delta) = value.get_mut("delta")
+        && is_text(delta)
+    {
+        *delta = serde_json::json!({ "type": "text_delta", "text": delta.take() });
+    }
+}
+
+fn is_known(kind: &str) -> bool {
+    matches!(
+        kind,
+        "content_block_delta"
+            | "content_block_start"
+            | "content_block_stop"
+            | "message_start"
+            | "message_delta"
+            | "message_stop"
+            | "ping"
+    )
+}
+
+/// One event of the stream, as far as it is of interest. Text is borrowed from the event where it
+/// has no escapes. Each field may hold anything.
+#[derive(Deserialize)]
+struct Event<'a> {
+    #[serde(borrow, rename = "type", default)]
+    kind: Text<'a>,
+    #[serde(default)]
+    index: Number,
+    #[serde(borrow, default)]
+    delta: Object<Piece<'a>>,
+    #[serde(borrow, default)]
+    content_block: Object<Piece<'a>>,
+    #[serde(borrow, default)]
+    message: Object<Message<'a>>,
+    #[serde(default)]
+    usage: Object<RawUsage>,
+    /// Only looked at for being there; the slow way reads it.
+    #[serde(default)]
+    error: Presence,
+}
+
+impl Event<'_> {
+    fn is_plain(&self) -> bool {
+        !self.error.0 && !self.delta.is_other() && self.kind.get() != Some("error")
+    }
+}
+
+/// A block, or what is added to one, or to the message.
+#[derive(Deserialize)]
+struct Piece<'a> {
+    #[serde(borrow, rename = "type", default)]
+    kind: Text<'a>,
+    #[serde(borrow, default)]
+    text: Text<'a>,
+    #[serde(borrow, default)]
+    thinking: Text<'a>,
+    #[serde(borrow, default)]
+    stop_reason: Text<'a>,
+}
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow, default)]
+    content: List<Piece<'a>>,
+    #[serde(borrow, default)]
+    stop_reason: Text<'a>,
+    #[serde(default)]
+    usage: Object<RawUsage>,
+}
+
+#[derive(Deserialize)]
+struct RawUsage {
+    #[serde(default)]
+    input_tokens: Number,
+    #[serde(default)]
+    output_tokens: Number,
+    #[serde(default)]
+    cache_read_input_tokens: Number,
+    #[serde(default)]
+    cache_creation_input_tokens: Number,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use app::protocol::{ChatMessage, Finish, Usage};
+    use serde_json::json;
+
+    /// What the events of a stream become: text, reasoning, and the finish or the kind of the error.
+    #[track_caller]
+    fn check(
+        events: &[Value],
+        text: &str,
+        reasoning: &str,
+        end: Result<Option<Finish>, ErrorKind>,
+    ) {
+        let mut mapper = Mapper::default();
+        let (mut got_text, mut got_reasoning) = (String::new(), String::new());
+        let mut got = Ok(());
+        for event in events {
+            let data = event.to_string();
+            let event = sse::Event {
+                name: "message",
+                data: &data,
+                id: "",
+            };
+            got = mapper.map(event, &mut |event| match event {
+                ChatEvent::Text(piece) => got_text.push_str(&piece),
+                ChatEvent::Reasoning(piece) => got_reasoning.push_str(&piece),
+                other => panic!("{other:?}"),
+            });
+            if got.is_err() {
+                break;
+            }
+        }
+        let got = got
+            .and_then(|()| mapper.ending().verdict().transpose())
+            .map_err(|failure| failure.kind);
+        assert_eq!(
+            (got_text.as_str(), got_reasoning.as_str(), got),
+            (text, reasoning, end)
+        );
+    }
+
+    fn delta(index: u64, delta: Value) -> Value {
+        json!({"type": "content_block_delta", "index": index, "delta": delta})
+    }
+
+    fn text(index: u64, text: &str) -> Value {
+        delta(index, json!({"type": "text_delta", "text": text}))
+    }
+
+    fn stopped(reason: &str) -> Value {
+        json!({"type": "message_delta", "delta": {"stop_reason": reason, "stop_sequence": null}, "usage": {"output_tokens": 6}})
+    }
+
+    #[test]
+    fn text_and_thinking_come_out_of_their_blocks() {
+        check(
+            &[
+                json!({"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": "", "signature": ""}}),
+                delta(0, json!({"type": "thinking_delta", "thinking": "Hm"})),
+                delta(0, json!({"type": "signature_delta", "signature": "c2ln"})),
+                json!({"type": "content_block_stop", "index": 0}),
+                json!({"type": "content_block_start", "index": 1, "content_block": {"type": "redacted_thinking", "data": "x"}}),
+                json!({"type": "content_block_start", "index": 2, "content_block": {"type": "text", "text": "O"}}),
+                text(2, "ne\n"),
+                delta(
+                    2,
+                    json!({"type": "citations_delta", "citation": {"type": "page_location"}}),
+                ),
+                text(3, "Two"),
+                stopped("end_turn"),
+                json!({"type": "message_stop"}),
+                text(3, "late"),
+            ],
+            "One\n\n\nTwo",
+            "Hm",
+            Ok(Some(Finish::Stop)),
+        );
+    }
+
+    #[test]
+    fn pings_tools_and_what_is_not_known_change_nothing() {
+        check(
+            &[
+                json!({"type": "ping"}),
+                json!({"type": "content_block_start", "index": 0, "content_block": {"type": "tool_use", "id": "t", "name": "f", "input": {}}}),
+                delta(
+                    0,
+                    json!({"type": "input_json_delta", "partial_json": "{\"a\""}),
+                ),
+                json!({"type": "brand_new", "delta": 5, "usage": []}),
+                json!({}),
+            ],
+            "",
+            "",
+            Ok(None),
+        );
+    }
+
+    #[test]
+    fn the_finish_is_read_whatever_its_word() {
+        let check = |word: &str, finish| check(&[stopped(word)], "", "", Ok(Some(finish)));
+        check("end_turn", Finish::Stop);
+        check("stop_sequence", Finish::Stop);
+        check("pause_turn", Finish::Stop);
+        check("max_tokens", Finish::Length);
+        check("model_context_window_exceeded", Finish::Length);
+        check("tool_use", Finish::ToolCalls);
+        check("refusal", Finish::Refusal);
+    }
+
+    #[test]
+    fn errors_are_errors_whatever_their_form() {
+        let check = |event: Value, kind| check(&[text(0, "a"), event], "a", "", Err(kind));
+        let error = |kind: &str| json!({"type": "error", "error": {"type": kind, "message": "m"}});
+        check(error("overloaded_error"), ErrorKind::Overloaded);
+        check(error("rate_limit_error"), ErrorKind::RateLimited);
+        check(error("authentication_error"), ErrorKind::Auth);
+        check(error("api_error"), ErrorKind::UpstreamError);
+        check(json!({"error": {"message": "x"}}), ErrorKind::UpstreamError);
+        check(json!([1]), ErrorKind::UpstreamMalformed);
+    }
+
+    #[test]
+    fn usage_is_the_sum_of_what_was_told() {
+        let mut mapper = Mapper::default();
+        for event in [
+            json!({"type": "message_start", "message": {"usage": {"input_tokens": 11, "cache_read_input_tokens": 100, "cache_creation_input_tokens": 7, "output_tokens": 1}}}),
+            stopped("end_turn"),
+        ] {
+            let data = event.to_string();
+            let event = sse::Event {
+                name: "message",
+                data: &data,
+                id: "",
+            };
+            mapper.map(event, &mut |_| ()).expect("an event");
+        }
+        let expect = Usage {
+            prompt_tokens: Some(118),
+            completion_tokens: Some(6),
+            reasoning_tokens: None,
+            cached_tokens: Some(100),
+        };
+        assert_eq!(mapper.ending().usage, Some(expect));
+    }
+
+    #[test]
+    fn a_whole_message_is_an_answer_too() {
+        let mut mapper = Mapper::default();
+        let mut text = String::new();
+        let body = json!({
+            "type": "message", "role": "assistant", "stop_reason": "max_tokens",
+            "content": [{"type": "thinking", "thinking": "Hm", "signature": "x"}, {"type": "text", "text": "Hi"}],
+            "usage": {"input_tokens": 5, "output_tokens": 2},
+        });
+        mapper
+            .map_completion(body.to_string().as_bytes(), &mut |event| {
+                if let ChatEvent::Text(piece) = event {
+                    text.push_str(&piece);
+                }
+            })
+            .expect("a message");
+        assert_eq!(
+            (text.as_str(), mapper.ending().verdict()),
+            ("Hi", Some(Ok(Finish::Length)))
+        );
+        let failure = Mapper::default()
+            .map_completion(
+                br#"{"type":"error","error":{"type":"overloaded_error"}}"#,
+                &mut |_| (),
+            )
+            .expect_err("an error");
+        assert_eq!(failure.kind, ErrorKind::Overloaded);
+        assert!(
+            Mapper::default()
+                .map_completion(b"{}", &mut |_| ())
+                .is_err()
+        );
+    }
+
+    fn body(prompt: &ChatRequest, dialect: Dialect) -> Value {
+        serde_json::from_slice(&request(prompt, "m", dialect)).expect("JSON")
+    }
+
+    fn prompt(messages: &[(Role, &str)]) -> ChatRequest {
+        let messages = messages.iter().map(|(role, content)| ChatMessage {
+            role: *role,
+            content: (*content).to_owned(),
+        });
+        ChatRequest::new(messages.collect())
+    }
+
+    #[test]
+    fn the_system_prompt_is_a_field_of_its_own() {
+        let prompt = prompt(&[
+            (Role::System, "Be brief."),
+            (Role::User, "Hi"),
+            (Role::Assistant, " "),
+            (Role::System, "In French."),
+        ]);
+        assert_eq!(
+            body(&prompt, Dialect::default()),
+            json!({
+                "model": "m",
+                "max_tokens": MOST_TOKENS,
+                "system": "Be brief.\n\nIn French.",
+                "messages": [{"role": "user", "content": "Hi"}],
+                "stream": true,
+            })
+        );
+        let plain = ChatRequest::new(prompt.messages[1..2].to_vec());
+        assert_eq!(body(&plain, Dialect::default()).get("system"), None);
+    }
+
+    #[test]
+    fn an_effort_is_written_as_the_model_wants_it() {
+        let mut prompt = prompt(&[(Role::User, "Hi")]);
+        prompt.temperature = Some(1.5);
+        assert_eq!(body(&prompt, Dialect::default())["temperature"], 1.0);
+        prompt.reasoning_effort = Some(ReasoningEffort::High);
+        let adaptive = body(&prompt, Dialect::default());
+        assert_eq!(adaptive["thinking"]["type"], "adaptive");
+        assert_eq!(adaptive["output_config"], json!({"effort": "high"}));
+        assert_eq!(adaptive.get("temperature"), None);
+
+        let of = |thinking| Dialect {
+            thinking,
+            ..Dialect::default()
+        };
+        let budget = body(&prompt, of(Thinking::Budget));
+        assert_eq!(
+            budget["thinking"],
+            json!({"type": "enabled", "budget_tokens": 16_384})
+        );
+        assert_eq!(budget.get("output_config"), None);
+        assert_eq!(body(&prompt, of(Thinking::Never)).get("thinking"), None);
+
+        prompt.max_tokens = Some(4000);
+        let little = body(&prompt, of(Thinking::Budget));
+        assert_eq!(little["thinking"]["budget_tokens"], 4000 - LEAST_ANSWER);
+        prompt.max_tokens = Some(100);
+        assert_eq!(body(&prompt, of(Thinking::Budget)).get("thinking"), None);
+    }
+}

@@ -1,0 +1,237 @@
+//! Which models an upstream has: as configured, or as it says itself when it is asked; kept for a
+//! while, and asked for again in the background.
+//!
+//! Nothing is asked at the start: an upstream hears of us when somebody wants to know or has a question.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::{Instant, timeout};
+
+use crate::providers::Upstream;
+
+/// How long a list counts as new.
+const FRESH: Duration = Duration::from_secs(300);
+/// How long to wait before asking again an upstream that gave no list.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// How long an upstream may take to give its list.
+const TIME_LIMIT: Duration = Duration::from_secs(5);
+/// The largest list that is read, in bytes.
+const MAX_LIST_BYTES: usize = 4 * 1024 * 1024;
+
+/// A model of an upstream.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Model {
+    /// Its name there.
+    pub(crate) id: String,
+    /// All that the upstream says of it.
+    pub(crate) entry: Value,
+}
+
+impl Model {
+    /// A model of which no more is known than its name.
+    pub(crate) fn named(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            entry: Value::Null,
+        }
+    }
+}
+
+/// The models of one upstream, as far as they are known.
+#[derive(Debug, Default)]
+pub(super) struct Models {
+    known: Mutex<Known>,
+    /// Held while the upstream is asked, so that it is asked once.
+    asking: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default, Clone)]
+struct Known {
+    list: Option<Arc<[Model]>>,
+    asked_at: Option<Instant>,
+}
+
+impl Known {
+    /// Whether the upstream need not be asked now.
+    fn is_enough(&self) -> bool {
+        let limit = if self.list.is_some() { FRESH } else { PATIENCE };
+        self.asked_at.is_some_and(|asked| asked.elapsed() < limit)
+    }
+}
+
+impl Models {
+    /// Models that are known from the configuration, which never change.
+    pub(super) fn configured(names: &[String]) -> Self {
+        let models = Self::default();
+        if !names.is_empty() {
+            models.learn(names.iter().map(|name| Model::named(name)).collect());
+        }
+        models
+    }
+
+    fn learn(&self, list: Arc<[Model]>) {
+        let mut known = self.known.lock().expect("nobody panics while holding it");
+        known.list = Some(list);
+    }
+
+    fn known(&self) -> Known {
+        self.known
+            .lock()
+            .expect("nobody panics while holding it")
+            .clone()
+    }
+
+    fn note_asked(&self) {
+        let mut known = self.known.lock().expect("nobody panics while holding it");
+        known.asked_at = Some(Instant::now());
+    }
+}
+
+impl Upstream {
+    /// The models that are known without asking.
+    pub(crate) fn known_models(&self) -> Option<Arc<[Model]>> {
+        self.models.known().list
+    }
+
+    /// The models, if need be by asking for them. None where the upstream does not say.
+    pub(crate) async fn list_models(self: &Arc<Self>) -> Arc<[Model]> {
+        let known = self.models.known();
+        let is_enough = !self.settings().models.is_empty() || known.is_enough();
+        match known.list {
+            Some(list) if is_enough => list,
+            // An older list is better than a wait.
+            Some(list) => {
+                let upstream = Arc::clone(self);
+                tokio::spawn(async move { upstream.refresh_models().await });
+                list
+            }
+            None if is_enough => Arc::default(),
+            None => {
+                self.refresh_models().await;
+                self.known_models().unwrap_or_default()
+            }
+        }
+    }
+
+    /// Asks for the models. Says whether the upstream gave any.
+    pub(crate) async fn refresh_models(&self) -> bool {
+        let _asking = self.models.asking.lock().await;
+        if self.models.known().is_enough() {
+            return self.known_models().is_some();
+        }
+        self.models.note_asked();
+        match timeout(TIME_LIMIT, self.ask_for_models()).await {
+            Ok(Some(list)) => {
+                self.models.learn(list.into());
+                true
+            }
+            _ => {
+                let upstream = self.settings().name.as_str();
+                tracing::debug!(upstream, "no list of models");
+                false
+            }
+        }
+    }
+
+    async fn ask_for_models(&self) -> Option<Vec<Model>> {
+        let mut response = self.get("models").await.ok()?;
+        if !response.status().is_success() {
+            return None;
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.ok()? {
+            if body.len() + chunk.len() > MAX_LIST_BYTES {
+                return None;
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let mut list = read_list(&body)?;
+        if self.settings().is_openai() {
+            list.retain(|model| can_chat(&model.id));
+        }
+        list.sort_by(|a, b| a.id.cmp(&b.id));
+        list.dedup_by(|a, b| a.id == b.id);
+        Some(list)
+    }
+}
+
+/// Reads a list of models in the form that all have: `{"data":[{"id":"…"},…]}`.
+fn read_list(body: &[u8]) -> Option<Vec<Model>> {
+    let mut value: Value = serde_json::from_slice(body).ok()?;
+    let entries = match &mut value {
+        Value::Array(entries) => std::mem::take(entries),
+        other => match other.get_mut("data")? {
+            Value::Array(entries) => std::mem::take(entries),
+            _ => return None,
+        },
+    };
+    let models = entries.into_iter().filter_map(|entry| {
+        let id = entry.get("id")?.as_str()?.to_owned();
+        Some(Model { id, entry })
+    });
+    Some(models.collect())
+}
+
+/// Whether one can chat with a model of OpenAI's, as far as its name tells: their list has models for
+/// speech, pictures and search among the others, and says of none what it is for.
+fn can_chat(id: &str) -> bool {
+    const OTHERS: &[&str] = &[
+        "audio",
+        "babbage",
+        "dall-e",
+        "davinci",
+        "embedding",
+        "image",
+        "instruct",
+        "moderation",
+        "realtime",
+        "sora",
+        "transcribe",
+        "tts",
+        "whisper",
+    ];
+    !OTHERS.iter().any(|word| id.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_read_in_any_form() {
+        let check = |body: &str, expect: Option<&[&str]>| {
+            let ids = read_list(body.as_bytes());
+            let ids: Option<Vec<String>> =
+                ids.map(|models| models.into_iter().map(|model| model.id).collect());
+            let expect: Option<Vec<String>> =
+                expect.map(|ids| ids.iter().map(|id| (*id).to_owned()).collect());
+            assert_eq!(ids, expect, "{body}");
+        };
+        check(
+            r#"{"object":"list","data":[{"id":"b","object":"model"},{"id":"a"},{"name":"no id"}]}"#,
+            Some(&["b", "a"]),
+        );
+        check(r#"{"data":[],"has_more":false}"#, Some(&[]));
+        check(r#"[{"id":"a"}]"#, Some(&["a"]));
+        check(r#"{"data":null}"#, None);
+        check(r#"{"error":{"message":"no"}}"#, None);
+        check("<html>", None);
+    }
+
+    #[test]
+    fn models_for_other_things_than_chat_are_left_out() {
+        for yes in ["gpt-5-mini", "o3", "chatgpt-4o-latest"] {
+            assert!(can_chat(yes), "{yes}");
+        }
+        for no in [
+            "text-embedding-3-small",
+            "whisper-1",
+            "gpt-4o-realtime",
+            "dall-e-3",
+        ] {
+            assert!(!can_chat(no), "{no}");
+        }
+    }
+}

@@ -1,0 +1,498 @@
+//! In what a server differs from the API that it speaks, learnt from what it refuses.
+//!
+//! A server that refuses one field of a request says so in one of many forms; the same question is
+//! then asked without that field, or with it in another form. Only fields that were sent are left out,
+//! each once, so it ends.
+
+use app::protocol::{ChatRequest, ErrorKind, Role};
+
+use crate::providers::api::Kind;
+use crate::providers::error::body::ProviderError;
+
+/// A field of a request that an answer can do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Optional {
+    /// The wish for a stream. Without it the answer comes in one piece.
+    Stream,
+    /// Chat Completions: the wish for token counts at the end of a stream.
+    StreamOptions,
+    /// The temperature.
+    Temperature,
+    /// How long the model may think.
+    ReasoningEffort,
+    /// The most tokens of the answer.
+    Limit,
+    /// Instructions in a role of their own. Without it they stand before the first question.
+    SystemRole,
+    /// Responses: the wish for a summary of the reasoning.
+    ReasoningSummary,
+    /// Responses: the wish that nothing is stored.
+    Store,
+}
+
+/// How a server wants what it can be told in more than one way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dialect {
+    /// The fields that are left out, a bit for each.
+    pub(super) left_out: u16,
+    /// Chat Completions: whether the limit is called `max_completion_tokens`, as OpenAI's newer
+    /// models want it.
+    pub max_completion_tokens: bool,
+    /// Messages: how the model is told to think.
+    pub thinking: Thinking,
+    /// The most tokens that the model can be allowed, if it told.
+    pub most_tokens: Option<u32>,
+}
+
+/// How a model of the Messages API is told to think.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Thinking {
+    /// By an effort; it decides itself how long it thinks. So want it the newer models.
+    Adaptive,
+    /// By a number of tokens.
+    Budget,
+    /// Not at all.
+    Never,
+}
+
+impl Default for Dialect {
+    fn default() -> Self {
+        Self {
+            left_out: 0,
+            max_completion_tokens: false,
+            thinking: Thinking::Adaptive,
+            most_tokens: None,
+        }
+    }
+}
+
+impl Dialect {
+    /// Whether a field may be sent.
+    #[must_use]
+    pub fn sends(self, field: Optional) -> bool {
+        self.left_out & (1 << field as u16) == 0
+    }
+
+    /// The same without a field.
+    #[must_use]
+    pub fn without(self, field: Optional) -> Self {
+        Self {
+            left_out: self.left_out | (1 << field as u16),
+            ..self
+        }
+    }
+
+    /// The limit of tokens to send, where this one is wished.
+    #[must_use]
+    pub fn limit(self, wished: Option<u32>) -> Option<u32> {
+        wished
+            .filter(|_| self.sends(Optional::Limit))
+            .map(|wished| wished.min(self.most_tokens.unwrap_or(u32::MAX)))
+    }
+
+    /// The same, and what the other leaves out is left out too.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            left_out: self.left_out | other.left_out,
+            ..self
+        }
+    }
+
+    /// What of this holds for all models of a server: what the server itself refuses to read.
+    #[must_use]
+    pub fn of_server(self) -> Self {
+        let mut of_server = Self::default();
+        for field in [Optional::StreamOptions, Optional::Store] {
+            if !self.sends(field) {
+                of_server = of_server.without(field);
+            }
+        }
+        of_server
+    }
+
+    /// The dialect to try next after this error to a request of this kind, if the error was about
+    /// something in it that can be left out or written in another way.
+    #[must_use]
+    pub fn learn(
+        self,
+        kind: Kind,
+        prompt: &ChatRequest,
+        status: u16,
+        error: &ProviderError,
+    ) -> Option<Self> {
+        // A server that falls over a field answers with 500.
+        let is_refusal = match status {
+            400 | 406 | 415 | 422 => true,
+            500 | 501 => REFUSING.iter().any(|words| error.mentions(words)),
+            _ => false,
+        };
+        if !is_refusal {
+            return None;
+        }
+        if let Some(learnt) = self.learn_limit(kind, prompt, error) {
+            return Some(learnt);
+        }
+        let class = error.classify(Some(status));
+        if !matches!(class, ErrorKind::BadRequest | ErrorKind::UpstreamError) {
+            return None;
+        }
+        let refused = self
+            .sent(kind, prompt)
+            .find(|field| field.is_refused_by(kind, error));
+        if let Some(field) = refused {
+            return Some(self.without(field));
+        }
+        if kind != Kind::Messages || prompt.reasoning_effort.is_none() {
+            return None;
+        }
+        let about_thinking = ["thinking", "effort", "output_config"]
+            .into_iter()
+            .any(|word| error.refuses(word));
+        let thinking = match self.thinking {
+            Thinking::Adaptive => Thinking::Budget,
+            Thinking::Budget | Thinking::Never => Thinking::Never,
+        };
+        (about_thinking && thinking != self.thinking).then_some(Self { thinking, ..self })
+    }
+
+    /// The optional fields in a request, those first whose names are the longest.
+    fn sent(self, kind: Kind, prompt: &ChatRequest) -> impl Iterator<Item = Optional> {
+        let has_effort = prompt.reasoning_effort.is_some();
+        let has_system = prompt
+            .messages
+            .iter()
+            .any(|message| message.role == Role::System);
+        let is = |wanted| kind == wanted;
+        [
+            (Optional::StreamOptions, is(Kind::ChatCompletions)),
+            (Optional::ReasoningSummary, is(Kind::Responses)),
+            (Optional::ReasoningEffort, has_effort && !is(Kind::Messages)),
+            (Optional::Temperature, prompt.temperature.is_some()),
+            (Optional::SystemRole, has_system && !is(Kind::Messages)),
+            (Optional::Store, is(Kind::Responses)),
+            (Optional::Stream, true),
+        ]
+        .into_iter()
+        .filter(move |(field, is_sent)| *is_sent && self.sends(*field))
+        .map(|(field, _)| field)
+    }
+
+    /// What a refusal of the limit of tokens teaches: another name for it, a lower one, or that it
+    /// must be left out.
+    fn learn_limit(self, kind: Kind, prompt: &ChatRequest, error: &ProviderError) -> Option<Self> {
+        let names = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
+        if !names.iter().any(|name| error.refuses(name)) {
+            return None;
+        }
+        if let Some(most) = error.most_tokens()
+            && self.most_tokens.is_none_or(|known| most < known)
+        {
+            return Some(Self {
+                most_tokens: Some(most),
+                ..self
+            });
+        }
+        // Only Messages has a limit where none was set, and cannot do without.
+        if kind == Kind::Messages || self.limit(prompt.max_tokens).is_none() {
+            return None;
+        }
+        if kind == Kind::ChatCompletions
+            && !self.max_completion_tokens
+            && error.mentions("max_completion_tokens")
+            && !error.mentions("too large")
+        {
+            return Some(Self {
+                max_completion_tokens: true,
+                ..self
+            });
+        }
+        Some(self.without(Optional::Limit))
+    }
+}
+
+/// What a server says that does not know a field, in small letters.
+const REFUSING: &[&str] = &[
+    "unexpected",
+    "unknown",
+    "unrecognized",
+    "unsupported",
+    "not supported",
+    "not support",
+    "not permitted",
+    "not allowed",
+    "invalid",
+];
+
+impl Optional {
+    /// Whether an error is about this field, by its name in any of the forms in use.
+    fn is_refused_by(self, kind: Kind, error: &ProviderError) -> bool {
+        let any = |names: &[&str]| names.iter().any(|name| error.refuses(name));
+        match self {
+            Self::StreamOptions => any(&["stream_options", "include_usage"]),
+            Self::ReasoningSummary => {
+                any(&["reasoning.summary", "reasoning summar"])
+                    || (kind == Kind::Responses && any(&["'reasoning'", "\"reasoning\""]))
+                    || error.is_about("reasoning")
+            }
+            Self::ReasoningEffort => {
+                any(&["reasoning_effort", "reasoning.effort", "reasoning effort"])
+            }
+            Self::Temperature => any(&["temperature"]),
+            Self::Store => error.is_about("store") || any(&["'store'", "\"store\"", "`store`"]),
+            Self::SystemRole => {
+                let names_role =
+                    error.mentions("role") && any(&["'system'", "\"system\"", "`system`"]);
+                names_role || any(&["system role", "system message", "developer instruction"])
+            }
+            Self::Stream => {
+                error.is_about("stream")
+                    || any(&[
+                        "'stream'",
+                        "\"stream\"",
+                        "verified to stream",
+                        "streaming is not",
+                        "not support stream",
+                        "stream is not supported",
+                    ])
+            }
+            Self::Limit => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use app::protocol::{ChatMessage, ReasoningEffort};
+
+    fn error(text: &str) -> ProviderError {
+        ProviderError::from_body(text.as_bytes()).expect("an error")
+    }
+
+    fn saying(message: &str) -> ProviderError {
+        error(&serde_json::json!({ "error": { "message": message } }).to_string())
+    }
+
+    /// A request in which everything is set.
+    fn full() -> ChatRequest {
+        let say = |role, content: &str| ChatMessage {
+            role,
+            content: content.into(),
+        };
+        ChatRequest {
+            temperature: Some(0.5),
+            max_tokens: Some(9000),
+            reasoning_effort: Some(ReasoningEffort::Low),
+            ..ChatRequest::new(vec![say(Role::System, "s"), say(Role::User, "q")])
+        }
+    }
+
+    const CHAT: Kind = Kind::ChatCompletions;
+
+    #[test]
+    fn each_step_is_taken_once() {
+        let check = |kind, error: &ProviderError, steps: &[Dialect]| {
+            let mut dialect = Dialect::default();
+            for step in steps {
+                dialect = dialect.learn(kind, &full(), 400, error).expect("a step");
+                assert_eq!(dialect, *step, "{error:?}");
+            }
+            assert_eq!(dialect.learn(kind, &full(), 400, error), None, "{error:?}");
+            assert_eq!(Dialect::default().learn(kind, &full(), 503, error), None);
+        };
+        let first = Dialect::default();
+        check(
+            CHAT,
+            &saying("Unknown field: stream_options"),
+            &[first.without(Optional::StreamOptions)],
+        );
+        let renamed = Dialect {
+            max_completion_tokens: true,
+            ..first
+        };
+        check(
+            CHAT,
+            &error(
+                r#"{"error":{"param":"max_tokens","message":"Use 'max_completion_tokens' instead."}}"#,
+            ),
+            &[renamed, renamed.without(Optional::Limit)],
+        );
+        for message in [
+            "Unsupported parameter: 'reasoning.summary' is not supported with this model.",
+            "Your organization must be verified to generate reasoning summaries.",
+        ] {
+            check(
+                Kind::Responses,
+                &saying(message),
+                &[first.without(Optional::ReasoningSummary)],
+            );
+        }
+        check(
+            Kind::Messages,
+            &saying(
+                "max_tokens: 32000 > 8192, which is the maximum allowed number of output tokens for m",
+            ),
+            &[Dialect {
+                most_tokens: Some(8192),
+                ..first
+            }],
+        );
+        check(
+            Kind::Messages,
+            &saying("adaptive thinking is not supported on this model"),
+            &[
+                Dialect {
+                    thinking: Thinking::Budget,
+                    ..first
+                },
+                Dialect {
+                    thinking: Thinking::Never,
+                    ..first
+                },
+            ],
+        );
+        check(
+            CHAT,
+            &saying("messages: at least one message is required"),
+            &[],
+        );
+    }
+
+    #[test]
+    fn a_field_is_left_out_however_a_server_refuses_it() {
+        let check = |kind, status, body: &str, field| {
+            let learnt = Dialect::default().learn(kind, &full(), status, &error(body));
+            assert_eq!(learnt, Some(Dialect::default().without(field)), "{body}");
+        };
+        use Optional::{
+            Limit, ReasoningEffort, ReasoningSummary, Stream, StreamOptions, SystemRole,
+            Temperature,
+        };
+        for (body, field) in [
+            // OpenAI.
+            (
+                r#"{"error":{"message":"Unsupported value: 'temperature' does not support 0.5 with this model. Only the default (1) value is supported.","param":"temperature","code":"unsupported_value"}}"#,
+                Temperature,
+            ),
+            (
+                r#"{"error":{"message":"Unrecognized request argument supplied: reasoning_effort","type":"invalid_request_error"}}"#,
+                ReasoningEffort,
+            ),
+            (
+                r#"{"error":{"message":"Your organization must be verified to stream this model.","param":"stream","code":"unsupported_value"}}"#,
+                Stream,
+            ),
+            (
+                r#"{"error":{"message":"Unsupported value: 'messages[0].role' does not support 'system' with this model."}}"#,
+                SystemRole,
+            ),
+            // Gemini.
+            (
+                r#"[{"error":{"code":400,"message":"Invalid JSON payload received. Unknown name \"reasoning_effort\": Cannot find field.","status":"INVALID_ARGUMENT"}}]"#,
+                ReasoningEffort,
+            ),
+            (
+                r#"[{"error":{"code":400,"message":"Developer instruction is not enabled for models/gemma-3-27b-it"}}]"#,
+                SystemRole,
+            ),
+            // Groq, Go, FastAPI, pydantic as text, Jinja.
+            (
+                r#"{"error":{"message":"property 'stream_options' is unsupported"}}"#,
+                StreamOptions,
+            ),
+            (
+                r#"{"error":"json: unknown field \"temperature\""}"#,
+                Temperature,
+            ),
+            (
+                r#"{"detail":[{"loc":["body","reasoning_effort"],"msg":"extra fields not permitted","type":"value_error.extra"}]}"#,
+                ReasoningEffort,
+            ),
+            (
+                r#"{"detail":"1 validation error: stream_options Extra inputs are not permitted"}"#,
+                StreamOptions,
+            ),
+            (
+                r#"{"error":{"message":"System role not supported","type":"BadRequestError"}}"#,
+                SystemRole,
+            ),
+            (
+                "Additional properties are not allowed ('stream_options' was unexpected)",
+                StreamOptions,
+            ),
+            // The limit, refused for what it is.
+            (
+                r#"{"error":{"message":"Unknown parameter: 'max_tokens'"}}"#,
+                Limit,
+            ),
+            (
+                r#"{"object":"error","message":"'max_tokens' or 'max_completion_tokens' is too large: 9000. This model's maximum context length is 8192 tokens and your request has 10 input tokens","code":400}"#,
+                Limit,
+            ),
+        ] {
+            check(CHAT, 400, body, field);
+            check(CHAT, 422, body, field);
+        }
+        check(
+            CHAT,
+            500,
+            r#"{"error":"create() got an unexpected keyword argument 'stream_options'"}"#,
+            StreamOptions,
+        );
+        check(
+            Kind::Responses,
+            400,
+            r#"{"error":{"param":"reasoning","message":"Reasoning is not supported"}}"#,
+            ReasoningSummary,
+        );
+    }
+
+    #[test]
+    fn a_limit_that_is_too_high_is_lowered_to_what_the_model_allows() {
+        let check = |message: &str, most| {
+            let learnt = Dialect::default().learn(CHAT, &full(), 400, &saying(message));
+            assert_eq!(
+                learnt.and_then(|learnt| learnt.limit(Some(9000))),
+                most,
+                "{message}"
+            );
+        };
+        check(
+            "max_tokens is too large: 9000. This model supports at most 4096 completion tokens, whereas you provided 9000.",
+            Some(4096),
+        );
+        check(
+            "Invalid max_tokens value, the valid range of max_tokens is [1, 8192]",
+            Some(8192),
+        );
+        check("Range of max_tokens should be [1, 2048]", Some(2048));
+        check(
+            "`max_tokens` must be less than or equal to `1024`, the maximum value for `max_tokens` is less than the `context_window` for this model",
+            Some(1024),
+        );
+    }
+
+    #[test]
+    fn what_is_about_something_else_changes_nothing() {
+        let check = |status, message: &str| {
+            let learnt = Dialect::default().learn(CHAT, &full(), status, &saying(message));
+            assert_eq!(learnt, None, "{message}");
+        };
+        check(401, "temperature");
+        check(429, "Rate limit reached: stream_options");
+        check(500, "The server had an error at temperature 80 °C");
+        check(
+            400,
+            "This model's maximum context length is 8 tokens; temperature was 0.5",
+        );
+        check(400, "insufficient balance for stream_options");
+        let plain = ChatRequest::new(vec![ChatMessage {
+            role: Role::User,
+            content: "q".into(),
+        }]);
+        // Not in this request at all.
+        let error = saying("Unsupported parameter: 'temperature'");
+        assert_eq!(Dialect::default().learn(CHAT, &plain, 400, &error), None);
+    }
+}

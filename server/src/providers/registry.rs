@@ -1,0 +1,402 @@
+//! All upstreams, and which of them has the model that is asked for.
+//!
+//! A model is known by its name at its upstream; where two upstreams have the same one, or anybody
+//! likes to be explicit, by the upstream's name before it: `work/gpt-5-mini`.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, RwLock};
+
+use app::protocol::ChatRequest;
+use futures::future::join_all;
+
+use crate::providers::Limits;
+use crate::providers::Upstream;
+use crate::providers::api::Kind;
+use crate::providers::demo;
+use crate::providers::dispatch::Asking;
+use crate::providers::models::Model;
+
+/// The model that is asked where nothing else is known of an upstream.
+const USUAL_MODEL: &str = "gpt-5-mini";
+/// The same at Anthropic.
+const USUAL_CLAUDE: &str = "claude-haiku-4-5";
+
+/// The upstreams that can be asked.
+#[derive(Debug)]
+pub struct Directory {
+    /// In the order of the configuration. One more can come while we run.
+    list: RwLock<Arc<[Arc<Upstream>]>>,
+    /// The model that answers when a request names none, if one is configured.
+    model: Option<String>,
+    fallback: BTreeMap<String, Vec<String>>,
+    pub(super) limits: Limits,
+}
+
+/// Where a model is to be had.
+#[derive(Debug, Clone)]
+pub(crate) struct Route {
+    /// Who has it.
+    pub(crate) upstream: Arc<Upstream>,
+    /// What it is called there.
+    pub(crate) model: String,
+}
+
+/// A model as people choose it.
+#[derive(Debug, Clone)]
+pub(crate) struct Choice {
+    /// What to call it so that it alone is meant.
+    pub(crate) name: String,
+    /// Who has it.
+    pub(crate) upstream: Arc<Upstream>,
+    /// What its upstream says of it.
+    pub(crate) model: Model,
+}
+
+impl Directory {
+    /// These upstreams, of which the first one answers where nothing else is said.
+    #[must_use]
+    pub fn new(
+        upstreams: Vec<Arc<Upstream>>,
+        model: Option<String>,
+        fallback: BTreeMap<String, Vec<String>>,
+        limits: Limits,
+    ) -> Self {
+        Self {
+            list: RwLock::new(upstreams.into()),
+            model,
+            fallback,
+            limits,
+        }
+    }
+
+    /// Begins to ask a model; without a name, the usual one.
+    pub(crate) fn ask<'a>(&'a self, prompt: &'a ChatRequest, model: &str) -> Asking<'a> {
+        Asking::new(self, prompt, model)
+    }
+
+    /// The upstreams as they are now.
+    pub(crate) fn upstreams(&self) -> Arc<[Arc<Upstream>]> {
+        Arc::clone(&self.list.read().expect("nobody panics while holding it"))
+    }
+
+    /// Adds an upstream that was found while we run, unless one of its name is there. It takes the
+    /// place of the demo.
+    pub(crate) fn add(&self, upstream: Arc<Upstream>) {
+        let mut list = self.list.write().expect("nobody panics while holding it");
+        let name = &upstream.settings().name;
+        if list.iter().all(|other| other.settings().name != *name) {
+            let others = list.iter().filter(|other| !is_demo(other)).cloned();
+            *list = others.chain([upstream]).collect();
+        }
+    }
+
+    /// Whether the embedded demo answers, since there is no other upstream.
+    #[must_use]
+    pub fn is_demo(&self) -> bool {
+        self.upstreams().iter().any(is_demo)
+    }
+
+    /// The model that answers when a request names none.
+    #[must_use]
+    pub fn default_model(&self) -> String {
+        let upstreams = self.upstreams();
+        let Some(first) = upstreams.first() else {
+            return USUAL_MODEL.to_owned();
+        };
+        if let Some(model) = &self.model
+            && !is_demo(first)
+        {
+            return model.clone();
+        }
+        first.usual_model().to_owned()
+    }
+
+    /// The models that may be tried in the place of this one, in order.
+    pub(super) fn fallbacks(&self, model: &str) -> &[String] {
+        self.fallback.get(model).map_or(&[], Vec::as_slice)
+    }
+
+    /// Finds who has a model. Asks for lists of models only where what is known does not tell.
+    pub(crate) async fn route(&self, name: &str) -> Option<Route> {
+        let upstreams = self.upstreams();
+        if let Some(route) = find(&upstreams, name) {
+            return Some(route);
+        }
+        // The usual model of the first upstream needs no looking for.
+        if self.model.is_none() && name == self.default_model() {
+            return Some(Route {
+                upstream: Arc::clone(upstreams.first()?),
+                model: name.to_owned(),
+            });
+        }
+        join_all(upstreams.iter().map(Upstream::list_models)).await;
+        find(&upstreams, name).or_else(|| {
+            // Nobody says that it has it: one that does not say what it has may.
+            let open: Vec<_> = upstreams.iter().filter(|one| !is_closed(one)).collect();
+            let silent = |upstream: &&&Arc<Upstream>| upstream.known_models().is_none();
+            let upstream = open.iter().find(silent).or(open.first())?;
+            Some(Route {
+                upstream: Arc::clone(upstream),
+                model: name.to_owned(),
+            })
+        })
+    }
+
+    /// All models that can be chosen, upstream by upstream.
+    pub(crate) async fn choices(&self) -> Vec<Choice> {
+        let upstreams = self.upstreams();
+        let lists = join_all(upstreams.iter().map(Upstream::list_models)).await;
+        let mut choices = Vec::new();
+        for (upstream, models) in upstreams.iter().zip(&lists) {
+            for model in models.iter() {
+                let others = lists.iter().filter(|list| has(list, &model.id));
+                let name = if others.count() > 1 {
+                    format!("{}/{}", upstream.settings().name, model.id)
+                } else {
+                    model.id.clone()
+                };
+                choices.push(Choice {
+                    name,
+                    upstream: Arc::clone(upstream),
+                    model: model.clone(),
+                });
+            }
+        }
+        if choices.is_empty() {
+            // Nobody says what there is; that one can be asked is known all the same.
+            let name = self.default_model();
+            if let Some(upstream) = upstreams.first() {
+                choices.push(Choice {
+                    model: Model::named(&name),
+                    name,
+                    upstream: Arc::clone(upstream),
+                });
+            }
+        }
+        choices
+    }
+}
+
+impl Upstream {
+    /// The model that is asked where nothing else is said. It stays the same as long as we run, also
+    /// when the upstream tells of others.
+    fn usual_model(&self) -> &str {
+        self.usual_model.get_or_init(|| {
+            let settings = self.settings();
+            let first_known = || Some(self.known_models()?.first()?.id.clone());
+            match settings.kind {
+                _ if !settings.models.is_empty() => settings.models[0].clone(),
+                _ if settings.is_openai() => USUAL_MODEL.to_owned(),
+                Kind::Messages => USUAL_CLAUDE.to_owned(),
+                _ => first_known().unwrap_or_else(|| USUAL_MODEL.to_owned()),
+            }
+        })
+    }
+}
+
+fn is_demo(upstream: &Arc<Upstream>) -> bool {
+    upstream.settings().name == demo::NAME
+}
+
+/// Whether the configuration names all models that may be asked of an upstream. The demo costs nothing,
+/// and answers whatever model was chosen before it.
+fn is_closed(upstream: &Arc<Upstream>) -> bool {
+    !upstream.settings().models.is_empty() && !is_demo(upstream)
+}
+
+fn has(models: &[Model], name: &str) -> bool {
+    models.iter().any(|model| model.id == name)
+}
+
+/// Finds who has a model by what is known now.
+fn find(upstreams: &[Arc<Upstream>], name: &str) -> Option<Route> {
+    let route = |upstream: &Arc<Upstream>, model: &str| Route {
+        upstream: Arc::clone(upstream),
+        model: model.to_owned(),
+    };
+    let known_to = |upstream: &&Arc<Upstream>| {
+        upstream
+            .known_models()
+            .is_some_and(|models| has(&models, name))
+    };
+    let exact = upstreams.iter().find(known_to);
+    let explicit = upstreams.iter().find_map(|upstream| {
+        let rest = name.strip_prefix(&upstream.settings().name)?;
+        Some((upstream, rest.strip_prefix('/')?))
+    });
+    if let Some((upstream, model)) = explicit {
+        let may_have = match upstream.known_models() {
+            Some(models) => has(&models, model),
+            // A provider of others' models names them alike, and may be the only one that is there.
+            None => exact.is_none() && upstreams.len() > 1,
+        };
+        if may_have {
+            return Some(route(upstream, model));
+        }
+    }
+    if let Some(upstream) = exact {
+        return Some(route(upstream, name));
+    }
+    if let [only] = upstreams
+        && !is_closed(only)
+    {
+        return Some(route(only, name));
+    }
+    by_family(upstreams, name).map(|upstream| route(upstream, name))
+}
+
+/// Finds who should have a model of one of the two families that are known by their names, among those
+/// of whose models nothing is known.
+fn by_family<'a>(upstreams: &'a [Arc<Upstream>], name: &str) -> Option<&'a Arc<Upstream>> {
+    const OPENAI: [&str; 5] = ["gpt-", "chatgpt-", "o1", "o3", "o4"];
+    let silent = upstreams
+        .iter()
+        .filter(|upstream| upstream.known_models().is_none());
+    let (anthropics, others): (Vec<_>, Vec<_>) =
+        silent.partition(|upstream| upstream.settings().kind == Kind::Messages);
+    if name.starts_with("claude-") {
+        return anthropics.first().copied();
+    }
+    if OPENAI.iter().any(|prefix| name.starts_with(prefix)) {
+        return match others.as_slice() {
+            [only] => Some(*only),
+            others => {
+                let mut others = others.iter().copied();
+                others.find(|upstream| upstream.settings().is_openai())
+            }
+        };
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::providers::settings::Settings;
+
+    fn upstream(name: &str, kind: Kind, base_url: &str, models: &[&str]) -> Arc<Upstream> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let settings = Settings {
+            models: models.iter().map(|model| (*model).to_owned()).collect(),
+            ..Settings::new(name, kind, base_url.parse().expect("a URL"))
+        };
+        Arc::new(Upstream::new(settings, Limits::for_tests()).expect("a client"))
+    }
+
+    fn local(name: &str, models: &[&str]) -> Arc<Upstream> {
+        upstream(name, Kind::ChatCompletions, "http://127.0.0.1:9/v1", models)
+    }
+
+    #[test]
+    fn a_model_is_found_by_its_name() {
+        let check = |upstreams: &[Arc<Upstream>], name: &str, expect: Option<(&str, &str)>| {
+            let found = find(upstreams, name);
+            let found = found.as_ref().map(|route| {
+                (
+                    route.upstream.settings().name.as_str(),
+                    route.model.as_str(),
+                )
+            });
+            assert_eq!(found, expect, "{name}");
+        };
+        let two = [local("a", &["x", "y"]), local("b", &["y", "z"])];
+        check(&two, "x", Some(("a", "x")));
+        check(&two, "z", Some(("b", "z")));
+        check(&two, "y", Some(("a", "y")));
+        check(&two, "b/y", Some(("b", "y")));
+        check(&two, "b/x", None);
+        check(&two, "w", None);
+
+        let one = [local("openai", &[])];
+        check(&one, "openai/gpt-5", Some(("openai", "openai/gpt-5")));
+        check(&one, "anything", Some(("openai", "anything")));
+        let said = [local("work", &["x"])];
+        check(&said, "work/x", Some(("work", "x")));
+        check(&said, "x", Some(("work", "x")));
+        for other in ["w", "work/w", "gpt-5", "X", " x", ""] {
+            check(&said, other, None);
+        }
+        check(
+            &[local(demo::NAME, &[demo::NAME])],
+            "w",
+            Some((demo::NAME, "w")),
+        );
+
+        let router = [local("router", &["b/y"]), local("b", &[])];
+        check(&router, "b/y", Some(("router", "b/y")));
+        check(&router, "b/w", Some(("b", "w")));
+        check(&router, "router/b/y", Some(("router", "b/y")));
+
+        let families = [
+            local("ollama", &[]),
+            upstream("openai", Kind::Responses, "https://api.openai.com/v1", &[]),
+            upstream("claude", Kind::Messages, "https://api.anthropic.com", &[]),
+        ];
+        check(&families, "gpt-5", Some(("openai", "gpt-5")));
+        check(&families, "claude-x", Some(("claude", "claude-x")));
+        check(&families, "llama3.2", None);
+        let mocks = [
+            local("one", &[]),
+            upstream("claude", Kind::Messages, "http://127.0.0.1:9", &[]),
+        ];
+        check(&mocks, "gpt-5", Some(("one", "gpt-5")));
+        check(&mocks, "claude-x", Some(("claude", "claude-x")));
+    }
+
+    #[tokio::test]
+    async fn a_model_that_no_upstream_may_be_asked_for_has_no_route() {
+        let check = async |upstreams: &[Arc<Upstream>], name: &str, expect: Option<&str>| {
+            let directory = Directory::new(
+                upstreams.to_vec(),
+                None,
+                BTreeMap::new(),
+                Limits::for_tests(),
+            );
+            let route = directory.route(name).await;
+            let upstream = route
+                .as_ref()
+                .map(|route| route.upstream.settings().name.as_str());
+            assert_eq!(upstream, expect, "{name}");
+        };
+        let closed = [local("a", &["x"]), local("b", &["y"])];
+        check(&closed, "y", Some("b")).await;
+        check(&closed, "w", None).await;
+        check(&closed, "a/y", None).await;
+        // What is open takes what nobody else may be asked for, wherever it stands.
+        let mixed = [local("a", &["x"]), local("b", &[])];
+        check(&mixed, "w", Some("b")).await;
+        check(&mixed, "a/w", Some("b")).await;
+    }
+
+    #[test]
+    fn the_usual_model_is_the_one_that_is_there() {
+        let check = |upstreams: Vec<Arc<Upstream>>, expect: &str| {
+            let directory = Directory::new(upstreams, None, BTreeMap::new(), Limits::for_tests());
+            assert_eq!(directory.default_model(), expect);
+        };
+        check(vec![local("a", &["x", "y"]), local("b", &["z"])], "x");
+        check(vec![local("a", &[])], USUAL_MODEL);
+        check(
+            vec![upstream("c", Kind::Messages, "http://h", &[])],
+            USUAL_CLAUDE,
+        );
+        check(vec![], USUAL_MODEL);
+    }
+
+    #[tokio::test]
+    async fn two_models_of_one_name_are_told_apart_by_their_upstreams() {
+        let directory = Directory::new(
+            vec![local("a", &["x", "y"]), local("b", &["y", "z"])],
+            None,
+            BTreeMap::new(),
+            Limits::for_tests(),
+        );
+        let names: Vec<String> = directory
+            .choices()
+            .await
+            .into_iter()
+            .map(|choice| choice.name)
+            .collect();
+        assert_eq!(names, ["x", "a/y", "b/y", "z"]);
+    }
+}

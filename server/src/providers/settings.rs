@@ -1,0 +1,130 @@
+//! What is configured of one upstream: where it is, what it speaks, who we are there.
+
+use reqwest::Url;
+use reqwest::header::HeaderMap;
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+
+use crate::providers::api::Kind;
+
+/// The settings of one upstream.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What it is called in the names of models and in the log.
+    pub name: String,
+    /// Which API it speaks.
+    pub kind: Kind,
+    /// The address below which that API has its paths.
+    pub base_url: Url,
+    /// Whether nobody wrote the version in that address, so that there may be none.
+    pub is_version_guessed: bool,
+    /// The key for it.
+    pub key: Option<SecretString>,
+    /// Headers that are sent beside ours. Their values are as secret as the key.
+    pub headers: HeaderMap,
+    /// Fields of the request's body that are sent beside ours, and in the place of ours.
+    pub body: Map<String, Value>,
+    /// The models that may be asked of it. Where none are named, that is any, and it is asked for its
+    /// list.
+    pub models: Vec<String>,
+    /// Whether its models write their reasoning into the text, in `<think>` tags.
+    pub think_tags: bool,
+    /// Whether it is spoken to in HTTP/2 without being asked first whether it can. Over TLS that is
+    /// settled by itself.
+    pub http2: bool,
+}
+
+impl Settings {
+    /// An upstream of which no more is known.
+    #[must_use]
+    pub fn new(name: &str, kind: Kind, base_url: Url) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind,
+            base_url,
+            is_version_guessed: false,
+            key: None,
+            headers: HeaderMap::new(),
+            body: Map::new(),
+            models: Vec::new(),
+            think_tags: false,
+            http2: false,
+        }
+    }
+
+    /// The address of a path of the API.
+    #[must_use]
+    pub fn url(&self, path: &str) -> Url {
+        let base = self.base_url.path().trim_end_matches('/');
+        // Anthropic's own libraries take the address without the version, all others with it.
+        let version = match self.kind {
+            Kind::Messages if !base.ends_with("/v1") => "/v1",
+            _ => "",
+        };
+        let mut url = self.base_url.clone();
+        url.set_path(&format!("{base}{version}/{path}"));
+        url
+    }
+
+    /// Whether this is OpenAI itself, and not one of the many that speak as it does.
+    #[must_use]
+    pub fn is_openai(&self) -> bool {
+        self.base_url.host_str() == Some("api.openai.com")
+    }
+
+    /// Adds the configured fields to the body of a request.
+    #[must_use]
+    pub fn with_extra_fields(&self, body: Vec<u8>) -> Vec<u8> {
+        if self.body.is_empty() {
+            return body;
+        }
+        let mut fields: Map<String, Value> =
+            serde_json::from_slice(&body).expect("what we wrote is a JSON object");
+        for (name, value) in &self.body {
+            fields.insert(name.clone(), value.clone());
+        }
+        serde_json::to_vec(&fields).expect("JSON can be written again")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(kind: Kind, base_url: &str) -> Settings {
+        Settings::new("x", kind, base_url.parse().expect("a URL"))
+    }
+
+    #[test]
+    fn a_path_stands_below_the_base_url_whichever_way_that_is_written() {
+        let check = |kind, base_url: &str, expect: &str| {
+            let url = settings(kind, base_url).url("p");
+            assert_eq!(url.as_str(), expect, "{base_url}");
+        };
+        check(Kind::ChatCompletions, "http://h/v1", "http://h/v1/p");
+        check(Kind::Responses, "http://h/api/v1/", "http://h/api/v1/p");
+        check(Kind::ChatCompletions, "http://h", "http://h/p");
+        check(Kind::Messages, "http://h", "http://h/v1/p");
+        check(Kind::Messages, "http://h/v1/", "http://h/v1/p");
+        check(
+            Kind::Messages,
+            "http://h/anthropic",
+            "http://h/anthropic/v1/p",
+        );
+    }
+
+    #[test]
+    fn configured_fields_stand_beside_ours_and_win_over_them() {
+        let mut settings = settings(Kind::ChatCompletions, "http://h/v1");
+        let body = br#"{"model":"m","stream":true}"#;
+        assert_eq!(settings.with_extra_fields(body.to_vec()), body);
+        settings.body.insert("model".into(), "other".into());
+        settings.body.insert("tier".into(), "flex".into());
+        let got: Value =
+            serde_json::from_slice(&settings.with_extra_fields(body.to_vec())).expect("JSON");
+        assert_eq!(
+            got,
+            serde_json::json!({"model": "other", "stream": true, "tier": "flex"})
+        );
+    }
+}
