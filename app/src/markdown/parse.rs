@@ -82,6 +82,8 @@ pub struct Parsed {
     pub defined: Vec<(Label, Definition, usize)>,
     /// The references that nothing defines, and where each stands.
     pub missing: Vec<(Label, usize)>,
+    /// The references that something defines, and where each stands.
+    pub used: Vec<(Label, usize)>,
     /// Whether a paragraph was so long that it has parts.
     pub has_parts: bool,
     /// How many events the parser gave: where a text has many of them for its length, they are the work.
@@ -164,9 +166,11 @@ fn build(text: &str, mut builder: Builder<'_>, known: &Definitions) -> (Parsed, 
         root,
         footnotes,
         unknown,
+        used,
         has_long,
         ..
     } = builder;
+    parsed.used = used;
     parsed.nodes = root;
     parsed.events = events;
     parsed.defined.extend(
@@ -197,6 +201,8 @@ struct Builder<'a> {
     footnotes: Vec<(String, usize)>,
     /// Footnotes that are referred to, but nowhere defined.
     unknown: Vec<(Label, usize)>,
+    /// References to what is defined.
+    used: Vec<(Label, usize)>,
 }
 
 impl<'a> Builder<'a> {
@@ -212,10 +218,14 @@ impl<'a> Builder<'a> {
             columns: Vec::new(),
             footnotes: Vec::new(),
             unknown: Vec::new(),
+            used: Vec::new(),
         }
     }
 
     fn take(&mut self, event: Event<'_>, range: Range<usize>) {
+        if let Some(label) = label_of(&event) {
+            self.used.push((label, range.start));
+        }
         if self.too_deep.is_some() {
             return self.pass(&event, &range);
         }
@@ -706,6 +716,27 @@ fn with_splits(children: Vec<Node>, splits: Vec<(usize, Vec<Node>)>) -> Vec<Node
         }
     }
     all
+}
+
+/// The label by which a reference finds its definition. Also a reference that is not shown has one: whether it is
+/// defined decides what the brackets around it mean.
+fn label_of(event: &Event<'_>) -> Option<Label> {
+    match event {
+        Event::Start(Tag::Link { link_type, id, .. } | Tag::Image { link_type, id, .. }) => {
+            let is_reference = matches!(
+                link_type,
+                LinkType::Reference
+                    | LinkType::ReferenceUnknown
+                    | LinkType::Collapsed
+                    | LinkType::CollapsedUnknown
+                    | LinkType::Shortcut
+                    | LinkType::ShortcutUnknown
+            );
+            is_reference.then(|| Label::link(id))
+        }
+        Event::FootnoteReference(label) => Some(Label::footnote(label)),
+        _ => None,
+    }
 }
 
 /// The labels in what would be references to footnotes if those were defined.

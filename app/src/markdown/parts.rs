@@ -81,10 +81,12 @@ pub(super) fn split(parsed: &mut Parsed, source: &str, own: Own, known: &Definit
         own,
         known,
         missing: Vec::new(),
+        used: Vec::new(),
     };
     let nodes = std::mem::take(&mut parsed.nodes);
     parsed.nodes = splitter.split_all(nodes, &mut Vec::new());
     parsed.missing.append(&mut splitter.missing);
+    parsed.used.append(&mut splitter.used);
 }
 
 /// What the parts are read with.
@@ -93,6 +95,7 @@ struct Splitter<'a> {
     own: Own,
     known: Definitions,
     missing: Vec<(Label, usize)>,
+    used: Vec<(Label, usize)>,
 }
 
 impl Splitter<'_> {
@@ -170,6 +173,8 @@ impl Splitter<'_> {
         let missing = parsed.missing.into_iter();
         self.missing
             .extend(missing.map(|(label, at)| (label, moved(at))));
+        let used = parsed.used.into_iter();
+        self.used.extend(used.map(|(label, at)| (label, moved(at))));
         let mut children = within(parsed.nodes, begin, around.len()).unwrap_or_else(|| {
             // Alone it is something else, like the head of a table: then it is shown as it was written.
             let text = Kind::Text(written.to_owned(), Vec::new());

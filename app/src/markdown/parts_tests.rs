@@ -11,6 +11,7 @@ use super::parse::{Own, parse, parse_whole};
 use super::parts::PART;
 use super::proof;
 use super::stream::Stream;
+use super::tests::cases;
 
 /// Parts as short as can be, so that short texts have many.
 fn limits(part: usize) -> Limits {
@@ -129,6 +130,55 @@ fn a_long_paragraph_streams_as_it_is_read_at_once() {
     check_streams(&"a)".repeat(100), 64);
 }
 
+/// Each of these was final before a definition that it used was.
+#[test]
+fn what_is_final_only_uses_definitions_that_no_later_character_changes() {
+    check_streams(
+        "word &amp;[b](http://c.d)#a1. \\1. 1. >`11~~é# #a1. ]a[a](! long_words_that_go_on_\n\n[a]: http://x.y",
+        48,
+    );
+    for (before, after) in [("", ""), ("> ", ""), ("- ", ""), ("", "\n\nword [a]")] {
+        for use_it in [
+            "[a]",
+            "[A]",
+            "[a][]",
+            "[b][a]",
+            "![a]",
+            "![b][a]",
+            "[![b][a]](c)",
+        ] {
+            for words in [
+                "",
+                "words and more ",
+                "words and words and more and more words ",
+            ] {
+                for address in [
+                    "http://long.address/that/goes/on",
+                    "http://long.address.x but words follow it",
+                    "http://long.address.x \"title\" and words that follow",
+                    "<http://long.address.x> but words follow it",
+                ] {
+                    let text = format!("{before}{words}{use_it} {words}\n\n[a]: {address}{after}");
+                    check_streams(&text, 48);
+                }
+            }
+        }
+    }
+}
+
+/// A block that is read again for a label has a second definition of another one in it.
+#[test]
+fn the_first_definition_counts_also_in_a_block_that_is_read_again() {
+    check_streams(
+        "[a]: http://first\n\nwords and more\n\n> [a] [b] and words\n>\n> [a]: http://second\n\nwords and more words\n\n[b]: http://b\n\nwords and more words",
+        1024,
+    );
+    check_streams(
+        "> [a] [b] and words\n>\n> [a]: http://first\n\nwords\n\n[a]: http://second\n\n[b]: http://b\n\nwords and more words",
+        1024,
+    );
+}
+
 fn fragment() -> impl Strategy<Value = String> {
     prop::sample::select(vec![
         "a",
@@ -171,7 +221,7 @@ fn fragment() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
     #[test]
     fn a_text_of_marks_has_the_same_parts_however_it_comes(

@@ -9,6 +9,7 @@
 //! comes after its use, a mark that is closed only after pages, and an underline that makes a long
 //! paragraph a heading. So at the end all is as if the whole text had been read at once.
 
+use std::collections::HashSet;
 use std::mem::discriminant;
 use std::ops::Range;
 
@@ -274,15 +275,20 @@ impl<D: Dom> Stream<D> {
 
     fn parse_tail(&self, end: &str) -> Tail {
         let lines = scene(&self.open, self.is_mid_line);
-        let mut source = self.definitions.footnote_lines(end);
-        source.push_str(&lines);
+        let before = self.base.saturating_sub(self.paragraph);
+        self.read(&lines, end, |own| own.going_on(&self.open, before))
+    }
+
+    /// Reads a part of the text behind the lines that set its scene, among the definitions that are final. `place`
+    /// says what is known of where it stands.
+    fn read(&self, lines: &str, text: &str, place: impl FnOnce(Own) -> Own) -> Tail {
+        let mut source = self.definitions.footnote_lines(text);
+        source.push_str(lines);
         let from = source.len();
-        source.push_str(end);
-        let own = self
-            .own(from, source.len())
-            .going_on(&self.open, self.base.saturating_sub(self.paragraph));
+        source.push_str(text);
+        let own = place(self.own(from, source.len()));
         let mut parsed = parse(&source, own, &self.definitions);
-        // The first definition of a label counts, also where the end has another one.
+        // The first definition of a label counts, also where this text has another one.
         let known: Vec<_> = parsed
             .defined
             .iter()
@@ -415,15 +421,12 @@ impl<D: Dom> Stream<D> {
     /// does; should the parser know a case that we do not, there is no cut.
     fn stands_alone(&self, cut: &Cut, tail: &Tail) -> bool {
         let rest = &tail.source[cut.at..];
-        let mut source = self.definitions.footnote_lines(rest);
-        source.push_str(&scene(&cut.open, cut.is_mid_line));
-        let from = source.len();
-        source.push_str(rest);
+        let lines = scene(&cut.open, cut.is_mid_line);
         let at = self.base + (cut.at - tail.own.from);
         let before = at.saturating_sub(self.paragraph_at(cut, tail));
-        let own = self.own(from, source.len()).going_on(&cut.open, before);
-        let alone = parse(&source, own, &self.definitions).nodes;
-        let (mut expect, mut got) = (tail.parsed.nodes.as_slice(), alone.as_slice());
+        let alone = self.read(&lines, rest, |own| own.going_on(&cut.open, before));
+        let from = alone.own.from;
+        let (mut expect, mut got) = (tail.parsed.nodes.as_slice(), alone.parsed.nodes.as_slice());
         for index in &cut.path {
             let Some((open, later)) = expect.get(*index..).and_then(<[Node]>::split_first) else {
                 return false;
@@ -544,24 +547,34 @@ impl<D: Dom> Stream<D> {
         let from = tail.own.from;
         let final_to = from + (at - self.base);
         let starts = &tail.starts;
+        // A definition that is not final may change: what uses it is read again when it is final.
+        let uses = self.uses_of_uncertain(tail);
         let lacking = |range: Range<usize>| {
-            tail.parsed
-                .missing
-                .iter()
+            let uses = uses.iter().map(|(label, place, _)| (*label, *place));
+            let missing = tail.parsed.missing.iter();
+            missing
+                .map(|(label, place)| (label, *place))
+                .chain(uses)
                 .filter(move |(_, place)| range.contains(place))
                 .map(|(label, _)| label.clone())
+        };
+        // A definition on an unfinished line may even turn out to be none.
+        let may_lose = |range: Range<usize>| {
+            let mut unfinished = uses.iter().filter(|(.., is_unfinished)| *is_unfinished);
+            unfinished.any(|(_, place, _)| range.contains(place))
         };
         for index in 0..closed {
             let start = starts.get(index).copied().unwrap_or(final_to);
             let end = starts.get(index + 1).copied().unwrap_or(final_to);
-            let mut missing: Vec<_> = lacking(start..end.max(start)).collect();
+            let place = start..end.max(start);
+            let mut missing: Vec<_> = lacking(place.clone()).collect();
             let mut range = self.base + (start - from)..self.base + (end - from);
-            let (mut must_mend, mut has_seams) = (false, false);
+            let (mut must_mend, mut has_seams) = (may_lose(place), false);
             if index == 0 {
                 let block = std::mem::take(&mut self.block);
                 missing.extend(block.missing);
                 range.start = block.start;
-                must_mend = block.must_mend;
+                must_mend |= block.must_mend;
                 has_seams = block.has_seams;
             }
             let Some(shown) = self.shown.get(index) else {
@@ -582,14 +595,36 @@ impl<D: Dom> Stream<D> {
             };
             self.waiting.add(unit, &self.definitions);
         }
-        if closed == 0 {
-            self.block.missing.extend(lacking(from..final_to));
+        let start = if closed == 0 {
+            from
         } else {
-            let start = starts.get(closed).copied().unwrap_or(final_to);
-            self.block
-                .missing
-                .extend(lacking(start..final_to.max(start)));
+            starts.get(closed).copied().unwrap_or(final_to)
+        };
+        let rest = start..final_to.max(start);
+        self.block.must_mend |= may_lose(rest.clone());
+        self.block.missing.extend(lacking(rest));
+    }
+
+    /// The references whose definitions are not final, where each stands, and whether its definition stands on a line
+    /// that has not ended.
+    fn uses_of_uncertain<'t>(&self, tail: &'t Tail) -> Vec<(&'t Label, usize, bool)> {
+        let used = tail.parsed.used.iter();
+        let uncertain: Vec<_> = used
+            .filter(|(label, _)| !self.definitions.knows(label))
+            .collect();
+        if uncertain.is_empty() {
+            return Vec::new();
         }
+        let last_line = memchr::memrchr2(b'\n', b'\r', tail.source.as_bytes());
+        let last_line = last_line.map_or(0, |end| end + 1);
+        let defined = tail.parsed.defined.iter();
+        let finished: HashSet<_> = defined
+            .filter(|(.., end)| *end <= last_line)
+            .map(|(label, ..)| label)
+            .collect();
+        let uses = uncertain.into_iter();
+        uses.map(|(label, place)| (label, *place, !finished.contains(label)))
+            .collect()
     }
 
     /// Reads again the final blocks in which something was missing that is there by now, but no more of them than
@@ -612,20 +647,17 @@ impl<D: Dom> Stream<D> {
             return;
         }
         let block = &text[unit.range.clone()];
-        let mut source = self.definitions.footnote_lines(block);
         let is_part = unit.kind == discriminant(&Kind::Part);
-        if is_part {
-            source.push_str(&scene(&[Open::Part], true));
-        }
-        let from = source.len();
-        source.push_str(block);
-        let own = Own {
-            is_part,
-            ..self.own(from, source.len())
+        let lines = if is_part {
+            scene(&[Open::Part], true)
+        } else {
+            String::new()
         };
         let Parsed {
             mut nodes, missing, ..
-        } = parse(&source, own, &self.definitions);
+        } = self
+            .read(&lines, block, |own| Own { is_part, ..own })
+            .parsed;
         if is_part
             && let [only] = nodes.as_mut_slice()
             && only.kind == Kind::Paragraph
