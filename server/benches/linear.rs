@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use app::protocol::saved::{EXPORT_PATH, IMPORT_PATH, export_path};
 use clap::Parser;
 use server::config::Config;
-use server::store::{self, LOCAL_OWNER, Store, new_id};
+use server::store::{self, LOCAL_OWNER, new_id};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, query};
 use tokio::runtime::Runtime;
 
@@ -231,7 +231,10 @@ fn purge(runtime: &Runtime, place: &Place) -> Took {
     let arguments = place.arguments();
     let config = Config::parse_from([vec!["rill".to_owned()], arguments].concat());
     runtime.block_on(async {
-        let store = store::open(&config.saving).await.expect("a store").store;
+        let store = store::open(&config.saving.store())
+            .await
+            .expect("a store")
+            .store;
         let begun = Instant::now();
         let mut write = Duration::ZERO;
         let purge = store.purge(i64::MAX);

@@ -9,7 +9,7 @@ use app::protocol::{Finish, Role};
 use clap::Parser;
 use criterion::{Criterion, criterion_group, criterion_main};
 use server::config::Config;
-use server::store::{self, ConversationHead, ImportCursor, ImportPart, LOCAL_OWNER, Store, new_id};
+use server::store::{self, ConversationHead, ImportCursor, ImportPart, LOCAL_OWNER, new_id};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, query};
 use tokio::runtime::Runtime;
 
@@ -105,7 +105,10 @@ fn measure(criterion: &mut Criterion, runtime: &Runtime, name: &str, arguments: 
     let config = Config::parse_from([&["rill"], arguments].concat());
     let id = new_id();
     let store = runtime.block_on(async {
-        let store = store::open(&config.saving).await.expect("a store").store;
+        let store = store::open(&config.saving.store())
+            .await
+            .expect("a store")
+            .store;
         let mut cursor = ImportCursor::default();
         for first in (0..CONVERSATIONS).step_by(500) {
             let mut parts = Vec::new();

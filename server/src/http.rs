@@ -10,11 +10,13 @@ pub mod state;
 mod access;
 mod body;
 mod error;
-pub(crate) mod limits;
+mod limits;
 
 // Replies.
 mod chat;
+mod event_stream;
 mod formats;
+mod generations;
 mod messages;
 mod negotiate;
 

@@ -28,8 +28,8 @@ async fn main() -> ExitCode {
         .init();
     let done = match &config.command {
         None => run(config).await,
-        Some(Command::Backup { file }) => say(store::backup(&config.saving, file).await),
-        Some(Command::Check) => say(store::check(&config.saving).await),
+        Some(Command::Backup { file }) => say(store::backup(&config.saving.store(), file).await),
+        Some(Command::Check) => say(store::check(&config.saving.store()).await),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -117,12 +117,12 @@ async fn find_upstreams(state: AppState) {
 /// Lets the running replies finish, then ends them, then waits for their last bytes to leave.
 async fn shut_down(state: &AppState, server: tokio::task::JoinHandle<()>) {
     state.drain.cancel();
-    state.replies.close();
+    state.tasks.close();
     let drain = state.config.drain_timeout;
-    tracing::info!(replies = state.replies.len(), "stopping");
-    if timeout(drain, state.replies.wait()).await.is_err() {
+    tracing::info!(replies = state.tasks.len(), "stopping");
+    if timeout(drain, state.tasks.wait()).await.is_err() {
         state.shutdown.cancel();
-        state.replies.wait().await;
+        state.tasks.wait().await;
     }
     let _ = timeout(Duration::from_secs(1), server).await;
 }

@@ -1,56 +1,107 @@
-//! One reply being made: a task that reads the provider and hands events on, in one of two ways.
+//! The engine: makes replies, each a task that reads a provider and emits events.
 //!
-//! `relay` is the reading, with its limits and its line in the log. `stateless` gives the events to the
-//! one reader of a stateless reply, and ends with them. `log` keeps the events of a saved reply, for
-//! any number of readers, and `saved` runs it whether anybody reads or not.
-//!
-//! None of it knows HTTP.
+//! `relay` reads the provider's answer, with its limits and its line in the log. `stateless` writes the
+//! events into a pipe for the one reader of a reply that is not saved. `begin` stores a message and starts
+//! the reply to it; `saved` makes that reply whether anybody reads it or not, and `log` keeps its events for
+//! any number of readers. `registry` knows which replies are being made.
 
 pub mod frame;
 pub mod log;
 mod relay;
 
-pub(crate) mod saved;
-mod stateless;
-pub(crate) mod title;
+pub(crate) mod begin;
+mod prompt;
+pub mod registry;
+mod saved;
+pub(crate) mod stateless;
+pub(crate) mod stream;
+mod title;
 mod title_text;
 
+use std::any::Any;
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures::stream::{self, Stream, StreamExt};
-use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-pub use self::saved::Generations;
-pub(crate) use self::stateless::start;
+use self::log::Log;
+use self::registry::Registry;
+use crate::providers::Directory;
+use crate::store::{ChangeFeed, Store, StoreError};
 
-/// The first sign of life when the provider is silent; proxies and people want one early.
-const FIRST_PING: Duration = Duration::from_secs(1);
-/// The further ones. Proxies commonly give up after 30 s or 60 s of silence.
-const PING: Duration = Duration::from_secs(15);
-const PING_COMMENT: &[u8] = b": ping\n\n";
+/// What makes replies; cheap to clone.
+#[derive(Clone)]
+pub struct Replies {
+    /// The models that can be asked.
+    pub providers: Arc<Directory>,
+    /// Where saved replies are kept.
+    pub store: Arc<Store>,
+    /// Where changes of conversations are announced.
+    pub changes: ChangeFeed,
+    /// The saved replies that are being made.
+    pub running: Arc<Registry>,
+    /// All tasks that make replies, saved or not.
+    pub tasks: TaskTracker,
+    /// Cancelled when no new replies are to begin.
+    pub drain: CancellationToken,
+    /// Cancelled when the running replies are to end.
+    pub shutdown: CancellationToken,
+    /// What is configured.
+    pub settings: Settings,
+}
+
+/// What is configured of replies.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// How long a whole reply may take.
+    pub total_timeout: Duration,
+    /// Whether the model is asked for titles of new conversations.
+    pub titles_by_model: bool,
+    /// Whether the store outlives the server.
+    pub keeps: bool,
+}
+
+/// Something that is held while a reply is being made, and dropped when it has ended.
+pub(crate) type Guard = Box<dyn Any + Send>;
+
+impl Replies {
+    /// The log of a saved reply, whether it is being made or has been stored.
+    ///
+    /// # Errors
+    /// When the owner has no such reply, or the store fails.
+    pub(crate) async fn log_of(
+        &self,
+        owner: &str,
+        generation: &str,
+    ) -> Result<Arc<Log>, StoreError> {
+        if let Some(running) = self.running.get(owner, generation) {
+            return Ok(Arc::clone(&running.log));
+        }
+        let stored = self.store.reply(owner, generation).await?;
+        // It began to run while the store was asked.
+        if let Some(running) = self.running.get(owner, generation) {
+            return Ok(Arc::clone(&running.log));
+        }
+        Ok(Log::of_stored(stored))
+    }
+
+    /// Stops a reply. One that has ended stays as it is.
+    ///
+    /// # Errors
+    /// When the owner has no such reply, or the store fails.
+    pub(crate) async fn stop(&self, owner: &str, generation: &str) -> Result<(), StoreError> {
+        match self.running.get(owner, generation) {
+            Some(running) => running.stop().await,
+            None => {
+                self.store.reply(owner, generation).await?;
+            }
+        }
+        Ok(())
+    }
+}
 
 /// 128 random bits in the form of all ids: who knows the id of a reply may read it.
 pub(crate) fn new_id() -> String {
     uuid::Uuid::from_u128(rand::random()).to_string()
-}
-
-/// Adds a comment to a stream whenever it was silent for a while; the first silence is the shortest,
-/// also when it follows the start of the reply. The guard is dropped with the stream.
-pub(crate) fn with_pings<S, G>(
-    events: S,
-    guard: G,
-) -> impl Stream<Item = std::io::Result<Bytes>> + use<S, G>
-where
-    S: Stream<Item = std::io::Result<Bytes>>,
-{
-    stream::unfold(
-        (Box::pin(events), FIRST_PING, guard),
-        |(mut events, wait, guard)| async move {
-            match timeout(wait, events.next()).await {
-                Ok(bytes) => bytes.map(|bytes| (bytes, (events, wait, guard))),
-                Err(_) => Some((Ok(Bytes::from_static(PING_COMMENT)), (events, PING, guard))),
-            }
-        },
-    )
 }

@@ -231,7 +231,7 @@ async fn beyond_the_replies_of_a_client_or_of_all_the_next_one_is_refused_and_no
         });
         let mut reply = reply.await;
         soon(reply.until(|reply| !reply.transcript.text.is_empty())).await;
-        assert_eq!(rill.state.generations.count(), 2);
+        assert_eq!(rill.state.replies.running.count(), 2);
         soon(upstream.wait_for(|exchanges| exchanges.len() == 3)).await;
     }
 }

@@ -356,7 +356,7 @@ async fn a_stopping_server_takes_nothing_new_and_lets_go_of_what_runs_when_time_
     let (upstream, rill) = before(stream().then(&delta("a")).ending(End::Hang)).await;
     let mut running = soon(rill.send(&request(PATHS[0]))).await;
     soon(running.next_frame()).await.expect("bytes");
-    assert_eq!(rill.state.replies.len(), 1);
+    assert_eq!(rill.state.tasks.len(), 1);
     rill.state.drain.cancel();
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(

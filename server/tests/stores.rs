@@ -9,11 +9,12 @@ use std::sync::Arc;
 use app::protocol::saved::{ExportedConversation, MessageState, SavedMessage, Timing};
 use app::protocol::{ChatEvent, Finish, Role, Start, Usage};
 use server::config::Saving;
-use server::replies::log::{End, Log, Piece};
+use server::replies::log::Log;
 use server::store::{
     self, Ask, Begun, ConversationHead, Finished, ImportCursor, ImportPart, LOCAL_OWNER, NewReply,
-    Sql, Store, StoreError, TitledBy, new_id,
+    Store, StoreError, TitledBy, new_id,
 };
+use server::store::{End, Piece};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, query};
 use tempfile::TempDir;
 
@@ -55,8 +56,11 @@ impl Place {
         })
     }
 
-    async fn open(&self) -> Sql {
-        store::open(&self.saving).await.expect("a store").store
+    async fn open(&self) -> Store {
+        store::open(&self.saving.store())
+            .await
+            .expect("a store")
+            .store
     }
 
     async fn drop_database(self) {
@@ -78,11 +82,11 @@ fn saving(arguments: &[&str]) -> Saving {
 }
 
 /// Runs a test on each store there is.
-async fn each(test: impl AsyncFn(Arc<dyn Store>)) {
+async fn each(test: impl AsyncFn(Arc<Store>)) {
     let sqlite = Place::sqlite();
     test(Arc::new(sqlite.open().await)).await;
     if let Some(postgres) = Place::postgres().await {
-        let store: Arc<dyn Store> = Arc::new(postgres.open().await);
+        let store: Arc<Store> = Arc::new(postgres.open().await);
         test(Arc::clone(&store)).await;
         store.close().await;
         postgres.drop_database().await;
@@ -142,7 +146,7 @@ fn finished(texts: &[&str]) -> Finished {
 }
 
 /// A question with its answer.
-async fn say(store: &Arc<dyn Store>, owner: &str, new: &NewReply, answer: &str) -> Begun {
+async fn say(store: &Arc<Store>, owner: &str, new: &NewReply, answer: &str) -> Begun {
     let begun = store.begin(owner, new).await.expect("it is saved");
     store
         .finish(owner, &begun.generation, &finished(&[answer]))
@@ -253,7 +257,7 @@ async fn what_is_somebody_elses_is_not_found() {
         assert!(is_missing(store.delete(OTHER, id, 1).await));
         assert!(is_missing(store.restore(OTHER, id).await));
         assert!(is_missing(store.show(OTHER, id, &begun.message).await));
-        assert!(is_missing(store.read(OTHER, id, 1).await));
+        assert!(is_missing(store.mark_read(OTHER, id, 1).await));
         assert!(is_missing(store.reply(OTHER, &begun.generation).await));
         let finish = finished(&["changed"]);
         assert!(is_missing(
@@ -640,7 +644,7 @@ fn parts(conversations: &[ExportedConversation]) -> Vec<ImportPart> {
 
 /// Adds conversations, and says of each whether it was added.
 async fn import(
-    store: &Arc<dyn Store>,
+    store: &Arc<Store>,
     owner: &str,
     name: &str,
     conversations: &[ExportedConversation],
@@ -709,7 +713,7 @@ async fn what_a_crash_left_of_an_import_is_in_nobodys_way_and_is_removed() {
         .into_iter()
         .flatten()
     {
-        let store: Arc<dyn Store> = Arc::new(place.open().await);
+        let store: Arc<Store> = Arc::new(place.open().await);
         let (whole, half) = (new_id(), new_id());
         let all = [
             exported(&whole, &["left"; 40]),
@@ -722,7 +726,7 @@ async fn what_a_crash_left_of_an_import_is_in_nobodys_way_and_is_removed() {
         assert_eq!(added.expect("saved"), [true]);
         store.close().await;
         drop(store);
-        let store: Arc<dyn Store> = Arc::new(place.open().await);
+        let store: Arc<Store> = Arc::new(place.open().await);
         // The same file can be imported at once, under the same ids.
         let again = all.map(|conversation| exported(&conversation.id, &["again", "found"]));
         assert_eq!(
@@ -774,7 +778,7 @@ async fn a_database_of_a_newer_version_is_refused_with_one_sentence() {
         .await
         .expect("a table of sqlx");
         connection.close().await.expect("closed");
-        let error = store::open(&place.saving)
+        let error = store::open(&place.saving.store())
             .await
             .err()
             .expect("it is refused");

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use secrecy::SecretString;
 
+use crate::store;
+
 /// Settings of the store.
 #[derive(Debug, Clone, Args)]
 pub struct Saving {
@@ -28,6 +30,17 @@ pub struct Saving {
         hide_possible_values = true
     )]
     pub titles: Switch,
+}
+
+impl Saving {
+    /// The settings of the store.
+    #[must_use]
+    pub fn store(&self) -> store::Settings {
+        store::Settings {
+            data_dir: self.data_dir.clone(),
+            database_url: self.database_url.clone(),
+        }
+    }
 }
 
 /// Something that can be turned off.

@@ -10,11 +10,11 @@ use bytes::Bytes;
 use futures::stream;
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::http::chat::event_stream;
 use crate::http::error::AppError;
+use crate::http::event_stream::event_stream;
 use crate::http::limits::Client;
 use crate::http::state::AppState;
-use crate::replies::with_pings;
+use crate::replies::stream::with_pings;
 use crate::store::LOCAL_OWNER;
 
 /// `GET /api/conversations/events`

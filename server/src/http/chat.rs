@@ -1,15 +1,10 @@
 //! `POST /api/chat`: checks the request, starts the reply, answers with its event stream or in the form
 //! that was asked for. `GET /api/chat?q=…` is the same for a browser's own `EventSource`.
 
-use std::io;
-
-use app::protocol::{ChatMessage, ChatRequest, EVENT_STREAM, ErrorKind, MAX_REQUEST_BYTES, Role};
-use axum::body::{Body, Bytes};
+use app::protocol::{ChatMessage, ChatRequest, ErrorKind, MAX_REQUEST_BYTES, Role};
 use axum::extract::{Query, Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use futures::Stream;
 use serde::Deserialize;
 
 use super::formats::{self as forms, Events};
@@ -17,9 +12,10 @@ use super::negotiate::{self as accept, Form};
 
 use crate::http::body;
 use crate::http::error::AppError;
-use crate::http::limits::Client;
+use crate::http::event_stream::event_stream;
+use crate::http::limits::{Client, Places};
 use crate::http::state::AppState;
-use crate::replies;
+use crate::replies::stateless::start;
 
 /// Answers one request with one reply.
 pub(crate) async fn chat(
@@ -31,9 +27,9 @@ pub(crate) async fn chat(
         return Err(ErrorKind::Shutdown.into());
     }
     let form = check_headers(request.headers())?;
-    let places = state.limits.reply_with_stream(&client)?;
+    let Places { stream, reply } = state.limits.reply_with_stream(&client)?;
     let request = parse(&body::read(request.into_body(), &state.config).await?)?;
-    let bytes = replies::start(&state, request, places);
+    let bytes = start(&state.replies, request, stream, reply);
     Ok(match form {
         Form::Events => event_stream(bytes),
         Form::Text => forms::text(Events::read(bytes)).await,
@@ -80,20 +76,8 @@ pub(crate) async fn chat_by_address(
     }]);
     request.model = question.model;
     check(&request)?;
-    let places = state.limits.reply_with_stream(&client)?;
-    Ok(event_stream(replies::start(&state, request, places)))
-}
-
-/// An answer that is a stream of events.
-pub(crate) fn event_stream(
-    bytes: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
-) -> Response {
-    let headers = [
-        (CONTENT_TYPE.as_str(), EVENT_STREAM),
-        (CACHE_CONTROL.as_str(), "no-store, no-transform"),
-        ("x-accel-buffering", "no"),
-    ];
-    (headers, Body::from_stream(bytes)).into_response()
+    let Places { stream, reply } = state.limits.reply_with_stream(&client)?;
+    Ok(event_stream(start(&state.replies, request, stream, reply)))
 }
 
 /// All that can be refused before the body is read.

@@ -13,7 +13,8 @@ use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONNECTION, HeaderValue, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 
-use crate::http::limits::Full;
+use super::limits::Full;
+use crate::store::StoreError;
 
 /// A refused request.
 #[derive(Debug, Clone)]
@@ -87,6 +88,19 @@ impl AppError {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             _ => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+impl From<StoreError> for AppError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound => ErrorKind::NotFound.into(),
+            StoreError::Invalid(sentence) => Self::invalid(sentence),
+            StoreError::Failed(cause) => {
+                tracing::error!(cause, "the database failed");
+                ErrorKind::NotSaved.into()
+            }
         }
     }
 }

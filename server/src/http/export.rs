@@ -106,11 +106,11 @@ impl From<StoreError> for Broken {
 
 /// Writes conversations page by page.
 struct Writer {
-    store: Arc<dyn Store>,
+    store: Arc<Store>,
 }
 
 impl Writer {
-    fn new(store: Arc<dyn Store>) -> Self {
+    fn new(store: Arc<Store>) -> Self {
         Self { store }
     }
 

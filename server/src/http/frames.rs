@@ -10,44 +10,39 @@
 
 use std::path::Path;
 
-use app::protocol::IMAGE_PATH;
 use app::wording::NOT_AN_IMAGE_ADDRESS;
-use axum::Router;
 use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, X_FRAME_OPTIONS,
 };
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use reqwest::Url;
 use serde::Deserialize;
 use tower::ServiceBuilder;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::http::error::AppError;
-use crate::http::pages::{cache_when_found, files};
-use crate::http::state::AppState;
+use crate::http::pages::{FileService, boxed, cache_when_found, files};
 
 /// What no document of a frame may do, whatever it shows. What the sandbox allows all the same can follow.
 const CLOSED: &str =
     "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox";
 
-/// The documents of the frames. The one that draws is a file of the site.
-pub(crate) fn router(site: &Path) -> Router<AppState> {
+/// The document that draws diagrams, and its script, with a policy of their own.
+pub(super) fn diagram_files(site: &Path) -> FileService {
     let folder = site.join("diagram");
     let header = SetResponseHeaderLayer::overriding;
-    let diagram = ServiceBuilder::new()
-        .layer(header(CONTENT_SECURITY_POLICY, drawing_policy(&folder)))
-        .layer(header(
-            X_FRAME_OPTIONS,
-            HeaderValue::from_static("SAMEORIGIN"),
-        ))
-        .layer(cache_when_found("public, max-age=3600"))
-        .service(files(folder));
-    Router::new()
-        .route(IMAGE_PATH, get(image))
-        .nest_service("/diagram", diagram)
+    boxed(
+        ServiceBuilder::new()
+            .layer(header(CONTENT_SECURITY_POLICY, drawing_policy(&folder)))
+            .layer(header(
+                X_FRAME_OPTIONS,
+                HeaderValue::from_static("SAMEORIGIN"),
+            ))
+            .layer(cache_when_found("public, max-age=3600"))
+            .service(files(folder)),
+    )
 }
 
 /// The policy of the document that draws: its one script, by the hash that was written beside it when it
@@ -65,12 +60,14 @@ fn drawing_policy(folder: &Path) -> HeaderValue {
 }
 
 #[derive(Deserialize)]
-struct Picture {
+pub(super) struct Picture {
     src: String,
 }
 
 /// A document that shows one picture of the web and nothing else.
-async fn image(picture: Result<Query<Picture>, QueryRejection>) -> Result<Response, AppError> {
+pub(super) async fn image(
+    picture: Result<Query<Picture>, QueryRejection>,
+) -> Result<Response, AppError> {
     let refused = || AppError::invalid(NOT_AN_IMAGE_ADDRESS);
     let Query(Picture { src }) = picture.map_err(|_| refused())?;
     let address = web_address(&src).ok_or_else(refused)?;

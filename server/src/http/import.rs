@@ -68,7 +68,7 @@ pub(super) async fn import(
     let (done, result) = oneshot::channel();
     let adding = add_all(state.clone(), file, Arc::clone(&read));
     // It does not depend on who waits for it.
-    state.replies.spawn(async move {
+    state.tasks.spawn(async move {
         let _ = done.send(adding.await);
         drop(place);
     });
@@ -176,7 +176,7 @@ async fn add_all(
                 messages = report.messages,
                 "imported"
             );
-            state.tell(LOCAL_OWNER, Change::Reload);
+            state.changes.announce(LOCAL_OWNER, Change::Reload);
             Ok(report)
         }
         Err(error) => {

@@ -10,8 +10,7 @@ use app::protocol::{ErrorBody, ErrorKind, Id, Refusal};
 use futures::FutureExt;
 
 use crate::http::state::AppState;
-use crate::replies::log::End;
-use crate::store::{LOCAL_OWNER, PathEnd, PathLimit, StoreError, TitledBy, now};
+use crate::store::{End, LOCAL_OWNER, PathEnd, PathLimit, StoreError, TitledBy, now};
 
 /// How many conversations and hits are given where nobody says how many.
 const LIST: u32 = 50;
@@ -92,7 +91,7 @@ impl Shelf {
             else {
                 continue;
             };
-            let Some(running) = self.state.generations.get(self.owner, generation) else {
+            let Some(running) = self.state.replies.running.get(self.owner, generation) else {
                 continue;
             };
             // In this order: a reply that has ended by now has all of its text.
@@ -112,7 +111,10 @@ impl Shelf {
 
     async fn told<T>(&self, id: &str, done: Result<T, StoreError>) -> Result<T, ErrorBody> {
         let done = done.map_err(refusal)?;
-        self.state.tell_changed(self.owner, id).await;
+        self.state
+            .changes
+            .announce_conversation(self.owner, id)
+            .await;
         Ok(done)
     }
 }
@@ -191,11 +193,13 @@ impl Library for Shelf {
         async move {
             let deleted = self.state.store.delete(self.owner, &id, now()).await;
             for generation in deleted.map_err(refusal)? {
-                if let Some(running) = self.state.generations.get(self.owner, &generation) {
+                if let Some(running) = self.state.replies.running.get(self.owner, &generation) {
                     running.stop().await;
                 }
             }
-            self.state.tell(self.owner, Change::Removed(id.into()));
+            self.state
+                .changes
+                .announce(self.owner, Change::Removed(id.into()));
             Ok(())
         }
         .boxed()
@@ -219,7 +223,7 @@ impl Library for Shelf {
 
     fn read(&self, id: Id) -> Answer<'_, ()> {
         async move {
-            let done = self.state.store.read(self.owner, &id, now()).await;
+            let done = self.state.store.mark_read(self.owner, &id, now()).await;
             self.told(&id, done).await
         }
         .boxed()

@@ -8,18 +8,16 @@
 mod error;
 mod headers;
 mod mask;
-mod models;
+pub(super) mod models;
 mod relay;
 mod request;
 
 use app::protocol::ErrorKind;
-use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use axum::routing::{get, post};
 use tokio::time::{Instant, timeout_at};
 
 use self::error::ApiError;
@@ -37,21 +35,22 @@ const MAX_BODY_BYTES: u64 = 32 * 1024 * 1024;
 /// The least bytes a second of a request's body, on the average.
 const LEAST_PACE: u64 = 128 * 1024;
 
-/// The paths below `/v1`.
-pub(crate) fn router() -> Router<AppState> {
-    Router::new()
-        .route(
-            "/v1/chat/completions",
-            post(async |state, client, request| {
-                pass(state, client, "chat/completions", request).await
-            }),
-        )
-        .route(
-            "/v1/responses",
-            post(async |state, client, request| pass(state, client, "responses", request).await),
-        )
-        .route("/v1/models", get(models::list))
-        .route("/v1/models/{*id}", get(models::show))
+/// `POST /v1/chat/completions`
+pub(super) async fn chat_completions(
+    state: State<AppState>,
+    client: Client,
+    request: Request,
+) -> Result<Response, ApiError> {
+    pass(state, client, "chat/completions", request).await
+}
+
+/// `POST /v1/responses`
+pub(super) async fn responses(
+    state: State<AppState>,
+    client: Client,
+    request: Request,
+) -> Result<Response, ApiError> {
+    pass(state, client, "responses", request).await
 }
 
 /// Passes a request on to the upstream that has its model, and the answer back.

@@ -3,6 +3,7 @@
 //! The files are the ones that `cargo leptos build` makes: hashed by content, so that browsers may
 //! keep them for ever, and compressed ahead of time.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 
 mod threads;
@@ -11,21 +12,21 @@ use any_spawner::Executor;
 use app::protocol::saved::Opened;
 use app::protocol::{ErrorKind, Id};
 use app::render_budget::{RenderBudget, RenderLimits};
-use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, Request};
+use axum::handler::HandlerWithoutStateExt;
 use axum::http::header::{self, HeaderName, HeaderValue};
-use axum::http::{Method, Response, StatusCode};
-use axum::middleware::map_request;
-use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get};
 use leptos::config::LeptosOptions;
 use leptos::nonce::use_nonce;
 use leptos::prelude::{expect_context, provide_context};
 
 use leptos_axum::{ResponseOptions, render_app_to_stream_with_context};
 use serde::Deserialize;
-use tower::ServiceBuilder;
+use tower::util::BoxCloneSyncService;
+use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_http::compression::CompressionLayer;
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -46,100 +47,138 @@ struct LinkTo {
     message: Option<Id>,
 }
 
-/// The page, its files, and what is answered where there is nothing.
-pub(crate) fn router(state: &AppState) -> Router<AppState> {
-    // Leptos spawns the work of a page through this; that it was set before is no fault.
-    let _ = Executor::init_tokio();
-    let options = leptos_options(&state.config);
-    let site = PathBuf::from(options.site_root.as_ref());
-    let shell = {
-        let options = options.clone();
-        move || app::shell(options.clone())
-    };
-    let render = {
-        let state = state.clone();
-        let threads = PageThreads::new();
+/// A service that gives files.
+pub(super) type FileService = BoxCloneSyncService<Request, Response, Infallible>;
+
+/// Hides the type of a service that gives files.
+pub(super) fn boxed<S, B>(service: S) -> FileService
+where
+    S: Service<Request, Response = axum::http::Response<B>, Error = Infallible>,
+    S: Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+    B: 'static,
+    axum::http::Response<B>: IntoResponse,
+{
+    BoxCloneSyncService::new(service.map_response(IntoResponse::into_response))
+}
+
+/// The page and its files: the routes of [`super::router`] get their handlers here.
+#[derive(Clone)]
+pub(super) struct Pages {
+    state: AppState,
+    options: LeptosOptions,
+    threads: PageThreads,
+}
+
+impl Pages {
+    /// The page as it is configured.
+    pub(super) fn new(state: &AppState) -> Self {
+        // Leptos spawns the work of a page through this; an error says that it was set before.
+        let _ = Executor::init_tokio();
+        Self {
+            state: state.clone(),
+            options: leptos_options(&state.config),
+            threads: PageThreads::new(),
+        }
+    }
+
+    /// The folder of the page's files.
+    pub(super) fn site(&self) -> PathBuf {
+        PathBuf::from(self.options.site_root.as_ref())
+    }
+
+    /// The page without a conversation.
+    pub(super) fn home(&self) -> MethodRouter<AppState> {
+        let pages = self.clone();
+        get(async move |request: Request| {
+            let opened = Shelf::local(pages.state.clone()).open(None, None).await;
+            pages.render(opened, request).await
+        })
+        .layer(CompressionLayer::new())
+    }
+
+    /// The page with a conversation, up to a message where the link names one.
+    pub(super) fn conversation(&self) -> MethodRouter<AppState> {
+        let pages = self.clone();
+        get(
+            async move |Path(id): Path<Id>,
+                        link: Result<Query<LinkTo>, QueryRejection>,
+                        request: Request| {
+                // A link with another query still shows the conversation.
+                let message = link.ok().and_then(|Query(link)| link.message);
+                let shelf = Shelf::local(pages.state.clone());
+                let opened = shelf.open(Some(&id), message).await;
+                let is_there = opened.conversation.is_some();
+                let mut response = pages.render(opened, request).await;
+                if !is_there {
+                    *response.status_mut() = StatusCode::NOT_FOUND;
+                }
+                response
+            },
+        )
+        .layer(CompressionLayer::new())
+    }
+
+    /// The files of the build, whose names may hold a hash of their content.
+    pub(super) fn build_files(&self) -> FileService {
+        let caching = if self.options.hash_files {
+            FOR_EVER
+        } else {
+            "no-cache"
+        };
+        let folder = self.site().join(self.options.site_pkg_dir.as_ref());
+        boxed(
+            ServiceBuilder::new()
+                .layer(cache_when_found(caching))
+                .service(files(folder)),
+        )
+    }
+
+    /// The other files, and the answer where there is nothing.
+    pub(super) fn public_files(&self) -> FileService {
+        let pages = self.clone();
+        let not_found = async move |request: Request| {
+            if is_for_programs(request.uri().path()) {
+                return AppError::from(ErrorKind::NotFound).into_response();
+            }
+            let mut response = pages.render(Opened::default(), request).await;
+            *response.status_mut() = StatusCode::NOT_FOUND;
+            response
+        };
+        let files = files(self.site())
+            // A path that does not exist is not found, whatever the method.
+            .call_fallback_on_method_not_allowed(true)
+            .fallback(HandlerWithoutStateExt::into_service(not_found));
+        boxed(
+            ServiceBuilder::new()
+                .layer(cache_when_found("public, max-age=3600"))
+                .service(files),
+        )
+    }
+
+    async fn render(&self, opened: Opened, request: Request) -> Response {
+        let options = self.options.clone();
+        let shell = move || app::shell(options.clone());
+        let state = self.state.clone();
         let reload_port = state
             .config
             .watch
             .as_ref()
             .map(|_| state.config.reload_port);
-        move |opened: Opened, request: Request| {
-            let (state, threads) = (state.clone(), threads.clone());
-            let context = move || {
-                provide_context(state.page_info());
-                provide_context(opened.clone());
-                provide_context(RenderBudget::new(RenderLimits::default()));
-                set_page_headers(reload_port);
-            };
-            let page = render_app_to_stream_with_context(context, shell.clone())(request);
-            async move { threads.run(page).await }
-        }
-    };
-    let home = {
-        let (render, state) = (render.clone(), state.clone());
-        async move |request: Request| {
-            let opened = Shelf::local(state).open(None, None).await;
-            render(opened, request).await
-        }
-    };
-    let conversation = {
-        let (render, state) = (render.clone(), state.clone());
-        async move |Path(id): Path<Id>,
-                    link: Result<Query<LinkTo>, QueryRejection>,
-                    request: Request| {
-            // A query that says nothing to us is no reason to show nothing.
-            let message = link.ok().and_then(|Query(link)| link.message);
-            let opened = Shelf::local(state).open(Some(&id), message).await;
-            let is_there = opened.conversation.is_some();
-            let mut response = render(opened, request).await;
-            if !is_there {
-                *response.status_mut() = StatusCode::NOT_FOUND;
-            }
-            response
-        }
-    };
-    let not_found = async move |request: Request| {
-        if is_for_programs(request.uri().path()) {
-            return AppError::from(ErrorKind::NotFound).into_response();
-        }
-        let mut response = render(Opened::default(), request).await;
-        *response.status_mut() = StatusCode::NOT_FOUND;
-        response
-    };
-    let pages = Router::new()
-        .route("/", get(home))
-        .route("/c/{id}", get(conversation))
-        .layer(CompressionLayer::new());
-    let hashed = ServiceBuilder::new()
-        .layer(cache_when_found(if options.hash_files {
-            FOR_EVER
-        } else {
-            "no-cache"
-        }))
-        .service(files(site.join(options.site_pkg_dir.as_ref())));
-    let frames = crate::http::frames::router(&site);
-    let public = ServiceBuilder::new()
-        .layer(cache_when_found("public, max-age=3600"))
-        .service(
-            files(site)
-                // What is not there is not there for any method.
-                .call_fallback_on_method_not_allowed(true)
-                .fallback(axum::handler::HandlerWithoutStateExt::into_service(
-                    not_found,
-                )),
-        );
-    Router::new()
-        .merge(pages)
-        .merge(frames)
-        .nest_service("/pkg", hashed)
-        .fallback_service(public)
-        .layer(map_request(head_as_get))
+        let context = move || {
+            provide_context(state.page_info());
+            provide_context(opened.clone());
+            provide_context(RenderBudget::new(RenderLimits::default()));
+            set_page_headers(reload_port);
+        };
+        let page = render_app_to_stream_with_context(context, shell)(request);
+        self.threads.run(page).await
+    }
 }
 
 /// `HEAD` is answered as `GET`, and hyper leaves the body out. With `HEAD`, and only then, what serves files
 /// takes a name that no file can have for a failure of its own.
-async fn head_as_get(mut request: Request) -> Request {
+pub(super) async fn head_as_get(mut request: Request) -> Request {
     if *request.method() == Method::HEAD {
         *request.method_mut() = Method::GET;
     }
@@ -160,16 +199,22 @@ pub(crate) fn cache_when_found(
     value: &'static str,
 ) -> SetResponseHeaderLayer<
     impl Clone
-    + Fn(&Response<tower_http::services::fs::ServeFileSystemResponseBody>) -> Option<HeaderValue>,
+    + Fn(
+        &axum::http::Response<tower_http::services::fs::ServeFileSystemResponseBody>,
+    ) -> Option<HeaderValue>,
 > {
-    SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, move |response: &Response<_>| {
-        let found = response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED;
-        Some(HeaderValue::from_static(if found {
-            value
-        } else {
-            "no-store"
-        }))
-    })
+    SetResponseHeaderLayer::if_not_present(
+        header::CACHE_CONTROL,
+        move |response: &axum::http::Response<_>| {
+            let found =
+                response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED;
+            Some(HeaderValue::from_static(if found {
+                value
+            } else {
+                "no-store"
+            }))
+        },
+    )
 }
 
 /// Whether an unknown path is answered with JSON rather than with a page.

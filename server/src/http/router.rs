@@ -2,34 +2,53 @@
 
 use std::panic::AssertUnwindSafe;
 
-use app::protocol::{CHAT_PATH, ErrorKind, MODELS_PATH};
+use app::protocol::saved::{CHANGES_PATH, EXPORT_PATH, IMPORT_PATH, events_path, generation_path};
+use app::protocol::{CHAT_PATH, ErrorKind, IMAGE_PATH, MODELS_PATH};
 use axum::Router;
 use axum::extract::Request;
 use axum::http::header::CACHE_CONTROL;
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use futures::FutureExt;
 
 use super::error::AppError;
+use super::pages::Pages;
 use super::state::AppState;
-use super::{access, chat, messages, openai, pages};
+use super::{
+    access, changes, chat, export, frames, functions, generations, import, messages, openai, pages,
+};
 
 /// Every route and every layer. A request passes the layers from the last to the first.
 pub fn router(state: AppState) -> Router {
     let router = Router::new()
+        // Replies that are not saved.
         .route(
             CHAT_PATH,
             post(chat::chat)
                 .get(chat::chat_by_address)
-                // It would ask like a GET, and nobody would read the answer.
+                // It would start a reply like GET, and nobody would read it.
                 .head(async || AppError::from(ErrorKind::MethodNotAllowed)),
         )
+        // Saved conversations.
+        .route("/api/conversations/{id}/messages", post(messages::send))
+        .route(&events_path("{id}"), get(generations::events))
+        .route(&generation_path("{id}"), delete(generations::stop))
+        .route(CHANGES_PATH, get(changes::events))
+        .route("/api/conversations/{id}/export", get(export::one))
+        .route(EXPORT_PATH, get(export::all))
+        .route(IMPORT_PATH, post(import::import))
+        // The functions of the list: `/api/conversations/list`, `get`, `path`, `search`, `rename`, `pin`,
+        // `delete`, `restore`, `show` and `read`.
+        .merge(functions::router())
+        // The API for other programs.
         .route(MODELS_PATH, get(openai::choose_model))
-        .merge(openai::router())
+        .route("/v1/chat/completions", post(openai::chat_completions))
+        .route("/v1/responses", post(openai::responses))
+        .route("/v1/models", get(openai::models::list))
+        .route("/v1/models/{*id}", get(openai::models::show))
         .route("/healthz", get(healthz))
-        .merge(messages::router())
-        .merge(pages::router(&state))
+        .merge(page(&state))
         .method_not_allowed_fallback(async || AppError::from(ErrorKind::MethodNotAllowed))
         .layer(from_fn(catch_panic))
         .layer(from_fn_with_state(state.clone(), access::guard));
@@ -37,6 +56,19 @@ pub fn router(state: AppState) -> Router {
         .into_iter()
         .fold(router, Router::layer);
     router.with_state(state)
+}
+
+/// The page, what it frames, its files, and the answer where there is nothing.
+fn page(state: &AppState) -> Router<AppState> {
+    let pages = Pages::new(state);
+    Router::new()
+        .route("/", pages.home())
+        .route("/c/{id}", pages.conversation())
+        .route(IMAGE_PATH, get(frames::image))
+        .nest_service("/diagram", frames::diagram_files(&pages.site()))
+        .nest_service("/pkg", pages.build_files())
+        .fallback_service(pages.public_files())
+        .layer(map_request(pages::head_as_get))
 }
 
 /// Whether the server takes new requests.

@@ -4,41 +4,37 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use app::protocol::PageInfo;
-use app::protocol::saved::Change;
-use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::Config;
+use crate::config::{Config, Switch};
 use crate::http::descriptors;
 use crate::http::limits::{self, Numbers};
 use crate::providers::api::Kind;
 use crate::providers::settings::Settings;
 use crate::providers::{Directory, Limits, Upstream, demo, ollama};
-use crate::replies::Generations;
-use crate::store::{self, Store, StoreError};
+use crate::replies::{self, Replies};
+use crate::store::{self, ChangeFeed, Store};
 
 /// The state of the server; cheap to clone.
 #[derive(Clone)]
 pub struct AppState {
     /// The configuration, read once.
     pub config: Arc<Config>,
-    /// Who answers.
+    /// The models that can be asked.
     pub upstreams: Arc<Directory>,
     /// How much may go on at once.
     pub limits: Arc<limits::Limits>,
     /// The most connections at one time.
     pub max_connections: usize,
-    /// The replies that are being made.
-    pub replies: TaskTracker,
-    /// Those of them that are saved, by their ids.
-    pub generations: Arc<Generations>,
+    /// What makes replies.
+    pub replies: Replies,
     /// Where conversations are kept.
-    pub store: Arc<dyn Store>,
-    /// Whether they are still there when the server has ended.
-    pub keeps: bool,
-    /// What changes in the lists of conversations, with its owner.
-    pub changes: broadcast::Sender<(String, Change)>,
+    pub store: Arc<Store>,
+    /// Where changes of conversations are announced.
+    pub changes: ChangeFeed,
+    /// Replies that are being made, and imports: what a server that ends waits for.
+    pub tasks: TaskTracker,
     /// Cancelled when no new replies are to begin.
     pub drain: CancellationToken,
     /// Cancelled when the running replies are to end.
@@ -88,27 +84,44 @@ impl AppState {
             .collect::<Result<_, _>>()?;
         let fallback = std::mem::take(&mut config.fallback);
         let upstreams = Directory::new(upstreams, config.model.clone(), fallback, limits);
-        let opened = store::open(&config.saving)
+        let opened = store::open(&config.saving.store())
             .await
             .map_err(StartError::Store)?;
         if let Some(place) = &opened.place {
             tracing::info!("conversations are kept in {place}");
         }
         let drain = CancellationToken::new();
-        let store: Arc<dyn Store> = Arc::new(opened.store);
+        let shutdown = CancellationToken::new();
+        let upstreams = Arc::new(upstreams);
+        let store = Arc::new(opened.store);
+        let changes = ChangeFeed::new(Arc::clone(&store));
+        let tasks = TaskTracker::new();
+        let replies = Replies {
+            providers: Arc::clone(&upstreams),
+            store: Arc::clone(&store),
+            changes: changes.clone(),
+            running: Arc::default(),
+            tasks: tasks.clone(),
+            drain: drain.clone(),
+            shutdown: shutdown.clone(),
+            settings: replies::Settings {
+                total_timeout: config.total_timeout,
+                titles_by_model: config.saving.titles == Switch::On,
+                keeps: opened.place.is_some(),
+            },
+        };
         tokio::spawn(purge(Arc::clone(&store), drain.clone()));
         Ok(Self {
             config: Arc::new(config),
-            upstreams: Arc::new(upstreams),
+            upstreams,
             limits: Arc::new(limits::Limits::new(&numbers)),
             max_connections: numbers.connections,
-            replies: TaskTracker::new(),
-            generations: Arc::default(),
+            replies,
             store,
-            keeps: opened.place.is_some(),
-            changes: broadcast::Sender::new(CHANGES),
+            changes,
+            tasks,
             drain,
-            shutdown: CancellationToken::new(),
+            shutdown,
         })
     }
 
@@ -125,36 +138,18 @@ impl AppState {
         PageInfo {
             model: self.upstreams.default_model(),
             demo: self.upstreams.is_demo(),
-            unsaved: !self.keeps,
+            unsaved: !self.replies.settings.keeps,
         }
-    }
-
-    /// Tells the lists what a conversation looks like now.
-    pub(crate) async fn tell_changed(&self, owner: &str, id: &str) {
-        match self.store.summary(owner, id).await {
-            Ok(summary) => self.tell(owner, Change::Changed(summary)),
-            // It is in no list any more.
-            Err(StoreError::NotFound) => {}
-            Err(error) => tracing::debug!(%error, "a change was not told"),
-        }
-    }
-
-    /// Tells the lists of a change.
-    pub(crate) fn tell(&self, owner: &str, change: Change) {
-        // Perhaps nobody listens.
-        let _ = self.changes.send((owner.to_owned(), change));
     }
 }
 
-/// How many changes may wait for a list that is slow, before it is told to read all anew.
-const CHANGES: usize = 256;
 /// How long what was deleted can be restored, and how often it is looked after.
 const KEPT_DELETED: Duration = Duration::from_secs(24 * 60 * 60);
 const PURGE: Duration = Duration::from_secs(60 * 60);
 
 /// Removes for good what was deleted long ago and what is left of imports, at the start and again and
 /// again.
-async fn purge(store: Arc<dyn Store>, drain: CancellationToken) {
+async fn purge(store: Arc<Store>, drain: CancellationToken) {
     loop {
         let kept = i64::try_from(KEPT_DELETED.as_millis()).expect("a day is short");
         let purged = tokio::select! {

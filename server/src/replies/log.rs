@@ -19,20 +19,20 @@
 //! The log does no I/O, and of time it knows only until when a pause lasts. It never waits for a reader:
 //! its bound is the bound of a reply.
 
-mod marks;
 mod reader;
 
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
-use app::protocol::{ChatEvent, ErrorKind, Finish, Notice, ReplyError, Start, Usage};
+use app::protocol::{ChatEvent, ErrorKind, Notice, ReplyError, Start, Usage};
 use app::wording;
 use tokio::sync::Notify;
 
-use self::marks::{Kind, Marks};
 pub use self::reader::{NoSuchPosition, Reader};
 use super::relay::Sink;
 use crate::providers::MAX_ANSWER_BYTES;
+use crate::store::model::spans::{Position, SpanKind, Spans};
+use crate::store::{End, Piece, StoredReply};
 
 /// The seq of the end of a reply that was interrupted because its server ended.
 ///
@@ -69,7 +69,7 @@ pub struct Log {
 /// the last, except as [`INTERRUPTED_SEQ`] says.
 struct Entries {
     start: Start,
-    marks: Marks,
+    spans: Spans,
     text: String,
     reasoning: String,
     usage: Option<Usage>,
@@ -79,7 +79,7 @@ struct Entries {
     passing: Option<Passing>,
     passed: u64,
     end: Option<End>,
-    /// Whether the notice that the reply is not saved comes between the marks and the end.
+    /// Whether the notice that the reply is not saved comes between the spans and the end.
     is_end_unsaved: bool,
 }
 
@@ -89,100 +89,6 @@ enum Passing {
     Pause { until: Instant },
     /// The model of [`Entries::model`] is asked instead.
     OtherModel,
-}
-
-/// How a reply ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
-    /// Without an error.
-    Done(Finish),
-    /// With an error. What came before stays valid.
-    Failed(ReplyError),
-}
-
-/// A reply, or a piece of one, as it is stored and read back.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Piece {
-    /// The answer.
-    pub text: String,
-    /// The reasoning.
-    pub reasoning: String,
-    /// How both were cut into events. To be kept as it is.
-    pub marks: Vec<u8>,
-}
-
-impl Piece {
-    /// Whether there is nothing in it.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.marks.is_empty()
-    }
-
-    /// The number of the last event in it, if it is a reply from its beginning.
-    #[must_use]
-    pub fn last_seq(&self) -> u64 {
-        Marks::read(self.marks.clone(), self.text.len(), self.reasoning.len()).count()
-    }
-
-    /// The same reply as the base of one that goes on: its reasoning is one event, and its text the next.
-    #[must_use]
-    pub fn joined(self) -> Self {
-        let marks = Marks::read(Vec::new(), self.text.len(), self.reasoning.len());
-        Self {
-            marks: marks.bytes().to_vec(),
-            ..self
-        }
-    }
-
-    /// The same piece with a character replaced in its texts. Its events keep their numbers.
-    #[must_use]
-    pub fn replaced(&self, from: char, to: &str) -> Self {
-        if !self.text.contains(from) && !self.reasoning.contains(from) {
-            return self.clone();
-        }
-        let old = Marks::read(self.marks.clone(), self.text.len(), self.reasoning.len());
-        let (mut new, mut marks) = (Self::default(), Marks::default());
-        let mut position = marks::Position::default();
-        while let Some((kind, length, next)) = old.at(position.mark) {
-            let (all, out, at) = match kind {
-                Kind::Text => (&self.text, &mut new.text, position.text),
-                Kind::Reasoning => (&self.reasoning, &mut new.reasoning, position.reasoning),
-                Kind::Usage | Kind::Notice => {
-                    marks.push(kind, length);
-                    position = position.after(kind, length, next);
-                    continue;
-                }
-            };
-            let piece = all.get(at..at + length).unwrap_or_default();
-            let piece = piece.replace(from, to);
-            out.push_str(&piece);
-            marks.push(kind, piece.len());
-            position = position.after(kind, length, next);
-        }
-        new.marks = marks.bytes().to_vec();
-        new
-    }
-
-    /// The beginning of this piece: so many bytes of text and of reasoning, cut by these marks. Nothing
-    /// where the texts cannot be cut there.
-    #[must_use]
-    pub fn beginning(mut self, text: usize, reasoning: usize, marks: Vec<u8>) -> Option<Self> {
-        let can_be_cut =
-            self.text.is_char_boundary(text) && self.reasoning.is_char_boundary(reasoning);
-        if !can_be_cut {
-            return None;
-        }
-        self.text.truncate(text);
-        self.reasoning.truncate(reasoning);
-        Some(Self { marks, ..self })
-    }
-
-    /// Adds a piece that follows this one.
-    pub fn append(&mut self, next: &Self) {
-        self.text.push_str(&next.text);
-        self.reasoning.push_str(&next.reasoning);
-        self.marks.extend_from_slice(&next.marks);
-    }
 }
 
 impl Log {
@@ -200,11 +106,11 @@ impl Log {
         usage: Option<Usage>,
         end: Option<End>,
     ) -> Arc<Self> {
-        let marks = Marks::read(piece.marks, piece.text.len(), piece.reasoning.len());
+        let spans = Spans::read(piece.spans, piece.text.len(), piece.reasoning.len());
         Arc::new(Self {
             entries: RwLock::new(Entries {
                 start,
-                marks,
+                spans,
                 text: piece.text,
                 reasoning: piece.reasoning,
                 usage,
@@ -216,6 +122,28 @@ impl Log {
             }),
             grown: Notify::new(),
         })
+    }
+
+    /// The log with all events of a stored reply. One without an end counts as interrupted: the caller
+    /// has made sure that no server makes it any more.
+    #[must_use]
+    pub fn of_stored(stored: StoredReply) -> Arc<Self> {
+        let start = Start {
+            generation: stored.generation,
+            model: stored.model,
+            conversation: Some(stored.conversation),
+            user_message: stored.user_message,
+            message: Some(stored.message),
+        };
+        let end = stored.end.unwrap_or_else(|| {
+            End::Failed(ReplyError {
+                kind: ErrorKind::Interrupted,
+                message: wording::error_sentence(ErrorKind::Interrupted).to_owned(),
+                retryable: true,
+                retry_after_ms: None,
+            })
+        });
+        Self::restored(start, stored.piece, stored.usage, Some(end))
     }
 
     /// Where the relay puts the events of the reply.
@@ -252,10 +180,10 @@ impl Log {
     pub fn note_not_saved(&self) {
         {
             let mut entries = self.write();
-            if entries.end.is_some() || entries.marks.has(Kind::Notice) {
+            if entries.end.is_some() || entries.spans.has(SpanKind::Notice) {
                 return;
             }
-            entries.marks.push(Kind::Notice, 0);
+            entries.spans.push(SpanKind::Notice, 0);
         }
         self.grown.notify_waiters();
     }
@@ -268,7 +196,7 @@ impl Log {
             if entries.end.is_some() {
                 return;
             }
-            entries.is_end_unsaved = !entries.marks.has(Kind::Notice);
+            entries.is_end_unsaved = !entries.spans.has(SpanKind::Notice);
             entries.end = Some(end);
         }
         self.grown.notify_waiters();
@@ -282,7 +210,7 @@ impl Log {
                 return;
             }
             entries.usage = Some(usage);
-            entries.marks.push(Kind::Usage, 0);
+            entries.spans.push(SpanKind::Usage, 0);
         }
         self.grown.notify_waiters();
     }
@@ -309,10 +237,7 @@ impl Log {
     #[must_use]
     pub fn whole(&self) -> (Piece, u64) {
         let entries = self.read();
-        (
-            entries.since(&marks::Position::default()),
-            entries.marks.count(),
-        )
+        (entries.since(&Position::default()), entries.spans.count())
     }
 
     /// How it ended, if it has.
@@ -325,7 +250,7 @@ impl Log {
     #[must_use]
     pub fn is_not_saved(&self) -> bool {
         let entries = self.read();
-        entries.is_end_unsaved || entries.marks.has(Kind::Notice)
+        entries.is_end_unsaved || entries.spans.has(SpanKind::Notice)
     }
 
     /// About how many bytes it needs.
@@ -335,7 +260,7 @@ impl Log {
         size_of::<Self>()
             + entries.text.capacity()
             + entries.reasoning.capacity()
-            + entries.marks.capacity()
+            + entries.spans.capacity()
     }
 
     /// Tells something that is no part of the reply.
@@ -351,7 +276,7 @@ impl Log {
         self.grown.notify_waiters();
     }
 
-    fn append(&self, text: &str, pieces: &[(Kind, usize)]) {
+    fn append(&self, text: &str, pieces: &[(SpanKind, usize)]) {
         {
             let mut entries = self.write();
             if entries.end.is_some() {
@@ -362,11 +287,11 @@ impl Log {
                 let (piece, after) = rest.split_at(*length);
                 rest = after;
                 match kind {
-                    Kind::Text => push(&mut entries.text, piece),
-                    Kind::Reasoning => push(&mut entries.reasoning, piece),
-                    Kind::Usage | Kind::Notice => {}
+                    SpanKind::Text => push(&mut entries.text, piece),
+                    SpanKind::Reasoning => push(&mut entries.reasoning, piece),
+                    SpanKind::Usage | SpanKind::Notice => {}
                 }
-                entries.marks.push(*kind, *length);
+                entries.spans.push(*kind, *length);
             }
         }
         self.grown.notify_waiters();
@@ -386,19 +311,19 @@ impl Log {
 impl Entries {
     fn last_seq(&self) -> u64 {
         match &self.end {
-            None => self.marks.count(),
+            None => self.spans.count(),
             Some(_) if self.is_end_unsaved => UNSAVED_END_SEQ,
             Some(End::Failed(error)) if error.kind == ErrorKind::Interrupted => INTERRUPTED_SEQ,
-            Some(_) => self.marks.count() + 1,
+            Some(_) => self.spans.count() + 1,
         }
     }
 
     /// What was added after this position.
-    fn since(&self, position: &marks::Position) -> Piece {
+    fn since(&self, position: &Position) -> Piece {
         Piece {
             text: self.text[position.text..].to_owned(),
             reasoning: self.reasoning[position.reasoning..].to_owned(),
-            marks: self.marks.bytes()[position.mark..].to_vec(),
+            spans: self.spans.bytes()[position.span..].to_vec(),
         }
     }
 }
@@ -425,14 +350,14 @@ pub fn not_saved() -> Notice {
 pub struct Writer {
     log: Arc<Log>,
     text: String,
-    pieces: Vec<(Kind, usize)>,
+    pieces: Vec<(SpanKind, usize)>,
 }
 
 impl Sink for Writer {
     fn push(&mut self, event: &ChatEvent<'_>) {
         let (kind, text) = match event {
-            ChatEvent::Text(text) => (Kind::Text, text),
-            ChatEvent::Reasoning(text) => (Kind::Reasoning, text),
+            ChatEvent::Text(text) => (SpanKind::Text, text),
+            ChatEvent::Reasoning(text) => (SpanKind::Reasoning, text),
             ChatEvent::Retrying(retrying) => {
                 let until = Instant::now() + Duration::from_millis(retrying.in_ms);
                 return self.log.pass(Passing::Pause { until }, None);

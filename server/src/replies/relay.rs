@@ -14,9 +14,8 @@ use futures::FutureExt;
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
-use crate::http::state::AppState;
 use crate::providers::error::Failure;
-use crate::providers::{Answer, Progress, Step};
+use crate::providers::{Answer, Directory, Progress, Step};
 
 /// As many bytes are gathered before they are handed on, if they are there already.
 const FRAME_BYTES: usize = 16 * 1024;
@@ -55,7 +54,7 @@ pub(crate) fn shutting_down() -> Outcome {
 /// Relays the reply up to its end, but not the end itself: neither that nor its cost. Where another
 /// model stands in, `model` is that one in the end.
 pub(crate) async fn relay(
-    state: &AppState,
+    providers: &Arc<Directory>,
     request: &ChatRequest,
     model: &mut String,
     sink: &mut (impl Sink + Send),
@@ -64,8 +63,7 @@ pub(crate) async fn relay(
     if sink.hand_on().await.is_err() {
         return Outcome::Left;
     }
-    let upstreams = Arc::clone(&state.upstreams);
-    let mut asking = upstreams.ask(request, model);
+    let mut asking = providers.ask(request, model);
     let mut step = asking.next(&mut report.attempts).await;
     loop {
         match step {

@@ -5,23 +5,21 @@
 //! may rely on it. A store that fails stops nothing: the readers are told, and storing the whole is
 //! tried again for a while.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use app::protocol::{ChatRequest, ErrorKind, Finish, ReplyError, Start};
 use app::wording;
-use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::log::{End, Log, Piece};
+use super::log::Log;
+use super::registry::Running;
 use super::relay::{Outcome, Report, relay, shutting_down};
-use crate::http::limits::Pass;
-use crate::http::state::AppState;
-use crate::store::{Begun, Finished, StoreError, now};
+use super::{Guard, Replies};
+use crate::store::{Begun, End, Finished, Piece, StoreError, now};
 
 /// How much time lies between two of what is stored while a reply runs.
 const SNAPSHOT: Duration = Duration::from_secs(1);
@@ -31,110 +29,20 @@ const SAVE_LIMIT: Duration = Duration::from_secs(5);
 const RETRIES: [u64; 7] = [1, 2, 5, 15, 60, 120, 300];
 /// How long a reply that the store never knew can be read, after its end.
 const UNSAVED_KEPT: Duration = Duration::from_secs(600);
-/// How long somebody who stops a reply waits until it is stored.
-const STOP_LIMIT: Duration = Duration::from_secs(6);
-
-/// The replies that run here, and those that could not be stored.
-#[derive(Default)]
-pub struct Generations {
-    table: Mutex<Table>,
-}
-
-#[derive(Default)]
-struct Table {
-    by_id: HashMap<String, Arc<Running>>,
-    by_request: HashMap<(String, String), Arc<OnceCell<Arc<Running>>>>,
-}
-
-/// A reply that is being made.
-pub(crate) struct Running {
-    pub(crate) id: String,
-    pub(crate) log: Arc<Log>,
-    pub(crate) owner: String,
-    pub(crate) conversation: String,
-    request_id: String,
-    stop: CancellationToken,
-    /// Cancelled when it has ended and is stored, or cannot be.
-    over: CancellationToken,
-    /// Whether it was logged that it could not be saved.
-    is_reported: AtomicBool,
-}
-
-impl Generations {
-    /// The reply with this id, if it is this owner's and runs here.
-    pub(crate) fn get(&self, owner: &str, id: &str) -> Option<Arc<Running>> {
-        let running = self.table().by_id.get(id).cloned()?;
-        (running.owner == owner).then_some(running)
-    }
-
-    /// The place of the reply to a request; whoever comes second waits there for the first.
-    pub(crate) fn of_request(&self, owner: &str, request_id: &str) -> Arc<OnceCell<Arc<Running>>> {
-        let key = (owner.to_owned(), request_id.to_owned());
-        Arc::clone(self.table().by_request.entry(key).or_default())
-    }
-
-    /// Forgets a request that came to nothing.
-    pub(crate) fn forget_request(&self, owner: &str, request_id: &str) {
-        let key = (owner.to_owned(), request_id.to_owned());
-        let mut table = self.table();
-        if table
-            .by_request
-            .get(&key)
-            .is_some_and(|cell| cell.get().is_none() && Arc::strong_count(cell) == 1)
-        {
-            table.by_request.remove(&key);
-        }
-    }
-
-    /// How many run, for who measures it.
-    #[must_use]
-    pub fn count(&self) -> usize {
-        self.table().by_id.len()
-    }
-
-    fn add(&self, running: &Arc<Running>) {
-        let id = running.id.clone();
-        self.table().by_id.insert(id, Arc::clone(running));
-    }
-
-    fn remove(&self, running: &Running) {
-        let mut table = self.table();
-        table.by_id.remove(&running.id);
-        let key = (running.owner.clone(), running.request_id.clone());
-        table.by_request.remove(&key);
-    }
-
-    fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().expect("nobody panics while holding it")
-    }
-}
-
-impl Running {
-    /// Ends it as the person wants it, and waits until it is stored.
-    pub(crate) async fn stop(&self) {
-        self.stop.cancel();
-        let _ = timeout(STOP_LIMIT, self.over.cancelled()).await;
-    }
-
-    /// Waits until it has ended.
-    pub(crate) async fn over(&self) {
-        self.over.cancelled().await;
-    }
-}
 
 /// Whose reply it is, and in which conversation.
 pub(crate) struct Place {
     pub(crate) owner: String,
     pub(crate) conversation: String,
     pub(crate) request_id: String,
-    /// Its place among the replies that may run at once.
-    pub(crate) pass: Pass,
+    /// Dropped when the reply has ended.
+    pub(crate) guard: Guard,
 }
 
 /// Starts the reply that was begun in the store. Where the store failed to take it, that is said to
 /// its readers, and nothing more is stored.
 pub(crate) fn run(
-    state: &AppState,
+    replies: &Replies,
     place: Place,
     begun: &Begun,
     request: ChatRequest,
@@ -161,38 +69,44 @@ pub(crate) fn run(
         is_reported: AtomicBool::new(false),
     });
     // In memory it is stored, and lost with the server.
-    if !is_stored || !state.keeps {
+    if !is_stored || !replies.settings.keeps {
         running.log.note_not_saved();
     }
-    state.generations.add(&running);
-    state.replies.spawn(make(
-        state.clone(),
+    replies.running.add(&running);
+    replies.tasks.spawn(make(
+        replies.clone(),
         Arc::clone(&running),
         request,
         model,
         is_stored,
-        place.pass,
+        place.guard,
     ));
     running
 }
 
 async fn make(
-    state: AppState,
+    replies: Replies,
     running: Arc<Running>,
     request: ChatRequest,
     mut model: String,
     is_stored: bool,
-    _pass: Pass,
+    _guard: Guard,
 ) {
     let mut report = Report::new();
     let mut writer = running.log.writer();
     let outcome = {
-        let made = relay(&state, &request, &mut model, &mut writer, &mut report);
+        let made = relay(
+            &replies.providers,
+            &request,
+            &mut model,
+            &mut writer,
+            &mut report,
+        );
         tokio::select! {
             biased;
             () = running.stop.cancelled() => Outcome::Done(Finish::Stopped),
-            () = state.shutdown.cancelled() => shutting_down(),
-            never = store_while_it_grows(&state, &running, is_stored) => match never {},
+            () = replies.shutdown.cancelled() => shutting_down(),
+            never = store_while_it_grows(&replies, &running, is_stored) => match never {},
             outcome = made => outcome,
         }
     };
@@ -224,10 +138,10 @@ async fn make(
     if !is_stored {
         running.log.end(end);
         running.over.cancel();
-        tokio::spawn(keep_for_a_while(state, running, finished));
+        tokio::spawn(keep_for_a_while(replies, running, finished));
         return;
     }
-    let is_saved = match timeout(SAVE_LIMIT, save(&state, &running, &finished)).await {
+    let is_saved = match timeout(SAVE_LIMIT, save(&replies, &running, &finished)).await {
         Ok(Ok(())) => true,
         Ok(Err(error)) => {
             report_failure(&running, &error.to_string());
@@ -240,29 +154,30 @@ async fn make(
     };
     if is_saved {
         running.log.end(end);
-        state.generations.remove(&running);
+        replies.running.remove(&running);
     } else {
         running.log.end_unsaved(end);
     }
     running.over.cancel();
-    state
-        .tell_changed(&running.owner, &running.conversation)
+    replies
+        .changes
+        .announce_conversation(&running.owner, &running.conversation)
         .await;
     if !is_saved {
         // Nobody waits for this any more, and the server may end meanwhile.
-        tokio::spawn(save_later(state.clone(), running, finished));
+        tokio::spawn(save_later(replies.clone(), running, finished));
     }
 }
 
-async fn save(state: &AppState, running: &Running, finished: &Finished) -> Result<(), StoreError> {
-    state
+async fn save(replies: &Replies, running: &Running, finished: &Finished) -> Result<(), StoreError> {
+    replies
         .store
         .finish(&running.owner, &running.id, finished)
         .await
 }
 
 /// Stores what is new about every second. What could not be stored is tried again with what follows.
-async fn store_while_it_grows(state: &AppState, running: &Running, is_stored: bool) -> Infallible {
+async fn store_while_it_grows(replies: &Replies, running: &Running, is_stored: bool) -> Infallible {
     if !is_stored {
         return std::future::pending().await;
     }
@@ -279,7 +194,7 @@ async fn store_while_it_grows(state: &AppState, running: &Running, is_stored: bo
         }
         sleep(SNAPSHOT).await;
         unsaved.append(&reader.next_piece());
-        let stored = state
+        let stored = replies
             .store
             .append(&running.owner, &running.id, number, &unsaved)
             .await;
@@ -296,35 +211,36 @@ async fn store_while_it_grows(state: &AppState, running: &Running, is_stored: bo
     }
 }
 
-async fn save_later(state: AppState, running: Arc<Running>, finished: Finished) {
+async fn save_later(replies: Replies, running: Arc<Running>, finished: Finished) {
     for pause in RETRIES {
         sleep(Duration::from_secs(pause)).await;
-        if save(&state, &running, &finished).await.is_ok() {
+        if save(&replies, &running, &finished).await.is_ok() {
             let generation = &running.id[..8];
             tracing::info!(generation, "the reply was saved after all");
-            state
-                .tell_changed(&running.owner, &running.conversation)
+            replies
+                .changes
+                .announce_conversation(&running.owner, &running.conversation)
                 .await;
             break;
         }
     }
-    state.generations.remove(&running);
+    replies.running.remove(&running);
 }
 
 /// A reply whose beginning the store did not take can be read for a while. The store may know it all
 /// the same, if it committed and its answer was lost: then its end is stored, too.
-async fn keep_for_a_while(state: AppState, running: Arc<Running>, finished: Finished) {
+async fn keep_for_a_while(replies: Replies, running: Arc<Running>, finished: Finished) {
     let ended = Instant::now();
     for pause in RETRIES {
         sleep(Duration::from_secs(pause)).await;
-        match save(&state, &running, &finished).await {
-            Ok(()) => return state.generations.remove(&running),
+        match save(&replies, &running, &finished).await {
+            Ok(()) => return replies.running.remove(&running),
             Err(StoreError::Failed(_)) => {}
             Err(_) => break,
         }
     }
     sleep_until(ended + UNSAVED_KEPT).await;
-    state.generations.remove(&running);
+    replies.running.remove(&running);
 }
 
 /// Logs that the store failed, once for each reply.

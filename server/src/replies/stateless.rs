@@ -16,22 +16,22 @@ use tokio_util::sync::CancellationToken;
 
 use super::frame::Frame;
 use super::relay::{Outcome, Report, Sink, relay, shutting_down};
-use super::{new_id, with_pings};
-use crate::http::limits::{Pass, Places};
-use crate::http::state::AppState;
+use super::stream::with_pings;
+use super::{Replies, new_id};
 
 /// The most bytes that wait for a reader.
 const PIPE_BYTES: usize = 64 * 1024;
 /// How long the last words may take to reach a reader who does not read.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Starts a reply and gives the bytes of its event stream. Dropping them ends the reply, and its places
-/// are free again.
-pub(crate) fn start(
-    state: &AppState,
+/// Starts a reply and gives the bytes of its event stream. Dropping the stream ends the reply. The first
+/// guard is dropped with the stream, the second with the reply.
+pub(crate) fn start<S: Send + 'static, R: Send + 'static>(
+    replies: &Replies,
     request: ChatRequest,
-    Places { stream, reply }: Places,
-) -> impl Stream<Item = std::io::Result<Bytes>> + use<> {
+    stream_guard: S,
+    reply_guard: R,
+) -> impl Stream<Item = std::io::Result<Bytes>> + use<S, R> {
     // Of the two directions only one is used. Unlike the halves of a `simplex`, each end of a
     // `duplex` closes its direction when it is dropped, so the stream ends however the task does.
     let (reader, writer) = duplex(PIPE_BYTES);
@@ -41,40 +41,44 @@ pub(crate) fn start(
         frame: Frame::default(),
         written: 0,
     };
-    state
-        .replies
-        .spawn(run(state.clone(), request, pipe, gone.clone(), reply));
+    replies.tasks.spawn(run(
+        replies.clone(),
+        request,
+        pipe,
+        gone.clone(),
+        reply_guard,
+    ));
     with_pings(
         ReaderStream::with_capacity(reader, PIPE_BYTES),
-        (gone.drop_guard(), stream),
+        (gone.drop_guard(), stream_guard),
     )
 }
 
-async fn run(
-    state: AppState,
+async fn run<R: Send>(
+    replies: Replies,
     request: ChatRequest,
     mut pipe: Pipe,
     gone: CancellationToken,
-    _place: Pass,
+    _guard: R,
 ) {
     let id = new_id();
     let mut model = request
         .model
         .clone()
-        .unwrap_or_else(|| state.upstreams.default_model());
+        .unwrap_or_else(|| replies.providers.default_model());
     let mut report = Report::new();
     pipe.push(&ChatEvent::Start(Start {
         generation: id.clone(),
         model: model.clone(),
         ..Start::default()
     }));
-    let total = report.started() + state.config.total_timeout + LAST_WORDS;
+    let total = report.started() + replies.settings.total_timeout + LAST_WORDS;
     let outcome = tokio::select! {
         biased;
         () = gone.cancelled() => Outcome::Left,
-        () = state.shutdown.cancelled() => shutting_down(),
+        () = replies.shutdown.cancelled() => shutting_down(),
         // A provider is held to the limit where it is read; this holds the reader to it.
-        done = timeout_at(total, relay(&state, &request, &mut model, &mut pipe, &mut report)) => {
+        done = timeout_at(total, relay(&replies.providers, &request, &mut model, &mut pipe, &mut report)) => {
             done.unwrap_or(Outcome::Left)
         }
     };

@@ -10,11 +10,10 @@ use std::time::Duration;
 use app::protocol::{ChatEvent, ChatMessage, ChatRequest, Finish, Role};
 use tokio::time::timeout;
 
+use super::Replies;
+use super::registry::Running;
 use super::relay::{Outcome, Report, Sink, relay};
-use super::saved::Running;
 use super::title_text::{beside_reasoning, title_in};
-use crate::config::Switch;
-use crate::http::state::AppState;
 use crate::store::TitledBy;
 
 /// How much of a question makes its title, in characters.
@@ -48,8 +47,8 @@ pub(crate) fn from_question(question: &str) -> String {
 }
 
 /// Asks the model for a title, beside the answer that runs.
-pub(crate) fn ask_beside(state: &AppState, running: &Arc<Running>, question: &str, model: &str) {
-    if state.upstreams.is_demo() || state.config.saving.titles == Switch::Off {
+pub(crate) fn ask_beside(replies: &Replies, running: &Arc<Running>, question: &str, model: &str) {
+    if replies.providers.is_demo() || !replies.settings.titles_by_model {
         return;
     }
     let shown: String = question.chars().take(SHOWN).collect();
@@ -57,18 +56,18 @@ pub(crate) fn ask_beside(state: &AppState, running: &Arc<Running>, question: &st
         role: Role::User,
         content: format!("{WISH}{shown}"),
     }]);
-    let (state, running, model) = (state.clone(), Arc::clone(running), model.to_owned());
-    let tracker = state.replies.clone();
+    let (replies, running, model) = (replies.clone(), Arc::clone(running), model.to_owned());
+    let tracker = replies.tasks.clone();
     tracker.spawn(async move {
-        let drain = state.drain.clone();
+        let drain = replies.drain.clone();
         tokio::select! {
             () = drain.cancelled() => {}
-            _ = timeout(LIMIT, title(&state, &running, &request, &model)) => {}
+            _ = timeout(LIMIT, title(&replies, &running, &request, &model)) => {}
         }
     });
 }
 
-async fn title(state: &AppState, running: &Running, request: &ChatRequest, model: &str) {
+async fn title(replies: &Replies, running: &Running, request: &ChatRequest, model: &str) {
     let answer = running
         .log
         .read_after(Some(running.log.last_seq()))
@@ -85,19 +84,31 @@ async fn title(state: &AppState, running: &Running, request: &ChatRequest, model
         text: String::new(),
     };
     let (mut model, mut report) = (model.to_owned(), Report::new());
-    let outcome = relay(state, request, &mut model, &mut collect, &mut report).await;
+    let outcome = relay(
+        &replies.providers,
+        request,
+        &mut model,
+        &mut collect,
+        &mut report,
+    )
+    .await;
     // One that was cut off or filtered may end in the middle of a word.
     let (Outcome::Done(Finish::Stop), Some(title)) = (outcome, title_in(&collect.text)) else {
         tracing::debug!("the model gave no title");
         return;
     };
     let (owner, conversation) = (&running.owner, &running.conversation);
-    let renamed = state
+    let renamed = replies
         .store
         .rename(owner, conversation, &title, TitledBy::Model)
         .await;
     match renamed {
-        Ok(()) => state.tell_changed(owner, conversation).await,
+        Ok(()) => {
+            replies
+                .changes
+                .announce_conversation(owner, conversation)
+                .await
+        }
         // The person has named it or deleted it meanwhile, or the answer tells of the failure.
         Err(error) => tracing::debug!(%error, "the title was not kept"),
     }

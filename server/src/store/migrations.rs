@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use sqlx::SqlSafeStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
-use super::sql::Dialect;
+use super::Database;
 
 /// One step.
 #[derive(Debug, Clone, Copy)]
@@ -51,11 +51,11 @@ pub(super) const STEPS: &[Step] = &[
 ];
 
 /// The steps for a database, as sqlx runs them.
-pub(super) fn migrator(steps: &[Step], dialect: Dialect) -> Migrator {
+pub(super) fn migrator(steps: &[Step], database: Database) -> Migrator {
     let migration = |step: &Step| {
-        let sql = match dialect {
-            Dialect::Sqlite => step.sqlite,
-            Dialect::Postgres => step.postgres,
+        let sql = match database {
+            Database::Sqlite => step.sqlite,
+            Database::Postgres => step.postgres,
         };
         Migration::new(
             step.version,

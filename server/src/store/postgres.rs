@@ -10,8 +10,8 @@ use sqlx::any::AnyRow;
 use sqlx::{query, query_scalar};
 
 use super::Result;
-use super::sql::Connection;
-use super::words;
+use super::search::tokenizer as words;
+use super::transaction::Connection;
 
 /// The setting of every connection.
 pub(super) const SETTING: &str = "set idle_in_transaction_session_timeout = '10s'";

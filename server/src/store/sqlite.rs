@@ -6,8 +6,8 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row, query};
 
 use super::Result;
-use super::sql::Connection;
-use super::words::{self, Query};
+use super::search::tokenizer::{self as words, Query};
+use super::transaction::Connection;
 
 /// The setting of the file, which stays in it. With a log of what is written (WAL), readers and the
 /// writer do not wait for each other, and a process that is killed loses nothing that was committed.

@@ -11,8 +11,9 @@ use futures::FutureExt;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
-use server::replies::log::{End, INTERRUPTED_SEQ, Log, Piece, Reader};
+use server::replies::log::{INTERRUPTED_SEQ, Log, Reader};
 use server::store::{Ask, Begun, Finished, LOCAL_OWNER, Store, new_id};
+use server::store::{End, Piece};
 
 use super::{Place, finished, new_reply, question};
 
@@ -95,7 +96,7 @@ struct Live {
 
 /// One reply and all that happens to it.
 struct World<'a> {
-    store: &'a dyn Store,
+    store: &'a Store,
     conversation: String,
     message: String,
     generations: Vec<String>,
@@ -105,7 +106,7 @@ struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    async fn new(store: &'a dyn Store) -> Self {
+    async fn new(store: &'a Store) -> Self {
         let conversation = new_id();
         let begun = store
             .begin(LOCAL_OWNER, &question(&conversation, None, "What?"))
@@ -147,12 +148,10 @@ impl<'a> World<'a> {
     async fn log_of(&self, generation: &str) -> Arc<Log> {
         match &self.live {
             Some(live) if live.generation == generation => Arc::clone(&live.log),
-            _ => self
-                .store
-                .reply(LOCAL_OWNER, generation)
-                .await
-                .expect("a generation that was started is there")
-                .into_log(),
+            _ => {
+                let stored = self.store.reply(LOCAL_OWNER, generation).await;
+                Log::of_stored(stored.expect("a generation that was started is there"))
+            }
         }
     }
 
@@ -364,7 +363,7 @@ fn kind(event: &ChatEvent<'_>) -> String {
     }
 }
 
-async fn live(store: &dyn Store, steps: Vec<Step>) {
+async fn live(store: &Store, steps: Vec<Step>) {
     let mut world = World::new(store).await;
     for step in steps {
         world.step(step).await;
@@ -381,7 +380,7 @@ async fn live(store: &dyn Store, steps: Vec<Step>) {
 }
 
 /// Runs a test with the store of each database there is.
-fn with_each(test: impl Fn(&tokio::runtime::Runtime, &dyn Store)) {
+fn with_each(test: impl Fn(&tokio::runtime::Runtime, &Store)) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     for place in [Some(Place::sqlite()), runtime.block_on(Place::postgres())]
         .into_iter()
@@ -421,7 +420,7 @@ fn after_a_crash_every_reader_is_told_of_it_however_much_it_took() {
 }
 
 /// A reader has seen so many pieces, of which so many are stored.
-async fn check_crash(store: &dyn Store, stored: u64, seen: u64) {
+async fn check_crash(store: &Store, stored: u64, seen: u64) {
     let mut world = World::new(store).await;
     let generation = world.generations[0].clone();
     world.join(generation, None, Transcript::default()).await;

@@ -23,7 +23,7 @@ fn messages(limit: u32) -> PathLimit {
 }
 
 /// Adds a turn or another version of a reply, and gives the reply's id.
-async fn add(store: &dyn Store, conversation: &str, ask: Ask, answer: &str) -> String {
+async fn add(store: &Store, conversation: &str, ask: Ask, answer: &str) -> String {
     let new = new_reply(conversation, ask);
     let begun = store.begin(LOCAL_OWNER, &new).await.expect("a reply");
     store
@@ -34,7 +34,7 @@ async fn add(store: &dyn Store, conversation: &str, ask: Ask, answer: &str) -> S
 }
 
 /// A conversation of so many turns, and the ids of the replies.
-async fn talk(store: &dyn Store, turns: usize) -> (String, Vec<String>) {
+async fn talk(store: &Store, turns: usize) -> (String, Vec<String>) {
     let conversation = new_id();
     let mut replies: Vec<String> = Vec::new();
     for number in 0..turns {
@@ -48,7 +48,7 @@ async fn talk(store: &dyn Store, turns: usize) -> (String, Vec<String>) {
 }
 
 async fn part(
-    store: &dyn Store,
+    store: &Store,
     conversation: &str,
     end: PathEnd,
     limit: PathLimit,
@@ -69,13 +69,13 @@ fn texts(part: &ConversationDetail) -> Vec<&str> {
 #[tokio::test]
 async fn a_part_is_the_end_of_the_path_and_says_what_comes_before() {
     each(async |store| {
-        let (conversation, replies) = talk(&*store, 3).await;
-        let end = part(&*store, &conversation, PathEnd::Shown, messages(3)).await;
+        let (conversation, replies) = talk(&store, 3).await;
+        let end = part(&store, &conversation, PathEnd::Shown, messages(3)).await;
         assert_eq!(texts(&end), ["answer 1", "question 2", "answer 2"]);
         assert_eq!(end.leaf.as_ref(), Some(&replies[2]));
         assert!(!end.later && end.versions.is_empty());
         let earlier = end.earlier.expect("there is more");
-        let before = part(&*store, &conversation, PathEnd::At(earlier), ALL).await;
+        let before = part(&store, &conversation, PathEnd::At(earlier), ALL).await;
         assert_eq!(texts(&before), ["question 0", "answer 0", "question 1"]);
         assert_eq!((before.earlier, before.leaf), (None, None));
         assert!(before.later);
@@ -86,13 +86,13 @@ async fn a_part_is_the_end_of_the_path_and_says_what_comes_before() {
 #[tokio::test]
 async fn a_part_has_so_many_bytes_at_most_but_one_message_at_least() {
     each(async |store| {
-        let (conversation, _) = talk(&*store, 3).await;
+        let (conversation, _) = talk(&store, 3).await;
         let check = async |bytes: i64, expect: &[&str]| {
             let limit = PathLimit {
                 messages: 50,
                 bytes,
             };
-            let part = part(&*store, &conversation, PathEnd::Shown, limit).await;
+            let part = part(&store, &conversation, PathEnd::Shown, limit).await;
             assert_eq!(texts(&part), expect, "{bytes} bytes");
         };
         check(0, &["answer 2"]).await;
@@ -106,12 +106,12 @@ async fn a_part_has_so_many_bytes_at_most_but_one_message_at_least() {
 #[tokio::test]
 async fn a_path_leads_through_any_version_and_on_to_the_newest() {
     each(async |store| {
-        let (conversation, replies) = talk(&*store, 2).await;
+        let (conversation, replies) = talk(&store, 2).await;
         let again = |reply: &str| Ask::Again(reply.to_owned());
-        add(&*store, &conversation, again(&replies[0]), "again 0").await;
-        let second = add(&*store, &conversation, again(&replies[1]), "again 1").await;
+        add(&store, &conversation, again(&replies[0]), "again 0").await;
+        let second = add(&store, &conversation, again(&replies[1]), "again 1").await;
         let check = async |end: PathEnd, expect: &[&str], leaf: Option<&str>| {
-            let part = part(&*store, &conversation, end.clone(), ALL).await;
+            let part = part(&store, &conversation, end.clone(), ALL).await;
             assert_eq!(texts(&part), expect, "{end:?}");
             if let Some(leaf) = leaf {
                 assert_eq!(part.leaf.as_deref(), Some(leaf), "{end:?}");
@@ -127,7 +127,7 @@ async fn a_path_leads_through_any_version_and_on_to_the_newest() {
         check(through(1, None), &older, Some(&replies[1])).await;
         check(PathEnd::At(replies[0].clone()), &newest[..2], None).await;
 
-        let part = part(&*store, &conversation, PathEnd::Shown, ALL).await;
+        let part = part(&store, &conversation, PathEnd::Shown, ALL).await;
         let version = |message: &str, number| MessageVersion {
             message: message.to_owned(),
             number,
@@ -144,8 +144,8 @@ async fn a_path_leads_through_any_version_and_on_to_the_newest() {
 #[tokio::test]
 async fn a_path_leads_through_nothing_that_is_not_there_or_is_somebody_elses() {
     each(async |store| {
-        let (conversation, replies) = talk(&*store, 1).await;
-        let (_, elsewhere) = talk(&*store, 1).await;
+        let (conversation, replies) = talk(&store, 1).await;
+        let (_, elsewhere) = talk(&store, 1).await;
         let check = async |owner: &str, id: &str, end: PathEnd| {
             let found = store.path(owner, id, &end, ALL).await;
             assert!(
@@ -203,7 +203,7 @@ fn leaf_below(whole: &ConversationDetail, message: &str) -> String {
 
 /// Reads a path part by part, from its end.
 async fn joined(
-    store: &dyn Store,
+    store: &Store,
     whole: &ConversationDetail,
     end: PathEnd,
     limit: u32,
@@ -270,20 +270,20 @@ async fn the_parts_of_any_path_through_any_tree_are_the_path() {
                         text: "further".into(),
                     },
                 };
-                replies.push(add(&*store, &conversation, ask, "answer").await);
+                replies.push(add(&store, &conversation, ask, "answer").await);
             }
             let whole = store.get(LOCAL_OWNER, &conversation).await.expect("all");
             for (at, message) in whole.messages.iter().enumerate() {
                 let limit = 1 + (at as u32 * 7) % 5;
                 let id = || message.id.clone();
                 let through = PathEnd::Through(id(), None);
-                let found = joined(&*store, &whole, through, limit).await;
+                let found = joined(&store, &whole, through, limit).await;
                 assert_eq!(found, line_to(&whole, &leaf_below(&whole, &message.id)));
-                let found = joined(&*store, &whole, PathEnd::At(id()), limit).await;
+                let found = joined(&store, &whole, PathEnd::At(id()), limit).await;
                 assert_eq!(found, line_to(&whole, &message.id));
             }
             let leaf = whole.leaf.as_deref().expect("something was said");
-            let found = joined(&*store, &whole, PathEnd::Shown, 4).await;
+            let found = joined(&store, &whole, PathEnd::Shown, 4).await;
             assert_eq!(found, line_to(&whole, &leaf_below(&whole, leaf)));
         }
     })

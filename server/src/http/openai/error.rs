@@ -17,7 +17,7 @@ use crate::http::limits::Full;
 
 /// What is answered where nothing could be passed through.
 #[derive(Debug, Clone)]
-pub(super) struct ApiError {
+pub(in crate::http) struct ApiError {
     kind: ErrorKind,
     message: Cow<'static, str>,
     /// What the client got wrong was not logged yet; what failed at the upstream was.
@@ -60,7 +60,7 @@ impl From<Broken> for ApiError {
 
 impl ApiError {
     /// 400 with what is wrong with the request.
-    pub(super) fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
+    pub(in crate::http) fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             message: message.into(),
             ..ErrorKind::BadRequest.into()
@@ -68,7 +68,7 @@ impl ApiError {
     }
 
     /// 400 for a model whose upstream does not speak this API, with what does.
-    pub(super) fn speaks_another_api(model: &str) -> Self {
+    pub(in crate::http) fn speaks_another_api(model: &str) -> Self {
         // The name is the client's own; more of it than can be a name is not repeated.
         let model: String = model.chars().take(100).collect();
         Self::invalid(format!(
@@ -78,7 +78,7 @@ impl ApiError {
     }
 
     /// An error that stands in the log already.
-    pub(super) fn logged(kind: ErrorKind) -> Self {
+    pub(in crate::http) fn logged(kind: ErrorKind) -> Self {
         Self {
             is_logged: true,
             ..kind.into()
@@ -86,7 +86,7 @@ impl ApiError {
     }
 
     /// The same with the upstream's status.
-    pub(super) fn with_status(self, status: StatusCode) -> Self {
+    pub(in crate::http) fn with_status(self, status: StatusCode) -> Self {
         Self {
             status: Some(status),
             ..self

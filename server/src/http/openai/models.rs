@@ -13,7 +13,7 @@ use crate::providers::Choice;
 use crate::providers::api::Kind;
 
 /// `GET /v1/models`: the models that can be asked on this surface.
-pub(super) async fn list(State(state): State<AppState>) -> Response {
+pub(in crate::http) async fn list(State(state): State<AppState>) -> Response {
     let data: Vec<Value> = choices(&state)
         .await
         .into_iter()
@@ -25,7 +25,7 @@ pub(super) async fn list(State(state): State<AppState>) -> Response {
 }
 
 /// `GET /v1/models/{id}`: one of them.
-pub(super) async fn show(
+pub(in crate::http) async fn show(
     State(state): State<AppState>,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {

@@ -68,7 +68,7 @@ impl Relay {
             bell: Arc::default(),
             note,
             is_broken: false,
-            _running: state.replies.token(),
+            _running: state.tasks.token(),
             _places: places,
         }
     }

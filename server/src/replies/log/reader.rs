@@ -7,9 +7,10 @@ use app::protocol::{Done, Retrying};
 use bytes::Bytes;
 use tokio::time::timeout_at;
 
-use super::marks::{Kind, Position};
-use super::{End, Entries, Log, Passing, Piece, UNSAVED_NOTICE_SEQ, not_saved};
+use super::{Entries, Log, Passing, UNSAVED_NOTICE_SEQ, not_saved};
 use crate::replies::frame::{write_comment, write_json};
+use crate::store::model::spans::{Position, SpanKind};
+use crate::store::{End, Piece};
 
 /// As many bytes of text are given in one go. One piece may be longer.
 const BATCH_BYTES: usize = 16 * 1024;
@@ -45,13 +46,13 @@ impl Reader {
             let entries = log.read();
             has_end = entries.end.is_some() && after == entries.last_seq();
             has_unsaved_notice = entries.is_end_unsaved && after == UNSAVED_NOTICE_SEQ;
-            let is_there = after <= entries.marks.count() || has_unsaved_notice || has_end;
+            let is_there = after <= entries.spans.count() || has_unsaved_notice || has_end;
             if !is_there {
                 return Err(NoSuchPosition);
             }
-            // The start is event 0; of the marks, `after` lie before the next event.
-            while position.number < after
-                && let Some((kind, length, next)) = entries.marks.at(position.mark)
+            // The start is event 0; of the spans, `after` lie before the next event.
+            while position.seq < after
+                && let Some((kind, length, next)) = entries.spans.at(position.span)
             {
                 position = position.after(kind, length, next);
             }
@@ -114,8 +115,8 @@ impl Reader {
         let entries = self.log.read();
         let piece = entries.since(&self.position);
         self.position = Position {
-            number: entries.marks.count(),
-            mark: entries.marks.bytes().len(),
+            seq: entries.spans.count(),
+            span: entries.spans.bytes().len(),
             text: entries.text.len(),
             reasoning: entries.reasoning.len(),
         };
@@ -126,7 +127,7 @@ impl Reader {
     pub async fn grows(&self) {
         loop {
             let grown = self.log.grown.notified();
-            if self.position.mark < self.log.read().marks.bytes().len() {
+            if self.position.span < self.log.read().spans.bytes().len() {
                 return;
             }
             grown.await;
@@ -149,29 +150,29 @@ impl Reader {
             self.passed = entries.passed;
         }
         while out.len() < BATCH_BYTES {
-            let Some((kind, length, next)) = entries.marks.at(self.position.mark) else {
+            let Some((kind, length, next)) = entries.spans.at(self.position.span) else {
                 break;
             };
             let from = self.position;
             self.position = entries.joined(from.after(kind, length, next), kind, from);
-            let number = self.position.number;
+            let number = self.position.seq;
             match kind {
-                Kind::Text => {
+                SpanKind::Text => {
                     let piece = &entries.text[from.text..self.position.text];
                     write_json(&mut out, number, "message", piece);
                 }
-                Kind::Reasoning => {
+                SpanKind::Reasoning => {
                     let piece = &entries.reasoning[from.reasoning..self.position.reasoning];
                     write_json(&mut out, number, "reasoning", piece);
                 }
-                Kind::Usage => {
+                SpanKind::Usage => {
                     let usage = entries.usage.unwrap_or_default();
                     write_json(&mut out, number, "usage", &usage);
                 }
-                Kind::Notice => write_json(&mut out, number, "notice", &not_saved()),
+                SpanKind::Notice => write_json(&mut out, number, "notice", &not_saved()),
             }
         }
-        let is_all = self.position.mark == entries.marks.bytes().len();
+        let is_all = self.position.span == entries.spans.bytes().len();
         if let (true, Some(end)) = (is_all, &entries.end) {
             if entries.is_end_unsaved && !self.has_unsaved_notice {
                 write_json(&mut out, UNSAVED_NOTICE_SEQ, "notice", &not_saved());
@@ -215,11 +216,11 @@ impl Entries {
     }
 
     /// The position after the pieces of text that continue the one from `from` to `to`.
-    fn joined(&self, mut to: Position, kind: Kind, from: Position) -> Position {
-        if !matches!(kind, Kind::Text | Kind::Reasoning) {
+    fn joined(&self, mut to: Position, kind: SpanKind, from: Position) -> Position {
+        if !matches!(kind, SpanKind::Text | SpanKind::Reasoning) {
             return to;
         }
-        while let Some((same, length, next)) = self.marks.at(to.mark) {
+        while let Some((same, length, next)) = self.spans.at(to.span) {
             let joined = to.text - from.text + to.reasoning - from.reasoning;
             if same != kind || joined + length > BATCH_BYTES {
                 break;

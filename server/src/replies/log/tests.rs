@@ -1,6 +1,7 @@
 use futures::FutureExt;
 use proptest::prelude::*;
 
+use app::protocol::Finish;
 use app::protocol::Retrying;
 use app::transcript::Transcript;
 
@@ -223,7 +224,7 @@ fn the_end_of_an_interrupted_reply_is_numbered_beyond_all_that_can_have_been_sen
     let stored = |count: usize| Piece {
         text: "a".repeat(count),
         reasoning: String::new(),
-        marks: vec![1 << 2; count],
+        spans: vec![1 << 2; count],
     };
     let interrupted = || {
         Some(End::Failed(ReplyError {

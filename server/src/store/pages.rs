@@ -9,8 +9,7 @@ use sqlx::{AssertSqlSafe, Row, query};
 
 use super::path::complete_message;
 use super::transaction::Connection;
-use super::{Result, Sql};
-use crate::store::{ConversationHead, ConversationKey, MessageKey, MessagePage};
+use super::{ConversationHead, ConversationKey, MessageKey, MessagePage, Result, Store};
 
 /// How many messages a page has at most, and how many bytes of text if it has more than one.
 const PAGE: usize = 128;
@@ -26,8 +25,9 @@ macro_rules! select_messages {
     };
 }
 
-impl Sql {
-    pub(super) async fn keys_of(&self, owner: &str) -> Result<Vec<ConversationKey>> {
+impl Store {
+    /// All conversations, the oldest first.
+    pub async fn keys(&self, owner: &str) -> Result<Vec<ConversationKey>> {
         let mut tx = self.snapshot().await?;
         let found = query(
             "select key from conversations
@@ -40,7 +40,8 @@ impl Sql {
         Ok(keys.collect::<std::result::Result<_, _>>()?)
     }
 
-    pub(super) async fn key_of(&self, owner: &str, id: &str) -> Result<ConversationKey> {
+    /// A conversation by its id.
+    pub async fn key(&self, owner: &str, id: &str) -> Result<ConversationKey> {
         let mut tx = self.snapshot().await?;
         let row = query(
             "select key from conversations
@@ -53,7 +54,8 @@ impl Sql {
         Ok(ConversationKey(row.try_get(0)?))
     }
 
-    pub(super) async fn head_of(
+    /// A conversation without its messages.
+    pub async fn head(
         &self,
         owner: &str,
         conversation: ConversationKey,
@@ -77,7 +79,8 @@ impl Sql {
         })
     }
 
-    pub(super) async fn page_after(
+    /// The next messages of a conversation in the order in which they were added, about 256 KiB.
+    pub async fn messages_after(
         &self,
         owner: &str,
         conversation: ConversationKey,
@@ -118,7 +121,7 @@ impl Sql {
     }
 
     /// The messages from the first to the leaf that is shown; without one, to the newest.
-    pub(super) async fn shown_path(
+    pub async fn shown(
         &self,
         owner: &str,
         conversation: ConversationKey,
@@ -170,8 +173,8 @@ impl Sql {
         Ok(path)
     }
 
-    /// The messages with the first of these keys that make a page, and how many keys that were.
-    pub(super) async fn page_of(
+    /// The first of these messages, about 256 KiB, and how many of the keys they are.
+    pub async fn messages(
         &self,
         owner: &str,
         keys: &[MessageKey],

@@ -11,8 +11,8 @@ use std::sync::Mutex;
 use sqlx::error::{DatabaseError, ErrorKind};
 use sqlx::{AnyConnection, AssertSqlSafe, Executor};
 
-use super::Dialect;
-use super::transaction::{Statement, Steps, execute};
+use crate::store::Database;
+use crate::store::transaction::{Statement, Steps, execute};
 
 /// How a statement fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,25 +70,25 @@ impl Faults {
     }
 
     /// Runs a statement, or lets it fail.
-    pub(super) async fn run(
+    pub(in crate::store) async fn run(
         &self,
-        dialect: Dialect,
+        database: Database,
         connection: &mut AnyConnection,
         statement: Statement,
     ) -> sqlx::Result<Steps> {
-        match (self.next(), dialect) {
+        match (self.next(), database) {
             (None, _) => execute(connection, statement).await,
             (Some(Fault::AnswerLost), _) => {
                 execute(connection, statement).await?;
                 Err(sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into()))
             }
-            (Some(Fault::RolledBack(code)), Dialect::Sqlite) => {
+            (Some(Fault::RolledBack(code)), Database::Sqlite) => {
                 // There is none to roll back if it fails at `begin`.
                 let _ = connection.execute("rollback").await;
                 Err(Injected(code).into())
             }
-            (Some(Fault::LeftOpen(code)), Dialect::Sqlite) => Err(Injected(code).into()),
-            (Some(Fault::RolledBack(code) | Fault::LeftOpen(code)), Dialect::Postgres) => {
+            (Some(Fault::LeftOpen(code)), Database::Sqlite) => Err(Injected(code).into()),
+            (Some(Fault::RolledBack(code) | Fault::LeftOpen(code)), Database::Postgres) => {
                 let sql = format!("do $$ begin raise 'fault' using errcode = '{code}'; end $$");
                 Err(failing(connection, sql).await)
             }

@@ -4,15 +4,13 @@ use std::path::Path;
 
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row, query};
 
-use super::Sql;
-use crate::config::Saving;
+use crate::store::Settings;
 use crate::store::{Ask, LOCAL_OWNER, NewReply, Store, new_id, open};
 
-async fn opened(folder: &Path) -> Sql {
-    let saving = Saving {
+async fn opened(folder: &Path) -> Store {
+    let saving = Settings {
         data_dir: Some(folder.to_owned()),
         database_url: None,
-        titles: crate::config::Switch::Off,
     };
     open(&saving).await.expect("a store").store
 }
@@ -34,7 +32,7 @@ fn question(conversation: &str, text: &str) -> NewReply {
 }
 
 /// Leaves room for this many pages more.
-async fn leave_room(store: &Sql, pages: i64) {
+async fn leave_room(store: &Store, pages: i64) {
     let mut connection = store.write.acquire().await.expect("a connection");
     let count: i64 = query("pragma page_count")
         .fetch_one(&mut *connection)

@@ -7,7 +7,7 @@
 use sqlx::{Row, query, query_scalar};
 
 use super::transaction::Connection;
-use super::{Dialect, Result, Sql};
+use super::{Database, Result, Store};
 
 /// The name of the import to which belongs what is only to be removed.
 pub(super) const REMOVED: &str = "";
@@ -25,7 +25,20 @@ pub(super) enum Doomed<'a> {
     Key(i64),
 }
 
-impl Sql {
+impl Store {
+    /// Removes for good what was deleted before this time, and what is left of imports that did not finish
+    /// before the store was opened. Gives how many conversations had been deleted.
+    pub async fn purge(&self, deleted_before: i64) -> Result<u64> {
+        self.remove(Doomed::Of(REMOVED)).await?;
+        self.remove(Doomed::DeletedBefore(deleted_before)).await
+    }
+
+    /// Removes all that was imported.
+    pub async fn abandon_import(&self, import: &str) -> Result<()> {
+        self.remove(Doomed::Of(import)).await?;
+        Ok(())
+    }
+
     /// Removes conversations, and gives how many.
     pub(super) async fn remove(&self, doomed: Doomed<'_>) -> Result<u64> {
         let mut removed = 0;
@@ -36,7 +49,7 @@ impl Sql {
                     slice.commit().await?;
                     return Ok(removed);
                 };
-                removed += u64::from(remove_part(self.dialect, &mut slice, conversation).await?);
+                removed += u64::from(remove_part(self.database, &mut slice, conversation).await?);
                 if slice.is_over() {
                     break;
                 }
@@ -88,8 +101,8 @@ impl Doomed<'_> {
 }
 
 /// Removes some of a conversation, and says whether nothing of it is left.
-async fn remove_part(dialect: Dialect, tx: &mut Connection, conversation: i64) -> Result<bool> {
-    if remove_messages(dialect, tx, conversation).await?
+async fn remove_part(database: Database, tx: &mut Connection, conversation: i64) -> Result<bool> {
+    if remove_messages(database, tx, conversation).await?
         || remove_generations(tx, conversation).await?
     {
         query("update conversations set import = $2 where key = $1 and import is null")
@@ -99,7 +112,7 @@ async fn remove_part(dialect: Dialect, tx: &mut Connection, conversation: i64) -
             .await?;
         return Ok(false);
     }
-    if dialect == Dialect::Sqlite {
+    if database == Database::Sqlite {
         query("delete from title_words where rowid = $1")
             .bind(conversation)
             .execute(&mut *tx)
@@ -113,7 +126,11 @@ async fn remove_part(dialect: Dialect, tx: &mut Connection, conversation: i64) -
 }
 
 /// Removes some messages, and says whether there may be more.
-async fn remove_messages(dialect: Dialect, tx: &mut Connection, conversation: i64) -> Result<bool> {
+async fn remove_messages(
+    database: Database,
+    tx: &mut Connection,
+    conversation: i64,
+) -> Result<bool> {
     let found = query("select key from messages where conversation = $1 order by key limit $2")
         .bind(conversation)
         .bind(ROWS)
@@ -123,7 +140,7 @@ async fn remove_messages(dialect: Dialect, tx: &mut Connection, conversation: i6
         return Ok(false);
     };
     let last: i64 = last.try_get(0)?;
-    if dialect == Dialect::Sqlite {
+    if database == Database::Sqlite {
         query(
             "delete from message_words
              where rowid in (select key from messages where conversation = $1 and key <= $2)",

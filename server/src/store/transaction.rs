@@ -1,5 +1,5 @@
-//! Transactions. Everything that is written goes through [`Sql::transaction`], and everything that is
-//! only read through [`Sql::snapshot`].
+//! Transactions. Everything that is written goes through [`Store::transaction`], and everything that is
+//! only read through [`Store::snapshot`].
 //!
 //! sqlx counts how deep its transactions are nested, and that count is wrong after SQLite has rolled
 //! back by itself, which it does when the disk is full or fails: the next failure is then rolled back
@@ -22,7 +22,7 @@ use sqlx::{Any, AnyConnection, AnyPool, Either, Execute, Executor, SqlStr};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{Dialect, Result, Sql};
+use super::{Database, Result, Store};
 use crate::store::failure::Failure;
 
 /// How long a transaction that writes may be open while none of its statements runs.
@@ -73,15 +73,15 @@ impl From<Refused> for sqlx::Error {
     }
 }
 
-impl Sql {
+impl Store {
     /// Begins to write. Waits until no other transaction of this process writes to SQLite.
     pub(super) async fn transaction(&self) -> Result<Transaction> {
         let rules = Rules {
-            begin: match self.dialect {
+            begin: match self.database {
                 // The lock is taken at once: a transaction that reads first could not get it later
                 // if another program has written meanwhile.
-                Dialect::Sqlite => "begin immediate",
-                Dialect::Postgres => "begin",
+                Database::Sqlite => "begin immediate",
+                Database::Postgres => "begin",
             },
             limit: self.write_limit,
             total: self.write_total,
@@ -94,9 +94,9 @@ impl Sql {
     /// committed.
     pub(super) async fn snapshot(&self) -> Result<Transaction> {
         let rules = Rules {
-            begin: match self.dialect {
-                Dialect::Sqlite => "begin",
-                Dialect::Postgres => "begin isolation level repeatable read read only",
+            begin: match self.database {
+                Database::Sqlite => "begin",
+                Database::Postgres => "begin isolation level repeatable read read only",
             },
             ..self.rules()
         };
@@ -105,7 +105,7 @@ impl Sql {
 
     fn rules(&self) -> Rules {
         Rules {
-            dialect: self.dialect,
+            database: self.database,
             begin: "begin",
             limit: READ_LIMIT,
             total: READ_TOTAL,
@@ -249,7 +249,7 @@ impl<'c> Executor<'c> for &'c mut Connection {
 /// How a transaction is made and ended.
 #[derive(Debug, Clone)]
 struct Rules {
-    dialect: Dialect,
+    database: Database,
     begin: &'static str,
     /// How long it may wait for its owner.
     limit: Duration,
@@ -258,7 +258,7 @@ struct Rules {
     /// Closing the connection would lose all that is in the database.
     is_memory: bool,
     #[cfg(test)]
-    faults: std::sync::Arc<super::faults::Faults>,
+    faults: std::sync::Arc<super::tests::faults::Faults>,
 }
 
 /// A connection that is closed, which rolls back, unless it is certain that no transaction is open in
@@ -286,10 +286,10 @@ enum Failed {
 }
 
 impl Failed {
-    fn by(error: &sqlx::Error, dialect: Dialect) -> Self {
+    fn by(error: &sqlx::Error, database: Database) -> Self {
         // PostgreSQL opens a connection soon. SQLite needs room on the disk for that, if this is its
         // only one, so it is kept where the error says nothing about it.
-        let is_of_statement = dialect == Dialect::Sqlite
+        let is_of_statement = database == Database::Sqlite
             && matches!(error, sqlx::Error::Database(_))
             && !matches!(
                 Failure::of(error),
@@ -432,13 +432,13 @@ impl Task {
         let run = self
             .rules
             .faults
-            .run(self.rules.dialect, connection, statement);
+            .run(self.rules.database, connection, statement);
         let result = match timeout(STATEMENT_LIMIT, run).await {
             Ok(result) => result,
             Err(_) => Err(Refused::NoAnswer.into()),
         };
         if let Err(error) = &result {
-            self.failed = Some(Failed::by(error, self.rules.dialect));
+            self.failed = Some(Failed::by(error, self.rules.database));
         }
         result
     }
@@ -450,19 +450,19 @@ impl Task {
             return;
         }
         let connection = &mut *self.connection.connection;
-        let rolled_back = timeout(CLEANUP_LIMIT, roll_back(connection, self.rules.dialect)).await;
+        let rolled_back = timeout(CLEANUP_LIMIT, roll_back(connection, self.rules.database)).await;
         self.connection.is_settled = rolled_back.unwrap_or(false);
     }
 }
 
 /// Rolls back, and says whether it is certain that no transaction is open any more.
-async fn roll_back(connection: &mut AnyConnection, dialect: Dialect) -> bool {
+async fn roll_back(connection: &mut AnyConnection, database: Database) -> bool {
     if connection.execute("rollback").await.is_ok() {
         return true;
     }
     // SQLite refuses to roll back where it has done so by itself. It refuses to begin within a
     // transaction, too, so that both of these work is the proof that there is none.
-    dialect == Dialect::Sqlite
+    database == Database::Sqlite
         && connection.execute("begin").await.is_ok()
         && connection.execute("rollback").await.is_ok()
 }

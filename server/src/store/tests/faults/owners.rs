@@ -12,11 +12,9 @@ use tokio::time::{sleep, timeout};
 
 use super::Fault;
 use super::every_statement::{open_memory, question, saving};
-use crate::replies::log::Piece;
-use crate::store::sql::Sql;
-use crate::store::{LOCAL_OWNER, Store, new_id, open};
+use crate::store::{LOCAL_OWNER, Piece, Store, new_id, open};
 
-async fn opened(folder: &Path) -> Sql {
+async fn opened(folder: &Path) -> Store {
     let opened = open(&saving(Some(folder), None)).await;
     opened.expect("a store").store
 }
@@ -24,7 +22,7 @@ async fn opened(folder: &Path) -> Sql {
 /// A write that follows is done in less than this.
 const SOON: Duration = Duration::from_secs(4);
 
-async fn next_is_kept(store: &Sql) {
+async fn next_is_kept(store: &Store) {
     let next = question(&new_id(), None, "next");
     let saved = timeout(SOON, store.begin(LOCAL_OWNER, &next)).await;
     saved.expect("it does not wait").expect("saved");
@@ -105,7 +103,7 @@ async fn a_transaction_that_is_open_for_too_long_is_ended_and_its_owner_is_told(
 }
 
 /// Writes more and more, up to the first error.
-async fn write_until_refused(store: &Sql, first: &'static str) -> (usize, String) {
+async fn write_until_refused(store: &Store, first: &'static str) -> (usize, String) {
     let mut tx = store.transaction().await.expect("it begins");
     tx.execute(first).await.expect("it is written");
     let mut written = 0;
@@ -162,7 +160,7 @@ async fn a_large_text_is_indexed_before_its_transaction_begins() {
     let mut text: String = (0..50_000).map(|number| format!("word{number} ")).collect();
     let once = loop {
         let started = std::time::Instant::now();
-        assert!(!crate::store::words::index(&text).is_empty());
+        assert!(!crate::store::search::tokenizer::index(&text).is_empty());
         if started.elapsed() > Duration::from_millis(600) {
             break started.elapsed();
         }

@@ -23,13 +23,13 @@ pub struct ConversationHead {
 
 /// Names a conversation within one store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ConversationKey(pub(super) i64);
+pub struct ConversationKey(pub(in crate::store) i64);
 
 /// Names a message within one store, with the size of its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MessageKey {
-    pub(super) key: i64,
-    pub(super) size: u32,
+    pub(in crate::store) key: i64,
+    pub(in crate::store) size: u32,
 }
 
 /// Some messages of a conversation.

@@ -2,19 +2,12 @@
 
 use sqlx::{Row, query};
 
-use super::rows;
-use super::{Result, Sql, StoreError};
-use crate::store::TitledBy;
+use super::{Result, Store, StoreError, TitledBy, rows};
 
-impl Sql {
-    pub(super) async fn set_title(
-        &self,
-        owner: &str,
-        id: &str,
-        title: &str,
-        by: TitledBy,
-    ) -> Result<()> {
-        let title = self.dialect.text(title);
+impl Store {
+    /// Gives a conversation a title. One by a person is not replaced by one by the model.
+    pub async fn rename(&self, owner: &str, id: &str, title: &str, by: TitledBy) -> Result<()> {
+        let title = self.database.text(title);
         let mut tx = self.transaction().await?;
         // What a person has said stands above what the model says.
         let row = query(
@@ -28,13 +21,14 @@ impl Sql {
         .bind(rows::titled_by(by))
         .fetch_one(&mut *tx)
         .await?;
-        self.dialect
+        self.database
             .index_title(&mut tx, owner, row.try_get(0)?, &title)
             .await?;
         tx.commit().await
     }
 
-    pub(super) async fn set_pinned(&self, owner: &str, id: &str, pinned: bool) -> Result<()> {
+    /// Puts a conversation above the others, or back.
+    pub async fn pin(&self, owner: &str, id: &str, pinned: bool) -> Result<()> {
         let mut tx = self.transaction().await?;
         let changed = query(
             "update conversations set pinned = $3
@@ -49,7 +43,8 @@ impl Sql {
         tx.commit().await
     }
 
-    pub(super) async fn set_deleted(&self, owner: &str, id: &str, now: i64) -> Result<Vec<String>> {
+    /// Deletes a conversation, so that it can be restored. Gives the generations that run in it.
+    pub async fn delete(&self, owner: &str, id: &str, now: i64) -> Result<Vec<String>> {
         let mut tx = self.transaction().await?;
         let row = query(
             "update conversations set deleted_at = $3
@@ -72,7 +67,8 @@ impl Sql {
         Ok(running.collect::<std::result::Result<_, _>>()?)
     }
 
-    pub(super) async fn set_restored(&self, owner: &str, id: &str) -> Result<()> {
+    /// Takes a deletion back.
+    pub async fn restore(&self, owner: &str, id: &str) -> Result<()> {
         let mut tx = self.transaction().await?;
         // One that a purge has begun to remove is no longer whole.
         let changed = query(
@@ -87,7 +83,8 @@ impl Sql {
         tx.commit().await
     }
 
-    pub(super) async fn set_leaf(&self, owner: &str, id: &str, leaf: &str) -> Result<()> {
+    /// Notes the end of the path that is shown.
+    pub async fn show(&self, owner: &str, id: &str, leaf: &str) -> Result<()> {
         let mut tx = self.transaction().await?;
         let changed = query(
             "update conversations set leaf = $3
@@ -103,7 +100,8 @@ impl Sql {
         tx.commit().await
     }
 
-    pub(super) async fn set_read(&self, owner: &str, id: &str, now: i64) -> Result<()> {
+    /// Notes that a conversation was read.
+    pub async fn mark_read(&self, owner: &str, id: &str, now: i64) -> Result<()> {
         let mut tx = self.transaction().await?;
         let changed = query(
             "update conversations set read_at = $3

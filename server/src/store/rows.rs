@@ -8,9 +8,7 @@ use serde::de::DeserializeOwned;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use super::Result;
-use crate::replies::log::{End, Piece};
-use crate::store::TitledBy;
+use super::{End, Piece, Result, TitledBy};
 
 /// A message as far as a new reply needs it: `id, parent, role, text, reasoning, marks`.
 pub(super) struct ReplyRow {
@@ -29,7 +27,7 @@ impl ReplyRow {
             piece: Piece {
                 text: row.try_get(3)?,
                 reasoning: row.try_get(4)?,
-                marks: row.try_get(5)?,
+                spans: row.try_get(5)?,
             },
         })
     }

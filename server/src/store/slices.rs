@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::MutexGuard;
 
 use super::transaction::{Connection, Transaction};
-use super::{Result, Sql};
+use super::{Result, Store};
 
 /// How long one slice may go on with the next statement. Its last statement and its commit come on
 /// top of that.
@@ -23,7 +23,7 @@ pub(super) struct Slice<'a> {
     _turn: MutexGuard<'a, ()>,
 }
 
-impl Sql {
+impl Store {
     /// Begins the next slice when those who wait to write have written.
     pub(super) async fn slice(&self) -> Result<Slice<'_>> {
         let turn = self.long_work.lock().await;

@@ -5,14 +5,27 @@ use sqlx::{Row, query};
 
 use super::rows::{self, ReplyRow};
 use super::transaction::Connection;
-use super::{Result, Sql, StoreError};
-use crate::replies::log::{End, Piece};
-use crate::store::{Ask, Begun, Finished, NewReply, StoredReply, TitledBy, new_id};
+use super::{
+    Ask, Begun, Database, End, Finished, NewReply, Piece, Result, Store, StoreError, StoredReply,
+    TitledBy, new_id,
+};
 
-impl Sql {
-    pub(super) async fn begin_reply(&self, owner: &str, reply: &NewReply) -> Result<Begun> {
+impl Store {
+    /// Stores the message and begins the reply to it. A request that was there before gives what it gave
+    /// then.
+    pub async fn begin(&self, owner: &str, reply: &NewReply) -> Result<Begun> {
+        match self.begin_once(owner, reply).await {
+            // Another server was faster with the same request or the same new conversation.
+            Err(StoreError::Failed(_)) if self.database == Database::Postgres => {
+                self.begin_once(owner, reply).await
+            }
+            other => other,
+        }
+    }
+
+    async fn begin_once(&self, owner: &str, reply: &NewReply) -> Result<Begun> {
         let words = match &reply.ask {
-            Ask::Question { text, .. } => self.dialect.words_of(text).await,
+            Ask::Question { text, .. } => self.database.words_of(text).await,
             Ask::Again(_) | Ask::Continue(_) => String::new(),
         };
         let mut tx = self.transaction().await?;
@@ -39,7 +52,7 @@ impl Sql {
                 begun.base = Piece {
                     text: row.try_get(4)?,
                     reasoning: row.try_get(5)?,
-                    marks: row.try_get(6)?,
+                    spans: row.try_get(6)?,
                 };
                 if let Some(question) = &begun.user_message {
                     begun.history = line_to(&mut tx, conversation, question).await?;
@@ -67,12 +80,14 @@ impl Sql {
                 .bind(conversation)
                 .bind(owner)
                 .bind(parent.as_deref())
-                .bind(self.dialect.text(text))
+                .bind(self.database.text(text))
                 .bind(reply.now)
                 .fetch_one(&mut *tx)
                 .await?;
                 let key = row.try_get(0)?;
-                self.dialect.index_words(&mut tx, owner, key, words).await?;
+                self.database
+                    .index_words(&mut tx, owner, key, words)
+                    .await?;
                 begun.message = new_id();
                 self.insert_reply(
                     &mut tx,
@@ -106,7 +121,7 @@ impl Sql {
                 )
                 .bind(&cut.id)
                 .bind(&reply.generation)
-                .bind(base.marks.clone())
+                .bind(base.spans.clone())
                 .execute(&mut *tx)
                 .await?;
                 begun.message = cut.id;
@@ -162,7 +177,7 @@ impl Sql {
         if !matches!(reply.ask, Ask::Question { parent: None, .. }) {
             return Err(StoreError::NotFound);
         }
-        let title = self.dialect.text(&reply.title);
+        let title = self.database.text(&reply.title);
         let row = query(
             "insert into conversations (id, owner, title, titled_by, created_at, updated_at)
              values ($1, $2, $3, $4, $5, $5) returning key",
@@ -175,7 +190,7 @@ impl Sql {
         .fetch_one(&mut *tx)
         .await?;
         let key = row.try_get(0)?;
-        self.dialect.index_title(tx, owner, key, &title).await?;
+        self.database.index_title(tx, owner, key, &title).await?;
         Ok((key, true))
     }
 
@@ -205,14 +220,15 @@ impl Sql {
         Ok(())
     }
 
-    pub(super) async fn append_piece(
+    /// Adds to a reply that is being made.
+    pub async fn append(
         &self,
         owner: &str,
         generation: &str,
         number: i64,
         piece: &Piece,
     ) -> Result<()> {
-        let piece = self.dialect.piece(piece);
+        let piece = self.database.piece(piece);
         let mut tx = self.transaction().await?;
         // What was said to have failed may be there all the same, and is then tried again with more.
         query(
@@ -226,25 +242,21 @@ impl Sql {
         .bind(owner)
         .bind(piece.text)
         .bind(piece.reasoning)
-        .bind(piece.marks)
+        .bind(piece.spans)
         .execute(&mut *tx)
         .await?;
         tx.commit().await
     }
 
-    pub(super) async fn finish_reply(
-        &self,
-        owner: &str,
-        generation: &str,
-        finished: &Finished,
-    ) -> Result<()> {
+    /// Writes down the whole of a reply and its end.
+    pub async fn finish(&self, owner: &str, generation: &str, finished: &Finished) -> Result<()> {
         let (state, finish, error) = match &finished.end {
             End::Done(finish) => ("done", Some(finish.as_str()), None),
             End::Failed(error) => ("error", None, Some(rows::to_json(error))),
         };
         let ms = |time: Option<u64>| time.and_then(|time| i64::try_from(time).ok());
-        let whole = self.dialect.piece(&finished.whole);
-        let words = self.dialect.words_of(&finished.whole.text).await;
+        let whole = self.database.piece(&finished.whole);
+        let words = self.database.words_of(&finished.whole.text).await;
         let mut tx = self.transaction().await?;
         // By the message and by the generation: what goes on under another one is not ended by this.
         let row = query(
@@ -258,7 +270,7 @@ impl Sql {
         .bind(owner)
         .bind(whole.text)
         .bind(whole.reasoning)
-        .bind(whole.marks)
+        .bind(whole.spans)
         .bind(state)
         .bind(finish)
         .bind(error)
@@ -269,7 +281,7 @@ impl Sql {
         .bind(&finished.model)
         .fetch_one(&mut *tx)
         .await?;
-        self.dialect
+        self.database
             .index_words(&mut tx, owner, row.try_get(0)?, words)
             .await?;
         query("update conversations set updated_at = $1, ended_at = $1 where key = $2")
@@ -284,7 +296,9 @@ impl Sql {
         tx.commit().await
     }
 
-    pub(super) async fn interrupt_replies(&self) -> Result<u64> {
+    /// Marks as interrupted what is said to be running, whoever's it is, and gives how many there
+    /// were. To be done before anything runs.
+    pub async fn interrupt_all(&self) -> Result<u64> {
         let mut tx = self.snapshot().await?;
         let running = query("select key from messages where state = 'streaming'")
             .fetch_all(&mut *tx)
@@ -314,7 +328,7 @@ impl Sql {
         let mut piece = Piece {
             text: row.try_get(2)?,
             reasoning: row.try_get(3)?,
-            marks: row.try_get(4)?,
+            spans: row.try_get(4)?,
         };
         if let Some(generation) = &generation {
             for more in pieces(&mut tx, generation).await? {
@@ -322,13 +336,13 @@ impl Sql {
             }
         }
         drop(tx);
-        let words = self.dialect.words_of(&piece.text).await;
+        let words = self.database.words_of(&piece.text).await;
         let mut tx = self.transaction().await?;
         query("delete from pieces where generation = $1")
             .bind(generation)
             .execute(&mut *tx)
             .await?;
-        self.dialect
+        self.database
             .index_words(&mut tx, &owner, key, words)
             .await?;
         query(
@@ -337,13 +351,15 @@ impl Sql {
         .bind(key)
         .bind(piece.text)
         .bind(piece.reasoning)
-        .bind(piece.marks)
+        .bind(piece.spans)
         .execute(&mut *tx)
         .await?;
         tx.commit().await
     }
 
-    pub(super) async fn stored_reply(&self, owner: &str, generation: &str) -> Result<StoredReply> {
+    /// A reply by the id of a generation: what that generation made of it, and its own end, whether or
+    /// not the reply was continued by another one.
+    pub async fn reply(&self, owner: &str, generation: &str) -> Result<StoredReply> {
         let mut tx = self.snapshot().await?;
         let row = query(
             "select c.id, m.id, m.parent, m.text, m.reasoning, m.marks, m.state, m.finish, m.error, m.usage,
@@ -359,7 +375,7 @@ impl Sql {
         let mut piece = Piece {
             text: row.try_get(3)?,
             reasoning: row.try_get(4)?,
-            marks: row.try_get(5)?,
+            spans: row.try_get(5)?,
         };
         let current: Option<String> = row.try_get(11)?;
         let mut end = rows::end(row.try_get(6)?, row.try_get(7)?, row.try_get(8)?);
@@ -457,7 +473,7 @@ pub(super) async fn pieces(connection: &mut Connection, generation: &str) -> Res
         pieces.push(Piece {
             text: row.try_get(0)?,
             reasoning: row.try_get(1)?,
-            marks: row.try_get(2)?,
+            spans: row.try_get(2)?,
         });
     }
     Ok(pieces)

@@ -8,10 +8,11 @@ use app::protocol::saved::{MessageState, SavedMessage};
 use sqlx::{AssertSqlSafe, Row, query};
 
 use super::remove::{Doomed, REMOVED};
-use super::rows;
 use super::transaction::Connection;
-use super::{Dialect, Result, Sql, StoreError};
-use crate::store::{ConversationHead, ImportCursor, ImportPart, TitledBy, new_id, now};
+use super::{
+    ConversationHead, Database, ImportCursor, ImportPart, Result, Store, StoreError, TitledBy,
+    new_id, now, rows, sqlite,
+};
 
 /// How many messages one statement adds at most, and how many bytes of text.
 const ROWS: usize = 16;
@@ -31,18 +32,19 @@ struct NewRow {
     words: String,
 }
 
-impl Sql {
-    /// Adds what comes next in a file.
-    pub(super) async fn add_parts(
+impl Store {
+    /// Adds what comes next in an import. Nobody sees it yet. Gives for each conversation that ends in
+    /// these parts whether it was added: a conversation that is there already is not.
+    pub async fn import(
         &self,
         owner: &str,
         import: &str,
         cursor: &mut ImportCursor,
         parts: Vec<ImportPart>,
     ) -> Result<Vec<bool>> {
-        let dialect = self.dialect;
+        let database = self.database;
         // Finding the words takes about as long as writing.
-        let prepared = tokio::task::spawn_blocking(move || prepare(dialect, parts)).await;
+        let prepared = tokio::task::spawn_blocking(move || prepare(database, parts)).await;
         let mut parts = prepared.map_err(|error| StoreError::Failed(error.to_string()))?;
         let mut ended = Vec::new();
         while !parts.is_empty() {
@@ -55,12 +57,13 @@ impl Sql {
                     }
                     Prepared::Messages(rows) => {
                         if let ImportCursor::Within { key, .. } = *cursor {
-                            add_messages(dialect, &mut slice, owner, key, rows).await?;
+                            add_messages(database, &mut slice, owner, key, rows).await?;
                         }
                     }
                     Prepared::End(head) => {
                         let last = std::mem::take(cursor);
-                        let (is_added, left) = end(dialect, &mut slice, owner, last, &head).await?;
+                        let (is_added, left) =
+                            end(database, &mut slice, owner, last, &head).await?;
                         ended.push(is_added);
                         doomed = left;
                     }
@@ -82,7 +85,8 @@ impl Sql {
         Ok(ended)
     }
 
-    pub(super) async fn show_imported(&self, owner: &str, import: &str) -> Result<()> {
+    /// Shows all that was imported.
+    pub async fn finish_import(&self, owner: &str, import: &str) -> Result<()> {
         let mut tx = self.transaction().await?;
         query("update conversations set import = null where owner = $1 and import = $2")
             .bind(owner)
@@ -94,7 +98,7 @@ impl Sql {
 }
 
 /// Joins messages that follow each other, and finds their words.
-fn prepare(dialect: Dialect, parts: Vec<ImportPart>) -> VecDeque<Prepared> {
+fn prepare(database: Database, parts: Vec<ImportPart>) -> VecDeque<Prepared> {
     let mut prepared = VecDeque::with_capacity(parts.len());
     let mut bytes = 0;
     for part in parts {
@@ -104,7 +108,7 @@ fn prepare(dialect: Dialect, parts: Vec<ImportPart>) -> VecDeque<Prepared> {
             ImportPart::Drop => Prepared::Drop,
             ImportPart::Message(message) => {
                 let row = NewRow {
-                    words: dialect.words(&message.text),
+                    words: database.words(&message.text),
                     message: *message,
                 };
                 let size = row.message.text.len() + row.message.reasoning.len() + row.words.len();
@@ -196,7 +200,7 @@ async fn begin(
 
 /// Completes a conversation, and says whether it was added and which one is to be removed.
 async fn end(
-    dialect: Dialect,
+    database: Database,
     tx: &mut Connection,
     owner: &str,
     cursor: ImportCursor,
@@ -219,7 +223,7 @@ async fn end(
             }
         }
     }
-    let title = dialect.text(&head.title);
+    let title = database.text(&head.title);
     query(
         "update conversations
          set title = $2, pinned = $3, leaf = $4, created_at = $5, updated_at = $6 where key = $1",
@@ -232,7 +236,7 @@ async fn end(
     .bind(head.updated_at)
     .execute(&mut *tx)
     .await?;
-    dialect.index_title(tx, owner, key, &title).await?;
+    database.index_title(tx, owner, key, &title).await?;
     Ok((true, None))
 }
 
@@ -240,18 +244,18 @@ async fn end(
 const COLUMNS: usize = 15;
 
 /// The statement that adds this many messages.
-fn insert_messages(dialect: Dialect, count: usize) -> String {
+fn insert_messages(database: Database, count: usize) -> String {
     let mut sql = String::from(
         "insert into messages (conversation, owner, id, parent, role, text, reasoning, model, usage,
              first_token_ms, duration_ms, thinking_ms, state, finish, error, created_at",
     );
-    let (columns, end) = match dialect {
-        Dialect::Sqlite => (COLUMNS - 1, " returning key, id"),
-        Dialect::Postgres => (COLUMNS, ""),
+    let (columns, end) = match database {
+        Database::Sqlite => (COLUMNS - 1, " returning key, id"),
+        Database::Postgres => (COLUMNS, ""),
     };
-    sql.push_str(match dialect {
-        Dialect::Sqlite => ") values ",
-        Dialect::Postgres => ", words) values ",
+    sql.push_str(match database {
+        Database::Sqlite => ") values ",
+        Database::Postgres => ", words) values ",
     });
     for row in 0..count {
         sql.push_str(if row == 0 { "($1, $2" } else { ", ($1, $2" });
@@ -269,13 +273,13 @@ fn insert_messages(dialect: Dialect, count: usize) -> String {
 }
 
 async fn add_messages(
-    dialect: Dialect,
+    database: Database,
     tx: &mut Connection,
     owner: &str,
     conversation: i64,
     rows: Vec<NewRow>,
 ) -> Result<()> {
-    let insert = insert_messages(dialect, rows.len());
+    let insert = insert_messages(database, rows.len());
     let mut insert = query(AssertSqlSafe(insert)).bind(conversation).bind(owner);
     let mut words = Vec::with_capacity(rows.len());
     for NewRow {
@@ -298,8 +302,8 @@ async fn add_messages(
             .bind(message.id.clone())
             .bind(message.parent)
             .bind(rows::role_name(message.role))
-            .bind(dialect.text(&message.text))
-            .bind(dialect.text(&message.reasoning))
+            .bind(database.text(&message.text))
+            .bind(database.text(&message.reasoning))
             .bind(message.model)
             .bind(message.usage.as_ref().map(rows::to_json))
             .bind(ms(timing.first_token_ms))
@@ -309,17 +313,17 @@ async fn add_messages(
             .bind(finish)
             .bind(error)
             .bind(message.created_at);
-        match dialect {
-            Dialect::Sqlite => words.push((message.id, of_message)),
-            Dialect::Postgres => insert = insert.bind(of_message),
+        match database {
+            Database::Sqlite => words.push((message.id, of_message)),
+            Database::Postgres => insert = insert.bind(of_message),
         }
     }
-    match dialect {
-        Dialect::Sqlite => {
+    match database {
+        Database::Sqlite => {
             let added = insert.fetch_all(&mut *tx).await?;
-            super::sqlite::index_messages(tx, owner, &added, &words).await
+            sqlite::index_messages(tx, owner, &added, &words).await
         }
-        Dialect::Postgres => {
+        Database::Postgres => {
             insert.execute(&mut *tx).await?;
             Ok(())
         }

@@ -8,15 +8,13 @@ use app::protocol::saved::{ConversationDetail, MessageState, MessageVersion, Sav
 use sqlx::any::AnyRow;
 use sqlx::{Row, query};
 
-use super::begin::pieces;
-use super::rows;
+use super::replies::pieces;
 use super::transaction::Connection;
-use super::{Result, Sql, StoreError};
-use crate::replies::log::Piece;
-use crate::store::{PathEnd, PathLimit};
+use super::{PathEnd, PathLimit, Piece, Result, Store, StoreError, rows};
 
-impl Sql {
-    pub(super) async fn part_of_path(
+impl Store {
+    /// A part of a path through a conversation, up to its end.
+    pub async fn path(
         &self,
         owner: &str,
         id: &str,
@@ -277,7 +275,7 @@ pub(super) async fn complete_message(tx: &mut Connection, row: &AnyRow) -> Resul
         let mut piece = Piece {
             text: std::mem::take(&mut message.text),
             reasoning: std::mem::take(&mut message.reasoning),
-            marks,
+            spans: marks,
         };
         for more in pieces(tx, generation).await? {
             piece.append(&more);

@@ -1,31 +1,20 @@
 //! What is read: the list, whole conversations, what a search finds.
 
 use app::protocol::saved::{
-    ConversationList, ConversationSummary, ExportedConversation, SearchHit,
+    ConversationDetail, ConversationList, ConversationSummary, ExportedConversation,
 };
-use sqlx::any::AnyRow;
 use sqlx::{Row, query};
 
 use super::path::complete_message;
 use super::rows::{self, summary_columns};
-use super::{Dialect, Result, Sql, StoreError};
-use crate::store::words::Query;
-use crate::store::{postgres, sqlite};
+use super::{Result, Store, StoreError};
 
 /// The most conversations that are given at once.
 const MAX_LIST: u32 = 500;
-/// The most hits that are given.
-const MAX_HITS: u32 = 100;
 
-/// Where words are looked for.
-#[derive(Clone, Copy)]
-enum Place {
-    Titles,
-    Messages,
-}
-
-impl Sql {
-    pub(super) async fn list_part(
+impl Store {
+    /// A part of the list, from the cursor on.
+    pub async fn list(
         &self,
         owner: &str,
         before: Option<&str>,
@@ -73,7 +62,8 @@ impl Sql {
         })
     }
 
-    pub(super) async fn summary_of(&self, owner: &str, id: &str) -> Result<ConversationSummary> {
+    /// What a list shows of one conversation.
+    pub async fn summary(&self, owner: &str, id: &str) -> Result<ConversationSummary> {
         let mut tx = self.snapshot().await?;
         let row = query(concat!(
             "select ",
@@ -86,6 +76,19 @@ impl Sql {
         .fetch_one(&mut *tx)
         .await?;
         rows::summary(&row)
+    }
+
+    /// A whole conversation.
+    pub async fn get(&self, owner: &str, id: &str) -> Result<ConversationDetail> {
+        let whole = self.whole(owner, id).await?;
+        Ok(ConversationDetail {
+            id: whole.id,
+            title: whole.title,
+            pinned: whole.pinned,
+            leaf: whole.leaf,
+            messages: whole.messages,
+            ..ConversationDetail::default()
+        })
     }
 
     pub(super) async fn whole(&self, owner: &str, id: &str) -> Result<ExportedConversation> {
@@ -119,63 +122,6 @@ impl Sql {
             leaf: row.try_get(6)?,
             messages,
         })
-    }
-
-    /// Titles first, then messages, each the newest first.
-    pub(super) async fn find(&self, owner: &str, text: &str, limit: u32) -> Result<Vec<SearchHit>> {
-        let Some(wanted) = Query::parse(text) else {
-            return Ok(Vec::new());
-        };
-        let limit = i64::from(limit.clamp(1, MAX_HITS));
-        let mut hits = Vec::new();
-        for place in [Place::Titles, Place::Messages] {
-            let left = limit - hits.len() as i64;
-            if left <= 0 {
-                break;
-            }
-            let found = self.find_in(place, owner, &wanted, left).await?;
-            for row in found {
-                let message: Option<String> = row.try_get(2)?;
-                let text: String = row.try_get(3)?;
-                hits.push(SearchHit {
-                    conversation: row.try_get(0)?,
-                    title: row.try_get(1)?,
-                    message,
-                    snippet: wanted.snippet(&text),
-                });
-            }
-        }
-        Ok(hits)
-    }
-
-    /// What holds the words there, the newest first.
-    async fn find_in(
-        &self,
-        place: Place,
-        owner: &str,
-        wanted: &Query,
-        limit: i64,
-    ) -> Result<Vec<AnyRow>> {
-        let mut tx = self.snapshot().await?;
-        match self.dialect {
-            Dialect::Sqlite => {
-                let sql = match place {
-                    Place::Titles => sqlite::SEARCH_TITLES,
-                    Place::Messages => sqlite::SEARCH_MESSAGES,
-                };
-                let words = sqlite::match_words(owner, wanted);
-                let found = query(sql).bind(words).bind(owner).bind(limit);
-                Ok(found.fetch_all(&mut *tx).await?)
-            }
-            Dialect::Postgres => {
-                let search = match place {
-                    Place::Titles => postgres::IN_TITLES,
-                    Place::Messages => postgres::IN_MESSAGES,
-                };
-                let words = wanted.for_tsquery();
-                postgres::search(&mut tx, search, &words, owner, limit).await
-            }
-        }
     }
 }
 

@@ -1,0 +1,201 @@
+//! Begins the reply to a saved message: once for each request, and also where the store fails as far as
+//! that is possible.
+
+use std::sync::Arc;
+
+use app::protocol::saved::SendMessage;
+use app::protocol::{ChatMessage, Role};
+
+use super::log::Log;
+use super::prompt::{chat_request, parameters};
+use super::registry::Running;
+use super::saved::{self, Place};
+use super::{Guard, Replies, new_id, title};
+use crate::store::{self, Ask, Begun, NewReply, Piece, StoreError};
+
+/// A message that was validated.
+pub(crate) struct NewMessage {
+    pub(crate) owner: String,
+    pub(crate) conversation: String,
+    pub(crate) request_id: String,
+    pub(crate) ask: Ask,
+    pub(crate) message: SendMessage,
+}
+
+/// Why no reply was begun.
+pub(crate) enum BeginError<E> {
+    /// The caller did not admit one more reply.
+    NotAdmitted(E),
+    /// The store refused the message.
+    Store(StoreError),
+    /// The store failed, and what the model has to see is not known without it.
+    NotSaved,
+    /// The task that begins it panicked.
+    Panicked,
+}
+
+/// What ends the beginning of a reply early.
+enum Early<E> {
+    /// The same request began a reply before, which is no longer being made.
+    Known(Arc<Log>),
+    Refused(BeginError<E>),
+}
+
+enum Beginning {
+    Running(Arc<Running>),
+    Known(Arc<Log>),
+}
+
+impl Replies {
+    /// Begins a reply, or finds the one that the same request began before, and gives its log. `admit` is
+    /// called where a reply is really begun; what it gives is dropped when that has ended.
+    ///
+    /// # Errors
+    /// Where no reply was begun.
+    pub(crate) async fn begin<E: Send + 'static>(
+        &self,
+        new: NewMessage,
+        admit: impl FnOnce() -> Result<Guard, E> + Send + 'static,
+    ) -> Result<Arc<Log>, BeginError<E>> {
+        let replies = self.clone();
+        // It runs to its end also when the client leaves: otherwise the store could have a running reply
+        // that nobody makes.
+        tokio::spawn(async move { replies.begin_once(new, admit).await })
+            .await
+            .unwrap_or(Err(BeginError::Panicked))
+    }
+
+    async fn begin_once<E>(
+        &self,
+        new: NewMessage,
+        admit: impl FnOnce() -> Result<Guard, E>,
+    ) -> Result<Arc<Log>, BeginError<E>> {
+        let (owner, request_id) = (new.owner.clone(), new.request_id.clone());
+        let cell = self.running.of_request(&owner, &request_id);
+        let begun = cell
+            .get_or_try_init(|| async {
+                let guard =
+                    admit().map_err(|error| Early::Refused(BeginError::NotAdmitted(error)))?;
+                match self.start_saved(new, guard).await.map_err(Early::Refused)? {
+                    Beginning::Running(running) => Ok(running),
+                    Beginning::Known(log) => Err(Early::Known(log)),
+                }
+            })
+            .await
+            .map(|running| Arc::clone(&running.log));
+        drop(cell);
+        match begun {
+            Ok(log) => Ok(log),
+            Err(early) => {
+                self.running.forget_request(&owner, &request_id);
+                match early {
+                    Early::Known(log) => Ok(log),
+                    Early::Refused(error) => Err(error),
+                }
+            }
+        }
+    }
+
+    async fn start_saved<E>(
+        &self,
+        new: NewMessage,
+        guard: Guard,
+    ) -> Result<Beginning, BeginError<E>> {
+        let model = new
+            .message
+            .model
+            .clone()
+            .unwrap_or_else(|| self.providers.default_model());
+        let question = match &new.ask {
+            Ask::Question { text, .. } => text.clone(),
+            Ask::Again(_) | Ask::Continue(_) => String::new(),
+        };
+        let reply = NewReply {
+            conversation: new.conversation.clone(),
+            request_id: new.request_id.clone(),
+            generation: new_id(),
+            ask: new.ask,
+            model: model.clone(),
+            parameters: parameters(&new.message),
+            title: title::from_question(&question),
+            now: store::now(),
+        };
+        let owner = new.owner;
+        let (begun, is_stored) = match self.store.begin(&owner, &reply).await {
+            Ok(begun) if begun.generation != reply.generation => {
+                let known = self.log_of(&owner, &begun.generation).await;
+                return known.map(Beginning::Known).map_err(BeginError::Store);
+            }
+            Ok(begun) => (begun, true),
+            Err(StoreError::Failed(cause)) => {
+                tracing::error!(cause, "a message could not be saved");
+                (unstored(self, &owner, &reply).await?, false)
+            }
+            Err(error) => return Err(BeginError::Store(error)),
+        };
+        let request = chat_request(&new.message, &begun);
+        let place = Place {
+            owner: owner.clone(),
+            conversation: new.conversation,
+            request_id: new.request_id,
+            guard,
+        };
+        let running = saved::run(self, place, &begun, request, model.clone(), is_stored);
+        if is_stored {
+            if begun.is_first {
+                title::ask_beside(self, &running, &question, &model);
+            }
+            let conversation = &running.conversation;
+            self.changes
+                .announce_conversation(&owner, conversation)
+                .await;
+        }
+        Ok(Beginning::Running(running))
+    }
+}
+
+/// A reply that the store cannot take: it is made all the same if all that the model has to see can
+/// be known.
+async fn unstored<E>(
+    replies: &Replies,
+    owner: &str,
+    new: &NewReply,
+) -> Result<Begun, BeginError<E>> {
+    let refused = || BeginError::NotSaved;
+    let Ask::Question { parent, text } = &new.ask else {
+        return Err(refused());
+    };
+    let mut history = match parent {
+        None => Vec::new(),
+        Some(parent) => {
+            let conversation = replies.store.get(owner, &new.conversation).await;
+            let messages = conversation.map_err(|_| refused())?.messages;
+            let mut line = Vec::new();
+            let mut next = Some(parent.as_str());
+            while let Some(message) =
+                next.and_then(|id| messages.iter().find(|message| message.id == id))
+            {
+                line.push(ChatMessage {
+                    role: message.role,
+                    content: message.text.clone(),
+                });
+                next = message.parent.as_deref();
+            }
+            line.reverse();
+            line.retain(|message| !message.content.trim().is_empty());
+            line
+        }
+    };
+    history.push(ChatMessage {
+        role: Role::User,
+        content: text.clone(),
+    });
+    Ok(Begun {
+        generation: new.generation.clone(),
+        user_message: Some(store::new_id()),
+        message: store::new_id(),
+        is_first: parent.is_none(),
+        history,
+        base: Piece::default(),
+    })
+}

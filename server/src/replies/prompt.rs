@@ -1,0 +1,71 @@
+//! What the model is sent for a message, and what is stored about the request.
+
+use app::protocol::saved::SendMessage;
+use app::protocol::{ChatMessage, ChatRequest, Role};
+
+use crate::store::Begun;
+
+/// What makes a reply that was cut off go on.
+const GO_ON: &str = "Your last answer was cut off. Continue exactly where it ended, without repeating \
+    anything and without any word about it.";
+
+/// What the model is sent.
+pub(super) fn chat_request(message: &SendMessage, begun: &Begun) -> ChatRequest {
+    let mut messages = Vec::with_capacity(begun.history.len() + 3);
+    let say = |role, content: &str| ChatMessage {
+        role,
+        content: content.to_owned(),
+    };
+    if let Some(system) = message
+        .system
+        .as_deref()
+        .filter(|text| !text.trim().is_empty())
+    {
+        messages.push(say(Role::System, system));
+    }
+    messages.extend(begun.history.iter().cloned());
+    if !begun.base.text.trim().is_empty() {
+        messages.push(say(Role::Assistant, &begun.base.text));
+        messages.push(say(Role::User, GO_ON));
+    }
+    ChatRequest {
+        model: message.model.clone(),
+        temperature: message.temperature,
+        max_tokens: message.max_tokens,
+        reasoning_effort: message.reasoning_effort,
+        ..ChatRequest::new(messages)
+    }
+}
+
+/// What was asked for beside the message, as it is kept.
+pub(super) fn parameters(message: &SendMessage) -> String {
+    let kept = SendMessage {
+        request_id: String::new(),
+        content: None,
+        parent: None,
+        regenerate: None,
+        continue_reply: None,
+        ..message.clone()
+    };
+    let mut json = serde_json::to_value(kept).expect("our wire types are JSON");
+    if let Some(fields) = json.as_object_mut() {
+        fields.remove("request_id");
+    }
+    json.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_asked_for_is_kept_beside_a_message() {
+        let message = SendMessage {
+            request_id: "r".into(),
+            content: Some("secret".into()),
+            temperature: Some(0.5),
+            ..SendMessage::default()
+        };
+        assert_eq!(parameters(&message), r#"{"temperature":0.5}"#);
+    }
+}

@@ -1,0 +1,88 @@
+//! The content of a reply, or of a part of one, as it is stored and read back.
+
+use super::spans::{Position, SpanKind, Spans};
+
+/// A reply, or a piece of one, as it is stored and read back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Piece {
+    /// The answer.
+    pub text: String,
+    /// The reasoning.
+    pub reasoning: String,
+    /// How both were cut into events. To be kept as it is.
+    pub spans: Vec<u8>,
+}
+
+impl Piece {
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// The number of the last event in it, if it is a reply from its beginning.
+    #[must_use]
+    pub fn last_seq(&self) -> u64 {
+        Spans::read(self.spans.clone(), self.text.len(), self.reasoning.len()).count()
+    }
+
+    /// The same reply as the base of one that goes on: its reasoning is one event, and its text the next.
+    #[must_use]
+    pub fn joined(self) -> Self {
+        let spans = Spans::read(Vec::new(), self.text.len(), self.reasoning.len());
+        Self {
+            spans: spans.bytes().to_vec(),
+            ..self
+        }
+    }
+
+    /// The same piece with a character replaced in its texts. Its events keep their numbers.
+    #[must_use]
+    pub fn replaced(&self, from: char, to: &str) -> Self {
+        if !self.text.contains(from) && !self.reasoning.contains(from) {
+            return self.clone();
+        }
+        let old = Spans::read(self.spans.clone(), self.text.len(), self.reasoning.len());
+        let (mut new, mut spans) = (Self::default(), Spans::default());
+        let mut position = Position::default();
+        while let Some((kind, length, next)) = old.at(position.span) {
+            let (all, out, at) = match kind {
+                SpanKind::Text => (&self.text, &mut new.text, position.text),
+                SpanKind::Reasoning => (&self.reasoning, &mut new.reasoning, position.reasoning),
+                SpanKind::Usage | SpanKind::Notice => {
+                    spans.push(kind, length);
+                    position = position.after(kind, length, next);
+                    continue;
+                }
+            };
+            let piece = all.get(at..at + length).unwrap_or_default();
+            let piece = piece.replace(from, to);
+            out.push_str(&piece);
+            spans.push(kind, piece.len());
+            position = position.after(kind, length, next);
+        }
+        new.spans = spans.bytes().to_vec();
+        new
+    }
+
+    /// The beginning of this piece: so many bytes of text and of reasoning, cut by these spans. Nothing
+    /// where the texts cannot be cut there.
+    #[must_use]
+    pub fn beginning(mut self, text: usize, reasoning: usize, spans: Vec<u8>) -> Option<Self> {
+        let can_be_cut =
+            self.text.is_char_boundary(text) && self.reasoning.is_char_boundary(reasoning);
+        if !can_be_cut {
+            return None;
+        }
+        self.text.truncate(text);
+        self.reasoning.truncate(reasoning);
+        Some(Self { spans, ..self })
+    }
+
+    /// Adds a piece that follows this one.
+    pub fn append(&mut self, next: &Self) {
+        self.text.push_str(&next.text);
+        self.reasoning.push_str(&next.reasoning);
+        self.spans.extend_from_slice(&next.spans);
+    }
+}
