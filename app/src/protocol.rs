@@ -222,6 +222,9 @@ pub struct Usage {
     /// Tokens of the conversation that the provider had in its cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached_tokens: Option<u64>,
+    /// Tokens of the conversation that the provider put into its cache for the next request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write_tokens: Option<u64>,
 }
 
 /// Data of the `done` event.

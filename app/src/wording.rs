@@ -321,7 +321,13 @@ pub fn figures(figures: &Figures) -> String {
         }
     }
     if let Some(tokens) = usage.prompt_tokens {
-        let cached = part_of(usage.cached_tokens, "cached");
+        let cached = match (usage.cached_tokens, usage.cache_write_tokens) {
+            (Some(read @ 1..), Some(new @ 1..)) => {
+                format!(" ({read} of them cached, {new} newly cached)")
+            }
+            (None | Some(0), new @ Some(1..)) => part_of(new, "newly cached"),
+            (read, _) => part_of(read, "cached"),
+        };
         parts.push(format!("{tokens} tokens of conversation{cached}"));
     }
     match &figures.end {
@@ -585,6 +591,7 @@ mod tests {
                 completion_tokens: Some(90),
                 reasoning_tokens: Some(30),
                 cached_tokens: Some(0),
+                ..Usage::default()
             },
             first_token: Some(Duration::from_millis(840)),
             writing: Some(Duration::from_secs(2)),
@@ -593,6 +600,29 @@ mod tests {
         check(
             &full,
             "m · first token after 0.8 s · 90 tokens (30 of them reasoning) · 45.0 tokens/s · 12 tokens of conversation · finish: length",
+        );
+        check(
+            &Figures {
+                usage: Usage {
+                    prompt_tokens: Some(1000),
+                    cached_tokens: Some(800),
+                    cache_write_tokens: Some(150),
+                    ..Usage::default()
+                },
+                ..Figures::default()
+            },
+            "1000 tokens of conversation (800 of them cached, 150 newly cached)",
+        );
+        check(
+            &Figures {
+                usage: Usage {
+                    prompt_tokens: Some(1000),
+                    cache_write_tokens: Some(950),
+                    ..Usage::default()
+                },
+                ..Figures::default()
+            },
+            "1000 tokens of conversation (950 of them newly cached)",
         );
         check(
             &Figures {

@@ -1,7 +1,8 @@
 //! The outside models. `registry` knows which provider has which model, `dispatch` asks one of them and
 //! falls back to others, `client` sends the request and `answer` reads the events of its answer.
 //! `api` holds the three APIs, each as pure functions over bytes; `error`, `retry` and `quirks` hold the
-//! rules for what goes wrong. `ollama` finds a local one, and `demo` is a provider of our own.
+//! rules for what goes wrong. `caching` holds what a request says so that the provider caches it.
+//! `ollama` finds a local one, and `demo` is a provider of our own.
 //!
 //! Callers cannot tell which provider answered: what comes out are the events of [`app::protocol`].
 
@@ -10,6 +11,7 @@ pub mod error;
 pub mod quirks;
 
 pub mod base_url;
+pub mod caching;
 pub mod settings;
 
 mod dispatch;
@@ -29,6 +31,7 @@ use std::time::Duration;
 
 pub use answer::MAX_ANSWER_BYTES;
 pub(crate) use answer::{Answer, Progress};
+pub(crate) use caching::Reuse;
 pub use client::Upstream;
 pub(crate) use dispatch::Step;
 pub use registry::Directory;

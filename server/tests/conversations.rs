@@ -1,6 +1,7 @@
 //! Saved conversations over HTTP: replies that outlive their readers, and what is kept of them.
 
 mod bad_days;
+mod caching;
 mod crash;
 mod failing_disk;
 mod files;

@@ -1,9 +1,11 @@
 //! A server that refuses one optional field of a request, or the path of it, is asked again without it,
 //! and is remembered to be so.
 
+use app::protocol::saved::messages_path;
 use serde_json::{Value, json};
 use server::providers::api::Kind;
 
+use crate::support::http::Request;
 use crate::support::rill::{Rill, chat};
 use crate::support::scripted_upstream::{Exchange, ScriptedUpstream};
 use crate::support::scripts::{self, Response};
@@ -172,4 +174,97 @@ async fn a_version_that_nobody_wrote_is_left_out_where_it_is_not_found() {
         "POST /chat/completions HTTP/1.1",
     );
     assert_eq!(lines, [with, without, without]);
+}
+
+/// A question that is long enough to be cached, in a saved conversation, asked twice of an upstream with
+/// this setting; what the upstream was asked.
+async fn ask_twice_to_be_cached(kind: &str, cache: &str, refusals: &[&str]) -> Vec<Exchange> {
+    let mut responses: Vec<Response> = refusals.iter().map(|message| refusing(message)).collect();
+    let fine = json!({
+        "content": [{ "type": "text", "text": "fine" }], "stop_reason": "end_turn",
+        "choices": [{ "message": { "content": "fine" }, "finish_reason": "stop" }],
+        "output": [{ "type": "message", "content": [{ "type": "output_text", "text": "fine" }] }],
+        "status": "completed",
+    });
+    responses.push(scripts::json(&fine));
+    let upstream = ScriptedUpstream::playing(responses).await;
+    let file = format!(
+        "[[upstream]]\nname = \"x\"\nkind = \"{kind}\"\nbase_url = \"{}\"\nmodels = [\"m\", \"other\"]\n\
+         cache = \"{cache}\"\n",
+        upstream.base_url()
+    );
+    let rill = Rill::with_file(&file, &[]).await;
+    for model in ["m", "m", "other"] {
+        let body = json!({
+            "request_id": server::store::new_id(), "model": model, "system": "Be brief. ".repeat(60),
+            "content": log::PROMPT.repeat(20),
+        });
+        let request = Request::post(&messages_path(&server::store::new_id()), &body);
+        let reply = soon(soon(rill.begin_with(&request)).await.finish()).await;
+        assert_eq!(reply.outcome(), "complete", "{:?}", reply.error());
+    }
+    upstream.exchanges()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_for_the_cache_that_is_refused_is_not_sent_to_that_server_again() {
+    for (kind, message) in [
+        (
+            "chat-completions",
+            "Unrecognized request argument supplied: prompt_cache_key",
+        ),
+        (
+            "chat-completions",
+            "Invalid JSON payload received. Unknown name \"prompt_cache_key\": Cannot find field.",
+        ),
+        ("responses", "property 'prompt_cache_key' is unsupported"),
+    ] {
+        let asked = ask_twice_to_be_cached(kind, "5m", &[message]).await;
+        let key = |one: &Exchange| one.body.get("prompt_cache_key").is_some();
+        let has: Vec<bool> = asked.iter().map(key).collect();
+        assert_eq!(has, [true, false, false, false], "{message}");
+        let mut expect = asked[0].body.clone();
+        expect
+            .as_object_mut()
+            .expect("fields")
+            .remove("prompt_cache_key");
+        assert_eq!(asked[1].body, expect);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn marks_for_the_cache_that_are_refused_become_plain_text() {
+    for message in [
+        "messages.0.content.0.text.cache_control: Extra inputs are not permitted",
+        "system.0.cache_control: Extra inputs are not permitted",
+        "messages.0.content: Input should be a valid string",
+        "system: invalid type: sequence, expected a string",
+        "json: cannot unmarshal array into Go struct field Message.messages.content of type string",
+    ] {
+        let asked = ask_twice_to_be_cached("messages", "5m", &[message]).await;
+        let (first, second) = (&asked[0].body, &asked[1].body);
+        assert!(first["system"][0].get("cache_control").is_some(), "{first}");
+        for plain in [second, &asked[2].body] {
+            assert!(!plain.to_string().contains("cache_control"), "{message}");
+            assert_eq!(plain["system"], first["system"][0]["text"]);
+            let text = &first["messages"][0]["content"][0]["text"];
+            assert_eq!(&plain["messages"][0]["content"], text);
+        }
+        // What one model refuses, another one may take.
+        assert!(asked[3].body["system"].is_array(), "{message}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_knows_one_lifetime_only_is_asked_for_that() {
+    for message in [
+        "messages.0.content.0.text.cache_control.ephemeral.ttl: Extra inputs are not permitted",
+        "The `ttl` field requires the beta header extended-cache-ttl-2025-04-11",
+    ] {
+        let asked = ask_twice_to_be_cached("messages", "1h", &[message]).await;
+        let mark = |at: usize| asked[at].body["system"][0]["cache_control"].clone();
+        assert_eq!(mark(0), json!({ "type": "ephemeral", "ttl": "1h" }));
+        assert_eq!(mark(1), json!({ "type": "ephemeral" }), "{message}");
+        assert_eq!(mark(2), json!({ "type": "ephemeral" }), "{message}");
+    }
 }

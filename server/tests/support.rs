@@ -1,6 +1,7 @@
 //! What the tests share: an upstream that plays scripts, a bare HTTP client, the server under test,
 //! and what it logs.
 
+pub(crate) mod caching_provider;
 pub(crate) mod http;
 pub(crate) mod log;
 pub(crate) mod over_http2;

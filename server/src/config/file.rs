@@ -15,6 +15,7 @@ use toml::Spanned;
 use super::{Capacity, parse_key};
 use crate::providers::api::Kind;
 use crate::providers::base_url;
+use crate::providers::caching::Cache;
 use crate::providers::settings::Settings;
 
 /// What a configuration file says.
@@ -63,6 +64,7 @@ struct Entry {
     think_tags: bool,
     #[serde(default)]
     http2: bool,
+    cache: Option<Cache>,
 }
 
 fn chat_completions() -> Kind {
@@ -194,6 +196,7 @@ fn settings(
         models,
         think_tags: entry.think_tags,
         http2: entry.http2,
+        cache: entry.cache,
         ..Settings::new(entry.name.get_ref(), entry.kind, base_url)
     })
 }
@@ -247,6 +250,7 @@ mod tests {
             body = { service_tier = "flex", metadata = { a = "b" } }
             think_tags = true
             http2 = true
+            cache = "1h"
 
             [[upstream]]
             name = "claude"
@@ -271,6 +275,7 @@ mod tests {
         assert_eq!(work.headers["openai-organization"], "org-1");
         assert_eq!(work.body["metadata"]["a"], "b");
         assert!(work.think_tags && work.http2);
+        assert_eq!((work.cache, claude.cache), (Some(Cache::Hour), None));
         assert_eq!(claude.kind, Kind::Messages);
         assert_eq!(claude.base_url.as_str(), "https://api.anthropic.com/");
         assert!(claude.key.is_none() && claude.models.is_empty());
@@ -295,6 +300,8 @@ mod tests {
         check(&entry("key = \"sk-1\""), "3:1", "key_env");
         check(&entry("api_key = \"sk-1\""), "3:1", "key_env");
         check(&entry("think_tags = \"sk-1\""), "3:14", "a string");
+        check(&entry("cache = \"10m\""), "3:9", "unknown variant");
+        check(&entry("cache = true"), "3:9", "");
         check(&entry("base_url = \"example.com\""), "3:12", "http");
         check(&entry("key_env = \"NONE\""), "3:11", "NONE is not set");
         check(&entry("key_file = \"/none\""), "3:12", "cannot be read");

@@ -29,6 +29,7 @@ use serde::Deserialize;
 use self::ending::{Ending, Standing};
 use self::prompt::in_order;
 use self::think_tags::{Habit, ThinkTags};
+use crate::providers::caching::Caching;
 use crate::providers::error::Failure;
 use crate::providers::quirks::{Dialect, Optional};
 
@@ -70,12 +71,18 @@ impl Kind {
 
     /// The JSON body of a streaming request.
     #[must_use]
-    pub fn request(self, prompt: &ChatRequest, model: &str, dialect: Dialect) -> Vec<u8> {
+    pub fn request(
+        self,
+        prompt: &ChatRequest,
+        model: &str,
+        dialect: Dialect,
+        caching: Caching<'_>,
+    ) -> Vec<u8> {
         let prompt = &*in_order(prompt, dialect.sends(Optional::SystemRole));
         match self {
-            Self::ChatCompletions => chat_completions::request(prompt, model, dialect),
-            Self::Responses => responses::request(prompt, model, dialect),
-            Self::Messages => messages::request(prompt, model, dialect),
+            Self::ChatCompletions => chat_completions::request(prompt, model, dialect, caching),
+            Self::Responses => responses::request(prompt, model, dialect, caching),
+            Self::Messages => messages::request(prompt, model, dialect, caching),
         }
     }
 

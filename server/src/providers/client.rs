@@ -22,6 +22,7 @@ use crate::providers::answer::Answer;
 use crate::providers::api::messages;
 use crate::providers::api::think_tags::Habit;
 use crate::providers::api::{Kind, Mapper};
+use crate::providers::caching::{Caching, Reuse};
 use crate::providers::connections::Connections;
 use crate::providers::error::Failure;
 use crate::providers::error::body::ProviderError;
@@ -103,12 +104,14 @@ impl Upstream {
     pub(super) async fn attempt(
         &self,
         prompt: &ChatRequest,
+        reuse: &Reuse,
         model: &str,
         deadline: Instant,
         attempts: &mut u32,
     ) -> Result<Answer, Failure> {
         let mut dialect = self.dialect(model);
-        let mut body = self.body(prompt, model, dialect);
+        let caching = Caching::new(&self.settings, model, reuse);
+        let mut body = self.body(prompt, model, dialect, caching);
         let mut has_other_path = self.settings.is_version_guessed;
         loop {
             let first_byte = (Instant::now() + self.limits.first_byte).min(deadline);
@@ -136,7 +139,7 @@ impl Upstream {
                     let kind = self.settings.kind;
                     if let Some(learnt) = dialect.learn(kind, prompt, status, &error) {
                         dialect = learnt;
-                        let translated = self.body(prompt, model, dialect);
+                        let translated = self.body(prompt, model, dialect, caching);
                         // A configured field may stand in the place of what was left out.
                         if translated != body {
                             body = translated;
@@ -254,10 +257,15 @@ impl Upstream {
         request.headers(self.settings.headers.clone())
     }
 
-    fn body(&self, prompt: &ChatRequest, model: &str, dialect: Dialect) -> Bytes {
-        self.settings
-            .with_extra_fields(self.settings.kind.request(prompt, model, dialect))
-            .into()
+    fn body(
+        &self,
+        prompt: &ChatRequest,
+        model: &str,
+        dialect: Dialect,
+        caching: Caching<'_>,
+    ) -> Bytes {
+        let body = self.settings.kind.request(prompt, model, dialect, caching);
+        self.settings.with_extra_fields(body).into()
     }
 
     fn mapper(&self, model: &str) -> Mapper {

@@ -11,6 +11,7 @@ use app::protocol::{ChatRequest, ErrorKind};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::providers::Answer;
+use crate::providers::caching::Reuse;
 use crate::providers::error::{Failure, Stage};
 use crate::providers::registry::{Directory, Route};
 use crate::providers::retry;
@@ -19,6 +20,7 @@ use crate::providers::retry;
 pub(crate) struct Asking<'a> {
     directory: &'a Directory,
     prompt: &'a ChatRequest,
+    reuse: &'a Reuse,
     /// The models that have not been asked, the next one first.
     models: VecDeque<String>,
     /// The model that is asked, as people call it.
@@ -40,10 +42,16 @@ pub(crate) enum Step {
 }
 
 impl<'a> Asking<'a> {
-    pub(super) fn new(directory: &'a Directory, prompt: &'a ChatRequest, model: &str) -> Self {
+    pub(super) fn new(
+        directory: &'a Directory,
+        prompt: &'a ChatRequest,
+        reuse: &'a Reuse,
+        model: &str,
+    ) -> Self {
         Self {
             directory,
             prompt,
+            reuse,
             models: directory.fallbacks(model).iter().cloned().collect(),
             model: model.to_owned(),
             route: None,
@@ -82,7 +90,7 @@ impl<'a> Asking<'a> {
             ));
         };
         let failure = match upstream
-            .attempt(self.prompt, model, self.deadline, attempts)
+            .attempt(self.prompt, self.reuse, model, self.deadline, attempts)
             .await
         {
             Ok(answer) => return Ok(Step::Answer(Box::new(answer))),

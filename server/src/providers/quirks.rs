@@ -28,6 +28,12 @@ pub enum Optional {
     ReasoningSummary,
     /// Responses: the wish that nothing is stored.
     Store,
+    /// The marks up to which a prompt is cached. Without them each message is a plain text.
+    CacheMarks,
+    /// Another lifetime of these marks than the usual one.
+    CacheLifetime,
+    /// The key by which the cache of a conversation is found.
+    CacheKey,
 }
 
 /// How a server wants what it can be told in more than one way.
@@ -103,7 +109,7 @@ impl Dialect {
     #[must_use]
     pub fn of_server(self) -> Self {
         let mut of_server = Self::default();
-        for field in [Optional::StreamOptions, Optional::Store] {
+        for field in [Optional::StreamOptions, Optional::Store, Optional::CacheKey] {
             if !self.sends(field) {
                 of_server = of_server.without(field);
             }
@@ -171,6 +177,10 @@ impl Dialect {
             (Optional::Temperature, prompt.temperature.is_some()),
             (Optional::SystemRole, has_system && !is(Kind::Messages)),
             (Optional::Store, is(Kind::Responses)),
+            // Where these were not sent, nothing changes without them, and the refusal stands.
+            (Optional::CacheKey, !is(Kind::Messages)),
+            (Optional::CacheLifetime, !is(Kind::Responses)),
+            (Optional::CacheMarks, !is(Kind::Responses)),
             (Optional::Stream, true),
         ]
         .into_iter()
@@ -244,6 +254,22 @@ impl Optional {
                 let names_role =
                     error.mentions("role") && any(&["'system'", "\"system\"", "`system`"]);
                 names_role || any(&["system role", "system message", "developer instruction"])
+            }
+            Self::CacheKey => any(&["prompt_cache_key"]),
+            Self::CacheLifetime => {
+                any(&["ephemeral.ttl", "'ttl'", "\"ttl\"", "`ttl`", "cache-ttl"])
+            }
+            Self::CacheMarks => {
+                // A server that knows no blocks wants a text in their place.
+                let wants_text = [
+                    "valid string",
+                    "a string",
+                    "expected string",
+                    "of type string",
+                    "type: sequence",
+                ];
+                let names_text = error.mentions("content") || error.mentions("system");
+                any(&["cache_control"]) || (names_text && any(&wants_text))
             }
             Self::Stream => {
                 error.is_about("stream")

@@ -12,6 +12,7 @@ use futures::future::join_all;
 use crate::providers::Limits;
 use crate::providers::Upstream;
 use crate::providers::api::Kind;
+use crate::providers::caching::Reuse;
 use crate::providers::demo;
 use crate::providers::dispatch::Asking;
 use crate::providers::models::Model;
@@ -70,8 +71,13 @@ impl Directory {
     }
 
     /// Begins to ask a model; without a name, the usual one.
-    pub(crate) fn ask<'a>(&'a self, prompt: &'a ChatRequest, model: &str) -> Asking<'a> {
-        Asking::new(self, prompt, model)
+    pub(crate) fn ask<'a>(
+        &'a self,
+        prompt: &'a ChatRequest,
+        reuse: &'a Reuse,
+        model: &str,
+    ) -> Asking<'a> {
+        Asking::new(self, prompt, reuse, model)
     }
 
     /// The upstreams as they are now.

@@ -6,6 +6,7 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use crate::providers::api::Kind;
+use crate::providers::caching::Cache;
 
 /// The settings of one upstream.
 #[derive(Debug, Clone)]
@@ -32,6 +33,9 @@ pub struct Settings {
     /// Whether it is spoken to in HTTP/2 without being asked first whether it can. Over TLS that is
     /// settled by itself.
     pub http2: bool,
+    /// How long it is asked to cache the beginning of a prompt. `None`: for the usual time where it is
+    /// known to take the request for it, and otherwise not at all.
+    pub cache: Option<Cache>,
 }
 
 impl Settings {
@@ -49,6 +53,7 @@ impl Settings {
             models: Vec::new(),
             think_tags: false,
             http2: false,
+            cache: None,
         }
     }
 

@@ -14,6 +14,7 @@ use futures::FutureExt;
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
+use crate::providers::Reuse;
 use crate::providers::error::Failure;
 use crate::providers::{Answer, Directory, Progress, Step};
 
@@ -56,6 +57,7 @@ pub(crate) fn shutting_down() -> Outcome {
 pub(crate) async fn relay(
     providers: &Arc<Directory>,
     request: &ChatRequest,
+    reuse: &Reuse,
     model: &mut String,
     sink: &mut (impl Sink + Send),
     report: &mut Report,
@@ -63,7 +65,7 @@ pub(crate) async fn relay(
     if sink.hand_on().await.is_err() {
         return Outcome::Left;
     }
-    let mut asking = providers.ask(request, model);
+    let mut asking = providers.ask(request, reuse, model);
     let mut step = asking.next(&mut report.attempts).await;
     loop {
         match step {

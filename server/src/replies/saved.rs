@@ -19,6 +19,7 @@ use super::log::Log;
 use super::registry::Running;
 use super::relay::{Outcome, Report, relay, shutting_down};
 use super::{Guard, Replies};
+use crate::providers::Reuse;
 use crate::store::{Begun, End, Finished, Piece, StoreError, now};
 
 /// How much time lies between two of what is stored while a reply runs.
@@ -94,10 +95,12 @@ async fn make(
 ) {
     let mut report = Report::new();
     let mut writer = running.log.writer();
+    let reuse = Reuse::of_conversation(&running.conversation);
     let outcome = {
         let made = relay(
             &replies.providers,
             &request,
+            &reuse,
             &mut model,
             &mut writer,
             &mut report,

@@ -18,6 +18,7 @@ use super::frame::Frame;
 use super::relay::{Outcome, Report, Sink, relay, shutting_down};
 use super::stream::with_pings;
 use super::{Replies, new_id};
+use crate::providers::Reuse;
 
 /// The most bytes that wait for a reader.
 const PIPE_BYTES: usize = 64 * 1024;
@@ -73,14 +74,20 @@ async fn run<R: Send>(
         ..Start::default()
     }));
     let total = report.started() + replies.settings.total_timeout + LAST_WORDS;
+    let made = relay(
+        &replies.providers,
+        &request,
+        &Reuse::Probable,
+        &mut model,
+        &mut pipe,
+        &mut report,
+    );
     let outcome = tokio::select! {
         biased;
         () = gone.cancelled() => Outcome::Left,
         () = replies.shutdown.cancelled() => shutting_down(),
         // A provider is held to the limit where it is read; this holds the reader to it.
-        done = timeout_at(total, relay(&replies.providers, &request, &mut model, &mut pipe, &mut report)) => {
-            done.unwrap_or(Outcome::Left)
-        }
+        done = timeout_at(total, made) => done.unwrap_or(Outcome::Left),
     };
     if let Some(usage) = report.usage {
         pipe.push(&ChatEvent::Usage(usage));

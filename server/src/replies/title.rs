@@ -14,6 +14,7 @@ use super::Replies;
 use super::registry::Running;
 use super::relay::{Outcome, Report, Sink, relay};
 use super::title_text::{beside_reasoning, title_in};
+use crate::providers::Reuse;
 use crate::store::TitledBy;
 
 /// How much of a question makes its title, in characters.
@@ -87,6 +88,7 @@ async fn title(replies: &Replies, running: &Running, request: &ChatRequest, mode
     let outcome = relay(
         &replies.providers,
         request,
+        &Reuse::Never,
         &mut model,
         &mut collect,
         &mut report,

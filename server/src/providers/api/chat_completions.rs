@@ -16,6 +16,7 @@ use crate::providers::api::ending::Ending;
 use crate::providers::api::json::{is_last, read_unusual};
 use crate::providers::api::lenient::{List, Number, Object, Presence, Text};
 use crate::providers::api::said::{Growing, Said};
+use crate::providers::caching::{self, Caching};
 use crate::providers::error::Failure;
 use crate::providers::error::body::{Found, error_frame, error_in, is_nothing};
 use crate::providers::quirks::{Dialect, Optional};
@@ -25,7 +26,12 @@ pub(in crate::providers) const PATH: &str = "chat/completions";
 
 /// The JSON body of a streaming request.
 #[must_use]
-pub fn request(prompt: &ChatRequest, model: &str, dialect: Dialect) -> Vec<u8> {
+pub fn request(
+    prompt: &ChatRequest,
+    model: &str,
+    dialect: Dialect,
+    caching: Caching<'_>,
+) -> Vec<u8> {
     #[derive(Serialize)]
     struct StreamOptions {
         include_usage: bool,
@@ -33,7 +39,7 @@ pub fn request(prompt: &ChatRequest, model: &str, dialect: Dialect) -> Vec<u8> {
     #[derive(Serialize)]
     struct Body<'a> {
         model: &'a str,
-        messages: &'a [ChatMessage],
+        messages: Vec<caching::Message<'a>>,
         stream: bool,
         #[serde(skip_serializing_if = "Option::is_none")]
         stream_options: Option<StreamOptions>,
@@ -45,12 +51,16 @@ pub fn request(prompt: &ChatRequest, model: &str, dialect: Dialect) -> Vec<u8> {
         max_completion_tokens: Option<u32>,
         #[serde(skip_serializing_if = "Option::is_none")]
         reasoning_effort: Option<ReasoningEffort>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        prompt_cache_key: Option<&'a str>,
     }
     let limit = dialect.limit(prompt.max_tokens);
     let is_stream = dialect.sends(Optional::Stream);
+    let messages: Vec<&ChatMessage> = prompt.messages.iter().collect();
+    let (_, messages) = caching::mark(None, &messages, caching, dialect);
     let body = Body {
         model,
-        messages: &prompt.messages,
+        messages,
         stream: is_stream,
         stream_options: (is_stream && dialect.sends(Optional::StreamOptions)).then_some(
             StreamOptions {
@@ -65,6 +75,7 @@ pub fn request(prompt: &ChatRequest, model: &str, dialect: Dialect) -> Vec<u8> {
         reasoning_effort: prompt
             .reasoning_effort
             .filter(|_| dialect.sends(Optional::ReasoningEffort)),
+        prompt_cache_key: caching.key(dialect),
     };
     serde_json::to_vec(&body).expect("strings and finite numbers always become JSON")
 }
@@ -530,6 +541,13 @@ struct RawUsage {
     cached_tokens: Number,
     #[serde(default)]
     prompt_cache_hit_tokens: Number,
+    #[serde(default)]
+    input_tokens_details: Object<PromptDetails>,
+    /// Anthropic's names, which gateways to it keep.
+    #[serde(default)]
+    cache_read_input_tokens: Number,
+    #[serde(default)]
+    cache_creation_input_tokens: Number,
 }
 
 #[derive(Deserialize)]
@@ -542,22 +560,62 @@ struct CompletionDetails {
 struct PromptDetails {
     #[serde(default)]
     cached_tokens: Number,
+    #[serde(default)]
+    cache_write_tokens: Number,
+    #[serde(default)]
+    cache_creation_tokens: Number,
 }
 
 impl RawUsage {
     fn to_usage(&self) -> Usage {
         let completion = self.completion_tokens_details.get();
-        let prompt = self.prompt_tokens_details.get();
+        let details = [&self.prompt_tokens_details, &self.input_tokens_details];
+        let details = || details.into_iter().filter_map(Object::get);
+        // The same count may have several names, of which some say 0.
+        let cached = details()
+            .map(|details| details.cached_tokens.0)
+            .chain([
+                self.cached_tokens.0,
+                self.prompt_cache_hit_tokens.0,
+                self.cache_read_input_tokens.0,
+            ])
+            .max()
+            .flatten();
+        let written = details()
+            .flat_map(|details| {
+                [
+                    details.cache_write_tokens.0,
+                    details.cache_creation_tokens.0,
+                ]
+            })
+            .chain([self.cache_creation_input_tokens.0])
+            .max()
+            .flatten();
         Usage {
-            prompt_tokens: self.prompt_tokens.0.or(self.input_tokens.0),
+            prompt_tokens: all_input(
+                self.prompt_tokens.0.or(self.input_tokens.0),
+                cached,
+                written,
+            ),
             completion_tokens: self.completion_tokens.0.or(self.output_tokens.0),
             reasoning_tokens: completion.and_then(|details| details.reasoning_tokens.0),
-            cached_tokens: prompt
-                .and_then(|details| details.cached_tokens.0)
-                .or(self.cached_tokens.0)
-                .or(self.prompt_cache_hit_tokens.0),
+            cached_tokens: cached,
+            cache_write_tokens: written,
         }
     }
+}
+
+/// All tokens of the input. By this API they include what came from the cache and went into it; some
+/// gateways to Anthropic's API leave both out, as that one does, which shows where there are more.
+fn all_input(told: Option<u64>, cached: Option<u64>, written: Option<u64>) -> Option<u64> {
+    let apart = cached.unwrap_or(0).saturating_add(written.unwrap_or(0));
+    told.map(|told| {
+        if apart > told {
+            told.saturating_add(apart)
+        } else {
+            told
+        }
+    })
 }
 
 #[cfg(test)]
@@ -788,6 +846,27 @@ mod tests {
             Some(3),
             Some(1),
         );
+        check(
+            r#"{"usage":{"prompt_tokens":9,"prompt_tokens_details":{"cached_tokens":0},"prompt_cache_hit_tokens":4}}"#,
+            Some(9),
+            Some(4),
+        );
+        check(
+            r#"{"usage":{"prompt_tokens":9,"input_tokens_details":{"cached_tokens":4}}}"#,
+            Some(9),
+            Some(4),
+        );
+        // Gateways to Anthropic's API, with and without what came from the cache in the sum.
+        check(
+            r#"{"usage":{"prompt_tokens":109,"cache_read_input_tokens":90,"cache_creation_input_tokens":10}}"#,
+            Some(109),
+            Some(90),
+        );
+        check(
+            r#"{"usage":{"prompt_tokens":9,"cache_read_input_tokens":90,"cache_creation_input_tokens":10}}"#,
+            Some(109),
+            Some(90),
+        );
     }
 
     #[test]
@@ -828,7 +907,8 @@ mod tests {
         }]);
         prompt.max_tokens = Some(9);
         let body = |dialect| {
-            serde_json::from_slice::<Value>(&request(&prompt, "m", dialect)).expect("JSON")
+            serde_json::from_slice::<Value>(&request(&prompt, "m", dialect, Caching::default()))
+                .expect("JSON")
         };
         let first = body(Dialect::default());
         assert_eq!(first["stream_options"]["include_usage"], true);

@@ -105,7 +105,8 @@ impl Ending {
         let has_any = new.prompt_tokens.is_some()
             || new.completion_tokens.is_some()
             || new.reasoning_tokens.is_some()
-            || new.cached_tokens.is_some();
+            || new.cached_tokens.is_some()
+            || new.cache_write_tokens.is_some();
         if !has_any && self.usage.is_none() {
             return;
         }
@@ -114,6 +115,7 @@ impl Ending {
         known.completion_tokens = later(new.completion_tokens, known.completion_tokens);
         known.reasoning_tokens = later(new.reasoning_tokens, known.reasoning_tokens);
         known.cached_tokens = later(new.cached_tokens, known.cached_tokens);
+        known.cache_write_tokens = later(new.cache_write_tokens, known.cache_write_tokens);
     }
 
     /// How sure it is that the answer has ended.

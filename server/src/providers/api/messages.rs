@@ -16,6 +16,7 @@ use crate::providers::api::ending::Ending;
 use crate::providers::api::json::{is_last, read_unusual};
 use crate::providers::api::lenient::{List, Number, Object, Presence, Text};
 use crate::providers::api::parts::Parts;
+use crate::providers::caching::{self, Caching};
 use crate::providers::error::Failure;
 use crate::providers::error::body::{Found, error_frame, error_in, is_nothing};
 use crate::providers::quirks::{Dialect, Optional, Thinking};
@@ -35,12 +36,12 @@ const LEAST_ANSWER: u32 = 1024;
 
 /// The JSON body of a streaming request.
 #[must_use]
-pub fn request(prompt: &ChatRequest, model: &str, dialect: Dialect) -> Vec<u8> {
-    #[derive(Serialize)]
-    struct Message<'a> {
-        role: Role,
-        content: &'a str,
-    }
+pub fn request(
+    prompt: &ChatRequest,
+    model: &str,
+    dialect: Dialect,
+    caching: Caching<'_>,
+) -> Vec<u8> {
     #[derive(Serialize)]
     #[serde(tag = "type", rename_all = "snake_case")]
     enum Think {
@@ -55,9 +56,9 @@ pub fn request(prompt: &ChatRequest, model: &str, dialect: Dialect) -> Vec<u8> {
     struct Body<'a> {
         model: &'a str,
         max_tokens: u32,
-        #[serde(skip_serializing_if = "String::is_empty")]
-        system: String,
-        messages: Vec<Message<'a>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        system: Option<caching::Content<'a>>,
+        messages: Vec<caching::Message<'a>>,
         stream: bool,
         #[serde(skip_serializing_if = "Option::is_none")]
         temperature: Option<f64>,
@@ -78,7 +79,12 @@ pub fn request(prompt: &ChatRequest, model: &str, dialect: Dialect) -> Vec<u8> {
     });
     // And one that does not begin with a question. A greeting before it is no loss.
     let has_question = turns.clone().any(|message| message.role == Role::User);
-    let messages = turns.skip_while(|message| has_question && message.role != Role::User);
+    let messages: Vec<_> = turns
+        .skip_while(|message| has_question && message.role != Role::User)
+        .collect();
+    let system = system.join("\n\n");
+    let instructions = (!system.is_empty()).then_some(system.as_str());
+    let (system, messages) = caching::mark(instructions, &messages, caching, dialect);
     let max_tokens = prompt
         .max_tokens
         .unwrap_or(MOST_TOKENS)
@@ -99,13 +105,8 @@ pub fn request(prompt: &ChatRequest, model: &str, dialect: Dialect) -> Vec<u8> {
     let body = Body {
         model,
         max_tokens,
-        system: system.join("\n\n"),
-        messages: messages
-            .map(|message| Message {
-                role: message.role,
-                content: &message.content,
-            })
-            .collect(),
+        system,
+        messages,
         stream: dialect.sends(Optional::Stream),
         // Here it goes up to 1, and a model that thinks wants it left alone.
         temperature: prompt
@@ -139,7 +140,8 @@ pub struct Mapper {
     /// and what was written to it.
     cached: Option<u64>,
     written: Option<u64>,
-    has_input: bool,
+    /// The other tokens of the question.
+    input: Option<u64>,
 }
 
 impl Mapper {
@@ -323,13 +325,9 @@ impl Mapper {
         // The counts grow while the answer does; a later event need not repeat them.
         let later = |new: Option<u64>, known: Option<u64>| new.filter(|n| *n > 0).or(known).or(new);
         self.cached = later(usage.cache_read_input_tokens.0, self.cached);
-        self.written = later(usage.cache_creation_input_tokens.0, self.written);
-        let input = usage
-            .input_tokens
-            .0
-            .filter(|input| *input > 0 || !self.has_input);
-        self.has_input |= input.is_some();
-        let input = input.map(|input| {
+        self.written = later(usage.written(), self.written);
+        self.input = later(usage.input_tokens.0, self.input);
+        let input = self.input.map(|input| {
             input
                 .saturating_add(self.cached.unwrap_or(0))
                 .saturating_add(self.written.unwrap_or(0))
@@ -339,6 +337,7 @@ impl Mapper {
             completion_tokens: usage.output_tokens.0,
             reasoning_tokens: None,
             cached_tokens: self.cached.filter(|_| input.is_some()),
+            cache_write_tokens: self.written.filter(|_| input.is_some()),
         });
     }
 
@@ -432,6 +431,32 @@ struct RawUsage {
     cache_read_input_tokens: Number,
     #[serde(default)]
     cache_creation_input_tokens: Number,
+    /// The same by its lifetime.
+    #[serde(default)]
+    cache_creation: Object<Written>,
+}
+
+#[derive(Deserialize)]
+struct Written {
+    #[serde(default)]
+    ephemeral_5m_input_tokens: Number,
+    #[serde(default)]
+    ephemeral_1h_input_tokens: Number,
+}
+
+impl RawUsage {
+    /// The tokens that were written to the provider's cache.
+    fn written(&self) -> Option<u64> {
+        self.cache_creation_input_tokens.0.or_else(|| {
+            let parts = self.cache_creation.get()?;
+            let (short, long) = (
+                parts.ephemeral_5m_input_tokens.0,
+                parts.ephemeral_1h_input_tokens.0,
+            );
+            let sum = short.unwrap_or(0).saturating_add(long.unwrap_or(0));
+            short.or(long).map(|_| sum)
+        })
+    }
 }
 
 #[cfg(test)]
@@ -558,27 +583,56 @@ mod tests {
     }
 
     #[test]
-    fn usage_is_the_sum_of_what_was_told() {
-        let mut mapper = Mapper::default();
-        for event in [
-            json!({"type": "message_start", "message": {"usage": {"input_tokens": 11, "cache_read_input_tokens": 100, "cache_creation_input_tokens": 7, "output_tokens": 1}}}),
-            stopped("end_turn"),
-        ] {
-            let data = event.to_string();
-            let event = sse::Event {
-                name: "message",
-                data: &data,
-                id: "",
+    fn the_input_is_the_sum_of_what_was_told() {
+        let check = |told: &[Value], prompt, cached, written| {
+            let mut mapper = Mapper::default();
+            let (first, later) = told.split_first().expect("counts");
+            let started = json!({"type": "message_start", "message": {"usage": first}});
+            let later = later.iter().map(|usage| {
+                json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": usage})
+            });
+            for event in std::iter::once(started).chain(later) {
+                let data = event.to_string();
+                let event = sse::Event {
+                    name: "message",
+                    data: &data,
+                    id: "",
+                };
+                mapper.map(event, &mut |_| ()).expect("an event");
+            }
+            let expect = Usage {
+                prompt_tokens: prompt,
+                completion_tokens: Some(6),
+                reasoning_tokens: None,
+                cached_tokens: cached,
+                cache_write_tokens: written,
             };
-            mapper.map(event, &mut |_| ()).expect("an event");
-        }
-        let expect = Usage {
-            prompt_tokens: Some(118),
-            completion_tokens: Some(6),
-            reasoning_tokens: None,
-            cached_tokens: Some(100),
+            assert_eq!(mapper.ending().usage, Some(expect), "{told:?}");
         };
-        assert_eq!(mapper.ending().usage, Some(expect));
+        let all = json!({"input_tokens": 11, "cache_read_input_tokens": 100, "cache_creation_input_tokens": 7, "output_tokens": 1});
+        let end = json!({"output_tokens": 6});
+        check(&[all.clone(), end.clone()], Some(118), Some(100), Some(7));
+        // A gateway that knows the cache only in the end.
+        check(
+            &[
+                json!({"input_tokens": 11}),
+                json!({"cache_read_input_tokens": 100, "output_tokens": 6}),
+            ],
+            Some(111),
+            Some(100),
+            None,
+        );
+        let zeros = json!({"input_tokens": 0, "cache_read_input_tokens": 0, "cache_creation_input_tokens": 0, "output_tokens": 6});
+        check(&[all, zeros], Some(118), Some(100), Some(7));
+        check(
+            &[
+                json!({"input_tokens": 11, "cache_creation": {"ephemeral_5m_input_tokens": 4, "ephemeral_1h_input_tokens": 3}}),
+                end,
+            ],
+            Some(18),
+            None,
+            Some(7),
+        );
     }
 
     #[test]
@@ -616,7 +670,7 @@ mod tests {
     }
 
     fn body(prompt: &ChatRequest, dialect: Dialect) -> Value {
-        serde_json::from_slice(&request(prompt, "m", dialect)).expect("JSON")
+        serde_json::from_slice(&request(prompt, "m", dialect, Caching::default())).expect("JSON")
     }
 
     fn prompt(messages: &[(Role, &str)]) -> ChatRequest {

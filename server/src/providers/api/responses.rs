@@ -20,6 +20,7 @@ use crate::providers::api::finish::{Meaning, meaning};
 use crate::providers::api::json::{is_last, read_unusual};
 use crate::providers::api::lenient::{Number, Text};
 use crate::providers::api::parts::Parts;
+use crate::providers::caching::Caching;
 use crate::providers::error::Failure;
 use crate::providers::error::body::{Found, error_frame, error_in, is_nothing};
 use crate::providers::quirks::{Dialect, Optional};
@@ -29,7 +30,12 @@ pub(in crate::providers) const PATH: &str = "responses";
 
 /// The JSON body of a streaming request.
 #[must_use]
-pub fn request(prompt: &ChatRequest, model: &str, dialect: Dialect) -> Vec<u8> {
+pub fn request(
+    prompt: &ChatRequest,
+    model: &str,
+    dialect: Dialect,
+    caching: Caching<'_>,
+) -> Vec<u8> {
     #[derive(Serialize)]
     struct Reasoning {
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,6 +56,8 @@ pub fn request(prompt: &ChatRequest, model: &str, dialect: Dialect) -> Vec<u8> {
         max_output_tokens: Option<u32>,
         #[serde(skip_serializing_if = "Option::is_none")]
         reasoning: Option<Reasoning>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        prompt_cache_key: Option<&'a str>,
     }
     let effort = prompt
         .reasoning_effort
@@ -68,6 +76,7 @@ pub fn request(prompt: &ChatRequest, model: &str, dialect: Dialect) -> Vec<u8> {
             effort,
             summary: has_summary.then_some("auto"),
         }),
+        prompt_cache_key: caching.key(dialect),
     };
     serde_json::to_vec(&body).expect("strings and finite numbers always become JSON")
 }
@@ -444,7 +453,9 @@ fn to_usage(usage: &Value) -> Usage {
         prompt_tokens: of("input_tokens").or(of("prompt_tokens")),
         completion_tokens: of("output_tokens").or(of("completion_tokens")),
         reasoning_tokens: detail("output_tokens_details", "reasoning_tokens"),
-        cached_tokens: detail("input_tokens_details", "cached_tokens"),
+        cached_tokens: detail("input_tokens_details", "cached_tokens")
+            .or(detail("prompt_tokens_details", "cached_tokens")),
+        cache_write_tokens: detail("input_tokens_details", "cache_write_tokens"),
     }
 }
 
@@ -692,7 +703,8 @@ mod tests {
             content: "Hi".into(),
         }]);
         let body = |prompt: &ChatRequest, dialect| {
-            serde_json::from_slice::<Value>(&request(prompt, "m", dialect)).expect("JSON")
+            serde_json::from_slice::<Value>(&request(prompt, "m", dialect, Caching::default()))
+                .expect("JSON")
         };
         let plain = json!({"model": "m", "input": [{"role": "user", "content": "Hi"}], "stream": true, "store": false});
         let without_summary = Dialect::default().without(Optional::ReasoningSummary);

@@ -1,0 +1,325 @@
+//! The prompt caches of providers, and what a request says so that they are used.
+//!
+//! A provider keeps the work for the beginning of a prompt, and charges a fraction for it where a later
+//! request begins with the same bytes. Anthropic's API caches up to the blocks of a request that are
+//! marked with `cache_control`. OpenAI's API caches without being asked, and finds its cache more often
+//! where requests of one conversation carry the same `prompt_cache_key`. Other servers may refuse either
+//! field, so each goes only to those that are known to take it, unless the configuration says otherwise.
+//!
+//! Sources: <https://platform.claude.com/docs/en/build-with-claude/prompt-caching>,
+//! <https://platform.openai.com/docs/guides/prompt-caching>,
+//! <https://docs.mistral.ai/inference/conversations/advanced/prompt-caching>,
+//! <https://openrouter.ai/docs/guides/best-practices/prompt-caching>.
+
+use app::protocol::{ChatMessage, Role};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::providers::api::Kind;
+use crate::providers::quirks::{Dialect, Optional};
+use crate::providers::settings::Settings;
+
+/// The least bytes of a prompt that is marked. No model caches fewer than 512 tokens, and a token has at
+/// least one byte.
+const LEAST_BYTES: usize = 512;
+
+/// How long a provider is asked to keep the beginning of a prompt, as the configuration says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum Cache {
+    /// Five minutes, counted anew with each use.
+    #[serde(rename = "5m")]
+    FiveMinutes,
+    /// An hour, which costs more to write.
+    #[serde(rename = "1h")]
+    Hour,
+    /// Not at all.
+    #[serde(rename = "off")]
+    Off,
+}
+
+/// Whether the messages of a request will be sent again with further ones behind them.
+#[derive(Debug, Clone)]
+pub(crate) enum Reuse {
+    /// No: the question is asked once, and a cache would only cost.
+    Never,
+    /// Probably: the client keeps the conversation.
+    Probable,
+    /// Yes, in the conversation that has this key.
+    Conversation(String),
+}
+
+impl Reuse {
+    /// Of the requests of the conversation with this id. Providers see a hash of the id: who knows the
+    /// id itself may read the conversation.
+    pub(crate) fn of_conversation(id: &str) -> Self {
+        let hash = Sha256::new()
+            .chain_update(b"rill conversation ")
+            .chain_update(id)
+            .finalize();
+        // OpenAI takes up to 64 characters. 128 bits are enough to tell conversations apart.
+        Self::Conversation(
+            hash.iter()
+                .take(16)
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
+        )
+    }
+}
+
+/// What one request asks of the provider's cache.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Caching<'a> {
+    /// How long marked prefixes are kept. `None`: nothing is marked.
+    pub(super) marks: Option<Lifetime>,
+    /// The `prompt_cache_key`.
+    pub(super) key: Option<&'a str>,
+}
+
+/// How long a marked prefix is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lifetime {
+    FiveMinutes,
+    Hour,
+}
+
+impl<'a> Caching<'a> {
+    /// What a request to this upstream for this model asks for.
+    pub(super) fn new(settings: &Settings, model: &str, reuse: &'a Reuse) -> Self {
+        let key = match reuse {
+            Reuse::Never => return Self::default(),
+            Reuse::Probable => None,
+            Reuse::Conversation(key) => Some(key.as_str()),
+        };
+        let lifetime = match settings.cache {
+            Some(Cache::Off) => return Self::default(),
+            Some(Cache::Hour) => Lifetime::Hour,
+            Some(Cache::FiveMinutes) | None => Lifetime::FiveMinutes,
+        };
+        let host = settings.base_url.host_str().unwrap_or_default();
+        let is_claude_elsewhere = host == "openrouter.ai" && model.starts_with("anthropic/");
+        let (takes_marks, takes_key) = match settings.kind {
+            Kind::Messages => (true, false),
+            Kind::ChatCompletions if is_claude_elsewhere => (true, false),
+            Kind::ChatCompletions | Kind::Responses => {
+                (false, settings.cache.is_some() || takes_key(host))
+            }
+        };
+        Self {
+            marks: takes_marks.then_some(lifetime),
+            key: key.filter(|_| takes_key),
+        }
+    }
+
+    /// The key to send, unless the server was found to refuse it.
+    pub(super) fn key(self, dialect: Dialect) -> Option<&'a str> {
+        self.key.filter(|_| dialect.sends(Optional::CacheKey))
+    }
+
+    /// The lifetime of the marks to set in a prompt of this many bytes, if any are to be set.
+    fn marks(self, bytes: usize, dialect: Dialect) -> Option<Lifetime> {
+        match self.marks? {
+            _ if bytes < LEAST_BYTES || !dialect.sends(Optional::CacheMarks) => None,
+            Lifetime::Hour if !dialect.sends(Optional::CacheLifetime) => {
+                Some(Lifetime::FiveMinutes)
+            }
+            lifetime => Some(lifetime),
+        }
+    }
+}
+
+/// Whether the documentation of this host's API has the `prompt_cache_key`.
+fn takes_key(host: &str) -> bool {
+    host == "api.openai.com" || host.ends_with(".api.openai.com") || host == "api.mistral.ai"
+}
+
+/// A message as APIs with marks want it.
+#[derive(Serialize)]
+pub(super) struct Message<'a> {
+    pub(super) role: Role,
+    pub(super) content: Content<'a>,
+}
+
+/// What a message says: a text, or blocks, which can be marked. A text and a single block with that
+/// text mean the same.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Content<'a> {
+    Text(&'a str),
+    Blocks([Block<'a>; 1]),
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename = "text")]
+pub(super) struct Block<'a> {
+    text: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_control: Option<CacheControl>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename = "ephemeral")]
+struct CacheControl {
+    // The usual time goes without saying, and some servers know no other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttl: Option<&'static str>,
+}
+
+impl<'a> Content<'a> {
+    fn block(text: &'a str, mark: Option<Lifetime>) -> Self {
+        let cache_control = mark.map(|lifetime| CacheControl {
+            ttl: (lifetime == Lifetime::Hour).then_some("1h"),
+        });
+        Self::Blocks([Block {
+            text,
+            cache_control,
+        }])
+    }
+}
+
+/// Puts the marks into a prompt: the instructions, which are no message, and the messages.
+///
+/// The instructions are marked, since other conversations begin with them too; the last message, since
+/// the next request begins with all up to it; and the one before, since an edited question begins with
+/// all up to that. Four marks are allowed. A cache is found from a mark backwards over 20 blocks, so
+/// that a turn, which adds two, always finds that of the turn before. In a prompt with marks each
+/// message is a block: then it has the same bytes in the next request, where it is no longer marked.
+pub(super) fn mark<'a>(
+    instructions: Option<&'a str>,
+    messages: &[&'a ChatMessage],
+    caching: Caching<'_>,
+    dialect: Dialect,
+) -> (Option<Content<'a>>, Vec<Message<'a>>) {
+    let texts = messages.iter().map(|message| message.content.len());
+    let bytes = instructions.map_or(0, str::len) + texts.sum::<usize>();
+    let marks = caching.marks(bytes, dialect);
+    let first_marked = messages.len().saturating_sub(2);
+    let content = |at: usize, message: &&'a ChatMessage| match marks {
+        None => Content::Text(&message.content),
+        Some(lifetime) => {
+            let is_marked = at >= first_marked || message.role == Role::System;
+            // An empty block must not be marked.
+            let is_marked = is_marked && !message.content.trim().is_empty();
+            Content::block(&message.content, is_marked.then_some(lifetime))
+        }
+    };
+    let instructions = instructions.map(|text| match marks {
+        Some(lifetime) if !text.trim().is_empty() => Content::block(text, Some(lifetime)),
+        _ => Content::Text(text),
+    });
+    let messages = messages.iter().enumerate().map(|(at, message)| Message {
+        role: message.role,
+        content: content(at, message),
+    });
+    (instructions, messages.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(kind: Kind, base_url: &str, cache: Option<Cache>) -> Settings {
+        Settings {
+            cache,
+            ..Settings::new("x", kind, base_url.parse().expect("a URL"))
+        }
+    }
+
+    #[test]
+    fn each_provider_is_asked_in_its_own_way_and_others_not_at_all() {
+        const MARKS: (bool, bool) = (true, false);
+        const KEY: (bool, bool) = (false, true);
+        const NOTHING: (bool, bool) = (false, false);
+        let conversation = Reuse::of_conversation("c");
+        let check = |kind, base_url: &str, cache, model: &str, expect: (bool, bool)| {
+            let settings = settings(kind, base_url, cache);
+            let caching = Caching::new(&settings, model, &conversation);
+            let got = (caching.marks.is_some(), caching.key.is_some());
+            assert_eq!(got, expect, "{base_url} {cache:?} {model}");
+            let never = Caching::new(&settings, model, &Reuse::Never);
+            assert!(never.marks.is_none() && never.key.is_none());
+            let probable = Caching::new(&settings, model, &Reuse::Probable);
+            assert_eq!((probable.marks.is_some(), probable.key), (expect.0, None));
+        };
+        use Kind::{ChatCompletions, Messages, Responses};
+        let openai = "https://api.openai.com/v1";
+        check(ChatCompletions, openai, None, "gpt-5", KEY);
+        check(Responses, openai, None, "gpt-5", KEY);
+        check(
+            Responses,
+            "https://eu.api.openai.com/v1",
+            None,
+            "gpt-5",
+            KEY,
+        );
+        check(ChatCompletions, "https://api.mistral.ai/v1", None, "m", KEY);
+        check(Responses, openai, Some(Cache::Off), "gpt-5", NOTHING);
+        let claude = "https://api.anthropic.com";
+        check(Messages, claude, None, "claude", MARKS);
+        check(Messages, claude, Some(Cache::Hour), "claude", MARKS);
+        check(Messages, claude, Some(Cache::Off), "claude", NOTHING);
+        check(Messages, "http://127.0.0.1:1", None, "claude", MARKS);
+        let router = "https://openrouter.ai/api/v1";
+        check(ChatCompletions, router, None, "anthropic/claude", MARKS);
+        check(ChatCompletions, router, None, "openai/gpt-5", NOTHING);
+        check(Responses, router, None, "anthropic/claude", NOTHING);
+        // Public reports tell of each of these that it refuses the key.
+        for other in [
+            "https://x.openai.azure.com/openai/v1",
+            "https://generativelanguage.googleapis.com/v1beta/openai",
+            "https://api.groq.com/openai/v1",
+            "http://127.0.0.1:8080/v1",
+            "https://openai.com.example",
+        ] {
+            check(ChatCompletions, other, None, "m", NOTHING);
+            check(ChatCompletions, other, Some(Cache::FiveMinutes), "m", KEY);
+        }
+    }
+
+    #[test]
+    fn instructions_that_are_a_message_are_marked_too() {
+        let say = |role, length| ChatMessage {
+            role,
+            content: "x".repeat(length),
+        };
+        use Role::{Assistant, System, User};
+        let messages = [
+            say(System, 300),
+            say(User, 300),
+            say(Assistant, 300),
+            say(User, 3),
+        ];
+        let messages: Vec<&ChatMessage> = messages.iter().collect();
+        let caching = Caching {
+            marks: Some(Lifetime::FiveMinutes),
+            key: None,
+        };
+        let marked = |messages: &[&ChatMessage], dialect| {
+            let (_, messages) = mark(None, messages, caching, dialect);
+            let json = serde_json::to_value(messages).expect("JSON");
+            let contents = json.as_array().expect("a list").iter();
+            let marks = contents.map(|one| one["content"][0].get("cache_control").is_some());
+            marks.collect::<Vec<_>>()
+        };
+        let usual = Dialect::default();
+        assert_eq!(marked(&messages, usual), [true, false, true, true]);
+        assert_eq!(marked(&messages[..2], usual), [true, true]);
+        // Too short to be cached by anybody.
+        assert_eq!(marked(&messages[3..], usual), [false]);
+        let without = usual.without(Optional::CacheMarks);
+        assert_eq!(marked(&messages, without), [false; 4]);
+    }
+
+    #[test]
+    fn a_key_tells_conversations_apart_and_nothing_else() {
+        let key = |id: &str| match Reuse::of_conversation(id) {
+            Reuse::Conversation(key) => key,
+            other => panic!("{other:?}"),
+        };
+        let id = "0190b7d2-7f6c-7e7a-8000-000000000001";
+        let got = key(id);
+        assert_eq!(got, key(id));
+        assert_ne!(got, key("0190b7d2-7f6c-7e7a-8000-000000000002"));
+        assert!(got.len() == 32 && got.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        assert!(!got.contains("0190b7d2") && !got.contains("7f6c"));
+    }
+}
