@@ -9,6 +9,7 @@ pub mod state;
 // What every request passes.
 mod access;
 mod body;
+mod content_coding;
 mod error;
 mod limits;
 

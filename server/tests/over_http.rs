@@ -5,6 +5,7 @@
 mod support;
 
 mod bodies;
+mod compressed_bodies;
 mod conversations;
 mod forms;
 mod guard;

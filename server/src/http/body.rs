@@ -2,11 +2,14 @@
 //!
 //! Every route that takes a body reads it through [`Incoming`], whose deadline moves with what has
 //! arrived: a client that sends a byte a second is refused soon, and no body takes longer than its
-//! largest size at the least pace.
+//! largest size at the least pace. A compressed body has these limits as it comes, and may have no more
+//! bytes without its coding.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use app::protocol::{ErrorKind, MAX_REQUEST_BYTES};
+use app::wording::error_sentence;
 use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::Request;
 use axum::http::HeaderMap;
@@ -17,6 +20,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::Config;
+use crate::http::content_coding::{ACCEPTED, Codings};
 use crate::http::error::AppError;
 
 /// How large a body may be, and how slowly it may come.
@@ -56,14 +60,46 @@ pub(crate) enum Broken {
     TooSlow,
     /// Its connection ended before it did, or its framing is wrong.
     Cut,
+    /// It has a coding that is not known here.
+    UnknownCoding,
+    /// It is not what its coding says.
+    Undecodable,
+}
+
+impl Broken {
+    /// What is told of it, and what it is.
+    pub(crate) fn refusal(self) -> (ErrorKind, Cow<'static, str>) {
+        match self {
+            Self::TooLarge => in_usual_words(ErrorKind::TooLarge),
+            Self::TooSlow => in_usual_words(ErrorKind::RequestTimeout),
+            Self::Cut => (
+                ErrorKind::BadRequest,
+                "The request's body broke off.".into(),
+            ),
+            Self::UnknownCoding => (
+                ErrorKind::UnsupportedMediaType,
+                format!("The body's Content-Encoding must be one of: {ACCEPTED}, identity.").into(),
+            ),
+            Self::Undecodable => (
+                ErrorKind::BadRequest,
+                "The request's body is not what its Content-Encoding says.".into(),
+            ),
+        }
+    }
+}
+
+fn in_usual_words(kind: ErrorKind) -> (ErrorKind, Cow<'static, str>) {
+    (kind, error_sentence(kind).into())
 }
 
 impl From<Broken> for AppError {
     fn from(broken: Broken) -> Self {
-        match broken {
-            Broken::TooLarge => ErrorKind::TooLarge.into(),
-            Broken::TooSlow => ErrorKind::RequestTimeout.into(),
-            Broken::Cut => Self::invalid("The request's body broke off."),
+        let (kind, message) = broken.refusal();
+        let refusal = Self::new(kind, message);
+        if broken == Broken::UnknownCoding {
+            refusal.with_accepted_codings()
+        } else {
+            refusal
         }
     }
 }
@@ -138,7 +174,7 @@ pub(crate) async fn json<T: DeserializeOwned>(
     config: &Config,
 ) -> Result<T, AppError> {
     check_headers(request.headers())?;
-    let body = read(request.into_body(), config).await?;
+    let body = read(request, config).await?;
     serde_json::from_slice(&body)
         .map_err(|cause| AppError::invalid(format!("This is no such request: {cause}.")))
 }
@@ -185,9 +221,34 @@ pub(crate) fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// Reads a body of our own interface to its end.
-pub(crate) async fn read(body: Body, config: &Config) -> Result<Bytes, AppError> {
-    let body = Incoming::new(body, Limits::of_request(config));
-    Ok(body.read_all().await?)
+pub(crate) async fn read(request: Request, config: &Config) -> Result<Bytes, AppError> {
+    let (head, body) = request.into_parts();
+    Ok(read_decoded(&head.headers, body, Limits::of_request(config)).await?)
+}
+
+/// Reads a body to its end and takes its codings away.
+///
+/// # Errors
+/// As [`Incoming::next`], and when its coding is not known or not right.
+pub(crate) async fn read_decoded(
+    headers: &HeaderMap,
+    body: Body,
+    limits: Limits,
+) -> Result<Bytes, Broken> {
+    let codings = Codings::of(headers)?;
+    let body = Incoming::new(body, limits).read_all().await?;
+    codings.decode(body, limits.bytes).await
+}
+
+/// The body must not be compressed.
+pub(crate) fn check_no_coding(headers: &HeaderMap) -> Result<(), AppError> {
+    match Codings::of(headers) {
+        Ok(codings) if codings.is_identity() => Ok(()),
+        _ => Err(AppError::new(
+            ErrorKind::UnsupportedMediaType,
+            "A file is imported without a Content-Encoding.",
+        )),
+    }
 }
 
 #[cfg(test)]

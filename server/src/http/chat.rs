@@ -28,7 +28,7 @@ pub(crate) async fn chat(
     }
     let form = check_headers(request.headers())?;
     let Places { stream, reply } = state.limits.reply_with_stream(&client)?;
-    let request = parse(&body::read(request.into_body(), &state.config).await?)?;
+    let request = parse(&body::read(request, &state.config).await?)?;
     let bytes = start(&state.replies, request, stream, reply);
     Ok(match form {
         Form::Events => event_stream(bytes),

@@ -10,9 +10,10 @@ use app::protocol::{ErrorBody, ErrorKind, Refusal};
 use app::wording::error_sentence;
 use axum::Json;
 use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, CONNECTION, HeaderValue, RETRY_AFTER};
+use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, HeaderValue, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 
+use super::content_coding::ACCEPTED;
 use super::limits::Full;
 use crate::store::StoreError;
 
@@ -22,6 +23,8 @@ pub(crate) struct AppError {
     kind: ErrorKind,
     message: Cow<'static, str>,
     retry_after: Option<Duration>,
+    /// Whether it is told how a body may be compressed.
+    tells_codings: bool,
 }
 
 impl From<Full> for AppError {
@@ -39,6 +42,7 @@ impl From<ErrorKind> for AppError {
             kind,
             message: error_sentence(kind).into(),
             retry_after: None,
+            tells_codings: false,
         }
     }
 }
@@ -49,7 +53,15 @@ impl AppError {
         Self {
             kind,
             message: message.into(),
-            retry_after: None,
+            ..kind.into()
+        }
+    }
+
+    /// The same, and how a body may be compressed.
+    pub(crate) fn with_accepted_codings(self) -> Self {
+        Self {
+            tells_codings: true,
+            ..self
         }
     }
 
@@ -65,11 +77,7 @@ impl AppError {
 
     /// 400 with what is wrong with the request, and what would be right.
     pub(crate) fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            kind: ErrorKind::BadRequest,
-            message: message.into(),
-            retry_after: None,
-        }
+        Self::new(ErrorKind::BadRequest, message)
     }
 
     fn status(&self) -> StatusCode {
@@ -134,6 +142,9 @@ impl IntoResponse for AppError {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(wait) = self.retry_after {
             headers.insert(RETRY_AFTER, in_seconds(wait));
+        }
+        if self.tells_codings {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(ACCEPTED));
         }
         if closes_connection(self.kind) {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));

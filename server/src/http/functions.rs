@@ -6,7 +6,7 @@ use app::protocol::{ErrorBody, ErrorKind, MAX_REQUEST_BYTES};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::header::{ACCEPT, CACHE_CONTROL, HeaderValue};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use leptos::server_fn::axum::server_fn_paths;
@@ -28,7 +28,10 @@ async fn call(State(state): State<AppState>, request: Request) -> Result<Respons
     // A form can be posted by any site, but it is not JSON.
     body::check_headers(request.headers())?;
     let (mut head, body) = request.into_parts();
-    let body = body::read(body, &state.config).await?;
+    let limits = body::Limits::of_request(&state.config);
+    let body = body::read_decoded(&head.headers, body, limits).await?;
+    head.headers.remove(CONTENT_ENCODING);
+    head.headers.remove(CONTENT_LENGTH);
     // Forms are sent back to where they came from; ours are none.
     head.headers
         .insert(ACCEPT, HeaderValue::from_static("application/json"));

@@ -59,6 +59,7 @@ pub(super) async fn import(
 ) -> Result<Response, AppError> {
     let headers = request.headers();
     body::check_type(headers)?;
+    body::check_no_coding(headers)?;
     body::check_length(headers, MAX_BYTES)?;
     let wants_progress = wants_progress(headers);
     // An upload may take as long as a stream.

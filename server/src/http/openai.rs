@@ -1,8 +1,8 @@
 //! The OpenAI-compatible surface: programs that speak to OpenAI speak to this server instead, without
 //! a key of their own.
 //!
-//! Bodies and streamed bytes pass through as they are, and so do statuses and errors; what is exchanged
-//! are the credentials. Of a request no more is read than which model it is for. Nothing is retried
+//! Bodies and streamed bytes pass through as they are, but for the compression of a request's body, and
+//! so do statuses and errors; what is exchanged are the credentials. Of a request no more is read than which model it is for. Nothing is retried
 //! here: the libraries of those programs do that themselves.
 
 mod error;
@@ -72,7 +72,7 @@ async fn pass(
         pace: LEAST_PACE,
         grace: state.config.body_grace,
     };
-    let body = body::Incoming::new(body, body_limits).read_all().await?;
+    let body = body::read_decoded(&parts.headers, body, body_limits).await?;
     let head = request::Head::read(&body)?;
     let asked = match &head.model {
         Some(model) => model.name.clone(),

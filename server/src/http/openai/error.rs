@@ -7,11 +7,12 @@ use app::protocol::ErrorKind;
 use app::wording::error_sentence;
 use axum::Json;
 use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, CONNECTION, HeaderValue, RETRY_AFTER};
+use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, HeaderValue, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::http::body::Broken;
+use crate::http::content_coding::ACCEPTED;
 use crate::http::error::{closes_connection, in_seconds};
 use crate::http::limits::Full;
 
@@ -25,6 +26,8 @@ pub(in crate::http) struct ApiError {
     /// The upstream's status, where that passes without its words.
     status: Option<StatusCode>,
     retry_after: Option<Duration>,
+    /// Whether it is told how a body may be compressed.
+    tells_codings: bool,
 }
 
 impl From<ErrorKind> for ApiError {
@@ -35,6 +38,7 @@ impl From<ErrorKind> for ApiError {
             is_logged: false,
             status: None,
             retry_after: None,
+            tells_codings: false,
         }
     }
 }
@@ -50,10 +54,11 @@ impl From<Full> for ApiError {
 
 impl From<Broken> for ApiError {
     fn from(broken: Broken) -> Self {
-        match broken {
-            Broken::TooLarge => ErrorKind::TooLarge.into(),
-            Broken::TooSlow => ErrorKind::RequestTimeout.into(),
-            Broken::Cut => Self::invalid("The request's body broke off."),
+        let (kind, message) = broken.refusal();
+        Self {
+            message,
+            tells_codings: broken == Broken::UnknownCoding,
+            ..kind.into()
         }
     }
 }
@@ -156,6 +161,9 @@ impl IntoResponse for ApiError {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(wait) = self.retry_after {
             headers.insert(RETRY_AFTER, in_seconds(wait));
+        }
+        if self.tells_codings {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(ACCEPTED));
         }
         if closes_connection(self.kind) {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
