@@ -5,13 +5,19 @@
 //!
 //! It holds one conversation at a time: a saved one, which the server knows by its id, or a temporary
 //! one, which lives and dies here. It does not know the DOM or the network: a [`ChatTransport`] gives
-//! the events, a [`Clock`] the frames. What can be asked stands in `asking`, how a reply is read in
-//! `reading` and stopped in `stopping`, and how a conversation comes in in `opening`.
+//! the events, a [`Clock`] the frames. `send` starts replies,
+//! `receive` reads them, `stop` ends them, and `load` shows a conversation that was saved.
 
-mod asking;
-mod opening;
-mod reading;
-mod stopping;
+pub mod announcement;
+pub mod draft;
+pub mod earlier;
+mod load;
+pub mod pacing;
+pub mod preferences;
+mod receive;
+mod send;
+mod stop;
+pub mod tree;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,16 +25,16 @@ use std::time::Duration;
 use futures::future::AbortHandle;
 use leptos::prelude::*;
 
-use crate::clock::Clock;
-use crate::conversation::{Conversation, MessageId, Step, Version};
-use crate::draft::Draft;
-use crate::keys::Keys;
-use crate::preferences::Preferences;
-use crate::presence::Presence;
+use crate::chat::announcement::Announcement;
+use crate::chat::draft::Draft;
+use crate::chat::preferences::Preferences;
+use crate::chat::tree::{Conversation, MessageId, Step, Version};
+use crate::platform::clock::Clock;
+use crate::platform::keys::Keys;
+use crate::platform::lifecycle::Presence;
 use crate::protocol::ReplyError;
 use crate::reply::Reply;
-use crate::transport::ChatTransport;
-use crate::wording::{self, Announcement};
+use crate::reply::transport::ChatTransport;
 
 /// What a message of the conversation holds.
 #[derive(Debug, Clone)]
@@ -393,14 +399,16 @@ impl Chat {
 
     /// Says why something could not be done.
     fn complain(self, error: &ReplyError) {
-        let sentence = wording::shown_message(&error.message, error.kind).to_owned();
+        let sentence = error.kind.sentence_or(&error.message).to_owned();
         self.notice.set(Some(sentence.clone()));
         self.announcement.set(Announcement::Sentence(sentence));
     }
 
     fn announce_end(self, reply: &ArcRwSignal<Reply>) {
-        self.announcement
-            .set(reply.with_untracked(|reply| wording::announce_end(reply.transcript())));
+        let ended = reply.with_untracked(|reply| Announcement::ended(reply.transcript()));
+        if let Some(ended) = ended {
+            self.announcement.set(ended);
+        }
     }
 }
 

@@ -1,50 +1,27 @@
 //! What browser and server share. In reading order: what crosses the wire, how bytes become
 //! events, how events become a reply, and the page that shows it.
 //!
-//! This crate does no I/O. What the page needs from the network it asks a [`transport`] for.
+//! This crate does no I/O. What the page needs from the network it asks a [`reply::transport`] for.
 
 pub mod protocol;
 pub mod sse;
-pub mod transcript;
-pub mod wording;
 
-pub mod changes;
-pub mod clock;
-pub mod import;
-pub mod keys;
-pub mod library;
-pub mod memory;
-pub mod models;
-pub mod pace;
-pub mod presence;
-pub mod requests;
-pub mod transport;
-
-pub mod conversation;
-pub mod draft;
-pub mod incoming;
 pub mod markdown;
-pub mod preferences;
+pub mod platform;
 pub mod reply;
-pub mod resume;
-pub mod shelf;
 
-pub mod address;
 pub mod chat;
-pub mod components;
-pub mod conversations;
-pub mod earlier;
+pub mod library;
+
 pub mod page;
-pub mod part;
-pub mod render_budget;
-pub mod sync;
+pub mod ui;
 
 use leptos::nonce::use_nonce;
 use leptos::prelude::*;
 use leptos_meta::{HashedStylesheet, MetaTags};
 
-use crate::address::{Address, Navigation};
 use crate::page::ChatPage;
+use crate::page::navigation::{Address, Navigation};
 use crate::protocol::PageInfo;
 use crate::protocol::saved::Opened;
 

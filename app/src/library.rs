@@ -5,7 +5,13 @@
 //! alike. What they do is the [`Library`]'s affair, which the server provides as a context; so this
 //! crate knows no database. Replies are not read here: they are streams.
 
+pub mod changes;
 mod functions;
+pub mod import;
+pub mod index;
+pub mod list;
+pub mod models;
+pub mod requests;
 
 use std::sync::Arc;
 
@@ -15,8 +21,7 @@ use leptos::server_fn::codec::JsonEncoding;
 
 pub use self::functions::*;
 use crate::protocol::saved::{ConversationDetail, ConversationList, SearchHits};
-use crate::protocol::{ErrorBody, ErrorKind, Id, Refusal};
-use crate::wording;
+use crate::protocol::{ErrorBody, ErrorKind, Id, NOT_THE_SERVER, Refusal};
 
 /// What a [`Library`] answers.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, ErrorBody>>;
@@ -99,7 +104,7 @@ impl FromServerFnError for ErrorBody {
             ServerFnErrorErr::Deserialization(_) => Self {
                 error: Refusal {
                     kind: ErrorKind::Unknown,
-                    message: wording::NOT_THE_SERVER.to_owned(),
+                    message: NOT_THE_SERVER.to_owned(),
                 },
             },
             _ => Self::of(ErrorKind::Internal),

@@ -1,33 +1,38 @@
 //! The page of a conversation: the others beside it, a header, the conversation, the composer.
 
+pub mod lazy;
+pub mod navigation;
+pub mod render_budget;
+pub mod sync;
+
 use std::sync::Arc;
 
 use leptos::prelude::*;
 
-use crate::address::{Address, Navigation};
+use crate::chat::earlier::Earlier;
+use crate::chat::preferences::Preferences;
 use crate::chat::{Chat, Outside};
-use crate::clock::{BrowserClock, Clock};
-use crate::components::composer::Composer;
-use crate::components::composer_field::ComposerField;
-use crate::components::follow::Follow;
-use crate::components::link::Link;
-use crate::components::local_number::local_number;
-use crate::components::model_picker::ModelPicker;
-use crate::components::settings::Settings;
-use crate::components::sidebar::{Drawer, NewChatButton, Sidebar};
-use crate::components::theme_switch::{ChosenTheme, ThemeSwitch};
-use crate::components::transcript::Transcript;
-use crate::conversations::Conversations;
-use crate::earlier::Earlier;
-use crate::preferences::Preferences;
-use crate::presence::use_presence;
+use crate::library::index::Today;
+use crate::library::list::Conversations;
+use crate::library::requests::use_server;
+use crate::page::navigation::{Address, Navigation};
+use crate::page::sync::Sync;
+use crate::platform::clock::{BrowserClock, Clock};
+use crate::platform::lifecycle::use_presence;
 use crate::protocol::PageInfo;
 use crate::protocol::saved::Opened;
-use crate::requests::use_server;
-use crate::shelf::Today;
-use crate::sync::Sync;
-use crate::transport::use_transport;
-use crate::wording;
+use crate::reply::transport::use_transport;
+use crate::ui::composer::Composer;
+use crate::ui::composer::composer_field::ComposerField;
+use crate::ui::composer::model_picker::ModelPicker;
+use crate::ui::controls::link::Link;
+use crate::ui::controls::local_number::local_number;
+use crate::ui::settings::Settings;
+use crate::ui::settings::theme_switch::{ChosenTheme, ThemeSwitch};
+use crate::ui::sidebar::{Drawer, NewChatButton, Sidebar};
+use crate::ui::text;
+use crate::ui::transcript::Transcript;
+use crate::ui::transcript::follow::Follow;
 
 /// A conversation and all that is around it.
 #[component]
@@ -89,13 +94,13 @@ pub fn ChatPage(
             click.prevent_default();
             field.focus();
         }>
-            {wording::SKIP_LINK}
+            {text::SKIP_LINK}
         </a>
         <Sidebar/>
         <div class="page" inert=move || drawer.0.get()>
             <Header/>
             <main>
-                <noscript>{wording::NO_SCRIPT}</noscript>
+                <noscript>{text::NO_SCRIPT}</noscript>
                 {move || if is_missing.get() {
                     view! { <MissingConversation/> }.into_any()
                 } else {
@@ -103,7 +108,7 @@ pub fn ChatPage(
                 }}
                 <Composer/>
                 <p role="status" class="visually-hidden">
-                    {move || wording::announcement(&chat.announcement(), local_number)}
+                    {move || text::announcement(&chat.announcement(), local_number)}
                 </p>
             </main>
         </div>

@@ -5,6 +5,7 @@
 //! provider sends and wants is not described here: those types stay private to its file in the
 //! server. The contract itself, with its prose, is `PROTOCOL` in the README's section "HTTP API".
 
+mod error;
 mod id;
 pub mod saved;
 
@@ -12,6 +13,10 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::error::{
+    ErrorBody, ErrorKind, FILTERED_REQUEST, NOT_AN_IMAGE_ADDRESS, NOT_THE_SERVER, Refusal,
+    ReplyError, Retry, UNREADABLE_STREAM,
+};
 pub use self::id::Id;
 
 /// Where a chat request is posted.
@@ -266,164 +271,6 @@ impl Finish {
             Self::Refusal => "refusal",
             Self::ToolCalls => "tool_calls",
             Self::Stopped => "stopped",
-        }
-    }
-}
-
-/// Data of the `error` event: what went wrong, in words for a person.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReplyError {
-    /// What went wrong, for programs.
-    pub kind: ErrorKind,
-    /// A sentence of ours for a person. Never a key, an address or an upstream's raw body.
-    pub message: String,
-    /// Whether asking again can help.
-    pub retryable: bool,
-    /// How long to wait before asking again, in milliseconds, when the upstream tells.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retry_after_ms: Option<u64>,
-}
-
-/// Body of a refusal: what the server answers, with an HTTP status, before any stream begins.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ErrorBody {
-    /// The refusal.
-    pub error: Refusal,
-}
-
-impl ErrorBody {
-    /// A refusal of this kind, in the words for it.
-    #[must_use]
-    pub fn of(kind: ErrorKind) -> Self {
-        Self {
-            error: Refusal {
-                kind,
-                message: crate::wording::error_sentence(kind).to_owned(),
-            },
-        }
-    }
-}
-
-/// Why a request was refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refusal {
-    /// What was wrong, for programs.
-    pub kind: ErrorKind,
-    /// What was wrong and what to do, for a person.
-    pub message: String,
-}
-
-/// What can go wrong, for programs. The words for people are in [`crate::wording`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ErrorKind {
-    /// The upstream refused the server's key.
-    Auth,
-    /// No credit at the upstream.
-    Quota,
-    /// Too many requests; wait.
-    RateLimited,
-    /// The upstream is busy.
-    Overloaded,
-    /// The request was not acceptable.
-    BadRequest,
-    /// The conversation is too long for the model.
-    ContextLength,
-    /// The upstream does not know the model.
-    ModelNotFound,
-    /// The upstream failed.
-    UpstreamError,
-    /// No connection to the upstream.
-    UpstreamUnreachable,
-    /// The upstream did not begin to answer in time.
-    UpstreamTimeoutFirstByte,
-    /// The upstream fell silent in the middle of a reply.
-    UpstreamTimeoutIdle,
-    /// The reply took longer than a reply may take.
-    UpstreamTimeoutTotal,
-    /// The upstream's connection ended before the reply did.
-    UpstreamCut,
-    /// The upstream answered with nothing.
-    UpstreamEmpty,
-    /// The upstream sent something that is not its protocol.
-    UpstreamMalformed,
-    /// The upstream answered with something else than a stream, such as a login page.
-    UpstreamNotStream,
-    /// The upstream wanted to redirect a request that carries a key.
-    UpstreamRedirect,
-    /// A size limit was passed.
-    TooLarge,
-    /// The server stopped in the middle of the reply.
-    Interrupted,
-    /// The server is shutting down.
-    Shutdown,
-    /// Refusal: this request is not allowed here.
-    NotAllowed,
-    /// Refusal: there is no such thing.
-    NotFound,
-    /// Refusal: not with this method.
-    MethodNotAllowed,
-    /// Refusal: none of the forms asked for can be given.
-    NotAcceptable,
-    /// Refusal: the body is not JSON.
-    UnsupportedMediaType,
-    /// Refusal: the request names another host.
-    WrongHost,
-    /// Refusal: the request did not arrive in time.
-    RequestTimeout,
-    /// Refusal: the client has as much going on as one may have.
-    TooMany,
-    /// Refusal: the server has as much going on as it can.
-    Busy,
-    /// What was asked for could not be read from the store or written to it.
-    NotSaved,
-    /// The server itself failed.
-    Internal,
-    /// Made by the page, never sent: the server could not be reached.
-    ServerUnreachable,
-    /// A kind that this version does not know.
-    #[serde(other)]
-    Unknown,
-}
-
-impl ErrorKind {
-    /// The name on the wire and in the log.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Auth => "auth",
-            Self::Quota => "quota",
-            Self::RateLimited => "rate_limited",
-            Self::Overloaded => "overloaded",
-            Self::BadRequest => "bad_request",
-            Self::ContextLength => "context_length",
-            Self::ModelNotFound => "model_not_found",
-            Self::UpstreamError => "upstream_error",
-            Self::UpstreamUnreachable => "upstream_unreachable",
-            Self::UpstreamTimeoutFirstByte => "upstream_timeout_first_byte",
-            Self::UpstreamTimeoutIdle => "upstream_timeout_idle",
-            Self::UpstreamTimeoutTotal => "upstream_timeout_total",
-            Self::UpstreamCut => "upstream_cut",
-            Self::UpstreamEmpty => "upstream_empty",
-            Self::UpstreamMalformed => "upstream_malformed",
-            Self::UpstreamNotStream => "upstream_not_stream",
-            Self::UpstreamRedirect => "upstream_redirect",
-            Self::TooLarge => "too_large",
-            Self::Interrupted => "interrupted",
-            Self::Shutdown => "shutdown",
-            Self::NotAllowed => "not_allowed",
-            Self::NotFound => "not_found",
-            Self::MethodNotAllowed => "method_not_allowed",
-            Self::NotAcceptable => "not_acceptable",
-            Self::UnsupportedMediaType => "unsupported_media_type",
-            Self::WrongHost => "wrong_host",
-            Self::RequestTimeout => "request_timeout",
-            Self::TooMany => "too_many",
-            Self::Busy => "busy",
-            Self::NotSaved => "not_saved",
-            Self::Internal => "internal",
-            Self::ServerUnreachable => "server_unreachable",
-            Self::Unknown => "unknown",
         }
     }
 }

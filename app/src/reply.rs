@@ -3,11 +3,16 @@
 //! The transcript is the truth of what was said; times stand beside it since a saved reply has none.
 //! Pure: whoever calls says what time it is, as the time since any fixed moment.
 
+pub mod decode;
+pub mod reader;
+pub mod transcript;
+pub mod transport;
+
 use std::time::Duration;
 
 use crate::protocol::saved::{MessageState, SavedMessage};
 use crate::protocol::{ChatEvent, ErrorBody, ErrorKind, Finish, Notice, ReplyError, Usage};
-use crate::transcript::{End, Transcript};
+use crate::reply::transcript::{End, Transcript};
 
 /// A reply that streams or has ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -268,12 +273,7 @@ impl Reply {
 
 /// How a reply ended that the server's end cut off.
 fn interrupted() -> ReplyError {
-    ReplyError {
-        kind: ErrorKind::Interrupted,
-        message: ErrorBody::of(ErrorKind::Interrupted).error.message,
-        retryable: true,
-        retry_after_ms: None,
-    }
+    ReplyError::of(ErrorKind::Interrupted)
 }
 
 fn not_saved() -> Notice {

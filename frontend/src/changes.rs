@@ -4,12 +4,12 @@
 //! The tab that gets the lock reads the stream and passes it on over a channel of the browser; when it
 //! is closed, the lock goes to the next. Where there are no locks, every tab reads for itself.
 
-use app::changes::ChangeFeed;
-use app::clock::{BrowserClock, Clock};
-use app::presence::Presence;
+use app::library::changes::ChangeFeed;
+use app::platform::clock::{BrowserClock, Clock};
+use app::platform::lifecycle::Presence;
 use app::protocol::EVENT_STREAM;
 use app::protocol::saved::{CHANGES_PATH, Change};
-use app::resume::backoff;
+use app::reply::reader::backoff;
 use app::sse::Decoder;
 use futures::channel::mpsc::{UnboundedSender, unbounded};
 use futures::future::{Either, select};

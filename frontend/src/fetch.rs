@@ -2,7 +2,6 @@
 //! is: before the headers, between two chunks, or already over.
 
 use app::protocol::{ErrorKind, ReplyError};
-use app::wording;
 use gloo_net::http::{Headers, Method, RequestBuilder};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -99,9 +98,8 @@ impl Response {
 /// An error of which the page itself tells: in the server's words where it has said any.
 pub(crate) fn failure(kind: ErrorKind, message: &str) -> ReplyError {
     ReplyError {
-        kind,
-        message: wording::shown_message(message, kind).to_owned(),
+        message: kind.sentence_or(message).to_owned(),
         retryable: true,
-        retry_after_ms: None,
+        ..ReplyError::of(kind)
     }
 }

@@ -1,9 +1,8 @@
 //! Sends a file by `XMLHttpRequest`: unlike `fetch` it tells how much of it has left.
 
-use app::import::Import;
+use app::library::import::Import;
 use app::protocol::saved::{IMPORT_PATH, ImportReport};
-use app::protocol::{ErrorBody, ErrorKind, ReplyError};
-use app::wording;
+use app::protocol::{ErrorBody, ErrorKind, NOT_THE_SERVER, ReplyError};
 use futures::FutureExt;
 use futures::channel::oneshot;
 use futures::future::LocalBoxFuture;
@@ -63,7 +62,7 @@ fn answer(status: u16, body: &str) -> Result<ImportReport, ReplyError> {
     if let Ok(ErrorBody { error }) = serde_json::from_str(body) {
         return Err(failure(error.kind, &error.message));
     }
-    serde_json::from_str(body).map_err(|_| failure(ErrorKind::Unknown, wording::NOT_THE_SERVER))
+    serde_json::from_str(body).map_err(|_| failure(ErrorKind::Unknown, NOT_THE_SERVER))
 }
 
 #[expect(

@@ -10,13 +10,13 @@ mod presence;
 mod requests;
 mod transport;
 
-use app::changes::provide_changes;
-use app::import::provide_import;
-use app::memory::provide_memory;
-use app::models::provide_models;
-use app::presence::provide_presence;
-use app::requests::provide_requests;
-use app::transport::provide_transport;
+use app::library::changes::provide_changes;
+use app::library::import::provide_import;
+use app::library::models::provide_models;
+use app::library::requests::provide_requests;
+use app::platform::lifecycle::provide_presence;
+use app::platform::storage::provide_memory;
+use app::reply::transport::provide_transport;
 use leptos::prelude::provide_context;
 use wasm_bindgen_futures::spawn_local;
 

@@ -1,7 +1,7 @@
 //! The browser's local storage as the page's memory. It may be missing, full or forbidden; then
 //! nothing is remembered, and that is all.
 
-use app::memory::{Item, Memory};
+use app::platform::storage::{Item, Memory};
 use web_sys::Storage;
 
 /// What the browser keeps for this site.

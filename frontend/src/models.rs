@@ -1,6 +1,6 @@
 //! Asks the server which models there are.
 
-use app::models::Models;
+use app::library::models::Models;
 use app::protocol::{MODELS_PATH, ModelList};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;

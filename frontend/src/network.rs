@@ -4,16 +4,16 @@
 //! What is here stands for the real thing until that is loaded, and passes on. A part that cannot be had
 //! is a server that cannot be reached.
 
-use app::changes::ChangeFeed;
-use app::clock::{BrowserClock, Clock};
-use app::import::Import;
-use app::models::Models;
-use app::part;
+use app::library::changes::ChangeFeed;
+use app::library::import::Import;
+use app::library::models::Models;
+use app::library::requests::Requests;
+use app::page::lazy::part;
+use app::platform::clock::{BrowserClock, Clock};
 use app::protocol::saved::{Change, ImportReport, Opened};
 use app::protocol::{ErrorBody, ErrorKind, ModelList, ReplyError};
-use app::requests::Requests;
-use app::resume::backoff;
-use app::transport::{Ask, Broken, ChatTransport, Connection};
+use app::reply::reader::backoff;
+use app::reply::transport::{Ask, Broken, ChatTransport, Connection};
 use futures::FutureExt;
 use futures::future::{LocalBoxFuture, ready};
 use futures::stream::{LocalBoxStream, StreamExt, once};

@@ -1,6 +1,6 @@
 //! Whether the page is seen and the browser has a network, by the browser's own events.
 
-use app::presence::{Presence, Sign};
+use app::platform::lifecycle::{Presence, Sign};
 use futures::channel::mpsc::{UnboundedSender, unbounded};
 use futures::stream::{LocalBoxStream, StreamExt};
 use wasm_bindgen::JsCast;

@@ -1,7 +1,7 @@
 //! One question to the server and its answer.
 
+use app::library::requests::{Requests, not_the_server};
 use app::protocol::{ErrorBody, ErrorKind};
-use app::requests::{Requests, not_the_server};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use gloo_net::http::Method;

@@ -1,10 +1,9 @@
 //! Asks the server for replies: one request, a look at the status, then bytes to events.
 
-use app::incoming::Incoming;
 use app::protocol::saved::{events_path, generation_path, messages_path};
-use app::protocol::{CHAT_PATH, EVENT_STREAM, ErrorBody, ErrorKind, ReplyError};
-use app::transport::{Ask, Broken, ChatTransport, Connection, Received};
-use app::wording;
+use app::protocol::{CHAT_PATH, EVENT_STREAM, ErrorBody, ErrorKind, NOT_THE_SERVER, ReplyError};
+use app::reply::decode::Incoming;
+use app::reply::transport::{Ask, Broken, ChatTransport, Connection, Received};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use futures::stream::{StreamExt, unfold};
@@ -126,7 +125,7 @@ async fn refusal(response: Response) -> Broken {
             retry_after_ms,
             ..failure(error.kind, &error.message)
         },
-        Err(_) => failure(ErrorKind::Unknown, wording::NOT_THE_SERVER),
+        Err(_) => failure(ErrorKind::Unknown, NOT_THE_SERVER),
     };
     // A server that has too much to do or is being restarted, or the proxy in front of it meanwhile.
     match status {

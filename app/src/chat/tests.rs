@@ -11,12 +11,13 @@ use futures::future::{LocalBoxFuture, pending, ready};
 use futures::{FutureExt, StreamExt};
 
 use super::*;
-use crate::incoming::Numbered;
 use crate::protocol::Role;
 use crate::protocol::saved::{ConversationDetail, MessageState, SavedMessage};
 use crate::protocol::{ChatEvent, ErrorKind, Finish, ReplyError, Start};
-use crate::transcript::End;
-use crate::transport::{Ask, Broken, Connection, Received};
+use crate::reply::decode::Numbered;
+use crate::reply::transcript::End;
+use crate::reply::transport::{Ask, Broken, Connection, Received};
+use crate::ui::text;
 
 type Events = UnboundedSender<Result<Received, Broken>>;
 
@@ -302,7 +303,10 @@ fn a_message_is_sent_and_its_reply_streams_in() {
     );
     assert_eq!(
         stage.chat.announcement(),
-        Announcement::Complete { words: 2 }
+        Announcement::Ended {
+            end: End::Done(Finish::Stop),
+            words: 2
+        }
     );
 }
 
@@ -346,7 +350,10 @@ fn a_stop_lets_go_of_the_stream_and_keeps_the_text() {
     assert_eq!(stage.shown(), ["Q go", "A half [stopped]"]);
     assert_eq!(
         stage.chat.announcement(),
-        Announcement::Sentence("Stopped".into())
+        Announcement::Ended {
+            end: End::Done(Finish::Stopped),
+            words: 1
+        }
     );
     assert!(!stage.chat.is_streaming());
 }
@@ -423,10 +430,8 @@ fn an_error_after_the_start_belongs_to_the_reply() {
     );
     assert_eq!(stage.shown(), ["Q go", "A half [upstream_cut]"]);
     assert_eq!((stage.composer().as_str(), stage.chat.notice()), ("", None));
-    assert_eq!(
-        stage.chat.announcement(),
-        Announcement::Sentence("It failed.".into())
-    );
+    let announced = text::announcement(&stage.chat.announcement(), |count| count.to_string());
+    assert_eq!(announced, "It failed.");
 }
 
 #[test]

@@ -4,10 +4,10 @@ use std::io::Result;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use app::incoming::Incoming;
 use app::protocol::saved::{events_path, generation_path, messages_path};
 use app::protocol::{ErrorBody, ErrorKind};
-use app::transcript::End;
+use app::reply::decode::Incoming;
+use app::reply::transcript::End;
 use rand::random_range;
 use serde_json::{Value, json};
 use server::store::new_id;

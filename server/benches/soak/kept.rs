@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use app::protocol::{ErrorKind, ReplyError};
-use app::transcript::End;
+use app::reply::transcript::End;
 use sqlx::{Row, query};
 
 use crate::chats::BY_ITS_QUESTION;

@@ -5,9 +5,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use app::incoming::Numbered;
 use app::protocol::{ChatEvent, ErrorKind, Start};
-use app::transcript::{End, Transcript};
+use app::reply::decode::Numbered;
+use app::reply::transcript::{End, Transcript};
 
 use crate::provider::is_said;
 use crate::world::{World, lock};

@@ -1,13 +1,12 @@
 //! Refusals: what a client did wrong, as HTTP status and JSON, logged once where it is answered.
 //!
-//! What an upstream does wrong is no refusal: it is an event of the reply. The words stand in
-//! [`app::wording`].
+//! What an upstream does wrong is no refusal: it is an event of the reply. What follows
+//! from its kind stands in [`app::protocol::ErrorKind`].
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 use app::protocol::{ErrorBody, ErrorKind, Refusal};
-use app::wording::error_sentence;
 use axum::Json;
 use axum::http::StatusCode;
 use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, HeaderValue, RETRY_AFTER};
@@ -40,7 +39,7 @@ impl From<ErrorKind> for AppError {
     fn from(kind: ErrorKind) -> Self {
         Self {
             kind,
-            message: error_sentence(kind).into(),
+            message: kind.sentence().into(),
             retry_after: None,
             tells_codings: false,
         }
@@ -81,22 +80,7 @@ impl AppError {
     }
 
     fn status(&self) -> StatusCode {
-        match self.kind {
-            ErrorKind::BadRequest => StatusCode::BAD_REQUEST,
-            ErrorKind::NotAllowed => StatusCode::FORBIDDEN,
-            ErrorKind::NotFound => StatusCode::NOT_FOUND,
-            ErrorKind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            ErrorKind::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
-            ErrorKind::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-            ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            ErrorKind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            ErrorKind::WrongHost => StatusCode::MISDIRECTED_REQUEST,
-            ErrorKind::TooMany => StatusCode::TOO_MANY_REQUESTS,
-            ErrorKind::Shutdown | ErrorKind::NotSaved | ErrorKind::Busy => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
-            _ => StatusCode::INTERNAL_SERVER_ERROR,
-        }
+        status_of(self.kind)
     }
 }
 
@@ -111,6 +95,11 @@ impl From<StoreError> for AppError {
             }
         }
     }
+}
+
+/// The HTTP status of a kind.
+pub(crate) fn status_of(kind: ErrorKind) -> StatusCode {
+    StatusCode::from_u16(kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// The value of `Retry-After` for a wait.

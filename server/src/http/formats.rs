@@ -10,9 +10,8 @@ use std::pin::Pin;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use app::protocol::{ChatEvent, ErrorBody, ErrorKind, Finish, Refusal, ReplyError, Usage};
+use app::reply::transcript::{End, Transcript};
 use app::sse::{Decoder, Item};
-use app::transcript::{End, Transcript};
-use app::wording;
 use axum::Json;
 use axum::body::Body;
 use axum::http::StatusCode;
@@ -298,12 +297,7 @@ pub(super) async fn whole(mut events: Events) -> Response {
 
 /// The relay ended without a word, which it never should.
 fn cut() -> ReplyError {
-    ReplyError {
-        kind: ErrorKind::Internal,
-        message: wording::error_sentence(ErrorKind::Internal).to_owned(),
-        retryable: true,
-        retry_after_ms: None,
-    }
+    ReplyError::of(ErrorKind::Internal)
 }
 
 fn streamed(form: Form, bytes: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Response {
@@ -351,19 +345,12 @@ fn failed(error: &ReplyError, partial: Option<&Transcript>) -> Response {
     response
 }
 
-/// The status for what an upstream does wrong.
+/// The status of a reply that failed.
 fn status_of(kind: ErrorKind) -> StatusCode {
     match kind {
-        ErrorKind::BadRequest | ErrorKind::ContextLength | ErrorKind::ModelNotFound => {
-            StatusCode::BAD_REQUEST
-        }
-        ErrorKind::RateLimited | ErrorKind::Quota => StatusCode::TOO_MANY_REQUESTS,
-        ErrorKind::UpstreamTimeoutFirstByte
-        | ErrorKind::UpstreamTimeoutIdle
-        | ErrorKind::UpstreamTimeoutTotal => StatusCode::GATEWAY_TIMEOUT,
-        ErrorKind::Shutdown => StatusCode::SERVICE_UNAVAILABLE,
-        ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        _ => StatusCode::BAD_GATEWAY,
+        // The answer was too large, not the request.
+        ErrorKind::TooLarge => StatusCode::BAD_GATEWAY,
+        kind => super::error::status_of(kind),
     }
 }
 

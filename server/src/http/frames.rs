@@ -10,7 +10,7 @@
 
 use std::path::Path;
 
-use app::wording::NOT_AN_IMAGE_ADDRESS;
+use app::protocol::NOT_AN_IMAGE_ADDRESS;
 use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
 use axum::http::header::{

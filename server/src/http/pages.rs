@@ -9,9 +9,9 @@ use std::path::PathBuf;
 mod threads;
 
 use any_spawner::Executor;
+use app::page::render_budget::{RenderBudget, RenderLimits};
 use app::protocol::saved::Opened;
 use app::protocol::{ErrorKind, Id};
-use app::render_budget::{RenderBudget, RenderLimits};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, Request};
 use axum::handler::HandlerWithoutStateExt;

@@ -9,8 +9,7 @@ pub(super) mod wordings;
 use std::borrow::Cow;
 use std::time::Duration;
 
-use app::protocol::{ErrorKind, ReplyError};
-use app::wording;
+use app::protocol::{ErrorKind, ReplyError, Retry};
 
 /// A request or a stream that failed.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,7 +64,7 @@ impl Failure {
             kind: self.kind,
             message: self
                 .sentence
-                .unwrap_or_else(|| wording::error_sentence(self.kind))
+                .unwrap_or_else(|| self.kind.sentence())
                 .to_owned(),
             retryable: self.is_retryable(),
             retry_after_ms: self
@@ -74,16 +73,12 @@ impl Failure {
         }
     }
 
-    /// Whether a person who asks again can expect something else. What the provider refused at once
-    /// only when the reason passes by itself; what fails in a stream may well pass the next time,
-    /// unless somebody has to do something about the account first.
+    /// Whether a person who asks again can expect another outcome.
     fn is_retryable(&self) -> bool {
-        match self.kind {
-            ErrorKind::Auth | ErrorKind::Quota | ErrorKind::ModelNotFound => false,
-            ErrorKind::BadRequest | ErrorKind::ContextLength | ErrorKind::UpstreamRedirect => {
-                self.stage == Stage::Stream
-            }
-            _ => true,
+        match self.kind.retry() {
+            Retry::Never => false,
+            Retry::InStream => self.stage == Stage::Stream,
+            Retry::Always => true,
         }
     }
 }

@@ -25,7 +25,6 @@ use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use app::protocol::{ChatEvent, ErrorKind, Notice, ReplyError, Start, Usage};
-use app::wording;
 use tokio::sync::Notify;
 
 pub use self::reader::{NoSuchPosition, Reader};
@@ -135,14 +134,9 @@ impl Log {
             user_message: stored.user_message,
             message: Some(stored.message),
         };
-        let end = stored.end.unwrap_or_else(|| {
-            End::Failed(ReplyError {
-                kind: ErrorKind::Interrupted,
-                message: wording::error_sentence(ErrorKind::Interrupted).to_owned(),
-                retryable: true,
-                retry_after_ms: None,
-            })
-        });
+        let end = stored
+            .end
+            .unwrap_or_else(|| End::Failed(ReplyError::of(ErrorKind::Interrupted)));
         Self::restored(start, stored.piece, stored.usage, Some(end))
     }
 
@@ -342,7 +336,7 @@ fn push(text: &mut String, piece: &str) {
 pub fn not_saved() -> Notice {
     Notice {
         kind: ErrorKind::NotSaved,
-        message: wording::error_sentence(ErrorKind::NotSaved).to_owned(),
+        message: ErrorKind::NotSaved.sentence().to_owned(),
     }
 }
 

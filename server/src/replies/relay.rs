@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use app::protocol::saved::Timing;
 use app::protocol::{ChatEvent, ChatRequest, ErrorKind, Finish, ReplyError, Retrying, Usage};
-use app::wording;
 use futures::FutureExt;
 use tokio::task::yield_now;
 use tokio::time::Instant;
@@ -44,12 +43,7 @@ pub(crate) enum Outcome {
 
 /// The server is about to end.
 pub(crate) fn shutting_down() -> Outcome {
-    Outcome::Failed(ReplyError {
-        kind: ErrorKind::Shutdown,
-        message: wording::error_sentence(ErrorKind::Shutdown).to_owned(),
-        retryable: true,
-        retry_after_ms: None,
-    })
+    Outcome::Failed(ReplyError::of(ErrorKind::Shutdown))
 }
 
 /// Relays the reply up to its end, but not the end itself: neither that nor its cost. Where another

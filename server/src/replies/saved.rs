@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use app::protocol::{ChatRequest, ErrorKind, Finish, ReplyError, Start};
-use app::wording;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -120,12 +119,7 @@ async fn make(
         Outcome::Done(finish) => End::Done(finish),
         Outcome::Failed(error) => End::Failed(error),
         // A log never refuses.
-        Outcome::Left => End::Failed(ReplyError {
-            kind: ErrorKind::Internal,
-            message: wording::error_sentence(ErrorKind::Internal).to_owned(),
-            retryable: true,
-            retry_after_ms: None,
-        }),
+        Outcome::Left => End::Failed(ReplyError::of(ErrorKind::Internal)),
     };
     if let Some(usage) = report.usage {
         running.log.note_usage(usage);

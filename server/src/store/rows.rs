@@ -2,7 +2,6 @@
 
 use app::protocol::saved::{ConversationSummary, MessageState, SavedMessage, Timing};
 use app::protocol::{ErrorKind, Finish, ReplyError, Role};
-use app::wording;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::Row;
@@ -107,18 +106,9 @@ pub(super) fn end(state: String, finish: Option<String>, error: Option<String>) 
                 .unwrap_or(Finish::Stop),
         )),
         "error" => Some(End::Failed(
-            from_json(error).unwrap_or_else(|| failure(ErrorKind::Unknown)),
+            from_json(error).unwrap_or_else(|| ReplyError::of(ErrorKind::Unknown)),
         )),
-        _ => Some(End::Failed(failure(ErrorKind::Interrupted))),
-    }
-}
-
-fn failure(kind: ErrorKind) -> ReplyError {
-    ReplyError {
-        kind,
-        message: wording::error_sentence(kind).to_owned(),
-        retryable: true,
-        retry_after_ms: None,
+        _ => Some(End::Failed(ReplyError::of(ErrorKind::Interrupted))),
     }
 }
 

@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use app::incoming::{Incoming, Numbered};
 use app::protocol::{ChatEvent, ErrorKind, Finish, ReplyError, Start, Usage};
-use app::transcript::Transcript;
+use app::reply::decode::{Incoming, Numbered};
+use app::reply::transcript::Transcript;
 use futures::FutureExt;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -438,9 +438,9 @@ async fn check_crash(store: &Store, stored: u64, seen: u64) {
     world.resume(0).await;
     world.read(0);
     let client = &world.clients[0];
-    let interrupted = app::transcript::End::Error(ReplyError {
+    let interrupted = app::reply::transcript::End::Error(ReplyError {
         kind: ErrorKind::Interrupted,
-        message: app::wording::error_sentence(ErrorKind::Interrupted).to_owned(),
+        message: ErrorKind::Interrupted.sentence().to_owned(),
         retryable: true,
         retry_after_ms: None,
     });

@@ -10,8 +10,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use app::protocol::{CHAT_PATH, ChatEvent, ErrorKind, Finish, ReplyError};
+use app::reply::transcript::{End, Transcript};
 use app::sse;
-use app::transcript::{End, Transcript};
 use clap::Parser;
 use serde_json::{Value, json};
 use server::config::Config;

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use app::protocol::ErrorKind;
-use app::wording::error_sentence;
 use axum::Json;
 use axum::http::StatusCode;
 use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, HeaderValue, RETRY_AFTER};
@@ -13,7 +12,7 @@ use serde::Serialize;
 
 use crate::http::body::Broken;
 use crate::http::content_coding::ACCEPTED;
-use crate::http::error::{closes_connection, in_seconds};
+use crate::http::error::{closes_connection, in_seconds, status_of};
 use crate::http::limits::Full;
 
 /// What is answered where nothing could be passed through.
@@ -34,7 +33,7 @@ impl From<ErrorKind> for ApiError {
     fn from(kind: ErrorKind) -> Self {
         Self {
             kind,
-            message: error_sentence(kind).into(),
+            message: kind.sentence().into(),
             is_logged: false,
             status: None,
             retry_after: None,
@@ -103,16 +102,10 @@ impl ApiError {
             return status;
         }
         match self.kind {
-            ErrorKind::BadRequest => StatusCode::BAD_REQUEST,
+            // As OpenAI has them.
             ErrorKind::Auth => StatusCode::UNAUTHORIZED,
-            ErrorKind::NotFound | ErrorKind::ModelNotFound => StatusCode::NOT_FOUND,
-            ErrorKind::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-            ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            ErrorKind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            ErrorKind::TooMany => StatusCode::TOO_MANY_REQUESTS,
-            ErrorKind::Shutdown | ErrorKind::Busy => StatusCode::SERVICE_UNAVAILABLE,
-            ErrorKind::UpstreamTimeoutFirstByte => StatusCode::GATEWAY_TIMEOUT,
-            _ => StatusCode::BAD_GATEWAY,
+            ErrorKind::ModelNotFound => StatusCode::NOT_FOUND,
+            kind => status_of(kind),
         }
     }
 }

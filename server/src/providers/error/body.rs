@@ -1,8 +1,7 @@
 //! What a provider says of a failure, read out of JSON of any shape, out of text and out of HTML: the
 //! one place where statuses, codes and messages of providers are read.
 
-use app::protocol::ErrorKind;
-use app::wording;
+use app::protocol::{ErrorKind, FILTERED_REQUEST};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -278,7 +277,7 @@ impl ProviderError {
     /// The sentence for the person, where that of the kind would say too little.
     pub fn sentence(&self) -> Option<&'static str> {
         let about = wordings::find(&self.codes, &self.message);
-        (about == Some(About::Filter)).then_some(wording::FILTERED_REQUEST)
+        (about == Some(About::Filter)).then_some(FILTERED_REQUEST)
     }
 
     /// The failure that this error within a stream or a body of status 200 is.
@@ -298,9 +297,7 @@ impl ProviderError {
             ErrorKind::ContextLength | ErrorKind::RateLimited | ErrorKind::Overloaded => failure,
             kind => Failure {
                 kind: ErrorKind::UpstreamError,
-                sentence: failure
-                    .sentence
-                    .or_else(|| Some(wording::error_sentence(kind))),
+                sentence: failure.sentence.or_else(|| Some(kind.sentence())),
                 ..failure
             },
         }
@@ -454,7 +451,7 @@ pub(in crate::providers) fn explain(head: &[u8]) -> Option<&'static str> {
         .or_else(|| ProviderError::from_text(&String::from_utf8_lossy(head)))?;
     error.sentence().or_else(|| {
         let kind = error.classify(None);
-        (kind != ErrorKind::UpstreamError).then(|| wording::error_sentence(kind))
+        (kind != ErrorKind::UpstreamError).then(|| kind.sentence())
     })
 }
 

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use app::protocol::Finish;
 use app::protocol::Retrying;
-use app::transcript::Transcript;
+use app::reply::transcript::Transcript;
 
 use super::*;
 
@@ -429,7 +429,7 @@ proptest! {
             prop_assert_eq!(seen.ends, expect_ends);
             prop_assert_eq!(
                 seen.transcript.end,
-                end.map(app::transcript::End::Done)
+                end.map(app::reply::transcript::End::Done)
             );
         }
         // What is stored is what was read.

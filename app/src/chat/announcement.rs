@@ -1,0 +1,33 @@
+//! What a screen reader is told while one chats.
+
+use crate::reply::transcript::{End, Transcript};
+
+/// What a screen reader is told. The text of a reply is not: it would be read in fragments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Announcement {
+    /// Nothing yet.
+    Nothing,
+    /// A reply streams.
+    Answering,
+    /// The connection is lost and is being resumed.
+    ConnectionLost,
+    /// A reply has ended.
+    Ended {
+        /// How.
+        end: End,
+        /// How many words it has.
+        words: usize,
+    },
+    /// A sentence, such as why a message could not be sent.
+    Sentence(String),
+}
+
+impl Announcement {
+    /// The end of a reply, if it has ended.
+    #[must_use]
+    pub fn ended(reply: &Transcript) -> Option<Self> {
+        let end = reply.end.clone()?;
+        let words = reply.text.split_whitespace().count();
+        Some(Self::Ended { end, words })
+    }
+}

@@ -1,0 +1,245 @@
+//! The part of a long conversation that is not loaded: it comes from the server as one scrolls up, or
+//! all of it before the browser searches or copies.
+//!
+//! A part is shown slice by slice, each in a frame of its own and as large as the frames before allow,
+//! so that keys are answered meanwhile.
+
+use std::time::Duration;
+
+use leptos::prelude::*;
+
+use crate::chat::Chat;
+use crate::library::GetPath;
+use crate::library::requests::Server;
+use crate::platform::clock::{BrowserClock, Clock, after_picture, next_frame};
+use crate::protocol::ErrorBody;
+use crate::protocol::saved::{ConversationDetail, SavedMessage};
+use crate::ui::transcript::follow::Follow;
+
+/// How many messages are asked for at once where all are wanted. The server gives fewer if they are long.
+const MANY: u32 = 200;
+/// The most messages in a slice.
+const MOST_IN_A_SLICE: usize = 24;
+/// How many bytes of text the first slice has, and any may have.
+const FIRST_SLICE: usize = 8 * 1024;
+const SLICE_BOUNDS: (usize, usize) = (4 * 1024, 64 * 1024);
+/// How long a frame with a slice should take, layout included.
+const FRAME_TARGET: Duration = Duration::from_millis(24);
+
+/// How far the loading is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loading {
+    /// Nothing is loaded now.
+    Resting,
+    /// What comes before is.
+    Part,
+    /// All that there is before is.
+    All,
+    /// It could not be loaded.
+    Failed,
+}
+
+/// The messages before those that are loaded: a handle that can be copied.
+#[derive(Clone, Copy)]
+pub struct Earlier {
+    chat: Chat,
+    follow: Follow,
+    server: StoredValue<Server>,
+    loading: RwSignal<Loading>,
+    /// Whether the browser is about to need all that was said.
+    wants_all: RwSignal<bool>,
+    /// Whether a part is on its way or being shown.
+    is_busy: StoredValue<bool>,
+    /// How many bytes of text the next slice has.
+    slice: StoredValue<usize>,
+}
+
+impl Earlier {
+    /// Those of this chat, shown in this view.
+    #[must_use]
+    pub fn new(chat: Chat, follow: Follow, server: Server) -> Self {
+        Self {
+            chat,
+            follow,
+            server: StoredValue::new(server),
+            loading: RwSignal::new(Loading::Resting),
+            wants_all: RwSignal::new(false),
+            is_busy: StoredValue::new(false),
+            slice: StoredValue::new(FIRST_SLICE),
+        }
+    }
+
+    /// How far the loading is.
+    #[must_use]
+    pub fn loading(self) -> Loading {
+        self.loading.get()
+    }
+
+    /// Notes whether the browser is about to need all that was said. What loads it may not be there yet.
+    pub fn want_all(self, wants_all: bool) {
+        self.wants_all.set(wants_all);
+    }
+
+    /// Whether all is wanted.
+    #[must_use]
+    pub fn wants_all(self) -> bool {
+        self.wants_all.get()
+    }
+
+    /// Whether all is being loaded now.
+    #[must_use]
+    pub fn is_loading_all(self) -> bool {
+        self.loading.get_untracked() == Loading::All
+    }
+
+    /// Whether the last part could not be loaded.
+    #[must_use]
+    pub fn has_failed(self) -> bool {
+        self.loading.get_untracked() == Loading::Failed
+    }
+
+    /// Loads the part before the first message.
+    pub async fn load_part(self) {
+        if self.is_busy.get_value() {
+            return;
+        }
+        let first = self.first();
+        let _ = self
+            .load(Loading::Part, move || self.first() != first)
+            .await;
+    }
+
+    /// Loads all there is; whether that could be done.
+    pub async fn load_all(self) -> bool {
+        self.load(Loading::All, || false).await.is_ok()
+    }
+
+    /// Loads until the message of this name is there; whether it is.
+    pub async fn load_until(self, message: &str) -> bool {
+        let is_there = || self.chat.has(message);
+        self.load(Loading::Part, is_there).await.is_ok() && is_there()
+    }
+
+    /// What the first message is known by: what comes before it.
+    fn first(self) -> (u32, Option<String>) {
+        untrack(|| (self.chat.changes(), self.chat.earlier()))
+    }
+
+    /// Loads part after part until it is enough, or nothing comes before. Stops where another
+    /// conversation takes the place of this one.
+    async fn load(self, what: Loading, is_enough: impl Fn() -> bool) -> Result<(), ErrorBody> {
+        let (changes, _) = self.first();
+        let is_over = || {
+            let (now, earlier) = self.first();
+            now != changes || earlier.is_none() || is_enough()
+        };
+        while !is_over() {
+            // Another one loads, too.
+            if self.is_busy.get_value() {
+                if what == Loading::All {
+                    self.loading.set(what);
+                }
+                next_frame(&BrowserClock).await;
+                continue;
+            }
+            self.is_busy.set_value(true);
+            self.loading.set(what);
+            let outcome = self.show_what_comes_before(what).await;
+            self.is_busy.set_value(false);
+            if let Err(error) = outcome {
+                self.loading.set(Loading::Failed);
+                return Err(error);
+            }
+        }
+        self.loading.set(Loading::Resting);
+        Ok(())
+    }
+
+    async fn show_what_comes_before(self, what: Loading) -> Result<(), ErrorBody> {
+        let before = self.first();
+        let (Some(id), Some(last)) = (self.chat.id_untracked(), before.1.clone()) else {
+            return Ok(());
+        };
+        let part = GetPath {
+            id: id.into(),
+            last: Some(last.into()),
+            through: None,
+            version: None,
+            limit: (what == Loading::All).then_some(MANY),
+        };
+        let part = self.server.get_value().call(part).await?;
+        self.show(part, before).await;
+        Ok(())
+    }
+
+    /// Shows a part, its last messages first, unless something else took its place meanwhile.
+    async fn show(self, part: ConversationDetail, mut before: (u32, Option<String>)) {
+        let mut rest = part.messages;
+        loop {
+            next_frame(&BrowserClock).await;
+            if self.first() != before {
+                return;
+            }
+            let slice = rest.split_off(rest.len() - self.count(&rest));
+            let earlier = match (rest.is_empty(), slice.first()) {
+                (false, Some(first)) => first.parent.clone(),
+                _ => part.earlier.clone(),
+            };
+            before.1.clone_from(&earlier);
+            let bytes: usize = slice.iter().map(|message| message.text.len()).sum();
+            let began = BrowserClock.now();
+            let held = self.follow.hold();
+            self.chat.prepend(&slice, &part.versions, earlier);
+            // They are in the document by then, and not yet in the picture.
+            leptos::task::tick().await;
+            if let Some(held) = held {
+                held.restore();
+            }
+            after_picture(&BrowserClock).await;
+            let cost = BrowserClock.now() - began;
+            self.slice.set_value(next_slice(bytes, cost));
+            if rest.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// How many of the last of these messages make a slice: one at least, if there is one.
+    fn count(self, messages: &[SavedMessage]) -> usize {
+        let mut room = self.slice.get_value();
+        let fits = |message: &&SavedMessage| {
+            let size = message.text.len() + message.reasoning.len();
+            let fits = size <= room;
+            room = room.saturating_sub(size);
+            fits
+        };
+        let last = messages.iter().rev().take(MOST_IN_A_SLICE);
+        last.take_while(fits).count().max(messages.len().min(1))
+    }
+}
+
+/// How many bytes the next slice has, where so many took so long.
+fn next_slice(bytes: usize, cost: Duration) -> usize {
+    let factor = FRAME_TARGET.as_secs_f64() / cost.as_secs_f64().max(0.001);
+    let next = bytes as f64 * factor.clamp(0.5, 2.0);
+    (next as usize).clamp(SLICE_BOUNDS.0, SLICE_BOUNDS.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_slice_is_larger_or_smaller_by_how_long_this_one_took() {
+        let check = |bytes: usize, cost: u64, expect: usize| {
+            let next = next_slice(bytes, Duration::from_millis(cost));
+            assert_eq!(next, expect, "{bytes} bytes in {cost} ms");
+        };
+        check(8_000, 24, 8_000);
+        check(8_000, 1, 16_000);
+        check(8_000, 30, 6_400);
+        check(12_000, 500, 6_000);
+        check(100, 1, 4 * 1024);
+        check(60_000, 1, 64 * 1024);
+    }
+}

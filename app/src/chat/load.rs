@@ -1,0 +1,315 @@
+//! How a conversation comes into the chat: a saved one from what the server has of it, an empty one, the
+//! temporary one that was put aside; and how a saved one keeps up with what other tabs do.
+
+use leptos::prelude::*;
+
+use super::receive::IfRefused;
+use super::{Chat, Link, Message};
+use crate::chat::announcement::Announcement;
+use crate::chat::tree::{Conversation, MessageId, Version};
+use crate::protocol::Role;
+use crate::protocol::saved::{ConversationDetail, MessageState, MessageVersion, SavedMessage};
+use crate::reply::Reply;
+use crate::reply::transcript::End;
+use crate::reply::transport::Ask;
+
+impl Chat {
+    /// Shows a saved conversation, or the end of one, in the place of the one before. Its replies that
+    /// still stream are followed from [`Chat::follow_running`] on.
+    pub fn open(self, detail: &ConversationDetail) {
+        self.leave();
+        let mut conversation = Conversation::default();
+        for message in &detail.messages {
+            self.add(&mut conversation, message, detail);
+        }
+        conversation.set_earlier(detail.earlier.clone());
+        show_leaf(&mut conversation, detail);
+        self.put(conversation, Some(detail.id.clone()), false);
+        self.title.set(Some(detail.title.clone()));
+        self.has_later.set(detail.later);
+    }
+
+    /// Takes in what the server has of the conversation that is shown and this page has not: messages
+    /// of other tabs, the ends of replies. Says no where that does not follow anything that is loaded
+    /// here, so that the conversation must be opened anew.
+    #[must_use]
+    pub fn catch_up(self, detail: &ConversationDetail) -> bool {
+        self.take_in(detail, false)
+    }
+
+    /// Takes in a path and shows it. Says no where it does not follow anything that is loaded here.
+    #[must_use]
+    pub fn show_path(self, detail: &ConversationDetail) -> bool {
+        let is_shown = self.take_in(detail, true);
+        if is_shown {
+            self.choose_leaf();
+        }
+        is_shown
+    }
+
+    fn take_in(self, detail: &ConversationDetail, is_to_be_shown: bool) -> bool {
+        if self.id.get_untracked().as_deref() != Some(detail.id.as_str()) {
+            return true;
+        }
+        // What is being sent has no name yet and would be taken for something new.
+        if self.has_nameless_messages() {
+            return true;
+        }
+        let mut conversation = self.conversation.get_untracked();
+        let Some(first) = first_that_joins(&conversation, &detail.messages) else {
+            return detail.messages.is_empty();
+        };
+        let mut is_news = is_to_be_shown;
+        for message in &detail.messages[first..] {
+            match conversation.named(&message.id) {
+                Some(id) => {
+                    self.renew(id, &conversation, message);
+                    if let Some(version) = version_in(detail, &message.id) {
+                        is_news |= conversation.set_version(id, version);
+                    }
+                }
+                None => {
+                    self.add(&mut conversation, message, detail);
+                    is_news = true;
+                }
+            }
+        }
+        if is_news {
+            show_leaf(&mut conversation, detail);
+            self.conversation.set(conversation);
+        }
+        self.follow_running_of(detail);
+        true
+    }
+
+    /// Puts messages before the first one that is loaded; `earlier` is the one before these.
+    pub fn prepend(
+        self,
+        messages: &[SavedMessage],
+        versions: &[MessageVersion],
+        earlier: Option<String>,
+    ) {
+        let held = messages
+            .iter()
+            .filter_map(|message| Some((message.id.clone(), self.held(message)?)))
+            .collect();
+        self.conversation.update(|conversation| {
+            conversation.prepend(held, earlier);
+            for version in versions {
+                if let Some(id) = conversation.named(&version.message) {
+                    conversation.set_version(id, version.into());
+                }
+            }
+        });
+    }
+
+    /// The replies that are loaded, whose end this page does not know and does not read, and of which
+    /// the server has not just told: they are not on the path that it told of.
+    #[must_use]
+    pub fn unsettled(self, detail: &ConversationDetail) -> Vec<String> {
+        let is_told = |name: &str| detail.messages.iter().any(|message| message.id == name);
+        self.conversation.with_untracked(|conversation| {
+            let replies = conversation.named_messages().filter(|(id, _, message)| {
+                let Message::Reply(reply) = message else {
+                    return false;
+                };
+                let has_no_end = reply.with_untracked(|reply| {
+                    matches!(reply.transcript().end, None | Some(End::Cut))
+                });
+                has_no_end && !self.is_reading(*id)
+            });
+            replies
+                .filter(|(_, name, _)| !is_told(name))
+                .map(|(_, name, _)| name.to_owned())
+                .collect()
+        })
+    }
+
+    /// Follows the replies that stream. In the browser only, once the page is alive.
+    pub fn follow_running(self, detail: &ConversationDetail) {
+        if self.id.get_untracked().as_deref() == Some(detail.id.as_str()) {
+            self.follow_running_of(detail);
+        }
+    }
+
+    /// Begins a new conversation.
+    pub fn start_anew(self, is_temporary: bool) {
+        self.leave();
+        self.put(Conversation::default(), None, is_temporary);
+    }
+
+    /// Goes back to the conversation that was put aside.
+    pub fn restore(self) {
+        if self.conversation.with_untracked(Conversation::is_empty) {
+            let before = self.put_aside.try_update(std::mem::take);
+            self.put(before.unwrap_or_default(), None, true);
+        }
+    }
+
+    /// Lets go of the conversation that is shown. A temporary one is put aside and can be restored, and
+    /// its reply ends; a saved one is in the list, and what streams in it goes on.
+    fn leave(self) {
+        if self.is_temporary.get_untracked() {
+            self.stop();
+            let before = self.conversation.get_untracked();
+            if !before.is_empty() {
+                self.put_aside.set(before);
+            }
+        }
+        let running = self.running.try_update(std::mem::take).unwrap_or_default();
+        for one in running {
+            one.task.abort();
+        }
+        self.cancel_edit();
+        self.link.set(Link::Fine);
+        self.announcement.set(Announcement::Nothing);
+    }
+
+    fn put(self, conversation: Conversation<Message>, id: Option<String>, is_temporary: bool) {
+        // First of all, so that what shows messages of the other one is gone before this one is there.
+        self.changes.update(|changes| *changes += 1);
+        self.conversation.set(conversation);
+        self.is_temporary.set(is_temporary);
+        self.has_later.set(false);
+        self.title.set(None);
+        self.id.set(id);
+    }
+
+    fn add(
+        self,
+        conversation: &mut Conversation<Message>,
+        message: &SavedMessage,
+        detail: &ConversationDetail,
+    ) {
+        let Some(held) = self.held(message) else {
+            return;
+        };
+        let parent = message
+            .parent
+            .as_deref()
+            .and_then(|parent| conversation.named(parent));
+        let id = match version_in(detail, &message.id) {
+            Some(version) => conversation.insert(parent, held, version),
+            None => conversation.append(parent, held),
+        };
+        conversation.set_name(id, message.id.clone());
+    }
+
+    /// What is shown of a saved message; nothing of one that nobody has said.
+    fn held(self, message: &SavedMessage) -> Option<Message> {
+        match message.role {
+            // The server sends no instructions of its own; if it did, nobody would have said them.
+            Role::System => None,
+            Role::User => Some(Message::Question(message.text.as_str().into())),
+            Role::Assistant => {
+                let reply = Reply::saved(message, self.now());
+                Some(Message::Reply(ArcRwSignal::new(reply)))
+            }
+        }
+    }
+
+    /// A reply that this page does not read itself may have come further.
+    fn renew(self, id: MessageId, conversation: &Conversation<Message>, message: &SavedMessage) {
+        if let Message::Reply(reply) = conversation.message(id)
+            && !self.is_reading(id)
+            && !is_old(message, reply)
+        {
+            let saved = Reply::saved(message, self.now());
+            if !reply.with_untracked(|reply| reply.says_the_same_as(&saved)) {
+                let tellings = reply.with_untracked(Reply::tellings);
+                reply.set(saved.told_again(tellings));
+            }
+        }
+    }
+
+    fn follow_running_of(self, detail: &ConversationDetail) {
+        for message in &detail.messages {
+            let MessageState::Streaming {
+                generation,
+                last_seq,
+            } = &message.state
+            else {
+                continue;
+            };
+            let found = self.conversation.with_untracked(|conversation| {
+                let id = conversation.named(&message.id)?;
+                Some((id, conversation.message(id).clone()))
+            });
+            if let Some((id, Message::Reply(reply))) = found
+                && !self.is_reading(id)
+                && !is_old(message, &reply)
+            {
+                let ask = Ask::Follow {
+                    generation: generation.clone(),
+                    after: Some(*last_seq),
+                };
+                self.read(id, reply, ask, IfRefused::AskTheServer);
+            }
+        }
+    }
+
+    fn is_reading(self, message: MessageId) -> bool {
+        self.running
+            .with_untracked(|running| running.iter().any(|one| one.message == message))
+    }
+
+    /// Whether something is being sent of which the server has not said yet what it calls it.
+    pub(crate) fn has_nameless_messages(self) -> bool {
+        self.conversation.with_untracked(|conversation| {
+            conversation
+                .path()
+                .into_iter()
+                .any(|id| conversation.name(id).is_none())
+        })
+    }
+}
+
+/// Shows the path that the server shows.
+fn show_leaf(conversation: &mut Conversation<Message>, detail: &ConversationDetail) {
+    let leaf = detail.leaf.as_deref();
+    if let Some(leaf) = leaf.and_then(|leaf| conversation.named(leaf)) {
+        conversation.show_line_to(leaf);
+    }
+}
+
+/// The first of these messages that is loaded already or follows what is loaded.
+fn first_that_joins(
+    conversation: &Conversation<Message>,
+    messages: &[SavedMessage],
+) -> Option<usize> {
+    messages.iter().position(|message| {
+        conversation.named(&message.id).is_some()
+            || message.parent.as_deref() == conversation.earlier()
+            || message
+                .parent
+                .as_deref()
+                .is_some_and(|parent| conversation.named(parent).is_some())
+    })
+}
+
+fn version_in(detail: &ConversationDetail, message: &str) -> Option<Version> {
+    let mut versions = detail.versions.iter();
+    versions
+        .find(|version| version.message == message)
+        .map(Version::from)
+}
+
+impl From<&MessageVersion> for Version {
+    fn from(version: &MessageVersion) -> Self {
+        Self {
+            number: version.number as usize,
+            of: version.of as usize,
+        }
+    }
+}
+
+/// Whether the server said this before the end of the reply that the page has read by now: the answer to a
+/// question can be on its way for longer than the reply.
+fn is_old(message: &SavedMessage, reply: &ArcRwSignal<Reply>) -> bool {
+    match &message.state {
+        MessageState::Streaming { generation, .. } => {
+            reply.with_untracked(|reply| reply.has_ended_in(generation))
+        }
+        _ => false,
+    }
+}

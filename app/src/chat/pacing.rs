@@ -1,0 +1,266 @@
+//! How often a growing reply is shown: at once when something comes after a silence, and in a fast
+//! stream as often as leaves most of the time to everything else. A key that was pressed comes first.
+//!
+//! What counts is what the browser needs for all of it, layout and picture included. So a slow machine
+//! shows more at a time, and while somebody types it does so after a key rather than before the next one.
+//! It does not know what is shown, or how.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::channel::mpsc;
+use futures::future::{pending, select};
+
+use crate::platform::clock::{Clock, cost_of, next_frame};
+use crate::platform::keys::Keys;
+
+/// After it was shown it rests so many times as long as that took.
+const REST: u32 = 16;
+/// But it is shown this often at least, rest and showing together, else one waits for words.
+const MAX_PERIOD: Duration = Duration::from_millis(64);
+/// Who writes meanwhile waits for letters rather than for words: until so long after, or the next key.
+const MAX_PERIOD_WHILE_TYPING: Duration = Duration::from_millis(250);
+/// So long after a key was pressed the next one is expected.
+const TYPING: Duration = Duration::from_secs(1);
+
+/// So long after a key was pressed nothing is shown: its own picture is made first.
+const KEY_FIRST: Duration = Duration::from_millis(40);
+
+/// Rings when there is something new to show.
+#[derive(Debug)]
+pub struct Bell(mpsc::Sender<()>);
+
+impl Bell {
+    /// There is something new.
+    pub fn ring(&mut self) {
+        // Where it is full it has rung already; where it is closed, nobody shows anything.
+        let _ = self.0.try_send(());
+    }
+}
+
+/// A bell, and what shows something whenever it has rung. That never ends: it is dropped when there is
+/// nothing more to show.
+pub fn pace(
+    clock: Arc<dyn Clock>,
+    keys: Keys,
+    show: impl Fn(),
+) -> (Bell, impl Future<Output = Infallible>) {
+    let (bell, mut rings) = mpsc::channel(0);
+    let showing = async move {
+        let mut begun = None;
+        while rings.next().await.is_some() {
+            // The key that sent the message is none that is pressed meanwhile.
+            let begun = *begun.get_or_insert_with(|| clock.now());
+            if let Some(rest) = rest_after_key(keys.last(), clock.now()) {
+                clock.wait(rest).await;
+            }
+            next_frame(&*clock).await;
+            // It came while the frame was awaited, which is its own then.
+            if rest_after_key(keys.last(), clock.now()).is_some() {
+                next_frame(&*clock).await;
+            }
+            let last_key = keys.last();
+            let cost = cost_of(&*clock, &show).await;
+            clock.wait(rest_after(cost)).await;
+            let typed_at = last_key.filter(|at| *at > begun);
+            if keys.last() == last_key
+                && let Some(rest) = rest_of_who_types(cost, typed_at, clock.now())
+            {
+                // After the next key there is time, as a rule, until the one after it.
+                select(clock.wait(rest), pin!(keys.next())).await;
+            }
+        }
+        pending().await
+    };
+    (Bell(bell), showing)
+}
+
+/// How long it rests after something took so long.
+fn rest_after(cost: Duration) -> Duration {
+    (cost * REST).min(MAX_PERIOD.saturating_sub(cost))
+}
+
+/// How long it then goes on to rest for who types, until the next key.
+fn rest_of_who_types(
+    cost: Duration,
+    typed_at: Option<Duration>,
+    now: Duration,
+) -> Option<Duration> {
+    let is_typing = now.saturating_sub(typed_at?) < TYPING;
+    let rest = (cost * REST).min(MAX_PERIOD_WHILE_TYPING.saturating_sub(cost));
+    is_typing.then(|| rest.saturating_sub(rest_after(cost)))
+}
+
+/// How long it rests for a key that was pressed just now.
+fn rest_after_key(key_at: Option<Duration>, now: Duration) -> Option<Duration> {
+    let since = now.saturating_sub(key_at?);
+    (since < KEY_FIRST).then(|| KEY_FIRST - since)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use futures::FutureExt;
+    use futures::channel::oneshot;
+    use futures::executor::LocalPool;
+    use futures::future::LocalBoxFuture;
+    use futures::task::LocalSpawnExt;
+
+    use super::*;
+
+    fn ms(milliseconds: u64) -> Duration {
+        Duration::from_millis(milliseconds)
+    }
+
+    #[test]
+    fn it_rests_longer_where_showing_takes_longer_but_never_so_that_one_waits_for_words() {
+        let check = |cost: u64, expect: u64| {
+            assert_eq!(rest_after(ms(cost)), ms(expect), "{cost}");
+        };
+        check(0, 0);
+        check(2, 32);
+        check(3, 48);
+        check(5, 59);
+        check(40, 24);
+        check(1000, 0);
+    }
+
+    #[test]
+    fn it_goes_on_to_rest_while_somebody_types() {
+        let check = |cost: u64, typed_at: Option<u64>, expect: Option<u64>| {
+            let rest = rest_of_who_types(ms(cost), typed_at.map(ms), ms(5000));
+            assert_eq!(rest, expect.map(ms), "{cost}, key at {typed_at:?}");
+        };
+        check(5, None, None);
+        check(5, Some(4000), None);
+        check(2, Some(4001), Some(0));
+        check(5, Some(4001), Some(21));
+        check(20, Some(4900), Some(186));
+        check(1000, Some(4900), Some(0));
+    }
+
+    #[test]
+    fn it_rests_for_a_key_that_was_pressed_just_now() {
+        let check = |key_at: Option<u64>, now: u64, expect: Option<u64>| {
+            let rest = rest_after_key(key_at.map(ms), ms(now));
+            assert_eq!(rest, expect.map(ms), "{key_at:?} at {now}");
+        };
+        check(None, 0, None);
+        check(Some(100), 100, Some(40));
+        check(Some(100), 130, Some(10));
+        check(Some(100), 140, None);
+        check(Some(100), 90, Some(40));
+    }
+
+    /// What is to be done in a frame. Tests have one thread each, and this never leaves it.
+    type Frame = send_wrapper::SendWrapper<Box<dyn FnOnce()>>;
+
+    /// A clock that goes when the test says so, with a frame each 16 ms.
+    #[derive(Default)]
+    struct Watch {
+        now: Mutex<Duration>,
+        waits: Mutex<Vec<(Duration, oneshot::Sender<()>)>>,
+        frames: Mutex<Vec<Frame>>,
+    }
+
+    impl Watch {
+        fn go_to(&self, at: Duration) {
+            let now = {
+                let mut now = self.now.lock().expect("one thread");
+                *now = at.max(*now);
+                *now
+            };
+            let due = |(at, _): &mut (Duration, _)| *at <= now;
+            for (_, ring) in self.waits.lock().expect("one thread").extract_if(.., due) {
+                let _ = ring.send(());
+            }
+            if at.as_millis().is_multiple_of(16) {
+                let frames = std::mem::take(&mut *self.frames.lock().expect("one thread"));
+                frames.into_iter().for_each(|frame| frame.take()());
+            }
+        }
+    }
+
+    impl Clock for Watch {
+        fn now(&self) -> Duration {
+            *self.now.lock().expect("one thread")
+        }
+
+        fn at_next_frame(&self, paint: Box<dyn FnOnce()>) {
+            let paint = Frame::new(paint);
+            self.frames.lock().expect("one thread").push(paint);
+        }
+
+        fn wait(&self, time: Duration) -> LocalBoxFuture<'static, ()> {
+            let (ring, rings) = oneshot::channel();
+            let until = self.now() + time;
+            self.waits.lock().expect("one thread").push((until, ring));
+            rings.map(|_| ()).boxed_local()
+        }
+
+        fn chance(&self) -> f64 {
+            0.5
+        }
+    }
+
+    /// When something is shown in two seconds of a stream, where that takes so long and keys are pressed
+    /// at these times.
+    fn shown(cost: Duration, pressed: &[u64]) -> Vec<u64> {
+        let clock = Arc::new(Watch::default());
+        let keys = Keys::default();
+        let shown = Arc::new(Mutex::new(Vec::new()));
+        let (mut bell, showing) = pace(Arc::clone(&clock) as _, keys.clone(), {
+            let (clock, shown) = (Arc::clone(&clock), Arc::clone(&shown));
+            move || {
+                shown.lock().expect("one thread").push(clock.now());
+                clock.go_to(clock.now() + cost);
+            }
+        });
+        let mut pool = LocalPool::new();
+        let showing = showing.map(|never| match never {});
+        pool.spawner().spawn_local(showing).expect("it runs");
+        for now in 0..2000 {
+            clock.go_to(ms(now));
+            if pressed.contains(&now) {
+                keys.note(ms(now));
+            }
+            bell.ring();
+            pool.run_until_stalled();
+        }
+        let shown = shown.lock().expect("one thread");
+        shown
+            .iter()
+            .map(|at| u64::try_from(at.as_millis()).expect("two seconds"))
+            .collect()
+    }
+
+    #[test]
+    fn on_a_slow_machine_nothing_is_shown_when_the_next_key_may_come() {
+        let pressed: Vec<u64> = (1..9).map(|number| number * 220).collect();
+        let shown = shown(ms(24), &pressed);
+        for key in &pressed {
+            let soon_after = |at: &&u64| (key + 40..key + 60).contains(*at);
+            assert_eq!(
+                shown.iter().filter(soon_after).count(),
+                1,
+                "{key}: {shown:?}"
+            );
+            let in_its_way = |at: &&u64| (key - 24..key + 40).contains(*at);
+            // The first one comes unexpected.
+            assert!(
+                shown.iter().find(in_its_way).is_none() || *key == 220,
+                "{key}: {shown:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn without_keys_it_is_shown_some_fifteen_times_a_second_on_a_slow_machine() {
+        let shown = shown(ms(24), &[]);
+        assert!((24..=32).contains(&shown.len()), "{shown:?}");
+    }
+}

@@ -1,0 +1,290 @@
+//! What a person has chosen for their questions: the model, and how it shall answer. What was not
+//! chosen is not sent, so that the server and the provider decide. It is remembered in this browser.
+//!
+//! Everything is kept as it is written, so nothing here needs the code that reads and writes floating
+//! point numbers and JSON in general, which the page would have to load.
+
+use std::sync::Arc;
+
+use leptos::prelude::*;
+
+use crate::platform::storage::{Item, Memory, use_memory};
+use crate::protocol::{ChatMessage, ChatRequest, ReasoningEffort, Role};
+
+/// The choices, each as a person writes it; empty where nothing was chosen.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Choices {
+    /// The model.
+    pub model: String,
+    /// Sampling temperature, 0 to 2.
+    pub temperature: String,
+    /// How long a reasoning model may think: `low`, `medium` or `high`.
+    pub reasoning_effort: String,
+    /// The most tokens of an answer.
+    pub max_tokens: String,
+    /// What stands before every conversation.
+    pub system: String,
+}
+
+impl Choices {
+    /// Adds to a request what was chosen.
+    pub fn apply(&self, request: &mut ChatRequest) {
+        if let Some(system) = self.system() {
+            request.messages.insert(
+                0,
+                ChatMessage {
+                    role: Role::System,
+                    content: system,
+                },
+            );
+        }
+        request.model = self.model();
+        request.temperature = self.temperature();
+        request.max_tokens = self.max_tokens();
+        request.reasoning_effort = self.reasoning_effort();
+    }
+
+    /// The model, if one was chosen.
+    #[must_use]
+    pub fn model(&self) -> Option<String> {
+        filled(self.model.trim())
+    }
+
+    /// The system prompt, if there is one.
+    #[must_use]
+    pub fn system(&self) -> Option<String> {
+        filled(&self.system).filter(|system| !system.trim().is_empty())
+    }
+
+    /// The temperature, if one was chosen.
+    #[must_use]
+    pub fn temperature(&self) -> Option<f64> {
+        read_temperature(&self.temperature).ok().flatten()
+    }
+
+    /// The most tokens of an answer, if they were limited.
+    #[must_use]
+    pub fn max_tokens(&self) -> Option<u32> {
+        read_max_tokens(&self.max_tokens).ok().flatten()
+    }
+
+    /// How long to think, if that was chosen.
+    #[must_use]
+    pub fn reasoning_effort(&self) -> Option<ReasoningEffort> {
+        match self.reasoning_effort.as_str() {
+            "low" => Some(ReasoningEffort::Low),
+            "medium" => Some(ReasoningEffort::Medium),
+            "high" => Some(ReasoningEffort::High),
+            _ => None,
+        }
+    }
+
+    /// The choices as they are remembered: one a line, and the system prompt last, since it alone may
+    /// have several.
+    fn to_text(&self) -> String {
+        let lines = [
+            &self.model,
+            &self.temperature,
+            &self.reasoning_effort,
+            &self.max_tokens,
+            &self.system,
+        ];
+        let is_nothing = lines.iter().all(|line| line.is_empty());
+        if is_nothing {
+            return String::new();
+        }
+        lines.map(String::as_str).join("\n")
+    }
+
+    fn from_text(text: &str) -> Self {
+        let mut lines = text.splitn(5, '\n').map(str::to_owned);
+        let mut next = || lines.next().unwrap_or_default();
+        Self {
+            model: next(),
+            temperature: next(),
+            reasoning_effort: next(),
+            max_tokens: next(),
+            system: next(),
+        }
+    }
+}
+
+fn filled(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// Reads a temperature as a person writes it, to three places: nothing for no choice.
+///
+/// # Errors
+/// A sentence that says what would be right.
+pub fn read_temperature(text: &str) -> Result<Option<f64>, &'static str> {
+    const WRONG: &str = "A number from 0 to 2, or nothing.";
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let (whole, places) = match text.find(['.', ',']) {
+        Some(at) => (&text[..at], &text[at + 1..]),
+        None => (text, ""),
+    };
+    let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || whole.len() > 1 || places.len() > 3 {
+        return Err(WRONG);
+    }
+    if !is_number(whole) || !is_number(places) {
+        return Err(WRONG);
+    }
+    let thousandths = whole
+        .bytes()
+        .chain(places.bytes())
+        .chain([b'0'; 3])
+        .take(4)
+        .fold(0_u32, |sum, digit| sum * 10 + u32::from(digit - b'0'));
+    if thousandths > 2000 {
+        return Err(WRONG);
+    }
+    Ok(Some(f64::from(thousandths) / 1000.0))
+}
+
+/// Reads the most tokens of an answer as a person writes them: nothing for no limit.
+///
+/// # Errors
+/// A sentence that says what would be right.
+pub fn read_max_tokens(text: &str) -> Result<Option<u32>, &'static str> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(Some(number)),
+        _ => Err("A whole number from 1 on, or nothing."),
+    }
+}
+
+/// The choices as a signal, kept in the browser's memory.
+#[derive(Clone, Copy)]
+pub struct Preferences {
+    choices: RwSignal<Choices>,
+    memory: StoredValue<Option<Arc<dyn Memory>>>,
+}
+
+impl Preferences {
+    /// Nothing chosen yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            choices: RwSignal::new(Choices::default()),
+            memory: StoredValue::new(use_memory()),
+        }
+    }
+
+    /// Takes the choices of an earlier visit, once the page is alive: the server cannot know them.
+    pub fn recall(self) {
+        Effect::new(move |_| {
+            let remembered = self
+                .memory
+                .with_value(|memory| memory.as_ref()?.recall(Item::Preferences));
+            if let Some(text) = remembered {
+                self.choices.set(Choices::from_text(&text));
+            }
+        });
+    }
+
+    /// The choices.
+    #[must_use]
+    pub fn get(self) -> Choices {
+        self.choices.get()
+    }
+
+    /// The choices as they are now, for those who want to know them once.
+    #[must_use]
+    pub fn get_untracked(self) -> Choices {
+        self.choices.get_untracked()
+    }
+
+    /// Changes the choices, and remembers them.
+    pub fn set(self, choices: Choices) {
+        self.memory.with_value(|memory| {
+            if let Some(memory) = memory {
+                memory.remember(Item::Preferences, &choices.to_text());
+            }
+        });
+        self.choices.set(choices);
+    }
+}
+
+impl Default for Preferences {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn question() -> ChatRequest {
+        ChatRequest::new(vec![ChatMessage {
+            role: Role::User,
+            content: "Hi".into(),
+        }])
+    }
+
+    fn all() -> Choices {
+        Choices {
+            model: " m ".into(),
+            temperature: "0,5".into(),
+            reasoning_effort: "low".into(),
+            max_tokens: "9".into(),
+            system: "Be brief.\nIn French.\n".into(),
+        }
+    }
+
+    #[test]
+    fn only_what_was_chosen_is_sent() {
+        let mut request = question();
+        Choices::default().apply(&mut request);
+        assert_eq!(request, question());
+        all().apply(&mut request);
+        assert_eq!(request.messages[0].role, Role::System);
+        assert_eq!(request.messages[1], question().messages[0]);
+        assert_eq!(request.model.as_deref(), Some("m"));
+        assert_eq!(
+            (request.temperature, request.max_tokens),
+            (Some(0.5), Some(9))
+        );
+        assert_eq!(request.reasoning_effort, Some(ReasoningEffort::Low));
+    }
+
+    #[test]
+    fn numbers_are_read_as_people_write_them() {
+        for (text, number) in [
+            ("", None),
+            (" 0,7 ", Some(0.7)),
+            ("1", Some(1.0)),
+            ("2.", Some(2.0)),
+            ("0.125", Some(0.125)),
+            ("2.000", Some(2.0)),
+        ] {
+            assert_eq!(read_temperature(text), Ok(number), "{text}");
+        }
+        for wrong in [
+            "2.1", "-1", "hot", "NaN", ".", "12", "0.1234", "1.2.3", "1e0",
+        ] {
+            assert!(read_temperature(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(read_max_tokens("1000"), Ok(Some(1000)));
+        assert_eq!(read_max_tokens(" "), Ok(None));
+        for wrong in ["0", "-1", "1.5", "many"] {
+            assert!(read_max_tokens(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn choices_are_remembered_as_they_were_written() {
+        assert_eq!(Choices::from_text(&all().to_text()), all());
+        assert_eq!(Choices::default().to_text(), "");
+        assert_eq!(Choices::from_text(""), Choices::default());
+        assert_eq!(Choices::from_text("m").model, "m");
+    }
+}

@@ -1,0 +1,197 @@
+//! Reading a reply: its events are folded as they come, and who looks is told at a pace of its own.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::future::{AbortHandle, Abortable, Either, select};
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+
+use super::send::Undo;
+use super::stop::generation_of;
+use super::{Chat, Link, Outside, Running};
+use crate::chat::announcement::Announcement;
+use crate::chat::pacing::pace;
+use crate::chat::tree::MessageId;
+use crate::platform::clock::Clock;
+use crate::protocol::{ChatEvent, ReplyError, Start};
+use crate::reply::Reply;
+use crate::reply::reader::{News, Reader};
+use crate::reply::transport::Ask;
+
+/// So long after the end of a reply it is announced: the picture of its last words does not wait until they
+/// are counted and the number is written as the person's language does.
+const ANNOUNCE_AFTER: Duration = Duration::from_millis(50);
+
+/// What to do when the server refuses before the reply has begun.
+pub(super) enum IfRefused {
+    /// It is as if it had not been asked for.
+    TakeBack(Box<Undo>),
+    /// The reply is what it was before it was to go on.
+    PutBack(Box<Reply>),
+    /// The server knows better what became of it.
+    AskTheServer,
+}
+
+impl Chat {
+    /// Begins to read a reply into its message.
+    pub(super) fn read(
+        self,
+        message: MessageId,
+        reply: ArcRwSignal<Reply>,
+        ask: Ask,
+        if_refused: IfRefused,
+    ) {
+        let Outside {
+            transport,
+            clock,
+            presence,
+        } = self.outside.get_value();
+        let Some(transport) = transport else { return };
+        let is_saved = !matches!(ask, Ask::Once(_));
+        let reader = Reader::new(transport, Arc::clone(&clock), presence.as_deref(), ask);
+        let (task, registration) = AbortHandle::new_pair();
+        self.announcement.set(Announcement::Answering);
+        self.running.update(|running| {
+            running.push(Running {
+                message,
+                reply: reply.clone(),
+                is_saved,
+                is_stopped: false,
+                task,
+            });
+        });
+        let read = async move {
+            let refused = self.fold(message, &reply, reader, &clock).await;
+            self.running
+                .update(|running| running.retain(|one| one.message != message));
+            self.link.set(Link::Fine);
+            match refused {
+                Ok(was_resumed) => {
+                    if was_resumed {
+                        // Another page may have continued it while this one was away.
+                        self.doubts.update(|doubts| *doubts += 1);
+                    }
+                    let before = self.changes.get_untracked();
+                    clock.wait(ANNOUNCE_AFTER).await;
+                    // Another reply, or another conversation, has its own to say.
+                    if self.changes.get_untracked() == before && !self.is_streaming_untracked() {
+                        self.announce_end(&reply);
+                    }
+                }
+                Err(error) => self.on_refused(&reply, if_refused, &error, &clock),
+            }
+        };
+        spawn_local(async move {
+            // An abort is a stop or another conversation; either has said all there is to say.
+            let _ = Abortable::new(read, registration).await;
+        });
+    }
+
+    /// Folds the events of a reply into it until it ends, and says whether the connection was lost
+    /// meanwhile. An error before the server has accepted the request is no part of the reply and comes
+    /// back.
+    async fn fold(
+        self,
+        message: MessageId,
+        reply: &ArcRwSignal<Reply>,
+        mut updates: Reader,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<bool, ReplyError> {
+        let shown = reply.clone();
+        let keys = self.keys.get_value();
+        let (mut bell, showing) = pace(Arc::clone(clock), keys, move || shown.notify());
+        let folding = async {
+            while let Some(update) = updates.next().await {
+                let event = match update {
+                    News::Event(event) => event,
+                    News::Lost => {
+                        self.set_link(Link::Lost, Announcement::ConnectionLost);
+                        continue;
+                    }
+                    News::Resumed => {
+                        self.set_link(Link::Fine, Announcement::Answering);
+                        continue;
+                    }
+                    News::HeldBack => {
+                        self.link.set(Link::HeldBack);
+                        continue;
+                    }
+                    News::Refused(error) => return Err(error),
+                };
+                if let ChatEvent::Error(error) = &event
+                    && reply.with_untracked(|reply| !reply.transcript().was_accepted())
+                {
+                    return Err(error.clone());
+                }
+                reply.update_untracked(|reply| reply.apply(&event, clock.now()));
+                if event.is_terminal() {
+                    break;
+                }
+                if let ChatEvent::Start(start) = &event {
+                    self.on_start(message, start);
+                }
+                bell.ring();
+            }
+            Ok(())
+        };
+        match select(pin!(folding), pin!(showing)).await {
+            Either::Left((folded, _)) => folded?,
+            Either::Right((never, _)) => match never {},
+        }
+        // The end does not wait for a frame: in a hidden tab none may come.
+        reply.update(|reply| reply.close(clock.now()));
+        Ok(updates.was_resumed())
+    }
+
+    /// The server has accepted the message: it has names now, and can be stopped.
+    fn on_start(self, message: MessageId, start: &Start) {
+        // Names are seen by nobody, so nobody is told.
+        self.conversation.update_untracked(|conversation| {
+            if let (Some(question), Some(name)) =
+                (conversation.parent(message), &start.user_message)
+            {
+                conversation.set_name(question, name.clone());
+            }
+            if let Some(name) = &start.message {
+                conversation.set_name(message, name.clone());
+            }
+        });
+        let is_stopped = self.running.with_untracked(|running| {
+            running
+                .iter()
+                .any(|one| one.message == message && one.is_stopped)
+        });
+        if is_stopped {
+            self.tell_to_stop(start.generation.clone());
+        }
+    }
+
+    fn on_refused(
+        self,
+        reply: &ArcRwSignal<Reply>,
+        if_refused: IfRefused,
+        error: &ReplyError,
+        clock: &Arc<dyn Clock>,
+    ) {
+        if generation_of(reply).is_some() {
+            // It had begun, and now the server does not know it: what it has saved counts.
+            reply.update(|reply| reply.close(clock.now()));
+            self.doubts.update(|doubts| *doubts += 1);
+            return self.announce_end(reply);
+        }
+        match if_refused {
+            IfRefused::TakeBack(undo) => self.take_back(*undo),
+            IfRefused::PutBack(before) => reply.set(*before),
+            IfRefused::AskTheServer => self.doubts.update(|doubts| *doubts += 1),
+        }
+        self.complain(error);
+    }
+
+    fn set_link(self, link: Link, announcement: Announcement) {
+        self.link.set(link);
+        self.announcement.set(announcement);
+    }
+}

@@ -1,0 +1,93 @@
+//! Stopping: a temporary reply ends with its request; a saved one is the server's to stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+
+use super::{Chat, Outside, Running};
+use crate::reply::Reply;
+use crate::reply::reader::backoff;
+use crate::reply::transport::Broken;
+
+/// How long the server may take to say that a reply is stopped. Then the page says so by itself.
+const STOP_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How often a stop is tried that does not reach the server.
+const STOP_ATTEMPTS: u32 = 20;
+
+impl Chat {
+    /// Ends the replies that stream. What has come stays.
+    pub fn stop(self) {
+        let mut running = self.running.get_untracked();
+        for one in &mut running {
+            if one.is_saved {
+                if !std::mem::replace(&mut one.is_stopped, true) {
+                    self.stop_saved(one);
+                }
+            } else {
+                self.end_here(one);
+            }
+        }
+        running.retain(|one| one.is_saved);
+        self.running.set(running);
+    }
+
+    /// Asks the server to stop a reply. What the server had sent by then still comes, and then the end:
+    /// so the page shows what is saved.
+    fn stop_saved(self, running: &Running) {
+        if let Some(generation) = generation_of(&running.reply) {
+            self.tell_to_stop(generation);
+        }
+        // Else it is told as soon as the reply has begun, see `reading`.
+        let clock = self
+            .outside
+            .with_value(|outside| Arc::clone(&outside.clock));
+        let running = running.clone();
+        spawn_local(async move {
+            clock.wait(STOP_PATIENCE).await;
+            let is_still_there = self
+                .running
+                .try_with_untracked(|all| all.iter().any(|one| one.message == running.message))
+                .unwrap_or(false);
+            if is_still_there
+                && generation_of(&running.reply).is_some()
+                && !running.task.is_aborted()
+            {
+                self.end_here(&running);
+                self.running
+                    .update(|all| all.retain(|one| one.message != running.message));
+            }
+        });
+    }
+
+    /// Tells the server to stop a reply, again and again until it has heard it.
+    pub(super) fn tell_to_stop(self, generation: String) {
+        let Outside {
+            transport, clock, ..
+        } = self.outside.get_value();
+        let Some(transport) = transport else { return };
+        spawn_local(async move {
+            for attempt in 1..=STOP_ATTEMPTS {
+                match transport.stop(generation.clone()).await {
+                    Ok(()) | Err(Broken::Refused(_)) => return,
+                    Err(Broken::Lost(_)) => clock.wait(backoff(attempt, clock.chance())).await,
+                }
+            }
+        });
+    }
+
+    /// Ends a reply on this page, whatever becomes of it elsewhere.
+    fn end_here(self, running: &Running) {
+        running.task.abort();
+        let now = self.now();
+        running.reply.update(|reply| reply.stop(now));
+        self.announce_end(&running.reply);
+    }
+}
+
+/// The id by which a reply is followed and stopped, once it has begun.
+pub(super) fn generation_of(reply: &ArcRwSignal<Reply>) -> Option<String> {
+    reply.with_untracked(|reply| reply.transcript().generation.clone())
+}

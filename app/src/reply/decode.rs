@@ -1,0 +1,129 @@
+//! The bytes of a reply's stream as chat events, each with its place in the reply.
+//!
+//! One of these reads one connection. It does no I/O: whoever has the connection feeds it.
+
+use std::collections::VecDeque;
+
+use crate::protocol::{ChatEvent, ErrorKind, ReplyError, UNREADABLE_STREAM};
+use crate::sse::{Decoder, Item};
+
+/// The most bytes that one event may have. The server sends much smaller ones; the limit is for what
+/// stands in its place.
+const EVENT_LIMIT: usize = 16 * 1024 * 1024;
+
+/// An event with its place in the reply.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Numbered {
+    /// The sequence number of the event, or of the last one that was joined in it. None where the
+    /// stream gives none.
+    pub position: Option<u64>,
+    /// What happened.
+    pub event: ChatEvent<'static>,
+}
+
+/// Reads the bytes of one connection.
+#[derive(Debug)]
+pub struct Incoming {
+    decoder: Decoder,
+    /// Events that came in one chunk, on their way out together.
+    ready: VecDeque<Numbered>,
+}
+
+impl Default for Incoming {
+    fn default() -> Self {
+        Self {
+            decoder: Decoder::with_comments(EVENT_LIMIT),
+            ready: VecDeque::new(),
+        }
+    }
+}
+
+impl Incoming {
+    /// Takes the next bytes.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        let Self { decoder, ready } = self;
+        let decoded = decoder.feed_items(bytes, |item| match item {
+            // What is told in passing has no place in the reply.
+            Item::Comment(comment) => {
+                let told = ChatEvent::from_comment(comment);
+                ready.extend(told.map(|event| Numbered {
+                    position: None,
+                    event,
+                }));
+            }
+            Item::Event(event) => {
+                let position = event.id.parse().ok();
+                match ChatEvent::from_sse(event.name, event.data) {
+                    Ok(Some(event)) => ready.push_back(Numbered { position, event }),
+                    Ok(None) => {}
+                    Err(_) => ready.push_back(unreadable()),
+                }
+            }
+        });
+        if decoded.is_err() {
+            ready.push_back(unreadable());
+        }
+    }
+}
+
+impl Iterator for Incoming {
+    type Item = Numbered;
+
+    /// The next event that has come as a whole.
+    fn next(&mut self) -> Option<Numbered> {
+        self.ready.pop_front()
+    }
+}
+
+/// After something unreadable nothing that follows counts, so it is a terminal event.
+fn unreadable() -> Numbered {
+    Numbered {
+        position: None,
+        event: ChatEvent::Error(ReplyError {
+            message: UNREADABLE_STREAM.to_owned(),
+            ..ReplyError::of(ErrorKind::Internal)
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::Finish;
+
+    fn read(bytes: &[u8]) -> Vec<Numbered> {
+        let mut incoming = Incoming::default();
+        incoming.feed(bytes);
+        incoming.collect()
+    }
+
+    #[test]
+    fn each_event_has_its_place() {
+        let got = read(
+            b"id: 3\ndata: \"a\"\n\n: ping\n\nid: 4\nevent: done\ndata: {\"finish\":\"stop\"}\n\n",
+        );
+        let expect = [
+            (Some(3), ChatEvent::Text("a".into())),
+            (Some(4), ChatEvent::Done(Finish::Stop)),
+        ];
+        assert_eq!(
+            got,
+            expect.map(|(position, event)| Numbered { position, event })
+        );
+        assert_eq!(read(b"data: \"a\"\n\n")[0].position, None);
+    }
+
+    #[test]
+    fn names_of_later_versions_are_passed_over() {
+        assert_eq!(read(b"event: weather\ndata: rain\n\n"), []);
+    }
+
+    #[test]
+    fn what_cannot_be_read_ends_the_reply_with_a_sentence() {
+        let got = read(b"data: {\n\n");
+        let [Numbered { event, .. }] = got.as_slice() else {
+            panic!("one event: {got:?}")
+        };
+        assert!(event.is_terminal());
+    }
+}

@@ -1,0 +1,7 @@
+//! What Markdown becomes on the page: elements, and the controls of code, pictures and diagrams.
+
+mod code_block;
+mod diagram;
+pub(super) mod markdown_dom;
+mod picture;
+pub mod streamed_text;

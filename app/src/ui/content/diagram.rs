@@ -1,0 +1,257 @@
+//! A block of code that is a diagram, drawn in the place of its code when a person asks for it.
+//!
+//! What draws is a program of megabytes that needs styles in the text, which the page's policy forbids. So it
+//! stands in a sandboxed frame (`server/src/frames.rs`, `frontend/diagram`), loaded at the first drawing; here
+//! are the button and what is said to the frame. Both sides say texts: the frame that it is ready, how high its
+//! drawing is, or in which line there is a mistake; the page the theme and the code. A frame is not trusted:
+//! what it says is a number within limits or nothing.
+//!
+//! A drawing shows the code as it was when it was asked for. While a block still grows, the style hides the
+//! button.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use js_sys::Array;
+use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use wasm_bindgen::prelude::{Closure, JsValue};
+use web_sys::{
+    Element, HtmlIFrameElement, MessageEvent, MutationObserver, MutationObserverInit, Window,
+};
+
+use crate::markdown::node::DRAW;
+use crate::protocol::DIAGRAM_PAGE;
+use crate::ui::content::markdown_dom::{append, create, set};
+use crate::ui::content::picture::make_frame;
+use crate::ui::text;
+use crate::ui::transcript::follow::Follow;
+
+/// The name of the button while a diagram is being drawn. Pressing it takes that back.
+const DRAWING: &str = "Drawing…";
+/// The name of the button once it is drawn.
+const SHOW_CODE: &str = "Show code";
+
+/// The frames of diagrams on the page.
+const FRAMES: &str = "iframe.diagram";
+/// What a frame has that said that it is ready.
+const IS_READY: &str = "data-ready";
+/// What a block has whose drawing is shown.
+const IS_DRAWN: &str = "drawn";
+
+/// A frame that says nothing for so long after it was loaded holds something else.
+const READY_WITHIN: Duration = Duration::from_secs(2);
+/// A drawing that takes longer is not worth the wait.
+const DRAWN_WITHIN: Duration = Duration::from_secs(20);
+
+/// No drawing is lower than this, in pixels.
+const LOWEST: u32 = 24;
+/// What is higher than this scrolls within itself.
+const HIGHEST: u32 = 4000;
+
+/// Draws the diagram of a block of code, or shows its code again.
+pub(in crate::ui) fn toggle_diagram(block: &Element, follow: Follow) {
+    if let Ok(Some(frame)) = block.query_selector(FRAMES) {
+        end(block, &frame);
+        return;
+    }
+    let Ok(Some(code)) = block.query_selector("pre") else {
+        return;
+    };
+    if let Ok(Some(note)) = block.query_selector(".note") {
+        note.remove();
+    }
+    listen();
+    // What the person opens stays where it is, instead of being pushed up by the following.
+    follow.pause();
+    let frame = make_frame("Diagram");
+    set(&frame, "class", "diagram");
+    // It has its width to be drawn in, and no height before that is done.
+    set(&frame, "height", "0");
+    set(&frame, "sandbox", "allow-scripts");
+    set(&frame, "src", DIAGRAM_PAGE);
+    name_button(block, DRAWING);
+    let loaded = {
+        let (block, frame) = (block.clone(), frame.clone());
+        move || {
+            let late = move || {
+                if !frame.has_attribute(IS_READY) {
+                    fail(&block, &frame, text::DRAWING_NOT_LOADED);
+                }
+            };
+            set_timeout(late, READY_WITHIN);
+        }
+    };
+    let loaded = Closure::once_into_js(loaded);
+    let _ = frame.add_event_listener_with_callback("load", loaded.unchecked_ref());
+    // Before the code, which stays the last element of its block.
+    let _ = block.insert_before(&frame, Some(&code));
+}
+
+/// Hears what frames say, and sees when the theme is changed, from the first drawing on.
+fn listen() {
+    thread_local! {
+        static IS_LISTENING: Cell<bool> = const { Cell::new(false) };
+    }
+    if IS_LISTENING.replace(true) {
+        return;
+    }
+    let _ = window_event_listener_untyped("message", |event| {
+        if let Some(message) = event.dyn_ref::<MessageEvent>() {
+            on_message(message);
+        }
+    });
+    let changed = Closure::<dyn FnMut()>::new(|| {
+        for frame in frames() {
+            if frame.has_attribute(IS_READY) {
+                ask(&frame);
+            }
+        }
+    })
+    .into_js_value();
+    let what = MutationObserverInit::new();
+    what.set_attributes(true);
+    what.set_attribute_filter(&Array::of1(&"data-theme".into()));
+    if let Ok(observer) = MutationObserver::new(changed.unchecked_ref())
+        && let Some(root) = document().document_element()
+    {
+        let _ = observer.observe_with_options(&root, &what);
+    }
+}
+
+/// What a frame can say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Ready,
+    Drawn(u32),
+    Mistake(Option<u32>),
+}
+
+/// Reads what a frame has said; `None` where it is nothing that we know.
+fn read(said: &str) -> Option<Said> {
+    let (word, number) = match said.split_once(' ') {
+        Some((word, number)) => (word, number.parse().ok()),
+        None => (said, None),
+    };
+    match (word, number) {
+        ("ready", _) => Some(Said::Ready),
+        ("drawn", Some(height)) => Some(Said::Drawn(u32::clamp(height, LOWEST, HIGHEST))),
+        ("mistake", line) => Some(Said::Mistake(line.filter(|line| *line > 0))),
+        _ => None,
+    }
+}
+
+fn on_message(message: &MessageEvent) {
+    let Some(source) = message.source() else {
+        return;
+    };
+    let source: JsValue = source.into();
+    let is_its = |frame: &Element| window_of(frame).is_some_and(|its| JsValue::from(its) == source);
+    let Some(frame) = frames().into_iter().find(is_its) else {
+        return;
+    };
+    let Some(block) = frame.closest("figure").ok().flatten() else {
+        return;
+    };
+    match message.data().as_string().as_deref().and_then(read) {
+        Some(Said::Ready) => {
+            set(&frame, IS_READY, "");
+            ask(&frame);
+            let late = move || {
+                if !block.class_list().contains(IS_DRAWN) {
+                    fail(&block, &frame, text::DRAWING_TOO_LONG);
+                }
+            };
+            set_timeout(late, DRAWN_WITHIN);
+        }
+        Some(Said::Drawn(height)) => {
+            set(&frame, "height", &height.to_string());
+            let _ = block.class_list().add_1(IS_DRAWN);
+            name_button(&block, SHOW_CODE);
+        }
+        Some(Said::Mistake(line)) => fail(&block, &frame, &text::no_diagram(line)),
+        None => {}
+    }
+}
+
+/// Asks a frame to draw the code of its block.
+fn ask(frame: &Element) {
+    let code = frame
+        .closest("figure")
+        .ok()
+        .flatten()
+        .and_then(|block| block.query_selector("code").ok().flatten())
+        .and_then(|code| code.text_content());
+    if let (Some(its), Some(code)) = (window_of(frame), code) {
+        let root = document().document_element();
+        let theme = root.and_then(|root| root.get_attribute("data-theme"));
+        let what = Array::of2(&theme.unwrap_or_default().into(), &code.into());
+        // It has no origin that could be named; what is in it cannot have gone elsewhere, by our policy.
+        let _ = its.post_message(&what, "*");
+    }
+}
+
+fn frames() -> Vec<Element> {
+    let found = document()
+        .query_selector_all(FRAMES)
+        .expect("the selector is valid");
+    let frames = (0..found.length()).filter_map(|index| found.item(index)?.dyn_into().ok());
+    frames.collect()
+}
+
+fn window_of(frame: &Element) -> Option<Window> {
+    frame.dyn_ref::<HtmlIFrameElement>()?.content_window()
+}
+
+fn name_button(block: &Element, name: &str) {
+    if let Ok(Some(button)) = block.query_selector("[data-act=draw]") {
+        set(&button, "aria-label", name);
+    }
+}
+
+/// Takes a drawing away: the code is there again.
+fn end(block: &Element, frame: &Element) {
+    frame.remove();
+    let _ = block.class_list().remove_1(IS_DRAWN);
+    name_button(block, DRAW);
+}
+
+/// Says above the code why it is not drawn, unless nobody waits for that any more.
+fn fail(block: &Element, frame: &Element, sentence: &str) {
+    if !frame.is_connected() {
+        return;
+    }
+    end(block, frame);
+    let note = create("p");
+    set(&note, "class", "note error");
+    set(&note, "role", "alert");
+    append(&note, &document().create_text_node(sentence));
+    if let Ok(Some(code)) = block.query_selector("pre") {
+        let _ = block.insert_before(&note, Some(&code));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_can_say_few_things_and_numbers_within_limits() {
+        let check = |said: &str, expect: Option<Said>| assert_eq!(read(said), expect, "{said}");
+        check("ready", Some(Said::Ready));
+        check("drawn 320", Some(Said::Drawn(320)));
+        check("drawn 0", Some(Said::Drawn(24)));
+        check("drawn 4294967295", Some(Said::Drawn(4000)));
+        check("drawn 4294967296", None);
+        check("drawn -1", None);
+        check("drawn 1.5", None);
+        check("drawn 100%", None);
+        check("drawn", None);
+        check("mistake", Some(Said::Mistake(None)));
+        check("mistake 3", Some(Said::Mistake(Some(3))));
+        check("mistake 0", Some(Said::Mistake(None)));
+        check("mistake <b>", Some(Said::Mistake(None)));
+        check("", None);
+        check("<script>", None);
+    }
+}

@@ -1,0 +1,261 @@
+//! The browser's document as the Markdown renderer needs it. The seams of a long paragraph stand in it, too,
+//! and are no part of the text: whoever looks for the text does not see them. The cursor does not while
+//! something is shown.
+
+use leptos::prelude::document;
+use leptos::task::spawn_local;
+use wasm_bindgen::JsCast;
+use web_sys::{Element, Node, Text};
+
+use crate::markdown::formula::{Step, formula};
+use crate::markdown::node::{Attr, Kind, Sink, Tag};
+use crate::markdown::patch::Dom;
+use crate::page::lazy::part;
+use crate::platform::clock::{BrowserClock, after_picture, next_frame};
+use crate::ui::content::code_block::load_highlighter;
+
+/// What a seam is known by. Its style has the browser shape what is behind it without what is before it,
+/// whose glyphs it then keeps: else it shapes a paragraph as a whole for each word that comes.
+const SEAM: &str = "data-seam";
+
+const MATHML: &str = "http://www.w3.org/1998/Math/MathML";
+
+/// The browser's document.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::ui) struct PageDom;
+
+/// Makes elements within each other.
+#[derive(Default)]
+struct Maker {
+    outer: Option<Element>,
+    open: Vec<Element>,
+}
+
+impl Sink for Maker {
+    fn open(&mut self, tag: Tag) {
+        let element = create(tag.name());
+        if let Some(parent) = self.open.last() {
+            append(parent, &element);
+        }
+        self.outer.get_or_insert_with(|| element.clone());
+        self.open.push(element);
+    }
+
+    fn attr(&mut self, name: Attr, value: &str) {
+        if let Some(element) = self.open.last() {
+            set(element, name.name(), value);
+        }
+    }
+
+    fn text(&mut self, text: &str) {
+        if let Some(element) = self.open.last() {
+            append(element, &document().create_text_node(text));
+        }
+    }
+
+    fn close(&mut self) {
+        self.open.pop();
+    }
+
+    fn formula(&mut self, tex: &str, is_display: bool) {
+        self.text(tex);
+        if let Some(element) = self.open.last() {
+            draw_formula(element.clone(), tex.to_owned(), is_display);
+        }
+    }
+}
+
+/// Puts a drawn formula in the place of its source, once what draws it is loaded.
+fn draw_formula(place: Element, tex: String, is_display: bool) {
+    spawn_local(async move {
+        // Where it cannot be loaded, or the formula is none, its source stays.
+        let Ok(Some(steps)) = steps_of(tex, is_display).await else {
+            return;
+        };
+        let mut open: Vec<Element> = Vec::new();
+        for step in steps {
+            match step {
+                Step::Open(name) => {
+                    let element = document()
+                        .create_element_ns(Some(MATHML), name)
+                        .expect("the name of the tag is valid");
+                    match open.last() {
+                        Some(parent) => append(parent, &element),
+                        None => {
+                            place.set_text_content(None);
+                            append(&place, &element);
+                        }
+                    }
+                    open.push(element);
+                }
+                Step::Attr(name, value) => {
+                    if let Some(element) = open.last() {
+                        set(element, name, &value);
+                    }
+                }
+                Step::Text(text) => {
+                    if let Some(element) = open.last() {
+                        append(element, &document().create_text_node(&text));
+                    }
+                }
+                Step::Close => {
+                    open.pop();
+                }
+            }
+        }
+    });
+}
+
+part! {
+    /// What draws formulas is loaded with the first one.
+    fn steps_of(tex: String, is_display: bool) -> Option<Vec<Step>> {
+        formula(&tex, is_display)
+    }
+}
+
+impl Dom for PageDom {
+    type Node = Node;
+
+    fn create(&mut self, kind: &Kind) -> (Node, Node) {
+        if matches!(kind, Kind::CodeBlock { .. }) {
+            load_highlighter();
+        }
+        let mut maker = Maker::default();
+        kind.open(&mut maker);
+        let inner = maker.open.pop();
+        let outer = maker.outer.expect("only texts open no element");
+        let inner = inner.unwrap_or_else(|| outer.clone());
+        (outer.into(), inner.into())
+    }
+
+    fn create_text(&mut self, text: &str) -> Node {
+        document().create_text_node(text).into()
+    }
+
+    fn insert(&mut self, parent: &Node, node: &Node, before: Option<&Node>) {
+        parent
+            .insert_before(node, before)
+            .expect("an element takes any node before one of its own");
+    }
+
+    fn remove(&mut self, node: &Node) {
+        if let Some(parent) = node.parent_node() {
+            let _ = parent.remove_child(node);
+        }
+    }
+
+    fn replace_text(&mut self, node: &Node, at: u32, count: u32, with: &str) {
+        let text: &Text = node.unchecked_ref();
+        // What stands before stays as it is, and so does a selection in it.
+        let _ = text.replace_data(at, count, with);
+    }
+
+    fn split_text(&mut self, node: &Node, at: u32) -> Node {
+        let text: &Text = node.unchecked_ref();
+        text.split_text(at)
+            .expect("the place is within the text")
+            .into()
+    }
+
+    fn seam(&mut self, before: &Node) {
+        let seam = create("span");
+        set(&seam, SEAM, "");
+        if let Some(parent) = before.parent_node() {
+            self.insert(&parent, &seam, Some(before));
+        }
+    }
+
+    fn remove_seams(&mut self, outer: &Node) {
+        let outer = outer.clone();
+        spawn_local(async move {
+            // Without them a long paragraph is shaped as a whole once more: in a frame of its own.
+            next_frame(&BrowserClock).await;
+            after_picture(&BrowserClock).await;
+            take_seams_out(&outer);
+        });
+    }
+
+    fn set_attributes(&mut self, outer: &Node, kind: &Kind) {
+        let element: &Element = outer.unchecked_ref();
+        let mut set_names = Vec::new();
+        kind.attributes(&mut |name, value| {
+            set_names.push(name);
+            if element.get_attribute(name.name()).as_deref() != Some(value) {
+                set(element, name.name(), value);
+            }
+        });
+        for name in kind.changing() {
+            if !set_names.contains(name) {
+                let _ = element.remove_attribute(name.name());
+            }
+        }
+    }
+
+    fn next(&self, node: &Node) -> Option<Node> {
+        node.next_sibling()
+    }
+
+    fn joined_children(&mut self, node: &Node) -> Vec<Node> {
+        take_seams_out(node);
+        node.normalize();
+        let mut children = Vec::new();
+        let mut next = node.first_child();
+        while let Some(child) = next {
+            next = child.next_sibling();
+            children.push(child);
+        }
+        children
+    }
+
+    fn text_of(&self, node: &Node) -> Option<String> {
+        node.dyn_ref::<Text>().map(|text| text.data())
+    }
+
+    fn inner_of(&self, outer: &Node, kind: &Kind) -> Option<Node> {
+        let mut like = Maker::default();
+        let depth = kind.open(&mut like);
+        let mut at: Element = outer.dyn_ref::<Element>()?.clone();
+        for (level, element) in like.open.iter().enumerate() {
+            if !at.tag_name().eq_ignore_ascii_case(&element.tag_name()) {
+                return None;
+            }
+            if level + 1 < depth {
+                at = at.last_element_child()?;
+            }
+        }
+        Some(at.into())
+    }
+}
+
+fn take_seams_out(outer: &Node) {
+    let outer: &Element = outer.unchecked_ref();
+    let Ok(seams) = outer.query_selector_all(&format!("[{SEAM}]")) else {
+        return;
+    };
+    for index in 0..seams.length() {
+        if let Some(seam) = seams.get(index) {
+            PageDom.remove(&seam);
+        }
+    }
+}
+
+/// Makes an element.
+pub(in crate::ui) fn create(tag: &str) -> Element {
+    document()
+        .create_element(tag)
+        .expect("the name of the tag is valid")
+}
+
+/// Sets an attribute.
+pub(in crate::ui) fn set(element: &Element, name: &str, value: &str) {
+    element
+        .set_attribute(name, value)
+        .expect("the name of the attribute is valid");
+}
+
+/// Adds a node at the end of another.
+pub(in crate::ui) fn append(parent: &Node, child: &Node) {
+    parent
+        .append_child(child)
+        .expect("an element takes any text or element that is not around it");
+}

@@ -1,0 +1,51 @@
+//! The button that asks the same again: Retry where something is missing, else Regenerate.
+
+use std::time::Duration;
+
+use leptos::prelude::*;
+
+use crate::chat::Chat;
+use crate::chat::tree::MessageId;
+use crate::reply::Reply;
+use crate::ui::controls::ticking::ticking;
+use crate::ui::text;
+use crate::ui::transcript::follow::Follow;
+
+/// Regenerate or Retry; after a rate limit it counts down first.
+#[component]
+pub fn AskAgainButton(
+    /// The message that holds the reply.
+    id: MessageId,
+    /// A reply that has ended.
+    reply: RwSignal<Reply>,
+) -> impl IntoView {
+    let chat = expect_context::<Chat>();
+    let follow = expect_context::<Follow>();
+    let (is_retry, must_wait) = reply.with_untracked(|reply| {
+        (
+            reply.invites_retry(),
+            reply.retry_wait(Duration::ZERO).is_some(),
+        )
+    });
+    let now = must_wait.then(|| ticking(chat));
+    let wait = move || {
+        let now = now.and_then(|now| now.get())?;
+        reply
+            .with(|reply| reply.retry_wait(now))
+            .filter(|wait| !wait.is_zero())
+    };
+    view! {
+        <button
+            type="button"
+            class:retry=is_retry
+            disabled=move || chat.is_streaming() || wait().is_some()
+            on:click=move |_| {
+                chat.ask_again(id);
+                follow.resume();
+            }
+        >
+            {if is_retry { "Retry" } else { "Regenerate" }}
+        </button>
+        {move || wait().map(|wait| view! { <span class="wait">{text::retry_in(wait)}</span> })}
+    }
+}

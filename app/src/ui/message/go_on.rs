@@ -1,0 +1,33 @@
+//! The button that lets a reply go on where it was cut off.
+
+use leptos::prelude::*;
+
+use crate::chat::Chat;
+use crate::chat::tree::MessageId;
+use crate::ui::transcript::follow::Follow;
+
+/// Continue; nothing where nobody keeps the reply.
+#[component]
+pub fn GoOnButton(
+    /// The message that holds the reply.
+    id: MessageId,
+) -> impl IntoView {
+    let chat = expect_context::<Chat>();
+    let follow = expect_context::<Follow>();
+    if !chat.can_go_on(id) {
+        return ().into_any();
+    }
+    view! {
+        <button
+            type="button"
+            disabled=move || chat.is_streaming()
+            on:click=move |_| {
+                chat.go_on(id);
+                follow.resume();
+            }
+        >
+            "Continue"
+        </button>
+    }
+    .into_any()
+}

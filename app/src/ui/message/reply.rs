@@ -1,0 +1,97 @@
+//! What the model answers: reasoning, text, how it ended, and what one can do with it.
+
+use leptos::prelude::*;
+
+use crate::chat::tree::MessageId;
+use crate::reply::Reply;
+use crate::ui::content::streamed_text::{Source, StreamedText};
+use crate::ui::controls::copy_button::CopyButton;
+use crate::ui::message::ask_again::AskAgainButton;
+use crate::ui::message::figures::Figures;
+use crate::ui::message::go_on::GoOnButton;
+use crate::ui::message::reasoning::Reasoning;
+use crate::ui::message::versions::Versions;
+use crate::ui::message::waiting::Waiting;
+use crate::ui::text::{self, EndNote, Tone};
+
+/// What there is to show once a reply has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Ended {
+    note: Option<EndNote>,
+    has_text: bool,
+    can_go_on: bool,
+}
+
+/// A reply, live or ended.
+///
+/// All that is derived here passes through memos: a frame with new text wakes the text alone.
+#[component]
+pub fn ReplyView(
+    /// The message.
+    id: MessageId,
+    /// What it holds.
+    reply: ArcRwSignal<Reply>,
+) -> impl IntoView {
+    let reply = RwSignal::from(reply);
+    let is_waiting = Memo::new(move |_| reply.with(Reply::is_waiting));
+    let has_reasoning =
+        Memo::new(move |_| reply.with(|reply| !reply.transcript().reasoning.is_empty()));
+    let ended = Memo::new(move |_| {
+        reply.with(|reply| {
+            let transcript = reply.transcript();
+            (!transcript.is_streaming()).then(|| Ended {
+                note: transcript
+                    .end
+                    .as_ref()
+                    .and_then(|end| text::end_note(end, transcript.text.trim().is_empty())),
+                has_text: !transcript.text.is_empty(),
+                can_go_on: reply.can_go_on(),
+            })
+        })
+    });
+    // What went wrong beside it: that it could not be saved.
+    let notice = Memo::new(move |_| {
+        reply.with(|reply| Some(reply.transcript().notice.as_ref()?.message.clone()))
+    });
+    let tellings = Memo::new(move |_| reply.with(Reply::tellings));
+    let source = move || reply.with_untracked(|reply| reply.transcript().text.clone());
+    view! {
+        <article class="reply" aria-label="Assistant">
+            // A reply that is told from its beginning once more is shown anew.
+            {move || {
+                tellings.get();
+                view! {
+                    {move || if has_reasoning.get() { view! { <Reasoning reply/> }.into_any() } else { ().into_any() }}
+                    <StreamedText reply source=Source::Answer/>
+                }
+            }}
+            {move || if is_waiting.get() { view! { <Waiting reply/> }.into_any() } else { ().into_any() }}
+            {move || match ended.get().and_then(|ended| ended.note) {
+                Some(EndNote { sentence, tone: Tone::Plain }) => {
+                    view! { <p class="note">{sentence}</p> }.into_any()
+                }
+                // The status says it already; an alert that spoke too would say it twice.
+                Some(EndNote { sentence, tone: Tone::Error }) => {
+                    view! { <p class="note error" role="alert" aria-live="off">{sentence}</p> }.into_any()
+                }
+                None => ().into_any(),
+            }}
+            {move || match notice.get() {
+                Some(sentence) => view! { <p class="note error" role="alert">{sentence}</p> }.into_any(),
+                None => ().into_any(),
+            }}
+            <div class="actions">
+                <Versions id/>
+                {move || match ended.get() {
+                    Some(ended) => view! {
+                    {ended.has_text.then(|| view! { <CopyButton text=Box::new(source)/> }.into_any())}
+                    {ended.can_go_on.then(|| view! { <GoOnButton id/> }.into_any())}
+                    <AskAgainButton id reply/>
+                        <Figures reply/>
+                    }.into_any(),
+                    None => ().into_any(),
+                }}
+            </div>
+        </article>
+    }
+}

@@ -1,0 +1,42 @@
+//! The way between the versions of a message.
+
+use leptos::prelude::*;
+
+use crate::chat::Chat;
+use crate::chat::tree::{MessageId, Step};
+use crate::ui::transcript::follow::Follow;
+
+/// "2 of 3" and a button to each side; hidden where there is one version.
+#[component]
+pub fn Versions(
+    /// The message that may have others.
+    id: MessageId,
+) -> impl IntoView {
+    let chat = expect_context::<Chat>();
+    let follow = expect_context::<Follow>();
+    let version = Memo::new(move |_| chat.version(id));
+    let step = move |step| {
+        // What is clicked stays under the pointer: only at the end the view holds on to the end.
+        if chat.path().last() != Some(&id) {
+            follow.pause();
+        }
+        chat.show_version(id, step);
+    };
+    view! {
+        <span class="versions" hidden=move || version.get().of < 2>
+            <button
+                type="button"
+                aria-label="Previous version"
+                disabled=move || version.get().number == 1
+                on:click=move |_| step(Step::Previous)
+            >"‹"</button>
+            <span>{move || { let version = version.get(); format!("{} of {}", version.number, version.of) }}</span>
+            <button
+                type="button"
+                aria-label="Next version"
+                disabled=move || { let version = version.get(); version.number == version.of }
+                on:click=move |_| step(Step::Next)
+            >"›"</button>
+        </span>
+    }
+}

@@ -1,0 +1,164 @@
+//! What can be set for all conversations: the theme, and how the model shall answer.
+//!
+//! A field that is empty is not sent. What is wrong in a field is said below it, and the setting stays
+//! as it was. The fields are plain HTML that is filled in when the dialog opens and read where somebody
+//! writes: as views with a signal each they would make the page's wasm larger by a tenth.
+
+pub mod theme_switch;
+
+use leptos::ev::{Event, KeyboardEvent, MouseEvent};
+use leptos::html::Dialog;
+use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use web_sys::{Element, HtmlDialogElement, HtmlInputElement};
+
+use crate::chat::preferences::{Choices, Preferences, read_max_tokens, read_temperature};
+use crate::ui::settings::theme_switch::ThemeSwitch;
+
+/// The button and its dialog.
+#[component]
+pub fn Settings() -> impl IntoView {
+    let preferences = expect_context::<Preferences>();
+    let dialog = NodeRef::<Dialog>::new();
+    let open = move |_| {
+        if let Some(dialog) = dialog.get_untracked() {
+            fill_in(&dialog, &preferences.get_untracked());
+            // It fails only where it is open already.
+            let _ = dialog.show_modal();
+        }
+    };
+    let on_key = move |key: KeyboardEvent| {
+        if key.key() == "Escape" {
+            // The browser closes the dialog; the answer behind it goes on.
+            key.stop_propagation();
+        }
+    };
+    let on_click = move |click: MouseEvent| {
+        let target = click
+            .target()
+            .and_then(|target| target.dyn_into::<Element>().ok());
+        // A click beside the dialog has the dialog itself as its target.
+        let closes =
+            |target: Element| target.tag_name() == "DIALOG" || target.class_name() == "close";
+        if target.is_some_and(closes)
+            && let Some(dialog) = dialog.get_untracked()
+        {
+            dialog.close();
+        }
+    };
+    let on_input = move |input: Event| {
+        let field = input
+            .target()
+            .map(JsCast::unchecked_into::<HtmlInputElement>);
+        if let (Some(field), Some(dialog)) = (field, dialog.get_untracked()) {
+            read(preferences, &dialog, &field.name(), field.value());
+        }
+    };
+    view! {
+        <button type="button" class="settings-button" aria-label="Settings" title="Settings" on:click=open>
+            <svg viewBox="0 0 24 24" aria-hidden="true">
+                <path d="M4 7h9M17 7h3M4 17h3M11 17h9"/>
+                <circle cx="15" cy="7" r="2"/>
+                <circle cx="9" cy="17" r="2"/>
+            </svg>
+        </button>
+        <dialog
+            node_ref=dialog
+            class="settings"
+            aria-labelledby="settings-title"
+            on:keydown=on_key
+            on:click=on_click
+            on:input=on_input
+        >
+            <div class="sheet">
+                <h2 id="settings-title">"Settings"</h2>
+                <div class="field">
+                    <span>"Theme"</span>
+                    <ThemeSwitch group="theme-in-settings"/>
+                </div>
+                <div class="fields">
+                    <label class="wide">
+                        "System prompt"
+                        <textarea name="system" rows="4" dir="auto" placeholder="Nothing"></textarea>
+                    </label>
+                    <label class="field">
+                        "Temperature"
+                        <input name="temperature" type="text" inputmode="decimal" autocomplete="off" placeholder="The model's own" aria-describedby="temperature-error"/>
+                    </label>
+                    <p class="wrong" id="temperature-error"></p>
+                    <label class="field">
+                        "Reasoning effort"
+                        <select name="effort">
+                            <option value="">"The model's own"</option>
+                            <option value="low">"Low"</option>
+                            <option value="medium">"Medium"</option>
+                            <option value="high">"High"</option>
+                        </select>
+                    </label>
+                    <label class="field">
+                        "Maximum length"
+                        <input name="length" type="text" inputmode="numeric" autocomplete="off" placeholder="No limit, in tokens" aria-describedby="length-error"/>
+                    </label>
+                    <p class="wrong" id="length-error"></p>
+                    <button type="button" class="close">"Close"</button>
+                </div>
+            </div>
+        </dialog>
+    }
+}
+
+/// Shows in the fields what is chosen.
+fn fill_in(dialog: &HtmlDialogElement, choices: &Choices) {
+    for (name, value) in [
+        ("system", &choices.system),
+        ("temperature", &choices.temperature),
+        ("effort", &choices.reasoning_effort),
+        ("length", &choices.max_tokens),
+    ] {
+        if let Some(field) = find(dialog, &format!("[name={name}]")) {
+            // Text areas and lists have a value as inputs do.
+            field.unchecked_into::<HtmlInputElement>().set_value(value);
+        }
+    }
+    say(dialog, "temperature", "");
+    say(dialog, "length", "");
+}
+
+/// Takes what was written into a field, if it is right.
+fn read(preferences: Preferences, dialog: &HtmlDialogElement, name: &str, value: String) {
+    let mut choices = preferences.get_untracked();
+    let wrong = match name {
+        "temperature" => read_temperature(&value).err(),
+        "length" => read_max_tokens(&value).err(),
+        _ => None,
+    };
+    say(dialog, name, wrong.unwrap_or_default());
+    if wrong.is_some() {
+        return;
+    }
+    match name {
+        "system" => choices.system = value,
+        "temperature" => choices.temperature = value,
+        "effort" => choices.reasoning_effort = value,
+        "length" => choices.max_tokens = value,
+        _ => return,
+    }
+    preferences.set(choices);
+}
+
+/// Says what is wrong with a field, or that nothing is.
+fn say(dialog: &HtmlDialogElement, name: &str, sentence: &str) {
+    let Some(place) = find(dialog, &format!("#{name}-error")) else {
+        return;
+    };
+    place.set_text_content(Some(sentence));
+    if let Some(field) = find(dialog, &format!("[name={name}]")) {
+        let is_wrong = if sentence.is_empty() { "false" } else { "true" };
+        // Only an invalid name could make it fail.
+        let _ = field.set_attribute("aria-invalid", is_wrong);
+    }
+}
+
+fn find(dialog: &HtmlDialogElement, selector: &str) -> Option<Element> {
+    dialog.query_selector(selector).ok()?
+}

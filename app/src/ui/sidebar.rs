@@ -1,0 +1,182 @@
+//! The conversations beside the one that is open: new ones, a search, the list by day. On a narrow
+//! screen it is a drawer over the conversation.
+//!
+//! The list comes from the server as it is: links that lead to conversations. What makes it live is a
+//! file of its own (`rest`), loaded when the list changes or somebody turns to the page.
+
+pub mod entry;
+pub mod foot;
+pub mod found;
+pub mod menu;
+pub mod rest;
+
+use leptos::html::{Button, Div, Input, Nav};
+use leptos::prelude::*;
+
+use self::rest::{Rest, rest};
+use crate::chat::Chat;
+use crate::library::list::Conversations;
+use crate::page::lazy::{A_TURN, Part, at_each};
+use crate::page::navigation::{Address, Navigation};
+use crate::ui::composer::composer_field::{ComposerField, focus_in_place};
+use crate::ui::transcript::passed_over::PassedOver;
+
+/// Whether the drawer is open, where the sidebar is one, and the button that opens it.
+#[derive(Clone, Copy)]
+pub struct Drawer(pub RwSignal<bool>, pub NodeRef<Button>);
+
+impl Drawer {
+    fn focus_button(self) {
+        if let Some(button) = self.1.get_untracked() {
+            focus_in_place(&button);
+        }
+    }
+
+    /// Closes it: where one went from it is in view now.
+    pub fn close(self) {
+        self.0.set(false);
+    }
+}
+
+/// The sidebar.
+#[component]
+pub fn Sidebar() -> impl IntoView {
+    let conversations = expect_context::<Conversations>();
+    let drawer = expect_context::<Drawer>();
+    let nav = NodeRef::<Nav>::new();
+    let search = NodeRef::<Input>::new();
+    let place = NodeRef::<Div>::new();
+    let part = Part::new();
+    let owner = Owner::current().expect("a component has one");
+    // Where it fails, the server's list is there, and its links work.
+    let come_alive = move || {
+        if let Some(place) = place.get_untracked() {
+            part.wake(rest(place, owner.clone()));
+        }
+    };
+    // Something is to be shown that the server has not shown.
+    let shown = Memo::new(move |_| {
+        let today = conversations.today().get();
+        let listed = conversations
+            .shelf()
+            .with(|shelf| (shelf.clone(), shelf.groups(today)));
+        (
+            listed,
+            conversations.hits().is_some(),
+            conversations.toast().is_some(),
+        )
+    });
+    // Who begins to write will soon have a new entry in it, and then there is enough to do.
+    at_each(A_TURN, come_alive.clone());
+    let on_change = come_alive.clone();
+    Effect::new(move |is_later: Option<bool>| {
+        // A memo that nobody has read follows nothing.
+        shown.with(|_| ());
+        if is_later.is_some() || drawer.0.get() {
+            on_change();
+        }
+        true
+    });
+    // The focus goes into the drawer with the eyes, and back to where it came from.
+    Effect::new(move |before: Option<bool>| {
+        let is_open = drawer.0.get();
+        match before {
+            // What is hidden or inert takes no focus: it is given when the change is drawn.
+            Some(false) if is_open => request_animation_frame(move || {
+                if let Some(search) = search.get_untracked() {
+                    focus_in_place(&search);
+                }
+            }),
+            Some(true) if !is_open && is_within(nav) => {
+                request_animation_frame(move || drawer.focus_button());
+            }
+            _ => {}
+        }
+        is_open
+    });
+    let (on_pointer, on_focus) = (come_alive.clone(), come_alive);
+    view! {
+        <nav
+            id="conversations"
+            class="sidebar"
+            class:open=move || drawer.0.get()
+            aria-label="Conversations"
+            aria-busy=move || (!part.is_live()).to_string()
+            node_ref=nav
+            on:pointerenter=move |_| on_pointer()
+            on:focusin=move |_| on_focus()
+            on:keydown=move |key| {
+                if key.key() == "Escape" && drawer.0.get_untracked() {
+                    key.prevent_default();
+                    drawer.close();
+                }
+            }
+        >
+            <div class="begin">
+                <NewChatButton/>
+                <TemporaryButton/>
+            </div>
+            <input
+                type="search"
+                class="search"
+                aria-label="Search conversations"
+                placeholder="Search"
+                autocomplete="off"
+                node_ref=search
+                prop:value=move || conversations.query().get()
+                on:input=move |input| conversations.query().set(event_target_value(&input))
+                on:keydown=move |key| {
+                    if key.key() == "Escape" && !conversations.query().with_untracked(String::is_empty) {
+                        key.prevent_default();
+                        key.stop_propagation();
+                        conversations.query().set(String::new());
+                    }
+                }
+            />
+            <div class="rest" node_ref=place>{PassedOver::new(|| view! { <Rest/> })}</div>
+        </nav>
+        <div class="scrim" hidden=move || !drawer.0.get() on:click=move |_| drawer.close()></div>
+    }
+}
+
+/// Whether the focus is in the sidebar, or nowhere since what had it is gone.
+fn is_within(nav: NodeRef<Nav>) -> bool {
+    let (Some(nav), Some(active)) = (nav.get_untracked(), document().active_element()) else {
+        return true;
+    };
+    nav.contains(Some(&active)) || document().body().is_some_and(|body| *body == active)
+}
+
+/// Begins a conversation that will be saved.
+#[component]
+pub fn NewChatButton() -> impl IntoView {
+    let begin = begin();
+    view! { <button type="button" class="new-chat" on:click=move |_| begin(false)>"New chat"</button> }
+}
+
+/// Begins a conversation that nobody keeps.
+#[component]
+fn TemporaryButton() -> impl IntoView {
+    let begin = begin();
+    view! {
+        <button type="button" class="temporary" title="Not saved anywhere" on:click=move |_| begin(true)>
+            "Temporary chat"
+        </button>
+    }
+}
+
+/// Leads to a new conversation.
+fn begin() -> impl Fn(bool) + Copy + 'static {
+    let chat = expect_context::<Chat>();
+    let navigation = expect_context::<Navigation>();
+    let field = expect_context::<ComposerField>();
+    let drawer = use_context::<Drawer>();
+    move |is_temporary| {
+        chat.start_anew(is_temporary);
+        navigation.go(Address::New);
+        if let Some(drawer) = drawer {
+            drawer.close();
+        }
+        field.focus();
+    }
+}

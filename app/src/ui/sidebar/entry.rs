@@ -1,0 +1,157 @@
+//! One conversation of the list: a link to it, and what one can do with it.
+
+use leptos::html::{Button, Input};
+use leptos::prelude::*;
+
+use super::Drawer;
+use crate::chat::Chat;
+use crate::library::list::Conversations;
+use crate::page::navigation::Address;
+use crate::ui::composer::composer_field::focus_in_place;
+use crate::ui::controls::link::{Link, is_plain_click};
+use crate::ui::sidebar::menu::Menu;
+
+/// A conversation.
+#[component]
+pub fn Entry(
+    /// Its id.
+    id: String,
+) -> impl IntoView {
+    let id = StoredValue::new(id);
+    let chat = expect_context::<Chat>();
+    let conversations = expect_context::<Conversations>();
+    let drawer = expect_context::<Drawer>();
+    let summary = Memo::new(move |_| id.with_value(|id| conversations.get(id)));
+    let title = Memo::new(move |_| {
+        summary.with(|one| {
+            one.as_ref()
+                .map_or_else(String::new, |one| one.title.clone())
+        })
+    });
+    let is_open = Memo::new(move |_| {
+        chat.id()
+            .is_some_and(|open| id.with_value(|id| *id == open))
+    });
+    let mark = Memo::new(move |_| {
+        summary.with(|one| match one {
+            Some(one) if one.running => Some(("running", "answering")),
+            Some(one) if one.unread => Some(("unread", "unread")),
+            _ => None,
+        })
+    });
+    let is_renaming = RwSignal::new(false);
+    let has_menu = RwSignal::new(false);
+    let button = NodeRef::<Button>::new();
+    let back_to_button = move || {
+        if let Some(button) = button.get_untracked() {
+            focus_in_place(&button);
+        }
+    };
+    let renamed = move |title: Option<String>| {
+        is_renaming.set(false);
+        if let Some(title) = title {
+            conversations.rename(id.get_value(), title);
+        }
+        back_to_button();
+    };
+    let close_menu = move |is_focus_ours: bool| {
+        has_menu.set(false);
+        if is_focus_ours {
+            back_to_button();
+        }
+    };
+    view! {
+        <li class="entry" class:current=move || is_open.get()>
+            {move || if is_renaming.get() {
+                view! { <Rename title=title.get_untracked() done=renamed/> }.into_any()
+            } else {
+                view! {
+                    <Link
+                        to=Address::Conversation(id.get_value())
+                        is_current=Signal::from(is_open)
+                        on_go=move || drawer.close()
+                    >
+                        <span class="title" dir="auto">{move || title.get()}</span>
+                        {move || match mark.get() {
+                            Some((class, word)) => view! {
+                                <span class=format!("mark-{class}")>
+                                    <span class="visually-hidden">{format!(", {word}")}</span>
+                                </span>
+                            }.into_any(),
+                            None => ().into_any(),
+                        }}
+                    </Link>
+                }.into_any()
+            }}
+            <button
+                type="button"
+                class="menu-button"
+                aria-label="Conversation menu"
+                aria-haspopup="menu"
+                aria-expanded=move || has_menu.get().to_string()
+                title=move || title.get()
+                node_ref=button
+                on:click=move |click| if is_plain_click(&click) { has_menu.update(|has| *has = !*has) }
+            >"⋯"</button>
+            {move || if has_menu.get() {
+                view! { <Menu id=id.get_value() button is_renaming close=close_menu/> }.into_any()
+            } else {
+                ().into_any()
+            }}
+        </li>
+    }
+}
+
+/// The title as a field. Enter and leaving it keep what was written, Esc does not.
+#[component]
+fn Rename(
+    title: String,
+    /// Called once, with the new title if there is one.
+    done: impl Fn(Option<String>) + Copy + 'static,
+) -> impl IntoView {
+    let field = NodeRef::<Input>::new();
+    let is_done = StoredValue::new(false);
+    let end = move |keep: bool| {
+        if !is_done
+            .try_update_value(|is_done| std::mem::replace(is_done, true))
+            .unwrap_or(true)
+        {
+            let written = field.get_untracked().map(|field| field.value());
+            done(written.filter(|_| keep));
+        }
+    };
+    Effect::new(move |_| {
+        if let Some(field) = field.get() {
+            focus_in_place(&field);
+            field.select();
+        }
+    });
+    view! {
+        <input
+            class="rename"
+            aria-label="Title"
+            maxlength="200"
+            dir="auto"
+            prop:value=title
+            node_ref=field
+            on:keydown=move |key| {
+                if key.is_composing() {
+                    return;
+                }
+                match key.key().as_str() {
+                    "Enter" => {
+                        key.prevent_default();
+                        end(true);
+                    }
+                    "Escape" => {
+                        key.prevent_default();
+                        key.stop_propagation();
+                        end(false);
+                    }
+                    _ => {}
+                }
+            }
+            on:blur=move |_| end(true)
+        />
+    }
+}

@@ -1,0 +1,101 @@
+//! The list and what stands below it: shown by the server, and made live by a file of its own.
+
+use leptos::mount::mount_to;
+use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+
+use crate::library::index::Group;
+use crate::library::list::Conversations;
+use crate::page::lazy::part;
+use crate::ui::sidebar::entry::Entry;
+use crate::ui::sidebar::foot::Foot;
+use crate::ui::sidebar::found::Found;
+
+part! {
+    /// Puts the live list in the place of the server's. The focus stays where it was.
+    pub(in crate::ui) fn rest(place: web_sys::HtmlDivElement, owner: Owner) -> () {
+        let focused = document().active_element();
+        let at = items(&place)
+            .into_iter()
+            .position(|item| Some(&item) == focused.as_ref());
+        place.set_text_content(None);
+        owner.with(|| mount_to(place.clone().unchecked_into(), Rest).forget());
+        let item = at.and_then(|at| items(&place).into_iter().nth(at));
+        if let Some(item) = item.and_then(|item| item.dyn_into().ok()) {
+            super::focus_in_place(&item);
+        }
+    }
+}
+
+/// What the focus can be on.
+fn items(place: &web_sys::Element) -> Vec<web_sys::Element> {
+    let Ok(found) = place.query_selector_all("a, button") else {
+        return Vec::new();
+    };
+    (0..found.length())
+        .filter_map(|index| found.item(index)?.dyn_into().ok())
+        .collect()
+}
+
+/// The list, or what a search found, and the foot.
+#[component]
+pub fn Rest() -> impl IntoView {
+    let conversations = expect_context::<Conversations>();
+    conversations.follow_the_query();
+    let is_searching = Memo::new(move |_| conversations.hits().is_some());
+    view! {
+        <div class="list">
+            {move || if is_searching.get() {
+                view! { <Found/> }.into_any()
+            } else {
+                view! { <ByDay/> }.into_any()
+            }}
+        </div>
+        <Foot/>
+    }
+}
+
+/// A line of the list. Both kinds in one list, since each list costs code in the wasm.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Row {
+    Heading(Group),
+    Entry(String),
+}
+
+/// The list by day.
+#[component]
+fn ByDay() -> impl IntoView {
+    let conversations = expect_context::<Conversations>();
+    let rows = Memo::new(move |_| {
+        let today = conversations.today().get();
+        let groups = conversations.shelf().with(|shelf| shelf.groups(today));
+        let rows = groups.into_iter().flat_map(|(group, ids)| {
+            let entries = ids.into_iter().map(Row::Entry);
+            std::iter::once(Row::Heading(group)).chain(entries)
+        });
+        rows.collect::<Vec<_>>()
+    });
+    let rest = Memo::new(move |_| {
+        let shelf = conversations.shelf();
+        shelf.with(|shelf| (shelf.is_empty(), shelf.next().is_some()))
+    });
+    view! {
+        <ul>
+            <For each=move || rows.get() key=Row::clone children=|row| match row {
+                Row::Heading(group) => {
+                    view! { <li class="heading"><h2>{group.heading()}</h2></li> }.into_any()
+                }
+                Row::Entry(id) => view! { <Entry id/> }.into_any(),
+            }/>
+        </ul>
+        {move || match rest.get() {
+            (true, _) => view! { <p class="nothing">"Your conversations will be here."</p> }.into_any(),
+            (_, true) => view! {
+                <button type="button" class="more" on:click=move |_| conversations.load_more()>
+                    "Show older conversations"
+                </button>
+            }.into_any(),
+            (false, false) => ().into_any(),
+        }}
+    }
+}

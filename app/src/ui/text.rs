@@ -1,0 +1,440 @@
+//! Every sentence that a person reads, in one place: what went wrong and what to do about it, how a
+//! reply ended, and what a screen reader is told.
+//!
+//! The server uses the sentences of [`error_sentence`] too, so that one failure is told in the same
+//! words wherever it is noticed. Names of buttons stand in the components: they are part of the view.
+
+use std::time::Duration;
+
+use crate::chat::announcement::Announcement;
+use crate::chat::earlier::Loading;
+use crate::protocol::Finish;
+use crate::protocol::saved::ImportReport;
+use crate::reply::Figures;
+use crate::reply::transcript::End;
+
+/// The link for those who come by keyboard.
+pub const SKIP_LINK: &str = "Skip to the message field";
+
+/// What is missing where no scripts run. Plain text without markup: it must read the same to browsers
+/// that run scripts, which take it for one text.
+pub const NO_SCRIPT: &str = "Rill needs JavaScript and WebAssembly to send messages. Without them this page can only be read.";
+
+/// The file of the page that shows messages could not be loaded.
+pub const MESSAGES_NOT_LOADED: &str = "A part of this page could not be loaded, so the conversation cannot be shown. Nothing of it is lost.";
+
+/// Leads to the end of a conversation that is shown up to a message.
+pub const LATEST: &str = "Latest messages";
+
+/// All messages of a long conversation are in the page, so that the browser finds them.
+pub const ALL_LOADED: &str = "All messages are loaded.";
+
+/// What was selected was copied once all of it was there.
+pub const ALL_COPIED: &str = "All messages were copied.";
+
+/// What stands above the first message that is loaded.
+#[must_use]
+pub fn earlier(loading: Loading) -> &'static str {
+    match loading {
+        Loading::Resting => "Earlier messages",
+        Loading::Part => "Loading earlier messages…",
+        Loading::All => "Loading all messages…",
+        Loading::Failed => "Earlier messages could not be loaded. Try again",
+    }
+}
+
+/// What draws diagrams could not be loaded.
+pub const DRAWING_NOT_LOADED: &str =
+    "What draws diagrams could not be loaded: check the connection and try again.";
+
+/// A diagram is not done.
+pub const DRAWING_TOO_LONG: &str = "Drawing this diagram takes too long, so it was stopped.";
+
+/// What is written is no diagram, with the line in which that was noticed.
+#[must_use]
+pub fn no_diagram(line: Option<u32>) -> String {
+    match line {
+        Some(line) => format!("This diagram cannot be drawn: there is a mistake in line {line}."),
+        None => "This diagram cannot be drawn: there is a mistake in its code.".to_owned(),
+    }
+}
+
+/// Above the composer while a question is edited.
+pub const EDITING: &str = "Editing your question. The earlier version and its answers are kept.";
+
+/// While the connection of a saved reply is gone; the reply goes on meanwhile.
+pub const CONNECTION_LOST: &str = "Connection lost, resuming";
+
+/// Something between page and server gathers the stream before it lets it go.
+pub const HELD_BACK: &str = "A proxy between this page and Rill holds the text back, so it comes in bursts. Set proxy_buffering off in nginx, flush_interval -1 in Caddy, or what turns buffering off in yours.";
+
+/// What an import did.
+#[must_use]
+pub fn imported(report: &ImportReport) -> String {
+    let counted = |count: u64, one: &str, more: &str| match count {
+        1 => format!("1 {one}"),
+        count => format!("{count} {more}"),
+    };
+    let mut sentence = format!(
+        "Imported {} with {}.",
+        counted(report.conversations, "conversation", "conversations"),
+        counted(report.messages, "message", "messages"),
+    );
+    let skipped = report.skipped.len() as u64 + report.more_skipped;
+    if skipped > 0 {
+        sentence += &format!(" Left out {}:", counted(skipped, "part", "parts"));
+        // The first few say what kind of file it is; nobody reads a thousand.
+        for part in report.skipped.iter().take(3) {
+            sentence += &format!(" {}: {}", part.what, part.why);
+        }
+    }
+    sentence
+}
+
+/// Above a conversation that nobody keeps.
+pub const TEMPORARY: &str = "Temporary chat: it is not saved, and ends when you leave it.";
+
+/// What stands in one line below a reply when it has ended, if there is anything to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndNote {
+    /// The sentence.
+    pub sentence: String,
+    /// How serious it is.
+    pub tone: Tone,
+}
+
+/// How serious an [`EndNote`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// Good to know.
+    Plain,
+    /// Something failed.
+    Error,
+}
+
+/// The note below a reply that ended so; `None` when it simply ended. `is_empty` says that it has no text.
+#[must_use]
+pub fn end_note(end: &End, is_empty: bool) -> Option<EndNote> {
+    let (sentence, tone) = match end {
+        End::Done(Finish::Stop) if is_empty => ("The model returned an empty answer.", Tone::Plain),
+        End::Done(Finish::Stop) => return None,
+        End::Done(Finish::Length) if is_empty => {
+            ("The token limit was reached before any text.", Tone::Plain)
+        }
+        End::Done(Finish::Length) => ("The answer was cut off at the token limit.", Tone::Plain),
+        End::Done(Finish::ContentFilter) if is_empty => {
+            ("The provider's filter blocked the answer.", Tone::Plain)
+        }
+        End::Done(Finish::ContentFilter) => {
+            ("The provider's filter cut the answer off.", Tone::Plain)
+        }
+        End::Done(Finish::Refusal) => ("The model refused to answer.", Tone::Plain),
+        End::Done(Finish::ToolCalls) => (
+            "The model asked for a tool this app does not offer.",
+            Tone::Plain,
+        ),
+        End::Done(Finish::Stopped) => ("Stopped", Tone::Plain),
+        End::Cut => (
+            "The connection was cut before the answer was complete.",
+            Tone::Error,
+        ),
+        End::Error(error) => (error.kind.sentence_or(&error.message), Tone::Error),
+    };
+    Some(EndNote {
+        sentence: sentence.to_owned(),
+        tone,
+    })
+}
+
+/// An announcement in words; `count` writes a number in the way of the person's language.
+#[must_use]
+pub fn announcement(what: &Announcement, count: impl FnOnce(usize) -> String) -> String {
+    match what {
+        Announcement::Nothing => String::new(),
+        Announcement::Answering => "Answering".to_owned(),
+        Announcement::ConnectionLost => CONNECTION_LOST.to_owned(),
+        Announcement::Ended { end, words } => match (end_note(end, *words == 0), *words) {
+            (Some(note), _) => note.sentence,
+            (None, 1) => "Answer complete, 1 word".to_owned(),
+            (None, words) => format!("Answer complete, {} words", count(words)),
+        },
+        Announcement::Sentence(sentence) => sentence.clone(),
+    }
+}
+
+/// The line that stands where the answer will be, when that takes long.
+#[must_use]
+pub fn still_waiting(model: &str, waited: Duration) -> String {
+    let who = if model.is_empty() { "the model" } else { model };
+    format!("Still waiting for {who}… {} s", waited.as_secs())
+}
+
+/// What a reply cost, in one line.
+#[must_use]
+pub fn figures(figures: &Figures) -> String {
+    let usage = figures.usage;
+    let part_of = |tokens: Option<u64>, what: &str| match tokens {
+        Some(tokens @ 1..) => format!(" ({tokens} of them {what})"),
+        _ => String::new(),
+    };
+    let mut parts = Vec::new();
+    parts.extend(figures.model.clone());
+    if let Some(time) = figures.first_token {
+        let tenths = u64::try_from(time.as_millis()).unwrap_or(u64::MAX) / 100;
+        parts.push(format!("first token after {} s", with_tenths(tenths)));
+    }
+    if let Some(tokens) = usage.completion_tokens {
+        let thought = part_of(usage.reasoning_tokens, "reasoning");
+        parts.push(format!("{tokens} tokens{thought}"));
+        let millis = figures.writing.map_or(0, |time| time.as_millis());
+        // A pace that was measured over less than this is none.
+        if let Ok(millis @ 200..) = u64::try_from(millis) {
+            let pace = with_tenths(tokens.saturating_mul(10_000) / millis);
+            parts.push(format!("{pace} tokens/s"));
+        }
+    }
+    if let Some(tokens) = usage.prompt_tokens {
+        let cached = match (usage.cached_tokens, usage.cache_write_tokens) {
+            (Some(read @ 1..), Some(new @ 1..)) => {
+                format!(" ({read} of them cached, {new} newly cached)")
+            }
+            (None | Some(0), new @ Some(1..)) => part_of(new, "newly cached"),
+            (read, _) => part_of(read, "cached"),
+        };
+        parts.push(format!("{tokens} tokens of conversation{cached}"));
+    }
+    match &figures.end {
+        Some(End::Done(finish)) => parts.push(format!("finish: {}", finish.as_str())),
+        Some(End::Error(error)) => parts.push(format!("finish: {}", error.kind.as_str())),
+        Some(End::Cut) => parts.push("finish: cut".to_owned()),
+        None => {}
+    }
+    parts.join(" · ")
+}
+
+/// A number of tenths. Floating point would bring all of its code into the page for this.
+fn with_tenths(tenths: u64) -> String {
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
+
+/// The line that stands where the answer will be, while the server waits to ask the provider again.
+#[must_use]
+pub fn asking_again(left: Duration) -> String {
+    let seconds = left.as_millis().div_ceil(1000).max(1);
+    format!("The provider is busy. Asking again in {seconds} s…")
+}
+
+/// The head of the reasoning: how long it took. Begun seconds count, so that it is never 0.
+#[must_use]
+pub fn thought_for(time: Duration) -> String {
+    format!("Thought for {} s", time.as_millis().div_ceil(1000).max(1))
+}
+
+/// The head of the reasoning while it streams.
+pub const THINKING: &str = "Thinking…";
+
+/// When one can ask again after a rate limit.
+#[must_use]
+pub fn retry_in(wait: Duration) -> String {
+    let seconds = wait.as_millis().div_ceil(1000);
+    if seconds < 100 {
+        format!("You can retry in {seconds} s.")
+    } else {
+        format!("You can retry in {}:{:02} min.", seconds / 60, seconds % 60)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::saved::Skipped;
+    use crate::protocol::{ErrorKind, ReplyError, Usage};
+    use crate::reply::transcript::Transcript;
+
+    fn check(text: &str, end: Option<End>, expect: Option<(&str, Tone)>) {
+        let expect = expect.map(|(sentence, tone)| EndNote {
+            sentence: sentence.into(),
+            tone,
+        });
+        let note = end.and_then(|end| end_note(&end, text.trim().is_empty()));
+        assert_eq!(note, expect);
+    }
+
+    #[test]
+    fn a_reply_that_simply_ended_or_still_streams_has_no_note() {
+        check("a", None, None);
+        check("a", Some(End::Done(Finish::Stop)), None);
+    }
+
+    #[test]
+    fn every_other_end_is_said() {
+        use Tone::{Error, Plain};
+        let done = |finish| Some(End::Done(finish));
+        check(
+            "\n",
+            done(Finish::Stop),
+            Some(("The model returned an empty answer.", Plain)),
+        );
+        check(
+            "",
+            done(Finish::Length),
+            Some(("The token limit was reached before any text.", Plain)),
+        );
+        check(
+            "a",
+            done(Finish::Length),
+            Some(("The answer was cut off at the token limit.", Plain)),
+        );
+        check("a", done(Finish::Stopped), Some(("Stopped", Plain)));
+        check(
+            "",
+            done(Finish::ToolCalls),
+            Some(("The model asked for a tool this app does not offer.", Plain)),
+        );
+        check(
+            "a",
+            Some(End::Cut),
+            Some((
+                "The connection was cut before the answer was complete.",
+                Error,
+            )),
+        );
+    }
+
+    #[test]
+    fn the_end_of_a_reply_is_announced_with_its_length_or_its_note() {
+        let say = |text: &str, finish| {
+            let reply = Transcript {
+                text: text.into(),
+                end: Some(End::Done(finish)),
+                ..Transcript::default()
+            };
+            let ended = Announcement::ended(&reply).expect("it has an end");
+            announcement(&ended, |count| count.to_string())
+        };
+        assert_eq!(
+            say("one two\n\nthree", Finish::Stop),
+            "Answer complete, 3 words"
+        );
+        assert_eq!(say("one", Finish::Stop), "Answer complete, 1 word");
+        assert_eq!(say("one", Finish::Stopped), "Stopped");
+        assert_eq!(say("", Finish::Stop), "The model returned an empty answer.");
+    }
+
+    #[test]
+    fn an_import_is_told_with_what_was_left_out() {
+        let mut report = ImportReport {
+            conversations: 1,
+            messages: 2,
+            ..ImportReport::default()
+        };
+        assert_eq!(
+            imported(&report),
+            "Imported 1 conversation with 2 messages."
+        );
+        report.skipped.push(Skipped {
+            what: "A picture".into(),
+            why: "It holds no text.".into(),
+        });
+        report.more_skipped = 4;
+        assert_eq!(
+            imported(&report),
+            "Imported 1 conversation with 2 messages. Left out 5 parts: A picture: It holds no text."
+        );
+    }
+
+    #[test]
+    fn times_are_told_in_whole_seconds_that_have_begun() {
+        assert_eq!(thought_for(Duration::from_millis(300)), "Thought for 1 s");
+        assert_eq!(
+            thought_for(Duration::from_millis(11_200)),
+            "Thought for 12 s"
+        );
+        assert_eq!(
+            retry_in(Duration::from_millis(8_001)),
+            "You can retry in 9 s."
+        );
+        assert_eq!(
+            retry_in(Duration::from_secs(125)),
+            "You can retry in 2:05 min."
+        );
+        assert_eq!(
+            still_waiting("", Duration::from_millis(12_900)),
+            "Still waiting for the model… 12 s"
+        );
+    }
+
+    #[test]
+    fn an_error_is_told_in_the_servers_words_or_else_in_ours() {
+        let error = |message: &str| {
+            Some(End::Error(ReplyError {
+                kind: ErrorKind::Quota,
+                message: message.into(),
+                retryable: false,
+                retry_after_ms: None,
+            }))
+        };
+        check("a", error("No credit."), Some(("No credit.", Tone::Error)));
+        check(
+            "",
+            error(" "),
+            Some((ErrorKind::Quota.sentence(), Tone::Error)),
+        );
+    }
+
+    #[test]
+    fn what_a_reply_cost_is_told_as_far_as_it_is_known() {
+        let check = |figures: &Figures, expect: &str| {
+            assert_eq!(super::figures(figures), expect);
+        };
+        check(&Figures::default(), "");
+        let full = Figures {
+            model: Some("m".into()),
+            usage: Usage {
+                prompt_tokens: Some(12),
+                completion_tokens: Some(90),
+                reasoning_tokens: Some(30),
+                cached_tokens: Some(0),
+                ..Usage::default()
+            },
+            first_token: Some(Duration::from_millis(840)),
+            writing: Some(Duration::from_secs(2)),
+            end: Some(End::Done(Finish::Length)),
+        };
+        check(
+            &full,
+            "m · first token after 0.8 s · 90 tokens (30 of them reasoning) · 45.0 tokens/s · 12 tokens of conversation · finish: length",
+        );
+        check(
+            &Figures {
+                usage: Usage {
+                    prompt_tokens: Some(1000),
+                    cached_tokens: Some(800),
+                    cache_write_tokens: Some(150),
+                    ..Usage::default()
+                },
+                ..Figures::default()
+            },
+            "1000 tokens of conversation (800 of them cached, 150 newly cached)",
+        );
+        check(
+            &Figures {
+                usage: Usage {
+                    prompt_tokens: Some(1000),
+                    cache_write_tokens: Some(950),
+                    ..Usage::default()
+                },
+                ..Figures::default()
+            },
+            "1000 tokens of conversation (950 of them newly cached)",
+        );
+        check(
+            &Figures {
+                writing: Some(Duration::from_millis(3)),
+                end: Some(End::Cut),
+                ..full
+            },
+            "m · first token after 0.8 s · 90 tokens (30 of them reasoning) · 12 tokens of conversation · finish: cut",
+        );
+    }
+}

@@ -1,0 +1,61 @@
+//! The conversation: one message below the other, in a view that follows its end.
+
+pub mod earlier_row;
+pub mod follow;
+pub mod messages;
+pub(super) mod passed_over;
+mod warm_up;
+pub mod welcome;
+
+use leptos::prelude::*;
+
+use crate::chat::Chat;
+use crate::ui::composer::composer_field::focus_in_place;
+use crate::ui::transcript::follow::Follow;
+use crate::ui::transcript::messages::Messages;
+use crate::ui::transcript::welcome::Welcome;
+
+/// The conversation that is shown.
+#[component]
+pub fn Transcript() -> impl IntoView {
+    let chat = expect_context::<Chat>();
+    let follow = expect_context::<Follow>();
+    follow.watch();
+    let is_empty = Memo::new(move |_| chat.is_empty());
+    // A conversation that comes into view is seen at its end.
+    Effect::new(move |before: Option<u32>| {
+        let changes = chat.changes();
+        if before.is_some_and(|before| before != changes) {
+            follow.resume();
+        }
+        changes
+    });
+    let jump = move |_| {
+        follow.resume();
+        // The button is about to go; the focus must not fall back to the top of the page.
+        if let Some(scroller) = follow.scroller.get_untracked() {
+            focus_in_place(&scroller);
+        }
+    };
+    view! {
+        <div class="view">
+            // Its text grows all the time: read aloud, it would be fragments. The status says what happens.
+            <div
+                class="transcript"
+                role="log"
+                aria-label="Conversation"
+                aria-live="off"
+                tabindex="0"
+                node_ref=follow.scroller
+            >
+                <div class="column" node_ref=follow.content>
+                    {move || if is_empty.get() { view! { <Welcome/> }.into_any() } else { ().into_any() }}
+                    <Messages/>
+                </div>
+            </div>
+            <button type="button" class="jump" hidden=move || !follow.is_away() on:click=jump>
+                "Jump to latest"
+            </button>
+        </div>
+    }
+}

@@ -1,0 +1,153 @@
+//! The messages of the conversation, one below the other: a part of the page that is loaded when there
+//! is one to show, or somebody is about to write one. Whoever only opens the page does not pay for it.
+//!
+//! What the server shows is readable before, and is taken over as it stands. A message is built once and
+//! stays as it is while others come; what streams changes within its own.
+
+use leptos::html::Div;
+use leptos::mount::mount_to;
+use leptos::prelude::*;
+use leptos::tachys::hydration::Cursor;
+use leptos::tachys::view::PositionState;
+use wasm_bindgen::JsCast;
+use web_sys::HtmlDivElement;
+
+use crate::chat::tree::MessageId;
+use crate::chat::{Chat, Message};
+use crate::page::lazy::{A_TURN, Part, at_each, part};
+use crate::ui::message::question::QuestionView;
+use crate::ui::message::reply::ReplyView;
+use crate::ui::text;
+use crate::ui::transcript::earlier_row::{EarlierRow, LaterRow};
+use crate::ui::transcript::passed_over::PassedOver;
+use crate::ui::transcript::warm_up::warm_up;
+
+/// The place of the messages.
+#[component]
+pub fn Messages() -> impl IntoView {
+    let chat = expect_context::<Chat>();
+    let place = NodeRef::<Div>::new();
+    let part = Part::new();
+    let owner = Owner::current().expect("a component has one");
+    // What the server has shown, too.
+    let at_first = StoredValue::new(as_it_stands(chat));
+    let wake = move || {
+        if let Some(place) = place.get_untracked() {
+            part.wake(come_to_life(place, owner.clone(), at_first));
+        }
+    };
+    let is_empty = Memo::new(move |_| chat.is_empty());
+    {
+        let wake = wake.clone();
+        Effect::new(move |_| {
+            if place.get().is_some() && !is_empty.get() {
+                wake();
+            }
+        });
+    }
+    at_each(A_TURN, wake.clone());
+    view! {
+        <div class="messages" node_ref=place>
+            {PassedOver::new(|| view! { <MessageList/> })}
+        </div>
+        <p
+            class="note error"
+            role="alert"
+            hidden=move || is_empty.get() || !part.has_failed()
+        >
+            {text::MESSAGES_NOT_LOADED}
+            <button type="button" on:click=move |_| wake()>"Try again"</button>
+        </p>
+    }
+}
+
+part! {
+    /// Makes the messages live in their place: what stands there is taken over where it is what the
+    /// conversation holds, and is shown anew where that has gone on.
+    fn come_to_life(
+        place: HtmlDivElement,
+        owner: Owner,
+        at_first: StoredValue<Option<Standing>>,
+    ) -> () {
+        owner.with(|| {
+            // The place may be gone by now.
+            let Some(at_first) = at_first.try_get_value() else {
+                return;
+            };
+            let chat = expect_context::<Chat>();
+            let now = as_it_stands(chat);
+            // They stay for as long as their place does.
+            if now.is_some() && now == at_first {
+                let list = view! { <MessageList/> }.into_any();
+                let cursor = Cursor::new(place.unchecked_into());
+                std::mem::forget(list.hydrate::<true>(&cursor, &PositionState::default()));
+            } else {
+                place.set_text_content(None);
+                mount_to(place.unchecked_into(), || view! { <MessageList/> }).forget();
+            }
+            warm_up(chat);
+        });
+    }
+}
+
+/// Which conversation is shown, and which of its messages.
+type Standing = (u32, Vec<MessageId>);
+
+/// What is shown, where all of it has ended as it was saved.
+fn as_it_stands(chat: Chat) -> Option<Standing> {
+    untrack(|| {
+        let path = chat.path();
+        let is_as_saved = |id: &MessageId| match chat.message(*id) {
+            Message::Question(_) => true,
+            Message::Reply(reply) => {
+                reply.with(|reply| reply.tellings() == 0 && !reply.transcript().is_streaming())
+            }
+        };
+        path.iter().all(is_as_saved).then(|| (chat.changes(), path))
+    })
+}
+
+#[component]
+fn MessageList() -> impl IntoView {
+    let chat = expect_context::<Chat>();
+    view! {
+        <EarlierRow/>
+        // Another conversation has other messages, though they are counted in the same way.
+        {move || {
+            let _ = chat.changes();
+            view! { <Parts/> }.into_any()
+        }}
+        <LaterRow/>
+    }
+}
+
+/// The path in the parts in which it was loaded. What comes before is put there as one element, since
+/// to put many messages before others in one list would have it move the others.
+#[component]
+fn Parts() -> impl IntoView {
+    let chat = expect_context::<Chat>();
+    let path = Memo::new(move |_| chat.path_in_parts());
+    let numbers = move || path.with(|(_, parts)| (0..parts.len()).rev().collect::<Vec<_>>());
+    view! {
+        <For each=numbers key=|number| *number children=move |number| {
+            let ids = Memo::new(move |_| path.with(|(path, parts)| {
+                let (start, end) = parts.get(number).copied().unwrap_or_default();
+                let end = end.min(path.len());
+                path[start.min(end)..end].to_vec()
+            }));
+            view! {
+                <div class="part">
+                    <For each=move || ids.get() key=|id| *id children=move |id| view! { <MessageView id/> }/>
+                </div>
+            }
+        }/>
+    }
+}
+
+#[component]
+fn MessageView(id: MessageId) -> impl IntoView {
+    match expect_context::<Chat>().message(id) {
+        Message::Question(text) => view! { <QuestionView id text/> }.into_any(),
+        Message::Reply(reply) => view! { <ReplyView id reply/> }.into_any(),
+    }
+}
