@@ -10,7 +10,6 @@
 
 pub mod announcement;
 pub mod draft;
-pub mod earlier;
 mod load;
 pub mod pacing;
 pub mod preferences;

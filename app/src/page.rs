@@ -1,5 +1,6 @@
 //! The page of a conversation: the others beside it, a header, the conversation, the composer.
 
+pub mod earlier;
 pub mod lazy;
 pub mod navigation;
 pub mod render_budget;
@@ -9,12 +10,12 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 
-use crate::chat::earlier::Earlier;
 use crate::chat::preferences::Preferences;
 use crate::chat::{Chat, Outside};
 use crate::library::index::Today;
 use crate::library::list::Conversations;
 use crate::library::requests::use_server;
+use crate::page::earlier::Earlier;
 use crate::page::navigation::{Address, Navigation};
 use crate::page::sync::Sync;
 use crate::platform::clock::{BrowserClock, Clock};

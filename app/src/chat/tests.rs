@@ -17,7 +17,6 @@ use crate::protocol::{ChatEvent, ErrorKind, Finish, ReplyError, Start};
 use crate::reply::decode::Numbered;
 use crate::reply::transcript::End;
 use crate::reply::transport::{Ask, Broken, Connection, Received};
-use crate::ui::text;
 
 type Events = UnboundedSender<Result<Received, Broken>>;
 
@@ -430,8 +429,11 @@ fn an_error_after_the_start_belongs_to_the_reply() {
     );
     assert_eq!(stage.shown(), ["Q go", "A half [upstream_cut]"]);
     assert_eq!((stage.composer().as_str(), stage.chat.notice()), ("", None));
-    let announced = text::announcement(&stage.chat.announcement(), |count| count.to_string());
-    assert_eq!(announced, "It failed.");
+    let announcement = stage.chat.announcement();
+    let Announcement::Ended { end, words: 1 } = announcement else {
+        panic!("{announcement:?}");
+    };
+    assert!(matches!(end, End::Error(error) if error.message == "It failed."));
 }
 
 #[test]

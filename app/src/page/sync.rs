@@ -10,12 +10,12 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use crate::chat::Chat;
-use crate::chat::earlier::Earlier;
 use crate::library::changes::use_changes;
 use crate::library::index::{Shelf, Today};
 use crate::library::list::Conversations;
 use crate::library::requests::Server;
 use crate::library::{GetPath, ShowMessage};
+use crate::page::earlier::Earlier;
 use crate::page::lazy::{A_TURN, Part, at_each, part};
 use crate::page::navigation::{Address, Navigation};
 use crate::platform::clock::{BrowserClock, next_frame};

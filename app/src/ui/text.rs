@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::chat::announcement::Announcement;
-use crate::chat::earlier::Loading;
+use crate::page::earlier::Loading;
 use crate::protocol::Finish;
 use crate::protocol::saved::ImportReport;
 use crate::reply::Figures;

@@ -14,7 +14,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Element, IntersectionObserver, IntersectionObserverInit};
 
 use crate::chat::Chat;
-use crate::chat::earlier::{Earlier, Loading};
+use crate::page::earlier::{Earlier, Loading};
 use crate::page::navigation::{Address, MESSAGE};
 use crate::ui::controls::copy_button::copy_to_clipboard;
 use crate::ui::controls::link::is_plain_click;
