@@ -9,7 +9,6 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use app::protocol::{ErrorKind, MAX_REQUEST_BYTES};
-use app::wording::error_sentence;
 use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::Request;
 use axum::http::HeaderMap;
@@ -89,7 +88,7 @@ impl Broken {
 }
 
 fn in_usual_words(kind: ErrorKind) -> (ErrorKind, Cow<'static, str>) {
-    (kind, error_sentence(kind).into())
+    (kind, kind.sentence().into())
 }
 
 impl From<Broken> for AppError {
