@@ -80,11 +80,20 @@ pub(super) fn last_cut(
         let index = level.len().checked_sub(1)?;
         let last = &level[index];
         let is_spine = last.start < from;
-        if last.kind == Kind::Part && !is_spine {
+        if let Kind::Part { is_heading } = last.kind
+            && !is_spine
+        {
+            if last.start >= certain_end(last, source, from) {
+                return best;
+            }
             // It begins within a line.
             best = Some(Cut {
                 path: path.iter().copied().chain([index]).collect(),
-                open: around.iter().cloned().chain([Open::Part]).collect(),
+                open: around
+                    .iter()
+                    .cloned()
+                    .chain([Open::Part { is_heading }])
+                    .collect(),
                 is_mid_line: true,
                 ..cut(0, 0, last.start, true)
             });
@@ -131,7 +140,7 @@ pub(super) fn last_cut(
                 .or_else(|| line_cut(last, source, from, opener_line)),
             // A line of HTML may have said already that the block ends with it.
             Open::Raw(_) => line_cut(last, source, from, opener_line),
-            Open::Paragraph | Open::Part => word_cut(last, source, own, limits),
+            Open::Paragraph | Open::Part { .. } => word_cut(last, source, own, limits),
             _ => {
                 if last.children.is_empty() {
                     return best;
@@ -155,6 +164,30 @@ pub(super) fn last_cut(
 pub(super) fn line_start(source: &str, at: usize) -> usize {
     let before = &source.as_bytes()[..at.min(source.len())];
     memchr::memrchr(b'\n', before).map_or(0, |end| end + 1)
+}
+
+/// A line that has not ended still belongs to its paragraph when this much of it has come, in bytes: no label of a
+/// footnote, which would end the paragraph, is longer.
+const CERTAIN_LINE: usize = 4096;
+
+/// Up to where it is certain that a text belongs to a paragraph: the last line may become a block of its own as long as
+/// its first characters may begin one.
+fn certain_end(paragraph: &Node, source: &str, from: usize) -> usize {
+    let line = line_start(source, source.len());
+    if line == source.len() || line < from {
+        return source.len();
+    }
+    let text = &source[line.max(paragraph.start)..];
+    let text = text.trim_start_matches([' ', '\t', '>']);
+    const BEGINS: &[char] = &[
+        '#', '`', '~', '<', '[', '-', '+', '*', '_', '=', '|', ':', '0', '1', '2', '3', '4', '5',
+        '6', '7', '8', '9',
+    ];
+    let is_rule = || text.trim_matches(['-', '*', '_', ' ', '\t']).is_empty();
+    if !text.is_empty() && !text.starts_with(BEGINS) || text.len() > CERTAIN_LINE && !is_rule() {
+        return source.len();
+    }
+    line
 }
 
 /// The start of the last line of a block of code or HTML.
@@ -244,6 +277,7 @@ fn word_cut(node: &Node, source: &str, own: Own, limits: Limits) -> Option<Cut> 
     let before = node.end - limits.long / 4;
     // Where the part ends must not be decided by where it was cut.
     let before = before.min(parts::earliest_end(parts::begin_of(node, own), limits.part));
+    let before = before.min(certain_end(node, source, own.from));
     let written = &source[start..node.end.min(source.len())];
     let mut scan = Scan {
         // Which of two kinds of formulas holds the other is decided by the later delimiters.

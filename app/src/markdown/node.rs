@@ -43,8 +43,11 @@ pub enum Kind {
     Break,
     /// A paragraph; the text of a tight list's item is one, too.
     Paragraph,
-    /// A later part of a paragraph that is too long for one element, see the module `parts`.
-    Part,
+    /// A later part of a paragraph or a heading that is too long for one element, see the module `parts`.
+    Part {
+        /// Whether it is one of a heading that began with `#`: then it ends with its line.
+        is_heading: bool,
+    },
     /// A heading of level 1 to 6.
     Heading(u8),
     /// A quotation.
@@ -307,7 +310,7 @@ impl Kind {
             Self::Text(..) => return 0,
             Self::Break => (Tag::Br, ""),
             Self::Paragraph => (Tag::P, ""),
-            Self::Part => (Tag::P, "part"),
+            Self::Part { .. } => (Tag::P, "part"),
             Self::Heading(level) => (heading(*level), ""),
             Self::Quote => (Tag::Blockquote, ""),
             Self::List { first: None, .. } => (Tag::Ul, ""),
@@ -349,7 +352,7 @@ impl Kind {
     /// The attributes of its outermost element that can change while a text grows.
     pub fn attributes(&self, set: &mut impl FnMut(Attr, &str)) {
         match self {
-            Self::Paragraph | Self::Part | Self::Heading(_) | Self::Cell { .. } => {
+            Self::Paragraph | Self::Part { .. } | Self::Heading(_) | Self::Cell { .. } => {
                 set(Attr::Dir, "auto");
             }
             Self::Raw => set(Attr::Dir, "ltr"),
@@ -498,7 +501,7 @@ impl Kind {
     /// Whether it is a paragraph, or a later part of one.
     #[must_use]
     pub fn is_paragraph(&self) -> bool {
-        matches!(self, Self::Paragraph | Self::Part)
+        matches!(self, Self::Paragraph | Self::Part { .. })
     }
 
     /// Whether it is the same kind of block, whatever more is known of it.

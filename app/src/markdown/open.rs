@@ -30,8 +30,8 @@ pub(super) enum Open {
     TableBody,
     /// A paragraph.
     Paragraph,
-    /// A later part of a long paragraph.
-    Part,
+    /// A later part of a long paragraph, or of a heading that began with `#`.
+    Part { is_heading: bool },
 }
 
 /// The lines that open all this. If `is_mid_line`, what comes next continues the last of them.
@@ -83,15 +83,17 @@ pub(super) fn scene(open: &[Open], is_mid_line: bool) -> String {
                 line(&mut lines, &prefix, &delimiters);
             }
             Open::TableBody => {}
-            Open::Paragraph | Open::Part => line(&mut lines, &prefix, "x"),
+            // A heading is a single line: it is opened where that goes on.
+            Open::Part { is_heading: true } => {}
+            Open::Paragraph | Open::Part { .. } => line(&mut lines, &prefix, "x"),
         }
     }
     if is_mid_line {
         lines.push_str(&prefix);
     }
-    if is_mid_line && matches!(open.last(), Some(Open::Part)) {
+    if is_mid_line && let Some(Open::Part { is_heading }) = open.last() {
         // A part can begin with any character, which must not begin a line, where it could begin a block.
-        lines.push_str("x ");
+        lines.push_str(if *is_heading { "# x " } else { "x " });
     }
     lines
 }
@@ -171,7 +173,9 @@ pub(super) fn open_of(node: &Node, source: &str, around: &[Open]) -> Option<Open
         }
         Kind::TableBody => Some(Open::TableBody),
         Kind::Paragraph => Some(Open::Paragraph),
-        Kind::Part => Some(Open::Part),
+        Kind::Part { is_heading } => Some(Open::Part {
+            is_heading: *is_heading,
+        }),
         _ => None,
     }
 }

@@ -63,9 +63,9 @@ impl Own {
     /// The same where this is open, and where a paragraph that is open has begun so many bytes before.
     pub(super) fn going_on(self, open: &[Open], before: usize) -> Self {
         match open.last() {
-            Some(last @ (Open::Paragraph | Open::Part)) => Self {
+            Some(last @ (Open::Paragraph | Open::Part { .. })) => Self {
                 before,
-                is_part: *last == Open::Part,
+                is_part: *last != Open::Paragraph,
                 ..self
             },
             _ => self,
@@ -84,6 +84,8 @@ pub struct Parsed {
     pub missing: Vec<(Label, usize)>,
     /// The references that something defines, and where each stands.
     pub used: Vec<(Label, usize)>,
+    /// Whether an underline makes the paragraph a heading of which a part stands before.
+    pub is_underlined: bool,
     /// Whether a paragraph was so long that it has parts.
     pub has_parts: bool,
     /// How many events the parser gave: where a text has many of them for its length, they are the work.
@@ -108,6 +110,7 @@ pub fn parse_whole(text: &str) -> Vec<Node> {
 /// Reads a text, or its end, among definitions that stand before it.
 #[must_use]
 pub fn parse(text: &str, own: Own, known: &Definitions) -> Parsed {
+    let text = &*with_line_feeds(text);
     let masked = depth::masked(text, own);
     let is_masked = masked.is_some();
     let read = masked.as_deref().unwrap_or(text);
@@ -121,6 +124,23 @@ pub fn parse(text: &str, own: Own, known: &Definitions) -> Parsed {
         parsed.has_parts = true;
     }
     parsed
+}
+
+/// The text with a line feed for each carriage return that is a line break of its own, so that everything behind
+/// this knows one kind of line break, and the places stay.
+pub(super) fn with_line_feeds(text: &str) -> Cow<'_, str> {
+    if memchr::memchr(b'\r', text.as_bytes()).is_none() {
+        return Cow::Borrowed(text);
+    }
+    let mut parts = text.split('\r').peekable();
+    let mut changed = String::with_capacity(text.len());
+    while let Some(part) = parts.next() {
+        changed.push_str(part);
+        if let Some(next) = parts.peek() {
+            changed.push(if next.starts_with('\n') { '\r' } else { '\n' });
+        }
+    }
+    Cow::Owned(changed)
 }
 
 /// What is asked for the address of a link that the text does not define.
@@ -167,9 +187,11 @@ fn build(text: &str, mut builder: Builder<'_>, known: &Definitions) -> (Parsed, 
         footnotes,
         unknown,
         used,
+        is_underlined,
         has_long,
         ..
     } = builder;
+    parsed.is_underlined = is_underlined;
     parsed.used = used;
     parsed.nodes = root;
     parsed.events = events;
@@ -191,6 +213,8 @@ struct Builder<'a> {
     /// What is shown as its source because it is too deep.
     too_deep: Option<TooDeep>,
     root: Vec<Node>,
+    /// Whether an underline makes the paragraph a heading of which a part stands before.
+    is_underlined: bool,
     /// Whether there is a paragraph that has to be shown in parts.
     has_long: bool,
     /// The nodes that are open, from the outside in.
@@ -213,6 +237,7 @@ impl<'a> Builder<'a> {
             own,
             too_deep: None,
             root: Vec::new(),
+            is_underlined: false,
             has_long: false,
             open: Vec::new(),
             columns: Vec::new(),
@@ -471,6 +496,7 @@ impl<'a> Builder<'a> {
                 {
                     // The parts before it are shown as paragraphs.
                     node.kind = Kind::Paragraph;
+                    self.is_underlined |= !self.source[node.start..].starts_with('#');
                 }
                 self.finish(&mut node);
                 let shown = match &node.kind {
@@ -502,7 +528,7 @@ impl<'a> Builder<'a> {
             ..node
         };
         if matches!(node.kind, Kind::Paragraph | Kind::Heading(_)) {
-            self.has_long |= parts::is_long(&node, self.own);
+            self.has_long |= parts::is_long(&node, node.end, self.own);
         }
         let siblings = match self.open.last_mut() {
             Some(parent) => &mut parent.children,

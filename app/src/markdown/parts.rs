@@ -65,9 +65,28 @@ pub(super) fn begin_of(node: &Node, own: Own) -> isize {
     }
 }
 
-/// Whether a paragraph or a heading is so long that it is shown in parts.
-pub(super) fn is_long(node: &Node, own: Own) -> bool {
-    signed(node.end.min(own.to)) - begin_of(node, own) > signed(own.part)
+/// Whether a paragraph or a heading whose text ends at `end` is so long that it is shown in parts.
+pub(super) fn is_long(node: &Node, end: usize, own: Own) -> bool {
+    signed(end.min(own.to)) - begin_of(node, own) > signed(own.part)
+}
+
+/// Where the text of a paragraph or a heading ends: the line below a heading is none.
+fn end_of_text(node: &Node, source: &str) -> usize {
+    if !matches!(node.kind, Kind::Heading(_)) || text_of_heading(node, source).is_some() {
+        return node.end;
+    }
+    let text = source[..node.end].trim_end();
+    let line = memchr::memrchr(b'\n', text.as_bytes());
+    line.map_or(node.end, |line| line.max(node.start))
+}
+
+/// Where the text of a heading begins that begins with `#`, or of a later part of one; `None` if it is none. The lines
+/// that set the scene for a part have that character, too; and no paragraph begins with it and a space.
+fn text_of_heading(node: &Node, source: &str) -> Option<usize> {
+    let text = source[node.start..].trim_start_matches([' ', '\t']);
+    let rest = text.trim_start_matches('#');
+    let is_heading = (1..=6).contains(&(text.len() - rest.len())) && rest.starts_with([' ', '\t']);
+    is_heading.then(|| source.len() - rest.trim_start_matches([' ', '\t']).len())
 }
 
 /// Puts parts in the place of each long paragraph that was read from `source`.
@@ -103,8 +122,11 @@ impl Splitter<'_> {
         let mut all = Vec::with_capacity(nodes.len());
         for mut node in nodes {
             match node.kind {
-                Kind::Paragraph | Kind::Heading(_) if is_long(&node, self.own) => {
-                    around.push(Open::Part);
+                Kind::Paragraph | Kind::Heading(_)
+                    if is_long(&node, end_of_text(&node, self.source), self.own) =>
+                {
+                    let is_heading = text_of_heading(&node, self.source).is_some();
+                    around.push(Open::Part { is_heading });
                     self.split_one(&node, around, &mut all);
                     around.pop();
                     continue;
@@ -126,19 +148,17 @@ impl Splitter<'_> {
     /// Adds the parts of a paragraph to `all`.
     fn split_one(&mut self, node: &Node, around: &[Open], all: &mut Vec<Node>) {
         let own = self.own;
-        let end = node.end.min(own.to);
+        let is_heading = matches!(around.last(), Some(Open::Part { is_heading: true }));
+        let end = end_of_text(node, self.source).min(own.to);
         // What marks a heading is no text of it.
-        let text = match (&node.kind, node.children.first()) {
-            (Kind::Heading(_), Some(text)) => text.start,
-            _ => node.start,
-        };
+        let text = text_of_heading(node, self.source).unwrap_or(node.start);
         let (mut begin, mut from) = (begin_of(node, own), text.max(own.from));
         let mut first = Some(Node::new(Kind::Paragraph, node.start, end));
         loop {
             let next = end_of_part(self.source, begin, from, end, own.part);
             let mut part = first
                 .take()
-                .unwrap_or_else(|| Node::new(Kind::Part, from, end));
+                .unwrap_or_else(|| Node::new(Kind::Part { is_heading }, from, end));
             // The characters that complete a text stand behind its end.
             let to = match next {
                 Some(next) => next,

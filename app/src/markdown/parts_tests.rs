@@ -179,6 +179,107 @@ fn the_first_definition_counts_also_in_a_block_that_is_read_again() {
     );
 }
 
+#[test]
+fn a_long_heading_ends_with_its_line() {
+    let words = "Some words, and more of them, ".repeat(4);
+    for before in ["", "a\n\n", "> ", "- "] {
+        for after in [
+            "\nand then",
+            "\n- ",
+            "\n===\nand",
+            "\n",
+            " ##",
+            " ##\nand",
+            "#",
+        ] {
+            check_streams(&format!("{before}# {words}{after}"), 48);
+            check_streams(
+                &format!("{before}# {words}[a]{after}\n\n[a]: http://b.c"),
+                48,
+            );
+            check_streams(&format!("{before}## ## {words}{after}"), 48);
+        }
+    }
+    check_streams(&format!("# \\*{words}\nand then"), 48);
+    check_streams(&format!("\\*{words}\n===\nand then"), 48);
+    check_streams(&format!("#{words}\nand then"), 48);
+    check_streams(&format!("####### {words}\nand then"), 48);
+}
+
+#[test]
+fn a_line_of_which_something_is_final_can_turn_out_to_be_of_a_table() {
+    let words = "words and more words and";
+    for before in ["", "a line\n", "> ", "- "] {
+        let goes_on = if before == "> " { "> " } else { "" };
+        for (head, rule) in [
+            (
+                format!("{words} | {words} {words} {words}"),
+                "--- | ---".to_owned(),
+            ),
+            (
+                format!("{words} {words} {words} | {words}"),
+                "--- | ---".to_owned(),
+            ),
+            (format!("| {words}"), format!("|-{}|", "-".repeat(100))),
+            ("| a | b |".to_owned(), format!("|-{}| - |", " ".repeat(60))),
+            (
+                "| a | b |".to_owned(),
+                format!("| - |{} - |", " ".repeat(60)),
+            ),
+        ] {
+            for part in [48, 1000] {
+                check_streams(
+                    &format!("{before}{head}\n{goes_on}{rule}\n{goes_on}a | b\n\nafter"),
+                    part,
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_line_at_the_border_of_a_part_can_turn_out_to_begin_a_block() {
+    for length in 36..50 {
+        for line in [
+            "* x",
+            "1. x",
+            "- x",
+            "-",
+            "- ",
+            "===",
+            "***",
+            "* * *",
+            "_ _ _",
+            "** *",
+            "---",
+            "# x",
+            "``` x",
+            "~~~",
+            "<div>",
+            "<!-- x",
+            "[^a]: x",
+            "[^a b]: x",
+            "[^a b",
+            "> x",
+            "|-|",
+            "    x",
+            "1) x",
+            "2. x",
+            "[a]: x",
+            "=x",
+            "-x",
+            "*x",
+            "1x",
+        ] {
+            for after in ["", "\nafter", "\n    after", "\n- "] {
+                let words = "a word ".repeat(8);
+                check_streams(&format!("{}\n{line}{after}", &words[..length]), 48);
+                check_streams(&format!("> {}\n{line}{after}", &words[..length]), 48);
+            }
+        }
+    }
+}
+
 fn fragment() -> impl Strategy<Value = String> {
     prop::sample::select(vec![
         "a",

@@ -22,6 +22,96 @@ pub(super) const SHORT: Limits = Limits {
 /// Three levels are all that a text may nest, so that short texts are too deep.
 pub(super) const SHALLOW: Limits = Limits { levels: 3, ..SHORT };
 
+/// Parts as short as can be, so that short paragraphs have some.
+pub(super) const PARTED: Limits = Limits {
+    too_long: 40,
+    part: 48,
+    ..SHORT
+};
+
+/// What means something in Markdown: a random text of letters would seldom have two of these.
+pub const WORDS: &[&str] = &[
+    "> ",
+    "- ",
+    "* ",
+    "+ ",
+    "1. ",
+    "22) ",
+    "[^a]: ",
+    "[^a]",
+    "[a]: https://b.c\n",
+    "[a]",
+    "](b)",
+    "](https://a.b)",
+    "![",
+    "[![",
+    "\n",
+    "\n\n",
+    "\n    ",
+    "\n  ",
+    "\n   ",
+    "\t",
+    "    ",
+    "# ",
+    "---\n",
+    "===\n",
+    "```\n",
+    "```rust\n",
+    "~~~",
+    "``",
+    "**",
+    "__",
+    "~~",
+    "***",
+    "*a ",
+    " a*",
+    "**a ",
+    " a**",
+    "_a ",
+    " a_",
+    "~~a ",
+    " a~~",
+    "<b>",
+    "</b>",
+    "<div>\n",
+    "</div>",
+    "<!--",
+    "-->",
+    "<br>",
+    "<https://a.b>",
+    "https://a.b/c",
+    "www.a.b",
+    "a@b.cd",
+    "| a | b |\n|---|:-:|\n",
+    "|-|",
+    "| x |",
+    "$$",
+    "$x^2$",
+    "\\(",
+    "\\)",
+    "\\[",
+    "\\]",
+    "\\*",
+    "&amp;",
+    "[ ] ",
+    "[x] ",
+    "\r",
+    "\r\n",
+    "word word ",
+    "\u{6f22}\u{5b57}",
+    "\u{e9}",
+    "\u{1f}",
+    "\u{1f468}\u{200d}\u{1f469}",
+    "[a]: ",
+    "[b]: http://c.d/",
+    "[^b]: ",
+    "[^b]",
+    "[b]",
+    "\"",
+    "<",
+    "\\",
+];
+
 /// Streams a text in these pieces and gives the document at its end.
 pub(super) fn streamed(pieces: &[&str], step: usize, limits: Limits) -> String {
     let root = FakeNode::element(Tag::Div);
@@ -44,12 +134,17 @@ pub(super) fn whole(text: &str) -> String {
 /// The same, of a text that may nest so many levels.
 #[cfg(test)]
 pub(super) fn whole_within(text: &str, levels: usize) -> String {
-    plain_html(&read(text, levels))
+    let limits = Limits {
+        levels,
+        ..Limits::default()
+    };
+    plain_html(&read(text, limits))
 }
 
-fn read(text: &str, levels: usize) -> Vec<Node> {
+fn read(text: &str, limits: Limits) -> Vec<Node> {
     let own = Own {
-        levels,
+        levels: limits.levels,
+        part: limits.part,
         ..Own::whole(text)
     };
     parse(text, own, &Definitions::default()).nodes
@@ -89,14 +184,19 @@ pub(super) fn pieces(text: &str, lengths: impl IntoIterator<Item = usize>) -> Ve
 pub fn check(text: &str, lengths: &[u8], step: usize) {
     let lengths = lengths.iter().map(|length| usize::from(*length));
     let pieces = pieces(text, lengths);
-    for (step, limits) in [(step, SHALLOW), (step, SHORT), (768, Limits::default())] {
-        let levels = limits.levels;
-        let nodes = read(text, levels);
-        assert!(depth(&nodes) <= deepest(levels), "{} levels", depth(&nodes));
+    for (step, limits) in [
+        (step, SHALLOW),
+        (step, SHORT),
+        (step, PARTED),
+        (768, Limits::default()),
+    ] {
+        let nodes = read(text, limits);
+        let (depth, most) = (depth(&nodes), deepest(limits.levels));
+        assert!(depth <= most, "{depth} levels: {text:?}");
         assert_eq!(
             streamed(&pieces, step, limits),
             plain_html(&nodes),
-            "{text:?}"
+            "{text:?} with {limits:?}, cut after {step} bytes"
         );
     }
 }

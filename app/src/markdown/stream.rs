@@ -17,7 +17,7 @@ use super::cut::{self, Cut, Limits};
 use super::definitions::{Definition, Definitions, Label};
 use super::node::{Kind, Node};
 use super::open::{Open, scene};
-use super::parse::{Own, Parsed, parse};
+use super::parse::{Own, Parsed, parse, with_line_feeds};
 use super::patch::{Dom, Shown, adopt, patch, units};
 use super::predict::predict;
 use super::waiting::{Unit, Waiting};
@@ -78,6 +78,8 @@ struct Block {
     missing: Vec<Label>,
     /// Whether it has to be read again when it is closed.
     must_mend: bool,
+    /// Whether a paragraph in it may be something else than what is final of it says.
+    has_other_paragraph: bool,
     /// Whether it is not cut any more.
     is_whole: bool,
     /// Whether there are seams in it, which go when it is closed.
@@ -154,6 +156,8 @@ impl<D: Dom> Stream<D> {
 
     /// Shows a text that has only grown since the last time.
     pub fn show(&mut self, text: &str) {
+        // A line feed may follow and belong to it.
+        let text = text.strip_suffix('\r').unwrap_or(text);
         let end = text.len() - self.base;
         let new = text.len() - self.read;
         // What stands before the end to set its scene is read with it, and can be much: a table's head.
@@ -162,7 +166,7 @@ impl<D: Dom> Stream<D> {
             return;
         }
         // A line of code is final at once: only then can it be coloured.
-        let has_new_line = memchr::memchr(b'\n', &text.as_bytes()[self.read..]).is_some();
+        let has_new_line = memchr::memchr2(b'\n', b'\r', &text.as_bytes()[self.read..]).is_some();
         self.read = text.len();
         let had_parts = self.has_parts;
         self.has_parts = self.render(text, true).parsed.has_parts;
@@ -232,8 +236,8 @@ impl<D: Dom> Stream<D> {
     fn render(&mut self, text: &str, is_growing: bool) -> Tail {
         let mut tail = self.parse_tail(&text[self.base..]);
         self.work = tail.source.len().max(EVENT * tail.parsed.events);
-        if self.goes_on_with_pipe(text) {
-            self.block.must_mend = true;
+        if tail.parsed.is_underlined || self.goes_on_with_pipe(text) {
+            self.mend_paragraph();
         }
         let nodes = is_growing.then(|| self.predicted(&tail)).flatten();
         let mut nodes = nodes.unwrap_or_else(|| std::mem::take(&mut tail.parsed.nodes));
@@ -243,7 +247,7 @@ impl<D: Dom> Stream<D> {
             return tail;
         }
         // What is open is not what it seemed: its block is read again, as a whole.
-        let is_part = |shown: &Shown<D::Node>| shown.kind == Kind::Part;
+        let is_part = |shown: &Shown<D::Node>| matches!(shown.kind, Kind::Part { .. });
         self.must_mend_all |= self.shown.first().is_some_and(is_part);
         let outers = self.shown.iter().map(|shown| shown.outer.clone()).collect();
         self.base = self.block.start;
@@ -285,7 +289,7 @@ impl<D: Dom> Stream<D> {
         let mut source = self.definitions.footnote_lines(text);
         source.push_str(lines);
         let from = source.len();
-        source.push_str(text);
+        source.push_str(&with_line_feeds(text));
         let own = place(self.own(from, source.len()));
         let mut parsed = parse(&source, own, &self.definitions);
         // The first definition of a label counts, also where this text has another one.
@@ -366,15 +370,38 @@ impl<D: Dom> Stream<D> {
 
     /// Whether the line that goes on may turn out to head a table.
     fn goes_on_with_pipe(&self, text: &str) -> bool {
-        let line = text[self.base..].split('\n').next().unwrap_or_default();
-        let is_paragraph = matches!(self.open.last(), Some(Open::Paragraph | Open::Part));
-        self.is_mid_line && is_paragraph && line.contains('|')
+        let line = text[self.base..]
+            .split(['\n', '\r'])
+            .next()
+            .unwrap_or_default();
+        self.is_in_paragraph() && line.contains('|')
+    }
+
+    /// Whether what is not final begins within a line of a paragraph.
+    fn is_in_paragraph(&self) -> bool {
+        let is_paragraph = match self.open.last() {
+            Some(Open::Part { is_heading }) => !is_heading,
+            open => open == Some(&Open::Paragraph),
+        };
+        self.is_mid_line && is_paragraph
+    }
+
+    /// Notes that the paragraph that is open may be something else than what is final of it says: the head of a table,
+    /// or a heading.
+    fn mend_paragraph(&mut self) {
+        if matches!(self.open.as_slice(), [Open::Part { .. }]) {
+            // It begins in an earlier block.
+            self.must_mend_all = true;
+        } else {
+            self.block.must_mend = true;
+            self.block.has_other_paragraph = true;
+        }
     }
 
     /// Makes as much of the text final as can be.
     fn cut(&mut self, text: &str) {
         let end = &text[self.base..];
-        let whole_lines = end.rfind('\n').map_or("", |at| &end[..=at]);
+        let whole_lines = end.rfind(['\n', '\r']).map_or("", |at| &end[..=at]);
         let rest = end.len() - whole_lines.len();
         let mut found = self.find_cut(whole_lines);
         if rest > self.limits.long {
@@ -525,7 +552,8 @@ impl<D: Dom> Stream<D> {
                 level.remove(0);
             } else {
                 let second = self.dom.split_text(&first.outer, units(&text[..text_at]));
-                let is_paragraph = matches!(cut.open.last(), Some(Open::Paragraph | Open::Part));
+                let is_paragraph =
+                    matches!(cut.open.last(), Some(Open::Paragraph | Open::Part { .. }));
                 if cut.is_mid_line && is_paragraph && can_have_seam(&text[..text_at]) {
                     self.dom.seam(&second);
                     self.block.has_seams = true;
@@ -538,6 +566,10 @@ impl<D: Dom> Stream<D> {
         self.base = at;
         self.open.clone_from(&cut.open);
         self.is_mid_line = cut.is_mid_line;
+        let line = &tail.source[cut::line_start(&tail.source, cut.at)..cut.at];
+        if self.is_in_paragraph() && line.contains('|') {
+            self.mend_paragraph();
+        }
         true
     }
 
@@ -576,6 +608,10 @@ impl<D: Dom> Stream<D> {
                 range.start = block.start;
                 must_mend |= block.must_mend;
                 has_seams = block.has_seams;
+                let next = self.shown.get(1).map(|next| &next.kind);
+                if block.has_other_paragraph && matches!(next, Some(Kind::Part { .. })) {
+                    self.must_mend_all = true;
+                }
             }
             let Some(shown) = self.shown.get(index) else {
                 continue;
@@ -589,7 +625,7 @@ impl<D: Dom> Stream<D> {
             let unit = Unit {
                 range,
                 outer: shown.outer.clone(),
-                kind: discriminant(&shown.kind),
+                kind: shown.kind.clone(),
                 missing,
                 must_mend,
             };
@@ -647,11 +683,9 @@ impl<D: Dom> Stream<D> {
             return;
         }
         let block = &text[unit.range.clone()];
-        let is_part = unit.kind == discriminant(&Kind::Part);
-        let lines = if is_part {
-            scene(&[Open::Part], true)
-        } else {
-            String::new()
+        let (is_part, lines) = match unit.kind {
+            Kind::Part { is_heading } => (true, scene(&[Open::Part { is_heading }], true)),
+            _ => (false, String::new()),
         };
         let Parsed {
             mut nodes, missing, ..
@@ -662,10 +696,11 @@ impl<D: Dom> Stream<D> {
             && let [only] = nodes.as_mut_slice()
             && only.kind == Kind::Paragraph
         {
-            only.kind = Kind::Part;
+            only.kind = unit.kind.clone();
         }
         unit.missing = missing.into_iter().map(|(label, _)| label).collect();
-        let is_same_block = nodes.len() == 1 && discriminant(&nodes[0].kind) == unit.kind;
+        let is_same_block =
+            nodes.len() == 1 && discriminant(&nodes[0].kind) == discriminant(&unit.kind);
         if !is_same_block {
             // Alone it is something else: it takes its meaning from what stands before it.
             self.must_mend_all = true;
@@ -718,7 +753,7 @@ fn starts(nodes: &[Node], tail: &Tail) -> Vec<usize> {
         let to = node.start.min(tail.source.len());
         let between = &tail.source.as_bytes()[before.start.min(to)..to];
         let start = match memchr::memrchr(b'\n', between) {
-            _ if node.kind == Kind::Part => node.start,
+            _ if matches!(node.kind, Kind::Part { .. }) => node.start,
             Some(end) => (before.start + end + 1).min(before.end),
             None => node.start,
         };

@@ -7,7 +7,7 @@ use super::cut::Limits;
 use super::fake_dom::{FakeDom, FakeNode};
 use super::node::{Kind, Node, Tag};
 use super::parse::parse_whole;
-use super::proof::{SHORT, streamed, whole};
+use super::proof::{self, SHORT, WORDS, streamed, whole};
 use super::stream::Stream;
 
 #[track_caller]
@@ -158,6 +158,22 @@ proptest! {
     ) {
         let characters: Vec<_> = text.split("").filter(|c| !c.is_empty()).collect();
         prop_assert_eq!(streamed(&characters, step, SHORT), whole(&text), "{:?}", text);
+    }
+
+    #[test]
+    fn words_that_mean_something_end_as_the_whole_text_within_any_limits(
+        words in proptest::collection::vec((prop::sample::select(WORDS), 0_u32..40), 0..40),
+        lengths in proptest::collection::vec(any::<u8>(), 0..40),
+        is_in_characters in any::<bool>(),
+        step in 1_usize..40,
+    ) {
+        let mut text = String::new();
+        for (word, times) in words {
+            // Most stand once, some often.
+            text.push_str(&word.repeat(1 << times.saturating_sub(35)));
+        }
+        let lengths = if is_in_characters { vec![1; text.len()] } else { lengths };
+        proof::check(&text, &lengths, step);
     }
 }
 

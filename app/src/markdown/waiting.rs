@@ -4,7 +4,6 @@
 //! multiple of the work that the text itself takes, however many definitions a block waits for.
 
 use std::collections::{HashMap, VecDeque};
-use std::mem::Discriminant;
 use std::ops::Range;
 
 use super::definitions::{Definitions, Label};
@@ -18,7 +17,7 @@ const READ_AGAIN: usize = 2;
 pub(super) struct Unit<N> {
     pub(super) range: Range<usize>,
     pub(super) outer: N,
-    pub(super) kind: Discriminant<Kind>,
+    pub(super) kind: Kind,
     /// What it refers to and nothing defines yet.
     pub(super) missing: Vec<Label>,
     /// Whether it has to be read again in any case.
