@@ -324,6 +324,9 @@ impl Scan {
         let Kind::Text(text, origins) = &node.kind else {
             // Brackets, ticks and formulas bind tighter than emphasis: they may begin within it.
             self.is_open |= has_open_mark(&node.children);
+            // What is no formula until its `\)` has come, and may still turn out to be code, a tag or an address.
+            self.is_open |= matches!(&node.kind, Kind::Math { tex, .. }
+                if source[node.start..].starts_with('\\') && tex.contains(['`', '<', '[', '$']));
             // An address that is a link by itself may have taken in marks that mean something else.
             if let (
                 Kind::Link(_),

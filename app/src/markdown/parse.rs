@@ -603,6 +603,9 @@ impl<'a> Builder<'a> {
             return;
         };
         if matches!(parent.kind, Kind::Item(_) | Kind::Footnote(_)) {
+            // It begins with the backslash of a first character that is escaped.
+            let is_escaped = self.source[..start].ends_with('\\');
+            let start = start - usize::from(is_escaped);
             // Its end is not known yet: until then it is where it begins.
             self.open
                 .push(Node::new(Kind::Paragraph, start, usize::MAX));

@@ -70,19 +70,22 @@ pub(super) fn is_long(node: &Node, end: usize, own: Own) -> bool {
     signed(end.min(own.to)) - begin_of(node, own) > signed(own.part)
 }
 
-/// Where the text of a paragraph or a heading ends: the line below a heading is none.
-fn end_of_text(node: &Node, source: &str) -> usize {
-    if !matches!(node.kind, Kind::Heading(_)) || text_of_heading(node, source).is_some() {
-        return node.end;
+/// Where the text of a paragraph or a heading ends: neither spaces behind it nor the line below a heading are text.
+fn end_of_text(node: &Node, source: &str, own: Own) -> usize {
+    let mut text = source[..node.end.min(own.to)].trim_end();
+    if matches!(node.kind, Kind::Heading(_)) && text_of_heading(node, source, own).is_none() {
+        let line = memchr::memrchr(b'\n', text.as_bytes());
+        text = line.map_or(text, |line| text[..line].trim_end());
     }
-    let text = source[..node.end].trim_end();
-    let line = memchr::memrchr(b'\n', text.as_bytes());
-    line.map_or(node.end, |line| line.max(node.start))
+    text.len().max(node.start)
 }
 
-/// Where the text of a heading begins that begins with `#`, or of a later part of one; `None` if it is none. The lines
-/// that set the scene for a part have that character, too; and no paragraph begins with it and a space.
-fn text_of_heading(node: &Node, source: &str) -> Option<usize> {
+/// Where the text of a heading begins that begins with `#`, or of a later part of one; `None` if it is none. The line
+/// that sets the scene for a part of one has that character, too.
+fn text_of_heading(node: &Node, source: &str, own: Own) -> Option<usize> {
+    if !matches!(node.kind, Kind::Heading(_)) && node.start >= own.from {
+        return None;
+    }
     let text = source[node.start..].trim_start_matches([' ', '\t']);
     let rest = text.trim_start_matches('#');
     let is_heading = (1..=6).contains(&(text.len() - rest.len())) && rest.starts_with([' ', '\t']);
@@ -123,9 +126,9 @@ impl Splitter<'_> {
         for mut node in nodes {
             match node.kind {
                 Kind::Paragraph | Kind::Heading(_)
-                    if is_long(&node, end_of_text(&node, self.source), self.own) =>
+                    if is_long(&node, end_of_text(&node, self.source, self.own), self.own) =>
                 {
-                    let is_heading = text_of_heading(&node, self.source).is_some();
+                    let is_heading = text_of_heading(&node, self.source, self.own).is_some();
                     around.push(Open::Part { is_heading });
                     self.split_one(&node, around, &mut all);
                     around.pop();
@@ -149,9 +152,10 @@ impl Splitter<'_> {
     fn split_one(&mut self, node: &Node, around: &[Open], all: &mut Vec<Node>) {
         let own = self.own;
         let is_heading = matches!(around.last(), Some(Open::Part { is_heading: true }));
-        let end = end_of_text(node, self.source).min(own.to);
+        let end = end_of_text(node, self.source, own);
+        let is_last = self.source[end..own.to.max(end)].trim_end().is_empty();
         // What marks a heading is no text of it.
-        let text = text_of_heading(node, self.source).unwrap_or(node.start);
+        let text = text_of_heading(node, self.source, self.own).unwrap_or(node.start);
         let (mut begin, mut from) = (begin_of(node, own), text.max(own.from));
         let mut first = Some(Node::new(Kind::Paragraph, node.start, end));
         loop {
@@ -162,7 +166,7 @@ impl Splitter<'_> {
             // The characters that complete a text stand behind its end.
             let to = match next {
                 Some(next) => next,
-                None if end == own.to => self.source.len(),
+                None if is_last => self.source.len(),
                 None => end,
             };
             part.end = to.min(end);

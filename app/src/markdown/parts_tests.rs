@@ -203,6 +203,7 @@ fn a_long_heading_ends_with_its_line() {
     check_streams(&format!("# \\*{words}\nand then"), 48);
     check_streams(&format!("\\*{words}\n===\nand then"), 48);
     check_streams(&format!("#{words}\nand then"), 48);
+    check_streams(&format!("- [ ] # {words}\nand then"), 48);
     check_streams(&format!("####### {words}\nand then"), 48);
 }
 
