@@ -237,7 +237,9 @@ impl Dom for FakeDom {
         let (mut like, inner) = FakeDom::default().create(kind);
         let mut at = Rc::clone(outer);
         loop {
-            let is_same = at.tag == like.tag && at.class() == like.class();
+            let is_same = at.tag == like.tag
+                && at.class() == like.class()
+                && at.attribute(Attr::DataLanguage) == like.attribute(Attr::DataLanguage);
             if !is_same {
                 return None;
             }
@@ -254,11 +256,13 @@ impl Dom for FakeDom {
 
 impl FakeNode {
     fn class(&self) -> Option<String> {
-        let attrs = self.attrs.borrow();
-        let class = attrs.iter().find(|(name, _)| *name == Attr::Class);
         // Whether a list is loose is an attribute, not a shape.
-        class
-            .map(|(_, value)| value.clone())
-            .filter(|class| class != "loose")
+        self.attribute(Attr::Class).filter(|class| class != "loose")
+    }
+
+    fn attribute(&self, name: Attr) -> Option<String> {
+        let attrs = self.attrs.borrow();
+        let found = attrs.iter().find(|(found, _)| *found == name);
+        found.map(|(_, value)| value.clone())
     }
 }

@@ -35,7 +35,8 @@ pub trait Dom {
     fn joined_children(&mut self, node: &Self::Node) -> Vec<Self::Node>;
     /// What a text says; `None` for an element.
     fn text_of(&self, node: &Self::Node) -> Option<String>;
-    /// The element that takes children within one that shows this kind; `None` if it shows another.
+    /// The element that takes children within one that shows this kind; `None` if it shows another. Code of another
+    /// language is another kind, since its elements name the language.
     fn inner_of(&self, outer: &Self::Node, kind: &Kind) -> Option<Self::Node>;
 }
 
@@ -222,6 +223,10 @@ impl<N> Shown<N> {
 fn can_be_adopted(kind: &Kind) -> bool {
     !matches!(
         kind,
-        Kind::Text(..) | Kind::Math { .. } | Kind::FootnoteReference(_)
+        Kind::Text(..)
+            | Kind::Math { .. }
+            | Kind::FootnoteReference(_)
+            | Kind::Footnote(_)
+            | Kind::Item(Some(_))
     )
 }

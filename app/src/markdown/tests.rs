@@ -236,6 +236,28 @@ fn examples() -> Vec<String> {
     examples.iter().map(text).collect()
 }
 
+/// What was shown is used again where it shows the same, and what it says is in some of its own elements.
+#[test]
+fn a_block_that_turns_out_to_be_another_one_keeps_nothing_of_what_it_was() {
+    for (before, after) in [
+        ("```rust\n", "```\n"),
+        ("- [ ] a\n", "- [x] a\n"),
+        ("- [ ] a\n\n", "- a\n\n"),
+        ("[^a]: b\n", "[^c]: b\n"),
+        ("[a](http://b.c)\n\n", "![a](http://b.c)\n\n"),
+        ("<b>a</b>\n\n", "a\n\n"),
+    ] {
+        for (first, second) in [(before, after), (after, before)] {
+            check_streams(&format!(
+                "](b)| a | b |\n|---|:-:|\n| a | b |\n|---|:-:|\n\n{first}{second}{first}{second}"
+            ));
+            check_streams(&format!(
+                "](b)| a | b |\n|---|:-:|\n| a | b |\n|---|:-:|\n{first}{second}{first}{second}"
+            ));
+        }
+    }
+}
+
 /// What the parser itself says that a text consists of, in order. Links are left out: unsafe ones are
 /// shown as text here. So are paragraphs, which tight lists have here and not there.
 fn parts_by_the_parser(text: &str) -> Vec<String> {

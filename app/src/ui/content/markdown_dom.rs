@@ -215,6 +215,11 @@ impl Dom for PageDom {
         let mut like = Maker::default();
         let depth = kind.open(&mut like);
         let mut at: Element = outer.dyn_ref::<Element>()?.clone();
+        let made = like.open.first()?;
+        let language = |element: &Element| element.get_attribute(Attr::DataLanguage.name());
+        if class(&at) != class(made) || language(&at) != language(made) {
+            return None;
+        }
         for (level, element) in like.open.iter().enumerate() {
             if !at.tag_name().eq_ignore_ascii_case(&element.tag_name()) {
                 return None;
@@ -225,6 +230,13 @@ impl Dom for PageDom {
         }
         Some(at.into())
     }
+}
+
+/// By what class an element shows a kind. The page adds more classes behind it, and whether a list is loose changes.
+fn class(element: &Element) -> Option<String> {
+    let classes = element.get_attribute(Attr::Class.name())?;
+    let class = classes.split_ascii_whitespace().next()?;
+    (class != "loose").then(|| class.to_owned())
 }
 
 fn take_seams_out(outer: &Node) {
