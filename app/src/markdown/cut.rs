@@ -83,7 +83,11 @@ pub(super) fn last_cut(
         if let Kind::Part { is_heading } = last.kind
             && !is_spine
         {
-            if last.start >= certain_end(last, source, from) {
+            let is_first = |node: &&Node| !matches!(node.kind, Kind::Part { .. });
+            let paragraph = level.iter().rfind(is_first).unwrap_or(last);
+            if last.start >= certain_end(last, source, from)
+                || paragraph.start >= from && may_define(&source[paragraph.start..])
+            {
                 return best;
             }
             // It begins within a line.
@@ -166,9 +170,16 @@ pub(super) fn line_start(source: &str, at: usize) -> usize {
     memchr::memrchr(b'\n', before).map_or(0, |end| end + 1)
 }
 
-/// A line that has not ended still belongs to its paragraph when this much of it has come, in bytes: no label of a
-/// footnote, which would end the paragraph, is longer.
+/// No label of a link or a footnote is as long, in bytes. So a line of which this much has come still belongs to its
+/// paragraph, although it has not ended.
 const CERTAIN_LINE: usize = 4096;
+
+/// Whether a paragraph may turn out to define a link. Its label is bounded, but neither its address nor its title.
+fn may_define(paragraph: &str) -> bool {
+    let label = &paragraph.as_bytes()[..paragraph.len().min(CERTAIN_LINE)];
+    paragraph.starts_with('[')
+        && (label.len() < CERTAIN_LINE || memchr::memmem::find(label, b"]:").is_some())
+}
 
 /// Up to where it is certain that a text belongs to a paragraph: the last line may become a block of its own as long as
 /// its first characters may begin one.

@@ -239,6 +239,23 @@ fn a_line_of_which_something_is_final_can_turn_out_to_be_of_a_table() {
 }
 
 #[test]
+fn a_paragraph_of_which_a_part_is_final_does_not_turn_out_to_be_a_definition() {
+    let words = "words and more words and".repeat(4);
+    for before in ["", "> ", "- ", "[b]: c\n"] {
+        for text in [
+            format!("[a]: {}", "](b)".repeat(20)),
+            format!("[a]: c \"{words}\""),
+            format!("[a]: <{}>", words.replace(' ', "")),
+            format!("[{words}]: c"),
+            format!("[{words}\n{words}]:\nc"),
+        ] {
+            check_streams(&format!("{before}{text}"), 48);
+            check_streams(&format!("{before}{text}\nafter"), 48);
+        }
+    }
+}
+
+#[test]
 fn a_line_at_the_border_of_a_part_can_turn_out_to_begin_a_block() {
     for length in 36..50 {
         for line in [
