@@ -258,6 +258,31 @@ fn a_block_that_turns_out_to_be_another_one_keeps_nothing_of_what_it_was() {
     }
 }
 
+#[test]
+fn beside_a_long_paragraph_nothing_is_lost() {
+    let words = "word ".repeat(20);
+    for before in ["", "\n", "\r", "\r\n", "\r\r", "\n\n"] {
+        for block in [
+            "* \r22) ",
+            "* \r22) <",
+            "-\r\r",
+            "- \n\n  ",
+            "[^a]: [^a]: \\",
+            "[^a]: [^b]: [^c]: *",
+            "[^a]: - [^b]: > ",
+            "[^a]: \n    [^b]: ",
+        ] {
+            let before = if before.is_empty() {
+                String::new()
+            } else {
+                format!("{words}{before}")
+            };
+            let text = format!("{before}{block}{words}");
+            proof::check(&text, &vec![1; text.len()], 1);
+        }
+    }
+}
+
 /// What the parser itself says that a text consists of, in order. Links are left out: unsafe ones are
 /// shown as text here. So are paragraphs, which tight lists have here and not there.
 fn parts_by_the_parser(text: &str) -> Vec<String> {
