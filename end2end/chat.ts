@@ -55,10 +55,16 @@ export class Chat {
     await expect(this.send).toBeEnabled();
   }
 
-  /** Writes a message and sends it with Enter. */
+  /** Writes a message and sends it. */
   async ask(text: string): Promise<void> {
     await this.composer.fill(text);
-    await this.composer.press("Enter");
+    await this.submit();
+  }
+
+  /** Sends what is in the composer: with Enter where that sends, and else with the button. */
+  async submit(): Promise<void> {
+    if ((await this.composer.getAttribute("enterkeyhint")) === "send") await this.composer.press("Enter");
+    else await this.send.click();
   }
 
   /** Opens the settings. */
@@ -72,7 +78,7 @@ export class Chat {
     const editor = this.page.locator("textarea:focus");
     await expect(editor).toHaveValue(from);
     await editor.fill(to);
-    await editor.press("Enter");
+    await this.submit();
   }
 
   /** The question with this number, counted from 1. */

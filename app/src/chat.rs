@@ -10,6 +10,7 @@
 
 pub mod announcement;
 pub mod draft;
+pub mod enter_key;
 mod load;
 pub mod pacing;
 pub mod preferences;
@@ -70,6 +71,8 @@ pub struct Chat {
     /// The temporary conversation that was put aside. Nothing that was said is lost by one click.
     put_aside: RwSignal<Conversation<Message>>,
     draft: RwSignal<Draft>,
+    /// Takes what the person has written into the draft, where that was put off.
+    read_draft: StoredValue<Option<ReadDraft>>,
     /// The end of the path that the person stepped to.
     chosen: RwSignal<Option<String>>,
     /// The version that the person stepped to and that is not loaded: another version of this message,
@@ -90,6 +93,9 @@ pub struct Chat {
     keys: StoredValue<Keys>,
     outside: StoredValue<Outside>,
 }
+
+/// What reads the draft out of its field.
+type ReadDraft = Arc<dyn Fn() + Send + Sync>;
 
 /// A reply that streams now. A conversation has one as a rule, and more where other tabs ask, too.
 #[derive(Clone)]
@@ -127,6 +133,7 @@ impl Chat {
             changes: RwSignal::new(0),
             put_aside: RwSignal::new(Conversation::default()),
             draft: RwSignal::new(Draft::default()),
+            read_draft: StoredValue::new(None),
             chosen: RwSignal::new(None),
             wanted: RwSignal::new(None),
             sought: RwSignal::new(None),
@@ -236,6 +243,20 @@ impl Chat {
         self.draft
     }
 
+    /// Has this take what the person has written into the draft, before anything else is done with it.
+    pub fn read_draft_by(self, read: impl Fn() + Send + Sync + 'static) {
+        self.read_draft.set_value(Some(Arc::new(read)));
+    }
+
+    /// Changes the draft, with all in it that the person has written.
+    fn change_draft<T: 'static>(self, change: impl FnOnce(&mut Draft) -> T) -> Option<T> {
+        let read = self.read_draft.try_get_value().flatten();
+        if let Some(read) = read {
+            read();
+        }
+        self.draft.try_update(change)
+    }
+
     /// Why the message in the composer could not be sent.
     #[must_use]
     pub fn notice(self) -> Option<String> {
@@ -270,8 +291,7 @@ impl Chat {
     pub fn edit(self, question: MessageId) {
         if let Message::Question(text) = self.message(question) {
             self.notice.set(None);
-            self.draft
-                .update(|draft| draft.edit(question, text.to_string()));
+            self.change_draft(|draft| draft.edit(question, text.to_string()));
         }
     }
 
@@ -290,7 +310,7 @@ impl Chat {
     /// Leaves the edited question as it was.
     pub fn cancel_edit(self) {
         self.notice.set(None);
-        self.draft.update(Draft::cancel_edit);
+        self.change_draft(Draft::cancel_edit);
     }
 
     /// Shows the version of a message before or after the one that is shown, as soon as it is loaded.

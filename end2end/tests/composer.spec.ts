@@ -1,7 +1,7 @@
 /** Writing a message: keys, input methods, drafts, and never a lost word. */
 import { expect, test } from "../fixtures.ts";
 
-test("Enter sends, Shift+Enter makes a line", async ({ chat, upstream }) => {
+test("Enter sends, Shift+Enter makes a line @desktop", async ({ chat, upstream }) => {
   upstream.willAnswer(["Thanks."]);
   await chat.open();
   await chat.composer.click();
@@ -37,7 +37,7 @@ test("nothing but spaces is not sent", async ({ chat, upstream }) => {
   expect(upstream.exchanges.length).toBe(1);
 });
 
-test("Enter that confirms an input method's candidate sends nothing", async ({ chat, upstream }) => {
+test("Enter that confirms an input method's candidate sends nothing @desktop", async ({ chat, upstream }) => {
   upstream.willAnswer(["はい。"]);
   await chat.open();
   await chat.composer.focus();
@@ -87,7 +87,7 @@ for (const { order, events } of [
     await chat.drawn();
     await expect(chat.composer).toHaveValue("日本語の質問です");
     await expect(chat.questions).toHaveCount(0);
-    await chat.composer.press("Enter");
+    await chat.submit();
     await chat.finished();
     expect(upstream.exchanges.length).toBe(1);
   });
@@ -104,7 +104,7 @@ test("it grows with the text up to a third of the window and shrinks again", asy
   const third = chat.page.viewportSize()!.height / 3;
   await expect.poll(height).toBeGreaterThan(third * 0.6);
   expect(await height()).toBeLessThanOrEqual(third + 1);
-  await chat.composer.press("Enter");
+  await chat.submit();
   await expect.poll(height).toBe(empty);
 });
 
@@ -143,12 +143,12 @@ test("what is written before the page is ready stays", async ({ chat, upstream, 
   await expect(chat.composer).toHaveValue("Written very early");
   await expect(chat.composer).toBeFocused();
   await page.keyboard.type(" and late");
-  await page.keyboard.press("Enter");
+  await chat.submit();
   await chat.finished();
   expect((await upstream.request(1)).history).toEqual(["user: Written very early and late"]);
 });
 
-test("the next message can be written while a reply streams", async ({ chat, upstream }) => {
+test("the next message can be written while a reply streams @desktop", async ({ chat, upstream }) => {
   await chat.open();
   await chat.ask("The first question");
   await upstream.send("It begins ");
@@ -184,4 +184,116 @@ test("↑ in an empty composer edits the last question @desktop", async ({ chat,
   await chat.finishEdit("Tell me about apples", "Tell me about pears");
   await chat.finished();
   expect((await upstream.request(2)).history).toEqual(["user: Tell me about pears"]);
+});
+
+test("on a touch screen Enter makes a line and the button sends @phone", async ({ chat, upstream }) => {
+  upstream.willAnswer(["Thanks."]);
+  upstream.willAnswer(["Thanks again."]);
+  await chat.open();
+  await expect(chat.composer).toHaveAttribute("enterkeyhint", "enter");
+  await chat.composer.tap();
+  await chat.page.keyboard.type("line one");
+  await chat.page.keyboard.press("Enter");
+  await chat.page.keyboard.type("line two");
+  await expect(chat.composer).toHaveValue("line one\nline two");
+  expect(upstream.exchanges.length).toBe(0);
+  await chat.send.tap();
+  expect((await upstream.request(1)).history).toEqual(["user: line one\nline two"]);
+  await chat.finished();
+  // A keyboard that is attached has its way, too.
+  await chat.composer.fill("with a keyboard");
+  await chat.composer.press("Control+Enter");
+  expect((await upstream.request(2)).history.at(-1)).toBe("user: with a keyboard");
+  await chat.finished();
+});
+
+for (const { choice, hint, value } of [
+  { choice: "Always", hint: "send", value: "" },
+  { choice: "Never", hint: "enter", value: "First\n" },
+]) {
+  test(`a setting says that Enter sends ${choice.toLowerCase()}`, async ({ chat, page, upstream }) => {
+    upstream.willAnswer(["Thanks."]);
+    await chat.open();
+    await chat.openSettings();
+    const setting = chat.settings.getByRole("combobox", { name: "Enter sends" });
+    await expect(setting).toHaveValue("");
+    await setting.selectOption(choice);
+    await chat.settings.getByRole("button", { name: "Close" }).click();
+    await expect(chat.composer).toHaveAttribute("enterkeyhint", hint);
+    // It is remembered.
+    await page.reload();
+    await chat.ready();
+    await expect(chat.composer).toHaveAttribute("enterkeyhint", hint);
+    await chat.composer.fill("First");
+    await chat.composer.press("Enter");
+    await expect(chat.composer).toHaveValue(value);
+    if (choice === "Never") {
+      expect(upstream.exchanges.length).toBe(0);
+      await chat.composer.press("Control+Enter");
+    }
+    expect((await upstream.request(1)).history[0]).toMatch(/^user: First\n?$/);
+    await chat.finished();
+  });
+}
+
+/** About a megabyte in 20,000 lines. */
+const LONG = Array.from({ length: 20_000 }, (_, line) => `line ${line} of what was pasted, with some words`).join("\n");
+
+test("a key in 20,000 lines neither reads, measures nor stores them", async ({ chat, page }, testInfo) => {
+  await chat.open();
+  await chat.composer.click();
+  // Counts what the page does with the text, key by key.
+  await chat.composer.evaluate((composer) => {
+    const counts = { reads: 0, writes: 0, stores: 0, measures: 0, times: [] as number[] };
+    Object.assign(window, { counts });
+    const watch = (prototype: object, name: string, get: keyof typeof counts, set?: keyof typeof counts) => {
+      const property = Object.getOwnPropertyDescriptor(prototype, name)!;
+      Object.defineProperty(prototype, name, {
+        ...property,
+        get(this: unknown) {
+          if (this === composer) (counts[get] as number)++;
+          return property.get!.call(this);
+        },
+        set(this: unknown, value: unknown) {
+          if (set && this === composer) (counts[set] as number)++;
+          property.set?.call(this, value);
+        },
+      });
+    };
+    watch(HTMLTextAreaElement.prototype, "value", "reads", "writes");
+    watch(Element.prototype, "scrollHeight", "measures");
+    const setItem = Storage.prototype.setItem;
+    Storage.prototype.setItem = function (name, value) {
+      if (name === "rill.draft") counts.stores++;
+      setItem.call(this, name, value);
+    };
+    composer.addEventListener("keydown", () => {
+      const begun = performance.now();
+      requestAnimationFrame(() => setTimeout(() => counts.times.push(performance.now() - begun)));
+    });
+  });
+  type Counts = { reads: number; writes: number; stores: number; measures: number; times: number[] };
+  const counts = () => page.evaluate(() => (window as unknown as { counts: Counts }).counts);
+  await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+  await page.evaluate((text) => navigator.clipboard.writeText(text), LONG);
+  await page.keyboard.press("ControlOrMeta+V");
+  await expect.poll(async () => (await counts()).stores, { message: "the draft is stored in a pause" }).toBe(1);
+  const before = await counts();
+  const typed = "written below it";
+  await page.keyboard.type(typed);
+  const after = await counts();
+  expect(after.writes - before.writes).toBe(0);
+  expect(after.measures - before.measures).toBe(0);
+  // In a pause, which a slow machine may have between two keys.
+  expect(after.reads - before.reads).toBeLessThan(typed.length / 2);
+  expect(after.stores - before.stores).toBeLessThan(typed.length / 2);
+  const times = (await counts()).times.sort((one, other) => one - other);
+  testInfo.annotations.push({ type: "key to picture, median", description: `${times[times.length >> 1]?.toFixed(1)} ms` });
+  expect(times.length).toBeGreaterThan(0);
+  // What was not read yet is sent and kept all the same.
+  await page.reload();
+  await chat.ready();
+  const value = await chat.composer.inputValue();
+  expect(value.length).toBe(LONG.length + typed.length);
+  expect(value.endsWith(typed)).toBe(true);
 });

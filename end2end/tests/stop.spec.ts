@@ -51,9 +51,11 @@ test("Stop works at the moment of sending", async ({ chat, upstream }) => {
   // Both keys in one task of the page: the request cannot have left yet.
   await chat.composer.fill("Sent and taken back");
   await chat.composer.evaluate((composer) => {
-    const press = (key: string) => composer.dispatchEvent(new KeyboardEvent("keydown", { key, code: key, bubbles: true, cancelable: true }));
-    press("Enter");
-    press("Escape");
+    const press = (key: string, ctrlKey: boolean) =>
+      composer.dispatchEvent(new KeyboardEvent("keydown", { key, code: key, ctrlKey, bubbles: true, cancelable: true }));
+    // With Ctrl it sends on a phone, too.
+    press("Enter", true);
+    press("Escape", false);
   });
   await expectStopped(chat);
   // If the provider was asked at all, it was let go.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 
+use crate::chat::enter_key::EnterSends;
 use crate::platform::storage::{Item, Memory, use_memory};
 use crate::protocol::{ChatMessage, ChatRequest, ReasoningEffort, Role};
 
@@ -165,6 +166,7 @@ pub fn read_max_tokens(text: &str) -> Result<Option<u32>, &'static str> {
 #[derive(Clone, Copy)]
 pub struct Preferences {
     choices: RwSignal<Choices>,
+    enter_sends: RwSignal<EnterSends>,
     memory: StoredValue<Option<Arc<dyn Memory>>>,
 }
 
@@ -174,6 +176,7 @@ impl Preferences {
     pub fn new() -> Self {
         Self {
             choices: RwSignal::new(Choices::default()),
+            enter_sends: RwSignal::new(EnterSends::default()),
             memory: StoredValue::new(use_memory()),
         }
     }
@@ -181,11 +184,15 @@ impl Preferences {
     /// Takes the choices of an earlier visit, once the page is alive: the server cannot know them.
     pub fn recall(self) {
         Effect::new(move |_| {
-            let remembered = self
-                .memory
-                .with_value(|memory| memory.as_ref()?.recall(Item::Preferences));
-            if let Some(text) = remembered {
+            let recall = |item| {
+                self.memory
+                    .with_value(|memory| memory.as_ref()?.recall(item))
+            };
+            if let Some(text) = recall(Item::Preferences) {
                 self.choices.set(Choices::from_text(&text));
+            }
+            if let Some(name) = recall(Item::EnterSends) {
+                self.enter_sends.set(EnterSends::named(&name));
             }
         });
     }
@@ -204,12 +211,34 @@ impl Preferences {
 
     /// Changes the choices, and remembers them.
     pub fn set(self, choices: Choices) {
+        self.remember(Item::Preferences, &choices.to_text());
+        self.choices.set(choices);
+    }
+
+    /// When Enter sends the message.
+    #[must_use]
+    pub fn enter_sends(self) -> EnterSends {
+        self.enter_sends.get()
+    }
+
+    /// The same as it is now, for those who want to know it once.
+    #[must_use]
+    pub fn enter_sends_untracked(self) -> EnterSends {
+        self.enter_sends.get_untracked()
+    }
+
+    /// Changes when Enter sends, and remembers it.
+    pub fn set_enter_sends(self, choice: EnterSends) {
+        self.remember(Item::EnterSends, choice.name());
+        self.enter_sends.set(choice);
+    }
+
+    fn remember(self, item: Item, value: &str) {
         self.memory.with_value(|memory| {
             if let Some(memory) = memory {
-                memory.remember(Item::Preferences, &choices.to_text());
+                memory.remember(item, value);
             }
         });
-        self.choices.set(choices);
     }
 }
 

@@ -30,7 +30,7 @@ impl Chat {
         if !self.can_ask() {
             return false;
         }
-        let Some(mut outgoing) = self.draft.try_update(Draft::take).flatten() else {
+        let Some(mut outgoing) = self.change_draft(Draft::take).flatten() else {
             return false;
         };
         let asked = self.conversation.try_update(|conversation| {
@@ -236,7 +236,7 @@ impl Chat {
             self.id.set(None);
         }
         if let Some(outgoing) = undo.outgoing {
-            self.draft.update(|draft| draft.give_back(outgoing));
+            self.change_draft(|draft| draft.give_back(outgoing));
         }
     }
 }

@@ -391,6 +391,32 @@ fn a_message_that_was_not_accepted_is_back_in_the_composer() {
 }
 
 #[test]
+fn what_was_written_and_not_read_yet_is_read_before_the_draft_is_used() {
+    let stage = Stage::new();
+    let typed = Arc::new(Mutex::new(Some("one".to_owned())));
+    let (chat, field) = (stage.chat, Arc::clone(&typed));
+    stage.chat.read_draft_by(move || {
+        if let Some(text) = field.lock().expect("no poison").take() {
+            chat.draft().update_untracked(|draft| draft.write(text));
+        }
+    });
+    let write = |text: &str| *typed.lock().expect("no poison") = Some(text.into());
+    let events = stage.expect_request();
+    assert!(stage.chat.send(), "what is in the field is sent");
+    Executor::poll_local();
+    // The message comes back while the next one is being written.
+    write("two");
+    play(&events, [failure(ErrorKind::ServerUnreachable)]);
+    assert_eq!(stage.composer(), "one\n\ntwo");
+    stage.turn("one", "first");
+    write("a thought");
+    stage.chat.edit(stage.chat.path()[0]);
+    write("another form");
+    stage.chat.cancel_edit();
+    assert_eq!(stage.composer(), "a thought");
+}
+
+#[test]
 fn an_edit_or_a_retry_that_was_not_accepted_changes_nothing() {
     let stage = Stage::temporary();
     stage.turn("one", "first");

@@ -16,6 +16,8 @@ pub enum Item {
     Theme,
     /// The model, and how it shall answer.
     Preferences,
+    /// Whether Enter sends, if the person chose.
+    EnterSends,
 }
 
 impl Item {
@@ -26,6 +28,7 @@ impl Item {
             Self::Draft => "rill.draft",
             Self::Theme => "rill.theme",
             Self::Preferences => "rill.preferences",
+            Self::EnterSends => "rill.enter",
         }
     }
 }

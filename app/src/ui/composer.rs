@@ -1,17 +1,19 @@
 //! Where one writes: the field, and Send or Stop in the same place.
 //!
-//! The text lives in the chat's draft; this keeps the field and the draft the same. What was typed
-//! before the page came to life is taken over, never overwritten.
+//! The text lives in the chat's draft, and `draft_field` keeps the field and the draft the same. What was
+//! typed before the page came to life is taken over, never overwritten.
 
 pub mod composer_field;
+mod draft_field;
 pub mod model_picker;
 
 use leptos::ev::{KeyboardEvent, MouseEvent};
 use leptos::prelude::*;
 
-use crate::chat::draft::{Draft, recovered};
+use self::draft_field::DraftField;
+use crate::chat::draft::Draft;
+use crate::chat::preferences::Preferences;
 use crate::chat::{Chat, Link};
-use crate::platform::storage::{Item, use_memory};
 use crate::ui::composer::composer_field::ComposerField;
 use crate::ui::text;
 use crate::ui::transcript::follow::Follow;
@@ -22,8 +24,18 @@ pub fn Composer() -> impl IntoView {
     let chat = expect_context::<Chat>();
     let follow = expect_context::<Follow>();
     let field = expect_context::<ComposerField>();
+    let preferences = expect_context::<Preferences>();
     let is_ready = RwSignal::new(false);
-    keep_draft(chat, field, is_ready);
+    let draft_field = DraftField::new(chat, field);
+    draft_field.keep(is_ready);
+    // The server cannot know it, and it changes where a keyboard is attached.
+    let is_touch = RwSignal::new(false);
+    Effect::new(move |_| is_touch.set(has_coarse_pointer()));
+    let enter_sends = move || preferences.enter_sends().sends(is_touch.get());
+    let sends_now = move || {
+        let choice = preferences.enter_sends_untracked();
+        choice.sends(has_coarse_pointer())
+    };
 
     let send = move || {
         if chat.send() {
@@ -38,7 +50,7 @@ pub fn Composer() -> impl IntoView {
         }
         let draft = chat.draft();
         match key.key().as_str() {
-            "Enter" if !key.shift_key() => {
+            "Enter" if key.ctrl_key() || key.meta_key() || (!key.shift_key() && sends_now()) => {
                 key.prevent_default();
                 send();
             }
@@ -80,7 +92,7 @@ pub fn Composer() -> impl IntoView {
                 }>"Cancel"</button>
             </p>
             <div class="box">
-                <div class="grow" data-value=move || chat.draft().with(|draft| beginning(draft.text()).to_owned())>
+                <div class="grow" data-value=move || draft_field.beginning()>
                     <textarea
                         id="message"
                         node_ref=field.0
@@ -89,9 +101,10 @@ pub fn Composer() -> impl IntoView {
                         rows="1"
                         dir="auto"
                         autocomplete="off"
-                        enterkeyhint="send"
-                        on:input=move |input| chat.draft().update(|draft| draft.write(event_target_value(&input)))
+                        enterkeyhint=move || if enter_sends() { "send" } else { "enter" }
+                        on:input=move |_| draft_field.wrote()
                         on:keydown=on_key
+                        on:focus=move |_| is_touch.set(has_coarse_pointer())
                     ></textarea>
                 </div>
                 {move || if chat.is_streaming() {
@@ -108,57 +121,8 @@ pub fn Composer() -> impl IntoView {
     }
 }
 
-/// As much of a text as fills the field to its greatest height on any screen. The field is as high as this is, so
-/// more would only be laid out with each key.
-fn beginning(text: &str) -> &str {
-    const LINES: usize = 128;
-    let mut end = text.len().min(16 * 1024);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    let beginning = &text[..end];
-    let lines = beginning.match_indices('\n').nth(LINES);
-    &beginning[..lines.map_or(end, |(at, _)| at)]
-}
-
-/// Keeps the field, the draft and the browser's memory the same, from the moment the page is alive.
-fn keep_draft(chat: Chat, field: ComposerField, is_ready: RwSignal<bool>) {
-    let memory = use_memory();
-    let draft = chat.draft();
-    Effect::new(move |is_begun: Option<bool>| {
-        let Some(field) = field.0.get() else {
-            return false;
-        };
-        if is_begun != Some(true) {
-            let remembered = memory
-                .as_ref()
-                .and_then(|memory| memory.recall(Item::Draft))
-                .unwrap_or_default();
-            draft.update(|draft| draft.write(recovered(remembered, field.value())));
-            is_ready.set(true);
-        }
-        draft.with(|draft| {
-            // An equal value is left alone: setting it could disturb an input method.
-            if field.value() != draft.text() {
-                field.set_value(draft.text());
-            }
-            if let Some(memory) = &memory {
-                memory.remember(Item::Draft, draft.unsent());
-            }
-        });
-        true
-    });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::beginning;
-
-    #[test]
-    fn the_copy_that_gives_the_field_its_height_is_bounded() {
-        assert_eq!(beginning("a\nb"), "a\nb");
-        assert_eq!(beginning(&"a\n".repeat(20_000)).lines().count(), 129);
-        assert!(beginning(&"\u{5b57}".repeat(20_000)).len() <= 16 * 1024);
-        assert_eq!(beginning(""), "");
-    }
+/// Whether the main pointer is a finger, so that the keyboard is most likely on the screen.
+fn has_coarse_pointer() -> bool {
+    let query = window().match_media("(pointer: coarse)");
+    query.ok().flatten().is_some_and(|query| query.matches())
 }

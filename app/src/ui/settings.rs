@@ -12,7 +12,8 @@ use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlDialogElement, HtmlInputElement};
 
-use crate::chat::preferences::{Choices, Preferences, read_max_tokens, read_temperature};
+use crate::chat::enter_key::EnterSends;
+use crate::chat::preferences::{Preferences, read_max_tokens, read_temperature};
 use crate::ui::settings::theme_switch::ThemeSwitch;
 
 /// The button and its dialog.
@@ -22,7 +23,7 @@ pub fn Settings() -> impl IntoView {
     let dialog = NodeRef::<Dialog>::new();
     let open = move |_| {
         if let Some(dialog) = dialog.get_untracked() {
-            fill_in(&dialog, &preferences.get_untracked());
+            fill_in(&dialog, preferences);
             // It fails only where it is open already.
             let _ = dialog.show_modal();
         }
@@ -100,6 +101,14 @@ pub fn Settings() -> impl IntoView {
                         <input name="length" type="text" inputmode="numeric" autocomplete="off" placeholder="No limit, in tokens" aria-describedby="length-error"/>
                     </label>
                     <p class="wrong" id="length-error"></p>
+                    <label class="field">
+                        "Enter sends"
+                        <select name="enter">
+                            <option value="">"Automatic"</option>
+                            <option value="always">"Always"</option>
+                            <option value="never">"Never"</option>
+                        </select>
+                    </label>
                     <button type="button" class="close">"Close"</button>
                 </div>
             </div>
@@ -108,12 +117,14 @@ pub fn Settings() -> impl IntoView {
 }
 
 /// Shows in the fields what is chosen.
-fn fill_in(dialog: &HtmlDialogElement, choices: &Choices) {
+fn fill_in(dialog: &HtmlDialogElement, preferences: Preferences) {
+    let choices = preferences.get_untracked();
     for (name, value) in [
-        ("system", &choices.system),
+        ("system", choices.system.as_str()),
         ("temperature", &choices.temperature),
         ("effort", &choices.reasoning_effort),
         ("length", &choices.max_tokens),
+        ("enter", preferences.enter_sends_untracked().name()),
     ] {
         if let Some(field) = find(dialog, &format!("[name={name}]")) {
             // Text areas and lists have a value as inputs do.
@@ -141,6 +152,7 @@ fn read(preferences: Preferences, dialog: &HtmlDialogElement, name: &str, value:
         "temperature" => choices.temperature = value,
         "effort" => choices.reasoning_effort = value,
         "length" => choices.max_tokens = value,
+        "enter" => return preferences.set_enter_sends(EnterSends::named(&value)),
         _ => return,
     }
     preferences.set(choices);
