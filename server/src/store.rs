@@ -1,35 +1,24 @@
-//! Conversations in a database: what can be done with them, and what can go wrong.
+//! The store: conversations in a SQLite or PostgreSQL database.
 //!
-//! The SQL is the same for SQLite, which is embedded and the default, and for PostgreSQL; `sqlite` and
-//! `postgres` hold what differs. Each method of [`Store`] is one transaction (`transaction`). Rows do not
-//! leave this module. Every row has an owner, and every query asks for it: what is somebody else's is not
-//! found.
+//! SQLite is embedded and the default. The SQL is the same for both; `database` has what differs. Each
+//! method of [`Store`] is one transaction, or several short ones for long work. Rows do not leave the
+//! store. Every row has an owner, and every query names it: a row of another owner is not found.
 //!
-//! One connection writes to SQLite, so that writers wait for each other here and not for the lock of the
-//! database; others read beside it.
+//! One connection writes to SQLite, so that writers wait for each other in the pool and not for the lock of
+//! the file. Other connections read at the same time.
 
 pub mod model;
 
 mod changes;
 mod database;
-mod failure;
+mod edit;
+mod import;
 mod maintenance;
 mod migrations;
 mod open;
-mod postgres;
-mod sqlite;
-
-mod edit;
-mod import;
-mod pages;
-mod path;
 mod read;
-mod remove;
 mod replies;
-mod rows;
-pub mod search;
-mod slices;
-mod transaction;
+mod search;
 
 #[cfg(test)]
 mod tests;
@@ -41,32 +30,32 @@ use sqlx::AnyPool;
 use tokio::sync::Mutex;
 
 pub use self::changes::ChangeFeed;
-use self::database::Database;
+use self::database::slice::SLICE;
+use self::database::transaction::{WRITE_LIMIT, WRITE_TOTAL};
+use self::database::{Database, failure};
 pub use self::maintenance::{backup, check};
 pub use self::model::{
     Ask, Begun, ConversationHead, ConversationKey, End, Finished, ImportCursor, ImportPart,
     MessageKey, MessagePage, NewReply, PathEnd, PathLimit, Piece, StoredReply, TitledBy,
 };
 pub use self::open::{Opened, Settings, open};
-use self::slices::SLICE;
-use self::transaction::{WRITE_LIMIT, WRITE_TOTAL};
 
-/// The one owner, until there are accounts.
+/// The owner of every row, until there are accounts.
 pub const LOCAL_OWNER: &str = "local";
 
-/// What the methods of [`Store`] return.
+/// The result of the methods of [`Store`].
 pub type Result<T> = std::result::Result<T, StoreError>;
 
-/// Why something could not be read or written.
+/// Why a method of [`Store`] failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// There is no such thing, or it is somebody else's.
+    /// The row does not exist, or has another owner.
     #[error("there is no such thing")]
     NotFound,
-    /// It makes no sense: a sentence for a person.
+    /// The request is invalid. The sentence is for a person.
     #[error("{0}")]
     Invalid(&'static str),
-    /// The database failed. The sentence is for the log and names no content.
+    /// The database failed. The sentence is for the log and contains no data.
     #[error("{0}")]
     Failed(String),
 }
@@ -76,19 +65,18 @@ pub struct Store {
     write: AnyPool,
     read: AnyPool,
     database: Database,
-    /// Whether the database is lost with its one connection.
+    /// Whether the database exists only in its one connection.
     is_memory: bool,
-    /// How long a transaction that writes may wait for its owner, and be open in all: [`WRITE_LIMIT`]
-    /// and [`WRITE_TOTAL`], except in tests.
+    /// The time limits of a write transaction: [`WRITE_LIMIT`] and [`WRITE_TOTAL`], except in tests.
     write_limit: Duration,
     write_total: Duration,
     #[cfg(test)]
     faults: std::sync::Arc<tests::faults::Faults>,
-    /// Held for one slice of long work (`slices`).
+    /// Locked for one slice of long work, see `database::slice`.
     long_work: Mutex<()>,
-    /// How long such a slice is: [`SLICE`], except in tests.
+    /// The length of a slice: [`SLICE`], except in tests.
     slice: Duration,
-    /// Says to other processes that this one works with the file.
+    /// The lock of the folder, held by this process.
     _lock: Option<File>,
 }
 
@@ -109,7 +97,7 @@ impl Store {
         }
     }
 
-    /// Closes the connections, which writes everything into the file.
+    /// Closes the connections. SQLite then moves the write-ahead log into the file.
     pub async fn close(&self) {
         self.read.close().await;
         self.write.close().await;
@@ -121,14 +109,14 @@ impl From<sqlx::Error> for StoreError {
         match error {
             sqlx::Error::RowNotFound => Self::NotFound,
             sqlx::Error::Database(error) => Self::Failed(failure::describe(error.as_ref())),
-            // A sentence of ours.
+            // The sentence of a refused statement, without sqlx's words around it.
             sqlx::Error::AnyDriverError(error) => Self::Failed(error.to_string()),
             error => Self::Failed(error.to_string()),
         }
     }
 }
 
-/// The time, in milliseconds since 1970.
+/// The current time, in milliseconds since 1970.
 #[must_use]
 pub fn now() -> i64 {
     std::time::SystemTime::now()
@@ -138,7 +126,7 @@ pub fn now() -> i64 {
         })
 }
 
-/// A new id, that sorts by time.
+/// A new id. Ids sort by the time of their creation.
 #[must_use]
 pub fn new_id() -> String {
     uuid::Uuid::now_v7().to_string()

@@ -11,7 +11,7 @@ use super::prompt::{chat_request, parameters};
 use super::registry::Running;
 use super::saved::{self, Place};
 use super::{Guard, Replies, new_id, title};
-use crate::store::{self, Ask, Begun, NewReply, Piece, StoreError};
+use crate::store::{self, Ask, Begun, NewReply, PathEnd, PathLimit, Piece, Store, StoreError};
 
 /// A message that was validated.
 pub(crate) struct NewMessage {
@@ -167,24 +167,9 @@ async fn unstored<E>(
     };
     let mut history = match parent {
         None => Vec::new(),
-        Some(parent) => {
-            let conversation = replies.store.get(owner, &new.conversation).await;
-            let messages = conversation.map_err(|_| refused())?.messages;
-            let mut line = Vec::new();
-            let mut next = Some(parent.as_str());
-            while let Some(message) =
-                next.and_then(|id| messages.iter().find(|message| message.id == id))
-            {
-                line.push(ChatMessage {
-                    role: message.role,
-                    content: message.text.clone(),
-                });
-                next = message.parent.as_deref();
-            }
-            line.reverse();
-            line.retain(|message| !message.content.trim().is_empty());
-            line
-        }
+        Some(parent) => history_up_to(&replies.store, owner, &new.conversation, parent)
+            .await
+            .map_err(|_| refused())?,
     };
     history.push(ChatMessage {
         role: Role::User,
@@ -198,4 +183,35 @@ async fn unstored<E>(
         history,
         base: Piece::default(),
     })
+}
+
+/// The messages from the root of a conversation to this one, as the model is to see them. They are read in
+/// parts, so that no other messages are in memory.
+async fn history_up_to(
+    store: &Store,
+    owner: &str,
+    conversation: &str,
+    message: &str,
+) -> store::Result<Vec<ChatMessage>> {
+    const PART: PathLimit = PathLimit {
+        messages: 500,
+        bytes: 4 * 1024 * 1024,
+    };
+    let mut history = Vec::new();
+    let mut next = Some(message.to_owned());
+    while let Some(last) = next {
+        let part = store
+            .path(owner, conversation, &PathEnd::At(last), PART)
+            .await?;
+        // The newest message first, until all are read.
+        let messages = part.messages.into_iter().rev();
+        history.extend(messages.map(|message| ChatMessage {
+            role: message.role,
+            content: message.text,
+        }));
+        next = part.earlier;
+    }
+    history.reverse();
+    history.retain(|message| !message.content.trim().is_empty());
+    Ok(history)
 }

@@ -1,4 +1,4 @@
-//! The feed of changes: what lists of conversations are told.
+//! The feed of changes to conversations, which keeps open lists of conversations up to date.
 
 use std::sync::Arc;
 
@@ -7,7 +7,8 @@ use tokio::sync::broadcast;
 
 use super::{Store, StoreError};
 
-/// How many changes wait for a slow subscriber. One that falls behind further has to read the list again.
+/// The most changes that wait for a slow subscriber. A subscriber that falls further behind has to read the
+/// list again.
 const BACKLOG: usize = 256;
 
 /// Announces changes of conversations to the lists that show them; cheap to clone.
@@ -27,22 +28,22 @@ impl ChangeFeed {
         }
     }
 
-    /// The changes from now on, each with its owner.
+    /// Subscribes to the changes from now on, each with its owner.
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<(String, Change)> {
         self.sender.subscribe()
     }
 
-    /// Announces a change.
+    /// Announces a change to the subscribers.
     pub(crate) fn announce(&self, owner: &str, change: Change) {
-        // An error means that nobody listens.
+        // An error means that there is no subscriber.
         let _ = self.sender.send((owner.to_owned(), change));
     }
 
-    /// Announces what a conversation looks like now.
+    /// Announces the present summary of a conversation.
     pub(crate) async fn announce_conversation(&self, owner: &str, id: &str) {
         match self.store.summary(owner, id).await {
             Ok(summary) => self.announce(owner, Change::Changed(summary)),
-            // It is in no list any more.
+            // The conversation was deleted meanwhile.
             Err(StoreError::NotFound) => {}
             Err(error) => tracing::debug!(%error, "a change was not announced"),
         }

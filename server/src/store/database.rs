@@ -1,10 +1,17 @@
-//! The two kinds of database, and what has to be done differently for each of them.
+//! Access to the database: transactions, rows, errors, and what SQLite and PostgreSQL do differently.
 
+pub(super) mod failure;
+pub(super) mod postgres;
+pub(super) mod rows;
+pub(super) mod slice;
+pub(super) mod sqlite;
+pub(super) mod transaction;
+
+use self::transaction::Connection;
 use super::search::tokenizer;
-use super::transaction::Connection;
-use super::{Piece, Result, postgres, sqlite};
+use super::{Piece, Result};
 
-/// The kind of database, where their SQL differs.
+/// The database system. Its methods do what the two systems do differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Database {
     Sqlite,
@@ -12,35 +19,44 @@ pub(super) enum Database {
 }
 
 impl Database {
-    /// The words of a text as they are put into the index. To be made before a transaction begins, for
-    /// others wait for that, and away from the runtime's threads where there are many.
-    pub(super) async fn words_of(self, text: &str) -> String {
-        /// As many bytes are done in about a millisecond.
-        const FEW: usize = 16 * 1024;
-        if text.len() <= FEW {
-            return self.words(text);
+    /// The search terms of a text, as [`Self::index_message`] takes them. Callers make them before they
+    /// begin a transaction, because other writers wait for it; the terms of a long text are made on a
+    /// blocking thread.
+    pub(super) async fn search_terms_of(self, text: &str) -> String {
+        /// The size in bytes that takes about a millisecond.
+        const SHORT: usize = 16 * 1024;
+        if text.len() <= SHORT {
+            return self.search_terms(text);
         }
         let text = text.to_owned();
-        tokio::task::spawn_blocking(move || self.words(&text))
+        tokio::task::spawn_blocking(move || self.search_terms(&text))
             .await
-            .expect("it does not panic")
+            .expect("the tokenizer does not panic")
     }
 
-    /// Puts the words of a message into the index, in the place of what was there of it.
-    pub(super) async fn index_words(
+    /// The search terms of a text, as [`Self::index_message`] takes them.
+    pub(super) fn search_terms(self, text: &str) -> String {
+        match self {
+            Self::Sqlite => tokenizer::terms(text),
+            Self::Postgres => postgres::vector(text),
+        }
+    }
+
+    /// Puts the terms of a message into the search index, in place of its earlier terms.
+    pub(super) async fn index_message(
         self,
         connection: &mut Connection,
         owner: &str,
         key: i64,
-        words: String,
+        terms: String,
     ) -> Result<()> {
         match self {
-            Self::Sqlite => sqlite::index_message(connection, owner, key, words).await,
-            Self::Postgres => postgres::index_message(connection, key, words).await,
+            Self::Sqlite => sqlite::index_message(connection, owner, key, terms).await,
+            Self::Postgres => postgres::index_message(connection, key, terms).await,
         }
     }
 
-    /// The same for a title.
+    /// Puts a title into the search index, in place of the earlier one.
     pub(super) async fn index_title(
         self,
         connection: &mut Connection,
@@ -54,15 +70,8 @@ impl Database {
         }
     }
 
-    /// The words of a text, as they are put into the index.
-    pub(super) fn words(self, text: &str) -> String {
-        match self {
-            Self::Sqlite => tokenizer::index(text),
-            Self::Postgres => postgres::vector(text),
-        }
-    }
-
-    /// A text as the database can hold it: PostgreSQL has no room for the character zero.
+    /// The text as the database can store it. PostgreSQL stores no NUL character, so each becomes
+    /// U+FFFD.
     pub(super) fn text(self, text: &str) -> String {
         match self {
             Self::Postgres if text.contains('\0') => text.replace('\0', "\u{fffd}"),
@@ -70,7 +79,7 @@ impl Database {
         }
     }
 
-    /// The same for a piece of a reply, so that its events keep their numbers.
+    /// The piece as the database can store it, see [`Self::text`]. Its events keep their numbers.
     pub(super) fn piece(self, piece: &Piece) -> Piece {
         match self {
             Self::Postgres => piece.replaced('\0', "\u{fffd}"),

@@ -1,16 +1,22 @@
-//! What a person changes in the list: titles, pins, deletions, what is shown and what was read.
+//! Changes of a conversation as a whole: title, pin, deletion, shown path and time of reading.
 
-use sqlx::{Row, query};
+mod purge;
 
-use super::{Result, Store, StoreError, TitledBy, rows};
+use sqlx::{query, query_scalar};
+
+pub(super) use self::purge::{REMOVED, Target};
+use super::database::rows;
+use super::{Result, Store, StoreError, TitledBy};
 
 impl Store {
-    /// Gives a conversation a title. One by a person is not replaced by one by the model.
+    /// Gives a conversation a title. A title by a person is not replaced by one of the model.
+    ///
+    /// # Errors
+    /// `NotFound`, also where the present title ranks higher.
     pub async fn rename(&self, owner: &str, id: &str, title: &str, by: TitledBy) -> Result<()> {
         let title = self.database.text(title);
         let mut tx = self.transaction().await?;
-        // What a person has said stands above what the model says.
-        let row = query(
+        let key = query_scalar(
             "update conversations set title = $3, titled_by = $4
              where owner = $1 and id = $2 and deleted_at is null and import is null and titled_by <= $4
              returning key",
@@ -22,12 +28,15 @@ impl Store {
         .fetch_one(&mut *tx)
         .await?;
         self.database
-            .index_title(&mut tx, owner, row.try_get(0)?, &title)
+            .index_title(&mut tx, owner, key, &title)
             .await?;
         tx.commit().await
     }
 
-    /// Puts a conversation above the others, or back.
+    /// Pins a conversation to the top of the list, or unpins it.
+    ///
+    /// # Errors
+    /// `NotFound`.
     pub async fn pin(&self, owner: &str, id: &str, pinned: bool) -> Result<()> {
         let mut tx = self.transaction().await?;
         let changed = query(
@@ -39,14 +48,18 @@ impl Store {
         .bind(i64::from(pinned))
         .execute(&mut *tx)
         .await?;
-        one(changed.rows_affected())?;
+        found(changed.rows_affected())?;
         tx.commit().await
     }
 
-    /// Deletes a conversation, so that it can be restored. Gives the generations that run in it.
+    /// Deletes a conversation, which can be restored until it is purged. Returns the generations that
+    /// run in it.
+    ///
+    /// # Errors
+    /// `NotFound`.
     pub async fn delete(&self, owner: &str, id: &str, now: i64) -> Result<Vec<String>> {
         let mut tx = self.transaction().await?;
-        let row = query(
+        let key: i64 = query_scalar(
             "update conversations set deleted_at = $3
              where owner = $1 and id = $2 and deleted_at is null and import is null returning key",
         )
@@ -55,22 +68,24 @@ impl Store {
         .bind(now)
         .fetch_one(&mut *tx)
         .await?;
-        let running = query(
+        let running = query_scalar(
             "select generation from messages
              where conversation = $1 and state = 'streaming' and generation is not null",
         )
-        .bind(row.try_get::<i64, _>(0)?)
+        .bind(key)
         .fetch_all(&mut *tx)
         .await?;
         tx.commit().await?;
-        let running = running.iter().map(|row| row.try_get(0));
-        Ok(running.collect::<std::result::Result<_, _>>()?)
+        Ok(running)
     }
 
-    /// Takes a deletion back.
+    /// Restores a deleted conversation.
+    ///
+    /// # Errors
+    /// `NotFound`, also where a purge has begun to remove it.
     pub async fn restore(&self, owner: &str, id: &str) -> Result<()> {
         let mut tx = self.transaction().await?;
-        // One that a purge has begun to remove is no longer whole.
+        // A conversation that is partly purged has the import `REMOVED`.
         let changed = query(
             "update conversations set deleted_at = null
              where owner = $1 and id = $2 and import is null",
@@ -79,11 +94,14 @@ impl Store {
         .bind(id)
         .execute(&mut *tx)
         .await?;
-        one(changed.rows_affected())?;
+        found(changed.rows_affected())?;
         tx.commit().await
     }
 
-    /// Notes the end of the path that is shown.
+    /// Shows the path that ends with this message.
+    ///
+    /// # Errors
+    /// `NotFound`, also for a message of another conversation.
     pub async fn show(&self, owner: &str, id: &str, leaf: &str) -> Result<()> {
         let mut tx = self.transaction().await?;
         let changed = query(
@@ -96,11 +114,14 @@ impl Store {
         .bind(leaf)
         .execute(&mut *tx)
         .await?;
-        one(changed.rows_affected())?;
+        found(changed.rows_affected())?;
         tx.commit().await
     }
 
-    /// Notes that a conversation was read.
+    /// Stores when a conversation was last read, in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// `NotFound`.
     pub async fn mark_read(&self, owner: &str, id: &str, now: i64) -> Result<()> {
         let mut tx = self.transaction().await?;
         let changed = query(
@@ -112,12 +133,13 @@ impl Store {
         .bind(now)
         .execute(&mut *tx)
         .await?;
-        one(changed.rows_affected())?;
+        found(changed.rows_affected())?;
         tx.commit().await
     }
 }
 
-fn one(changed: u64) -> Result<()> {
+/// `NotFound` where a statement changed no row.
+fn found(changed: u64) -> Result<()> {
     if changed == 0 {
         Err(StoreError::NotFound)
     } else {

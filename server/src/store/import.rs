@@ -1,24 +1,27 @@
-//! Imports: conversations that nobody sees until all of them are there. They are written in slices, so
-//! that others write meanwhile.
+//! Imports conversations, which stay hidden until all of them are stored. They are written in slices, so
+//! that other writers get their turns.
 
 use std::collections::VecDeque;
 
 use app::protocol::ErrorKind;
 use app::protocol::saved::{MessageState, SavedMessage};
-use sqlx::{AssertSqlSafe, Row, query};
+use sqlx::{AssertSqlSafe, query, query_as, query_scalar};
 
-use super::remove::{Doomed, REMOVED};
-use super::transaction::Connection;
+use super::database::rows::{self, row};
+use super::database::sqlite;
+use super::database::transaction::Connection;
+use super::edit::{REMOVED, Target};
 use super::{
     ConversationHead, Database, ImportCursor, ImportPart, Result, Store, StoreError, TitledBy,
-    new_id, now, rows, sqlite,
+    new_id, now,
 };
 
-/// How many messages one statement adds at most, and how many bytes of text.
+/// The most messages, and the most bytes of text and search terms, that one statement adds. A larger
+/// message is added alone.
 const ROWS: usize = 16;
 const ROWS_BYTES: usize = 64 * 1024;
 
-/// A part that is ready to be written.
+/// A part of an import with its search terms, ready to be written.
 enum Prepared {
     Begin(Option<String>),
     Messages(Vec<NewRow>),
@@ -26,15 +29,15 @@ enum Prepared {
     Drop,
 }
 
-/// A message with its words, as the index of the database takes them.
+/// A message with its search terms.
 struct NewRow {
     message: SavedMessage,
-    words: String,
+    terms: String,
 }
 
 impl Store {
-    /// Adds what comes next in an import. Nobody sees it yet. Gives for each conversation that ends in
-    /// these parts whether it was added: a conversation that is there already is not.
+    /// Adds the next parts of an import, hidden until [`Store::finish_import`]. Returns for each conversation
+    /// that ends in these parts whether it was added: one whose id the owner has already is not.
     pub async fn import(
         &self,
         owner: &str,
@@ -43,12 +46,12 @@ impl Store {
         parts: Vec<ImportPart>,
     ) -> Result<Vec<bool>> {
         let database = self.database;
-        // Finding the words takes about as long as writing.
+        // Making the search terms takes about as long as writing.
         let prepared = tokio::task::spawn_blocking(move || prepare(database, parts)).await;
         let mut parts = prepared.map_err(|error| StoreError::Failed(error.to_string()))?;
         let mut ended = Vec::new();
         while !parts.is_empty() {
-            let mut doomed = None;
+            let mut to_remove = None;
             let mut slice = self.slice().await?;
             while let Some(part) = parts.pop_front() {
                 match part {
@@ -62,30 +65,30 @@ impl Store {
                     }
                     Prepared::End(head) => {
                         let last = std::mem::take(cursor);
-                        let (is_added, left) =
+                        let (is_added, duplicate) =
                             end(database, &mut slice, owner, last, &head).await?;
                         ended.push(is_added);
-                        doomed = left;
+                        to_remove = duplicate;
                     }
                     Prepared::Drop => {
                         if let ImportCursor::Within { key, .. } = std::mem::take(cursor) {
-                            doomed = Some(key);
+                            to_remove = Some(key);
                         }
                     }
                 }
-                if doomed.is_some() || slice.is_over() {
+                if to_remove.is_some() || slice.is_over() {
                     break;
                 }
             }
             slice.commit().await?;
-            if let Some(key) = doomed {
-                self.remove(Doomed::Key(key)).await?;
+            if let Some(key) = to_remove {
+                self.remove(Target::Key(key)).await?;
             }
         }
         Ok(ended)
     }
 
-    /// Shows all that was imported.
+    /// Shows the conversations of an import.
     pub async fn finish_import(&self, owner: &str, import: &str) -> Result<()> {
         let mut tx = self.transaction().await?;
         query("update conversations set import = null where owner = $1 and import = $2")
@@ -97,7 +100,7 @@ impl Store {
     }
 }
 
-/// Joins messages that follow each other, and finds their words.
+/// Makes the search terms, and joins consecutive messages into groups of one statement.
 fn prepare(database: Database, parts: Vec<ImportPart>) -> VecDeque<Prepared> {
     let mut prepared = VecDeque::with_capacity(parts.len());
     let mut bytes = 0;
@@ -108,10 +111,10 @@ fn prepare(database: Database, parts: Vec<ImportPart>) -> VecDeque<Prepared> {
             ImportPart::Drop => Prepared::Drop,
             ImportPart::Message(message) => {
                 let row = NewRow {
-                    words: database.words(&message.text),
+                    terms: database.search_terms(&message.text),
                     message: *message,
                 };
-                let size = row.message.text.len() + row.message.reasoning.len() + row.words.len();
+                let size = row.message.text.len() + row.message.reasoning.len() + row.terms.len();
                 bytes += size;
                 match prepared.back_mut() {
                     Some(Prepared::Messages(rows)) if rows.len() < ROWS && bytes <= ROWS_BYTES => {
@@ -133,38 +136,48 @@ fn prepare(database: Database, parts: Vec<ImportPart>) -> VecDeque<Prepared> {
 /// Whether a conversation can be added under this id.
 enum Id {
     Free,
-    /// Its owner has it already.
-    There,
-    /// It is a deleted one's, or somebody else's, which is nobody's business.
+    /// The owner has a conversation with this id.
+    Duplicate,
+    /// The id belongs to a deleted conversation, or to another owner. The import uses a new id, which
+    /// does not reveal that.
     Taken,
 }
 
+row! {
+    struct KnownRow {
+        key: i64,
+        owner: String,
+        deleted_at: Option<i64>,
+        import: Option<String>,
+    }
+}
+
 async fn look_up(tx: &mut Connection, owner: &str, id: &str) -> Result<Id> {
-    let known = query("select owner, deleted_at, import, key from conversations where id = $1")
-        .bind(id)
-        .fetch_optional(&mut *tx)
-        .await?;
+    let known: Option<KnownRow> =
+        query_as("select key, owner, deleted_at, import from conversations where id = $1")
+            .bind(id)
+            .fetch_optional(&mut *tx)
+            .await?;
     let Some(row) = known else {
         return Ok(Id::Free);
     };
-    if row.try_get::<Option<String>, _>(2)?.as_deref() == Some(REMOVED) {
-        // It is only to be removed, and does not need it.
+    if row.import.as_deref() == Some(REMOVED) {
+        // A conversation that only waits to be removed gives its id away.
         query("update conversations set id = $2 where key = $1")
-            .bind(row.try_get::<i64, _>(3)?)
+            .bind(row.key)
             .bind(new_id())
             .execute(&mut *tx)
             .await?;
         return Ok(Id::Free);
     }
-    let is_theirs = row.try_get::<String, _>(0)? == owner;
-    let is_deleted = row.try_get::<Option<i64>, _>(1)?.is_some();
-    Ok(if is_theirs && !is_deleted {
-        Id::There
+    Ok(if row.owner == owner && row.deleted_at.is_none() {
+        Id::Duplicate
     } else {
         Id::Taken
     })
 }
 
+/// Begins a conversation, unless the owner has it already.
 async fn begin(
     tx: &mut Connection,
     owner: &str,
@@ -176,11 +189,11 @@ async fn begin(
         None => new_id(),
         Some(id) => match look_up(tx, owner, &id).await? {
             Id::Free => id,
-            Id::There => return Ok(ImportCursor::There),
+            Id::Duplicate => return Ok(ImportCursor::Duplicate),
             Id::Taken => new_id(),
         },
     };
-    let row = query(
+    let key = query_scalar(
         "insert into conversations
              (id, owner, title, titled_by, created_at, updated_at, ended_at, read_at, import)
          values ($1, $2, '', $3, 0, 0, 0, $4, $5) returning key",
@@ -192,13 +205,11 @@ async fn begin(
     .bind(import)
     .fetch_one(&mut *tx)
     .await?;
-    Ok(ImportCursor::Within {
-        key: row.try_get(0)?,
-        has_id,
-    })
+    Ok(ImportCursor::Within { key, has_id })
 }
 
-/// Completes a conversation, and says whether it was added and which one is to be removed.
+/// Completes a conversation. Returns whether it was added, and otherwise the key of the stored duplicate
+/// that is to be removed.
 async fn end(
     database: Database,
     tx: &mut Connection,
@@ -210,9 +221,9 @@ async fn end(
         return Ok((false, None));
     };
     if !has_id {
-        // Its id came after its messages.
+        // The id follows the messages in this file.
         match look_up(tx, owner, &head.id).await? {
-            Id::There => return Ok((false, Some(key))),
+            Id::Duplicate => return Ok((false, Some(key))),
             Id::Taken => {}
             Id::Free => {
                 query("update conversations set id = $2 where key = $1")
@@ -240,10 +251,10 @@ async fn end(
     Ok((true, None))
 }
 
-/// The columns of one message in the statement that adds several, without `conversation` and `owner`.
+/// The number of columns of each message in [`insert_messages`], without `conversation` and `owner`.
 const COLUMNS: usize = 15;
 
-/// The statement that adds this many messages.
+/// The statement that adds this many messages. Its first two parameters are `conversation` and `owner`.
 fn insert_messages(database: Database, count: usize) -> String {
     let mut sql = String::from(
         "insert into messages (conversation, owner, id, parent, role, text, reasoning, model, usage,
@@ -261,7 +272,7 @@ fn insert_messages(database: Database, count: usize) -> String {
         sql.push_str(if row == 0 { "($1, $2" } else { ", ($1, $2" });
         for column in 0..columns {
             sql.push_str(&format!(", ${}", 3 + row * columns + column));
-            // PostgreSQL has no parameters of this type here.
+            // sqlx's `Any` driver has no parameters of this type.
             if column == COLUMNS - 1 {
                 sql.push_str("::tsvector");
             }
@@ -272,6 +283,7 @@ fn insert_messages(database: Database, count: usize) -> String {
     sql
 }
 
+/// Adds messages to a conversation and to the search index.
 async fn add_messages(
     database: Database,
     tx: &mut Connection,
@@ -281,23 +293,11 @@ async fn add_messages(
 ) -> Result<()> {
     let insert = insert_messages(database, rows.len());
     let mut insert = query(AssertSqlSafe(insert)).bind(conversation).bind(owner);
-    let mut words = Vec::with_capacity(rows.len());
-    for NewRow {
-        message,
-        words: of_message,
-    } in rows
-    {
-        let (state, finish, error) = match &message.state {
-            MessageState::Done { finish } => ("done", Some(finish.as_str()), None),
-            MessageState::Error(error) if error.kind != ErrorKind::Interrupted => {
-                ("error", None, Some(rows::to_json(error)))
-            }
-            MessageState::Error(_) | MessageState::Interrupted | MessageState::Streaming { .. } => {
-                ("interrupted", None, None)
-            }
-        };
+    let mut terms = Vec::with_capacity(rows.len());
+    for row in rows {
+        let message = row.message;
+        let (state, finish, error) = state_columns(&message.state);
         let timing = message.timing.unwrap_or_default();
-        let ms = |time: Option<u64>| time.and_then(|time| i64::try_from(time).ok());
         insert = insert
             .bind(message.id.clone())
             .bind(message.parent)
@@ -306,26 +306,40 @@ async fn add_messages(
             .bind(database.text(&message.reasoning))
             .bind(message.model)
             .bind(message.usage.as_ref().map(rows::to_json))
-            .bind(ms(timing.first_token_ms))
-            .bind(ms(timing.duration_ms))
-            .bind(ms(timing.thinking_ms))
+            .bind(rows::ms(timing.first_token_ms))
+            .bind(rows::ms(timing.duration_ms))
+            .bind(rows::ms(timing.thinking_ms))
             .bind(state)
             .bind(finish)
             .bind(error)
             .bind(message.created_at);
         match database {
-            Database::Sqlite => words.push((message.id, of_message)),
-            Database::Postgres => insert = insert.bind(of_message),
+            Database::Sqlite => terms.push((message.id, row.terms)),
+            Database::Postgres => insert = insert.bind(row.terms),
         }
     }
     match database {
         Database::Sqlite => {
             let added = insert.fetch_all(&mut *tx).await?;
-            sqlite::index_messages(tx, owner, &added, &words).await
+            sqlite::index_messages(tx, owner, &added, terms).await
         }
         Database::Postgres => {
             insert.execute(&mut *tx).await?;
             Ok(())
+        }
+    }
+}
+
+/// The columns `state`, `finish` and `error`. A message that was being written when it was exported is
+/// imported as interrupted.
+fn state_columns(state: &MessageState) -> (&'static str, Option<&'static str>, Option<String>) {
+    match state {
+        MessageState::Done { finish } => ("done", Some(finish.as_str()), None),
+        MessageState::Error(error) if error.kind != ErrorKind::Interrupted => {
+            ("error", None, Some(rows::to_json(error)))
+        }
+        MessageState::Error(_) | MessageState::Interrupted | MessageState::Streaming { .. } => {
+            ("interrupted", None, None)
         }
     }
 }

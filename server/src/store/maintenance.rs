@@ -1,40 +1,50 @@
-//! The commands that work on a database without serving it: `rill backup` and `rill check`.
+//! The commands `rill backup` and `rill check`. Both work on a SQLite file, also while a server uses it.
 
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use sqlx::{AnyConnection, ConnectOptions, Connection, Row, query};
+use sqlx::{AnyConnection, ConnectOptions, Connection, Row, query, query_as, query_scalar};
 
+use super::database::failure;
+use super::database::rows::row;
 use super::migrations::STEPS;
-use super::open::{FILE, check_writable, named_folder, newer, options, sqlite_url};
-use super::{Settings, StoreError, failure};
+use super::open::sqlite::{FILE, check_writable, sqlite_url};
+use super::open::{connect_options, named_folder, newer};
+use super::{Settings, StoreError};
 
-/// Writes a consistent copy of the database into a new file, also while a server works with it.
+row! {
+    struct CountRow {
+        conversations: i64,
+        messages: i64,
+    }
+}
+
+/// Writes a consistent copy of the database into a new file. Returns the sentence to print.
 ///
 /// # Errors
 /// A sentence that says what is wrong and what to do.
 pub async fn backup(settings: &Settings, file: &Path) -> Result<String, String> {
     if settings.database_url.is_some() {
-        return Err("a PostgreSQL database is copied by pg_dump.".to_owned());
+        return Err("rill backup copies SQLite databases: use pg_dump for PostgreSQL.".to_owned());
     }
     if file.exists() {
         return Err(format!(
-            "{} is there already: name a new file.",
+            "{} exists already: name a new file.",
             file.display()
         ));
     }
     let (mut connection, path) = connect(settings).await?;
     let copy = file
         .to_str()
-        .ok_or("the file's name must be text.")?
+        .ok_or("the name of the file must be UTF-8.")?
         .to_owned();
     query("vacuum into $1")
         .bind(copy)
         .execute(&mut connection)
         .await
         .map_err(|error| {
-            // Whether the copy or the database is at fault is not said; most often it is the copy.
+            // SQLite does not tell whether the copy or the database failed; most often it is the copy.
             let error = StoreError::from(error);
             format!("{} could not be written: {error}.", file.display())
         })?;
@@ -46,20 +56,20 @@ pub async fn backup(settings: &Settings, file: &Path) -> Result<String, String> 
     ))
 }
 
-/// Verifies the database, also while a server works with it.
+/// Checks the database for damage. Returns the sentence to print.
 ///
 /// # Errors
 /// A sentence that says what is wrong and what to do.
 pub async fn check(settings: &Settings) -> Result<String, String> {
     if settings.database_url.is_some() {
-        return Err("a PostgreSQL database is verified by pg_amcheck.".to_owned());
+        return Err("rill check reads SQLite databases: use pg_amcheck for PostgreSQL.".to_owned());
     }
     let (mut connection, path) = connect(settings).await?;
     let failed = |error: sqlx::Error| failure::sentence(&path, &error);
     match version(&mut connection).await.map_err(failed)? {
         None => {
             return Err(format!(
-                "{} is a database, but none of Rill. Restore a backup, or name another folder with --data-dir.",
+                "{} is not a database of Rill. Restore a backup, or name another folder with --data-dir.",
                 path.display()
             ));
         }
@@ -70,51 +80,55 @@ pub async fn check(settings: &Settings) -> Result<String, String> {
     }
     if let Some(finding) = finding(&mut connection).await.map_err(failed)? {
         return Err(format!(
-            "{} is damaged: {finding}. Restore a backup, or save what can be read by exporting it.",
+            "{} is damaged: {finding}. Restore a backup, or export what can still be read.",
             path.display()
         ));
     }
-    let count =
-        query("select (select count(*) from conversations), (select count(*) from messages)")
-            .fetch_one(&mut connection)
-            .await
-            .map_err(failed)?;
-    let number = |at: usize| count.try_get::<i64, _>(at).unwrap_or_default();
+    let count: CountRow = query_as(
+        "select (select count(*) from conversations) as conversations,
+             (select count(*) from messages) as messages",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .map_err(failed)?;
     let sentence = format!(
-        "{} is whole: {} conversations, {} messages",
+        "{} is intact: {} conversations, {} messages",
         path.display(),
-        number(0),
-        number(1)
+        count.conversations,
+        count.messages
     );
     let _ = connection.close().await;
     Ok(sentence)
 }
 
-/// The last step that was done in a database, if it is one of Rill.
+/// The version of the last migration of a database; `None` if it is not a database of Rill.
 async fn version(connection: &mut AnyConnection) -> Result<Option<i64>, sqlx::Error> {
-    let tables = query("select count(*) from sqlite_master where name = '_sqlx_migrations'")
-        .fetch_one(&mut *connection)
-        .await?;
-    if tables.try_get::<i64, _>(0)? == 0 {
+    let tables: i64 =
+        query_scalar("select count(*) from sqlite_master where name = '_sqlx_migrations'")
+            .fetch_one(&mut *connection)
+            .await?;
+    if tables == 0 {
         return Ok(None);
     }
-    let version = query("select max(version) from _sqlx_migrations")
-        .fetch_one(&mut *connection)
-        .await?;
-    version.try_get(0)
+    query_scalar("select max(version) from _sqlx_migrations")
+        .fetch_one(connection)
+        .await
 }
 
-/// The first thing that is damaged.
+/// The first damage that SQLite finds.
 async fn finding(connection: &mut AnyConnection) -> Result<Option<String>, sqlx::Error> {
-    for sql in ["pragma integrity_check(10)", "pragma foreign_key_check"] {
+    for (sql, column) in [
+        ("pragma integrity_check(10)", "integrity_check"),
+        ("pragma foreign_key_check", "table"),
+    ] {
         for row in query(sql).fetch_all(&mut *connection).await? {
-            let word: String = row.try_get(0).unwrap_or_default();
-            if word != "ok" {
-                return Ok(Some(word));
+            let found: String = row.try_get(column).unwrap_or_default();
+            if found != "ok" {
+                return Ok(Some(found));
             }
         }
     }
-    // The only question that these tables answer by failing.
+    // A damaged full-text index reports an error for this statement, instead of rows.
     for sql in [
         "insert into message_words (message_words) values ('integrity-check')",
         "insert into title_words (title_words) values ('integrity-check')",
@@ -124,7 +138,7 @@ async fn finding(connection: &mut AnyConnection) -> Result<Option<String>, sqlx:
     Ok(None)
 }
 
-/// A connection to the database of these settings as it is.
+/// A connection to the database of these settings, which is neither created nor migrated.
 async fn connect(settings: &Settings) -> Result<(AnyConnection, PathBuf), String> {
     sqlx::any::install_default_drivers();
     let path = named_folder(settings)?.join(FILE);
@@ -141,7 +155,7 @@ async fn connect(settings: &Settings) -> Result<(AnyConnection, PathBuf), String
         }
     }
     let failed = |error: sqlx::Error| failure::sentence(&path, &error);
-    let options = options(&sqlite_url(&path, "rw")?).map_err(failed)?;
+    let options = connect_options(&sqlite_url(&path, "rw")?).map_err(failed)?;
     let mut connection = options.connect().await.map_err(failed)?;
     query("pragma busy_timeout = 2000")
         .execute(&mut connection)

@@ -1,5 +1,5 @@
-//! The steps by which a database came to its present form. They are part of the program and run when
-//! it starts. A step that was released is never changed; a new one is added.
+//! The migrations, which run when the store is opened. A released migration never changes; changes of the
+//! schema are new migrations.
 
 use std::borrow::Cow;
 
@@ -8,14 +8,14 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 use super::Database;
 
-/// One step.
+/// One migration.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Step {
     pub(super) version: i64,
     pub(super) name: &'static str,
     pub(super) sqlite: &'static str,
     pub(super) postgres: &'static str,
-    /// Whether it changes what is there, so that a copy of it is made first.
+    /// Whether it changes stored data, so that the database is copied first.
     pub(super) changes_data: bool,
 }
 
@@ -50,7 +50,7 @@ pub(super) const STEPS: &[Step] = &[
     },
 ];
 
-/// The steps for a database, as sqlx runs them.
+/// The migrations of a database system, as sqlx runs them.
 pub(super) fn migrator(steps: &[Step], database: Database) -> Migrator {
     let migration = |step: &Step| {
         let sql = match database {

@@ -1,26 +1,33 @@
-//! What is read: the list, whole conversations, what a search finds.
+//! Reads: the list of conversations and whole conversations. Paths and pages have files of their own.
 
-use app::protocol::saved::{
-    ConversationDetail, ConversationList, ConversationSummary, ExportedConversation,
-};
-use sqlx::{Row, query};
+mod conversation;
+mod message;
+mod pages;
+mod path;
 
-use super::path::complete_message;
-use super::rows::{self, summary_columns};
+use app::protocol::saved::{ConversationDetail, ConversationList, ConversationSummary};
+use sqlx::query_as;
+
+use self::conversation::{SummaryRow, conversation, summary_columns};
+use self::message::message_columns;
 use super::{Result, Store, StoreError};
 
-/// The most conversations that are given at once.
+/// The most conversations in one part of the list.
 const MAX_LIST: u32 = 500;
 
 impl Store {
-    /// A part of the list, from the cursor on.
+    /// A part of the list of conversations: pinned ones first, then by the time of the last message,
+    /// the newest first. `before` is the `next` of the part before it. `limit` is at most 500.
+    ///
+    /// # Errors
+    /// `Invalid` where `before` is not a cursor.
     pub async fn list(
         &self,
         owner: &str,
         before: Option<&str>,
         limit: u32,
     ) -> Result<ConversationList> {
-        // Before the first part lies nothing.
+        // Every conversation comes after this cursor.
         let (pinned, updated_at, key) = match before {
             None => (2, i64::MAX, i64::MAX),
             Some(cursor) => parse_cursor(cursor).ok_or(StoreError::Invalid(
@@ -29,7 +36,7 @@ impl Store {
         };
         let limit = i64::from(limit.clamp(1, MAX_LIST));
         let mut tx = self.snapshot().await?;
-        let found = query(concat!(
+        let mut found: Vec<SummaryRow> = query_as(concat!(
             "select ",
             summary_columns!(),
             " from conversations c
@@ -44,28 +51,22 @@ impl Store {
         .bind(limit + 1)
         .fetch_all(&mut *tx)
         .await?;
-        let shown = &found[..found.len().min(limit as usize)];
-        let conversations = shown
-            .iter()
-            .map(rows::summary)
-            .collect::<Result<Vec<_>>>()?;
-        let next = match (shown.last(), shown.len() < found.len()) {
-            (Some(last), true) => {
-                let part = |at: usize| last.try_get::<i64, _>(at);
-                Some(format!("{}.{}.{}", part(5)?, part(4)?, part(0)?))
-            }
-            _ => None,
-        };
+        let has_more = found.len() > limit as usize;
+        found.truncate(limit as usize);
+        let last = found.last().filter(|_| has_more);
         Ok(ConversationList {
-            conversations,
-            next,
+            next: last.map(|row| format!("{}.{}.{}", row.pinned, row.updated_at, row.key)),
+            conversations: found.into_iter().map(Into::into).collect(),
         })
     }
 
-    /// What a list shows of one conversation.
+    /// The summary of one conversation, as the list shows it.
+    ///
+    /// # Errors
+    /// `NotFound`.
     pub async fn summary(&self, owner: &str, id: &str) -> Result<ConversationSummary> {
         let mut tx = self.snapshot().await?;
-        let row = query(concat!(
+        let row: SummaryRow = query_as(concat!(
             "select ",
             summary_columns!(),
             " from conversations c
@@ -75,57 +76,37 @@ impl Store {
         .bind(id)
         .fetch_one(&mut *tx)
         .await?;
-        rows::summary(&row)
+        Ok(row.into())
     }
 
-    /// A whole conversation.
+    /// A conversation with all of its messages, which are all in memory: use [`Store::path`] or
+    /// [`Store::messages_after`] where the length of the conversation matters.
+    ///
+    /// # Errors
+    /// `NotFound`.
     pub async fn get(&self, owner: &str, id: &str) -> Result<ConversationDetail> {
-        let whole = self.whole(owner, id).await?;
-        Ok(ConversationDetail {
-            id: whole.id,
-            title: whole.title,
-            pinned: whole.pinned,
-            leaf: whole.leaf,
-            messages: whole.messages,
-            ..ConversationDetail::default()
-        })
-    }
-
-    pub(super) async fn whole(&self, owner: &str, id: &str) -> Result<ExportedConversation> {
         let mut tx = self.snapshot().await?;
-        let row = query(
-            "select key, id, title, created_at, updated_at, pinned, leaf from conversations
-             where owner = $1 and id = $2 and deleted_at is null and import is null",
-        )
-        .bind(owner)
-        .bind(id)
-        .fetch_one(&mut *tx)
-        .await?;
-        let found = query(
-            "select id, parent, role, text, reasoning, marks, state, finish, error, generation, model,
-                 created_at, usage, first_token_ms, duration_ms, thinking_ms
-             from messages where conversation = $1 order by key",
-        )
-        .bind(row.try_get::<i64, _>(0)?)
+        let row = conversation(&mut tx, owner, id).await?;
+        let found = query_as(concat!(
+            "select ",
+            message_columns!(),
+            " from messages m where m.conversation = $1 order by m.key"
+        ))
+        .bind(row.key)
         .fetch_all(&mut *tx)
         .await?;
-        let mut messages = Vec::with_capacity(found.len());
-        for row in &found {
-            messages.push(complete_message(&mut tx, row).await?);
-        }
-        Ok(ExportedConversation {
-            id: row.try_get(1)?,
-            title: row.try_get(2)?,
-            created_at: row.try_get(3)?,
-            updated_at: row.try_get(4)?,
-            pinned: row.try_get::<i64, _>(5)? != 0,
-            leaf: row.try_get(6)?,
-            messages,
+        Ok(ConversationDetail {
+            id: row.id,
+            title: row.title,
+            pinned: row.pinned != 0,
+            leaf: row.leaf,
+            messages: message::complete(&mut tx, found).await?,
+            ..ConversationDetail::default()
         })
     }
 }
 
-/// `pinned.updated_at.key`
+/// Reads the cursor `pinned.updated_at.key`.
 fn parse_cursor(cursor: &str) -> Option<(i64, i64, i64)> {
     let mut parts = cursor.split('.').map(str::parse);
     let cursor = (

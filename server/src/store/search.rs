@@ -1,29 +1,39 @@
 //! Full-text search in titles and messages.
 
-pub mod tokenizer;
+pub(in crate::store) mod tokenizer;
 
 use app::protocol::saved::SearchHit;
-use sqlx::any::AnyRow;
-use sqlx::{Row, query};
+use sqlx::query_as;
 
 use self::tokenizer::Query;
-use super::database::Database;
-use super::{Result, Store, postgres, sqlite};
+use super::database::rows::row;
+use super::database::{Database, postgres, sqlite};
+use super::{Result, Store};
 
-/// The most hits that are given.
+/// The most hits of one search.
 const MAX_HITS: u32 = 100;
 
-/// Where words are looked for.
+/// Where a search looks.
 #[derive(Clone, Copy)]
 enum Place {
     Titles,
     Messages,
 }
 
+row! {
+    /// A text that matches, and where it is. A title has no message.
+    pub(in crate::store) struct HitRow {
+        conversation: String,
+        title: String,
+        message: Option<String>,
+        text: String,
+    }
+}
+
 impl Store {
-    /// Looks for words in titles and messages.
+    /// Searches titles and messages, the newest hits of each first. `limit` is at most 100.
     pub async fn search(&self, owner: &str, text: &str, limit: u32) -> Result<Vec<SearchHit>> {
-        let Some(wanted) = Query::parse(text) else {
+        let Some(query) = Query::parse(text) else {
             return Ok(Vec::new());
         };
         let limit = i64::from(limit.clamp(1, MAX_HITS));
@@ -33,29 +43,25 @@ impl Store {
             if left <= 0 {
                 break;
             }
-            let found = self.find_in(place, owner, &wanted, left).await?;
-            for row in found {
-                let message: Option<String> = row.try_get(2)?;
-                let text: String = row.try_get(3)?;
-                hits.push(SearchHit {
-                    conversation: row.try_get(0)?,
-                    title: row.try_get(1)?,
-                    message,
-                    snippet: wanted.snippet(&text),
-                });
-            }
+            let found = self.search_in(place, owner, &query, left).await?;
+            hits.extend(found.into_iter().map(|row| SearchHit {
+                snippet: query.snippet(&row.text),
+                conversation: row.conversation,
+                title: row.title,
+                message: row.message,
+            }));
         }
         Ok(hits)
     }
 
-    /// What holds the words there, the newest first.
-    async fn find_in(
+    /// The newest texts in one place that match.
+    async fn search_in(
         &self,
         place: Place,
         owner: &str,
-        wanted: &Query,
+        query: &Query,
         limit: i64,
-    ) -> Result<Vec<AnyRow>> {
+    ) -> Result<Vec<HitRow>> {
         let mut tx = self.snapshot().await?;
         match self.database {
             Database::Sqlite => {
@@ -63,8 +69,8 @@ impl Store {
                     Place::Titles => sqlite::SEARCH_TITLES,
                     Place::Messages => sqlite::SEARCH_MESSAGES,
                 };
-                let words = sqlite::match_words(owner, wanted);
-                let found = query(sql).bind(words).bind(owner).bind(limit);
+                let fts5 = sqlite::match_query(owner, query);
+                let found = query_as(sql).bind(fts5).bind(owner).bind(limit);
                 Ok(found.fetch_all(&mut *tx).await?)
             }
             Database::Postgres => {
@@ -72,8 +78,8 @@ impl Store {
                     Place::Titles => postgres::IN_TITLES,
                     Place::Messages => postgres::IN_MESSAGES,
                 };
-                let words = wanted.for_tsquery();
-                postgres::search(&mut tx, search, &words, owner, limit).await
+                let tsquery = query.for_tsquery();
+                postgres::search(&mut tx, search, &tsquery, owner, limit).await
             }
         }
     }

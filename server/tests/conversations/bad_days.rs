@@ -374,7 +374,7 @@ async fn a_database_is_said_to_be_damaged_only_where_it_is() {
     check("not there", "there is no database").await;
     std::fs::write(&file, "").expect("a file");
     hand_all_over();
-    check("empty", "none of Rill").await;
+    check("empty", "not a database of Rill").await;
     std::fs::rename(data.path().join("aside"), &file).expect("it is there");
 
     let end = soon(Program::run_without_rights(&[
@@ -427,7 +427,7 @@ async fn a_running_database_can_be_copied_and_verified() {
     assert_eq!(end.code, Some(0), "{}", end.log);
     let end = run(&["backup", copy]).await;
     assert_eq!(end.code, Some(1), "{}", end.log);
-    assert!(end.log.contains("there already"), "{}", end.log);
+    assert!(end.log.contains("exists already"), "{}", end.log);
     // The copy is a database of its own.
     let copies = copies.path().to_str().expect("a plain path");
     let end = soon(Program::run(&["check", "--data-dir", copies], &[])).await;

@@ -67,6 +67,6 @@ pub enum ImportCursor {
         /// Whether its id was known at its beginning.
         has_id: bool,
     },
-    /// One that is there already, so that its messages are passed over.
-    There,
+    /// A conversation that the owner has already. Its messages are skipped.
+    Duplicate,
 }

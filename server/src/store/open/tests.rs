@@ -1,9 +1,11 @@
 //! Stores are opened, brought to their present form, copied and verified.
 
-use sqlx::AnyConnection;
+use sqlx::{AnyConnection, Connection, query, query_as, query_scalar};
 
+use super::sqlite::sqlite_url;
 use super::*;
 use crate::store::LOCAL_OWNER;
+use crate::store::database::rows::row;
 
 /// A step after the ones that there are.
 const NEXT: Step = Step {
@@ -17,8 +19,8 @@ const NEXT: Step = Step {
 async fn count(path: &Path, sql: &'static str) -> i64 {
     let url = sqlite_url(path, "ro").expect("a plain path");
     let mut connection = AnyConnection::connect(&url).await.expect("a database");
-    let row = query(sql).fetch_one(&mut connection).await.expect("a row");
-    row.try_get(0).expect("a number")
+    let count = query_scalar(sql).fetch_one(&mut connection).await;
+    count.expect("a number")
 }
 
 #[tokio::test]
@@ -62,13 +64,20 @@ async fn a_step_that_fails_leaves_the_database_as_it_was() {
     };
     let error = open_sqlite(folder.path(), &[STEPS, &[wrong]].concat()).await;
     let error = error.err().expect("it is refused");
-    assert!(error.contains("cannot be brought up to date"), "{error}");
+    assert!(error.contains("cannot be migrated"), "{error}");
     let path = folder.path().join(FILE);
     let pieces = "select count(*) from sqlite_master where name = 'pieces'";
     assert_eq!(count(&path, pieces).await, 1);
 }
 
 const UUID: &str = "0190a0a0-00bc-7def-8000-0123456789ab";
+
+row! {
+    struct IdRow {
+        title: String,
+        id: String,
+    }
+}
 
 async fn insert(store: &Store, id: &str) {
     query(
@@ -110,18 +119,14 @@ async fn respelled(
     before.close().await;
     drop(before);
     let store = after().await;
-    let found = query("select title, id from conversations order by key")
+    let found: Vec<IdRow> = query_as("select title, id from conversations order by key")
         .fetch_all(&store.write)
         .await
         .expect("rows");
     let reply = store.reply(LOCAL_OWNER, UUID).await.expect("a reply");
     assert_eq!(reply.piece.text, "kept");
     store.close().await;
-    let text = |row: &sqlx::any::AnyRow, at: usize| row.try_get(at).expect("a text");
-    found
-        .iter()
-        .map(|row| (text(row, 0), text(row, 1)))
-        .collect()
+    found.into_iter().map(|row| (row.title, row.id)).collect()
 }
 
 fn spellings() -> Vec<String> {

@@ -1,50 +1,50 @@
-//! Text as words, in any script: for the index of the search, for what is looked for in it, and to
-//! mark what was found. All three must agree, so they stand together.
+//! The search tokenizer: splits text of any script into terms. The search index, queries and the marks in
+//! snippets use the same terms.
 //!
-//! A word is a run of letters, digits and their marks, without regard to case, accents and width. In
-//! scripts that put no space between words (Chinese, Japanese, Thai, …) every letter is a word, and
-//! what is looked for is found as a sequence of them. Everything is found from its first letters on.
+//! A term is a run of letters, digits and combining marks, without regard to case, accents and width. In
+//! scripts that put no spaces between words (Chinese, Japanese, Thai, …) each character is a term, and a
+//! query finds a sequence of them. A query finds a term by its first letters.
 
 use app::protocol::saved::SnippetPart;
 use unicode_normalization::UnicodeNormalization;
 
-/// The most bytes of a word that count. What is longer is no word of a language.
-const WORD_BYTES: usize = 64;
-/// About how many characters a snippet shows before what was found, and from there on.
+/// The most bytes of a term. The rest of a longer run is ignored, since no word of a language is longer.
+const TERM_BYTES: usize = 64;
+/// About how many characters a snippet shows before the first match, and from its beginning on.
 const SNIPPET_BEFORE: usize = 40;
 const SNIPPET_AFTER: usize = 120;
-/// The most words that are looked for.
-const QUERY_WORDS: usize = 16;
+/// The most terms of a query; more are ignored.
+const QUERY_TERMS: usize = 16;
 
-/// A word of a text.
-struct Word {
-    /// Where it begins and ends, in bytes.
+/// A term, and where the text has it.
+struct Token {
+    /// Where the token begins and ends in the text, in bytes.
     start: usize,
     end: usize,
+    /// The term, without case, accents and width.
     folded: String,
-    /// It is a single letter of a script without spaces.
+    /// Whether it is a single character of a script without spaces.
     is_unspaced: bool,
 }
 
-/// The words of a text, as they are put into an index, with a space between them.
-#[must_use]
-pub fn index(text: &str) -> String {
+/// The terms of a text, separated by spaces, as an index takes them.
+pub(in crate::store) fn terms(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / 4);
-    for word in words(text) {
+    for token in tokens(text) {
         if !out.is_empty() {
             out.push(' ');
         }
-        out.push_str(&word.folded);
+        out.push_str(&token.folded);
     }
     out
 }
 
-fn words(text: &str) -> impl Iterator<Item = Word> {
-    spans(text).flat_map(|(start, end)| {
-        // Some letters are several when they are folded, and then several words.
+fn tokens(text: &str) -> impl Iterator<Item = Token> {
+    runs(text).flat_map(|(start, end)| {
+        // Folding turns some letters into several, which may be several terms.
         let folded = fold(&text[start..end]);
-        let parts: Vec<_> = spans(&folded).collect();
-        parts.into_iter().map(move |(from, to)| Word {
+        let parts: Vec<_> = runs(&folded).collect();
+        parts.into_iter().map(move |(from, to)| Token {
             start,
             end,
             folded: folded[from..to].to_owned(),
@@ -53,8 +53,8 @@ fn words(text: &str) -> impl Iterator<Item = Word> {
     })
 }
 
-/// Where the words of a text begin and end, in bytes.
-fn spans(text: &str) -> impl Iterator<Item = (usize, usize)> {
+/// Where the runs of a text that become terms begin and end, in bytes.
+fn runs(text: &str) -> impl Iterator<Item = (usize, usize)> {
     let mut letters = text.char_indices().peekable();
     std::iter::from_fn(move || {
         loop {
@@ -81,8 +81,9 @@ fn spans(text: &str) -> impl Iterator<Item = (usize, usize)> {
     })
 }
 
+/// Removes case, accents and width.
 fn fold(word: &str) -> String {
-    // Most words are plain.
+    // Most words are ASCII.
     let mut folded = if word.is_ascii() {
         word.to_ascii_lowercase()
     } else {
@@ -91,8 +92,8 @@ fn fold(word: &str) -> String {
             .filter(|letter| !is_accent(*letter) && (letter.is_alphanumeric() || is_mark(*letter)))
             .collect()
     };
-    if folded.len() > WORD_BYTES {
-        let end = (0..=WORD_BYTES)
+    if folded.len() > TERM_BYTES {
+        let end = (0..=TERM_BYTES)
             .rev()
             .find(|at| folded.is_char_boundary(*at));
         folded.truncate(end.unwrap_or_default());
@@ -108,12 +109,12 @@ fn is_mark(letter: char) -> bool {
     !letter.is_ascii() && unicode_normalization::char::is_combining_mark(letter)
 }
 
-/// The accents of scripts that are read without them.
+/// Whether this is an accent of a script that can be read without accents.
 fn is_accent(letter: char) -> bool {
     matches!(letter, '\u{300}'..='\u{36f}')
 }
 
-/// Whether words of this letter's script have no spaces between them.
+/// Whether this letter's script puts no spaces between words.
 fn is_unspaced(letter: char) -> bool {
     matches!(letter,
         '\u{e00}'..='\u{eff}'         // Thai, Lao
@@ -130,49 +131,49 @@ fn is_unspaced(letter: char) -> bool {
         | '\u{4e00}'..='\u{9fff}'
         | '\u{a000}'..='\u{a4cf}'     // Yi
         | '\u{f900}'..='\u{faff}'
-        | '\u{ff66}'..='\u{ff9d}'     // Katakana of half the width
+        | '\u{ff66}'..='\u{ff9d}'     // half-width Katakana
         | '\u{1b000}'..='\u{1b16f}'
         | '\u{20000}'..='\u{323af}')
 }
 
-/// What is looked for.
+/// A parsed search query: a text matches if it has all of its terms.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Query {
+pub(in crate::store) struct Query {
     terms: Vec<Term>,
 }
 
-/// One thing that a text must hold.
+/// One condition of a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Term {
-    /// A word that begins with this.
+    /// A term with this beginning.
     Prefix(String),
-    /// These letters after each other.
+    /// These characters, one after the other.
     Sequence(Vec<String>),
 }
 
 impl Query {
-    /// Reads what somebody typed. `None` where there is no word in it.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
+    /// Parses a text that a person typed. `None` if it has no term.
+    pub(in crate::store) fn parse(text: &str) -> Option<Self> {
         let mut terms: Vec<Term> = Vec::new();
         let mut last = None;
-        for word in words(text).take(QUERY_WORDS) {
-            let follows = last.is_some_and(|(start, end)| start == word.start || end == word.start);
-            last = Some((word.start, word.end));
+        for token in tokens(text).take(QUERY_TERMS) {
+            let follows =
+                last.is_some_and(|(start, end)| start == token.start || end == token.start);
+            last = Some((token.start, token.end));
             match terms.last_mut() {
-                Some(Term::Sequence(letters)) if word.is_unspaced && follows => {
-                    letters.push(word.folded);
+                Some(Term::Sequence(letters)) if token.is_unspaced && follows => {
+                    letters.push(token.folded);
                 }
-                _ if word.is_unspaced => terms.push(Term::Sequence(vec![word.folded])),
-                _ => terms.push(Term::Prefix(word.folded)),
+                _ if token.is_unspaced => terms.push(Term::Sequence(vec![token.folded])),
+                _ => terms.push(Term::Prefix(token.folded)),
             }
         }
         (!terms.is_empty()).then_some(Self { terms })
     }
 
-    /// The query as SQLite's FTS5 reads it. It holds letters, digits and marks only.
-    #[must_use]
-    pub fn for_fts5(&self) -> String {
+    /// The query in the syntax of SQLite's FTS5. Terms have letters, digits and marks only, so they need
+    /// no escaping.
+    pub(in crate::store) fn for_fts5(&self) -> String {
         let term = |term: &Term| match term {
             Term::Prefix(word) => format!("\"{word}\"*"),
             Term::Sequence(letters) => format!("\"{}\"", letters.join(" ")),
@@ -181,9 +182,8 @@ impl Query {
         terms.join(" AND ")
     }
 
-    /// The query as PostgreSQL's `tsquery` is written.
-    #[must_use]
-    pub fn for_tsquery(&self) -> String {
+    /// The query in the syntax of PostgreSQL's `tsquery`.
+    pub(in crate::store) fn for_tsquery(&self) -> String {
         let term = |term: &Term| match term {
             Term::Prefix(word) => format!("'{word}':*"),
             Term::Sequence(letters) => {
@@ -195,10 +195,9 @@ impl Query {
         terms.join(" & ")
     }
 
-    /// The place in a text where what is looked for first occurs, with what is around it.
-    #[must_use]
-    pub fn snippet(&self, text: &str) -> Vec<SnippetPart> {
-        let first = self.matches(words(text)).next();
+    /// The part of a text around the first match, with all matches in it marked.
+    pub(in crate::store) fn snippet(&self, text: &str) -> Vec<SnippetPart> {
+        let first = self.matches(tokens(text)).next();
         let hit = first.map_or(0, |(start, _)| start);
         let from = back(text, hit, SNIPPET_BEFORE);
         let to = forth(text, hit, SNIPPET_AFTER);
@@ -215,8 +214,8 @@ impl Query {
         };
         add(if from > 0 { "… " } else { "" }, false);
         let mut at = 0;
-        for (start, end) in self.matches(words(&shown)) {
-            // A letter that is several words can be found several times.
+        for (start, end) in self.matches(tokens(&shown)) {
+            // One letter can be several tokens, and match several times.
             if start < at {
                 continue;
             }
@@ -229,16 +228,16 @@ impl Query {
         parts
     }
 
-    /// Where terms occur.
-    fn matches(&self, words: impl Iterator<Item = Word>) -> impl Iterator<Item = (usize, usize)> {
+    /// Where the terms match, in bytes.
+    fn matches(&self, tokens: impl Iterator<Item = Token>) -> impl Iterator<Item = (usize, usize)> {
         let longest = self.terms.iter().map(Term::len).max().unwrap_or(1);
-        let mut words = words.fuse();
-        let mut ahead: std::collections::VecDeque<Word> = std::collections::VecDeque::new();
+        let mut tokens = tokens.fuse();
+        let mut ahead: std::collections::VecDeque<Token> = std::collections::VecDeque::new();
         std::iter::from_fn(move || {
             loop {
                 while ahead.len() < longest {
-                    match words.next() {
-                        Some(word) => ahead.push_back(word),
+                    match tokens.next() {
+                        Some(token) => ahead.push_back(token),
                         None => break,
                     }
                 }
@@ -257,6 +256,7 @@ impl Query {
 }
 
 impl Term {
+    /// How many tokens the term matches.
     fn len(&self) -> usize {
         match self {
             Self::Prefix(_) => 1,
@@ -264,23 +264,23 @@ impl Term {
         }
     }
 
-    /// How many words it takes, if it stands at the head of these.
-    fn at(&self, words: &std::collections::VecDeque<Word>) -> Option<usize> {
+    /// How many tokens the term matches at the beginning of these, if it does.
+    fn at(&self, tokens: &std::collections::VecDeque<Token>) -> Option<usize> {
         let is_here = match self {
-            Self::Prefix(prefix) => words[0].folded.starts_with(prefix.as_str()),
+            Self::Prefix(prefix) => tokens[0].folded.starts_with(prefix.as_str()),
             Self::Sequence(letters) => {
-                letters.len() <= words.len()
+                letters.len() <= tokens.len()
                     && letters
                         .iter()
-                        .zip(words)
-                        .all(|(letter, word)| *letter == word.folded)
+                        .zip(tokens)
+                        .all(|(letter, token)| *letter == token.folded)
             }
         };
         is_here.then(|| self.len())
     }
 }
 
-/// The place so many characters before this one, at the beginning of a word where that is near.
+/// The byte this many characters before `at`, moved forward to a space if there is one between.
 fn back(text: &str, at: usize, characters: usize) -> usize {
     let from = text[..at]
         .char_indices()
@@ -296,7 +296,7 @@ fn back(text: &str, at: usize, characters: usize) -> usize {
         .map_or(from, |space| from + space)
 }
 
-/// The place so many characters after this one.
+/// The byte this many characters after `at`.
 fn forth(text: &str, at: usize, characters: usize) -> usize {
     text[at..]
         .char_indices()
@@ -310,7 +310,7 @@ mod tests {
 
     #[test]
     fn words_are_found_in_any_script_without_case_accents_and_width() {
-        let check = |text: &str, expect: &str| assert_eq!(index(text), expect, "{text}");
+        let check = |text: &str, expect: &str| assert_eq!(terms(text), expect, "{text}");
         check("Hello, World!", "hello world");
         check("don't stop_it", "don t stop it");
         check("Größe ÉTÉ naïve", "große ete naive");
@@ -322,7 +322,7 @@ mod tests {
         check("ภาษา", "ภ า ษ า");
         check("Rust言語", "rust 言 語");
         check(" \n\u{0}…—", "");
-        assert_eq!(index(&"x".repeat(1000)).len(), WORD_BYTES);
+        assert_eq!(terms(&"x".repeat(1000)).len(), TERM_BYTES);
     }
 
     #[test]
@@ -393,7 +393,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_word_of_a_text_is_found_in_it(text in "\\PC{0,60}", at in 0_usize..20) {
-            let folded = index(&text);
+            let folded = terms(&text);
             if let Some(word) = folded.split(' ').nth(at).filter(|word| !word.is_empty()) {
                 let query = Query::parse(word).expect("a word");
                 let parts = query.snippet(&text);

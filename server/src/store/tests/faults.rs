@@ -12,7 +12,7 @@ use sqlx::error::{DatabaseError, ErrorKind};
 use sqlx::{AnyConnection, AssertSqlSafe, Executor};
 
 use crate::store::Database;
-use crate::store::transaction::{Statement, Steps, execute};
+use crate::store::database::transaction::{Statement, Steps, execute};
 
 /// How a statement fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row, query};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection, query, query_scalar};
 
 use crate::store::Settings;
 use crate::store::{Ask, LOCAL_OWNER, NewReply, Store, new_id, open};
@@ -34,11 +34,9 @@ fn question(conversation: &str, text: &str) -> NewReply {
 /// Leaves room for this many pages more.
 async fn leave_room(store: &Store, pages: i64) {
     let mut connection = store.write.acquire().await.expect("a connection");
-    let count: i64 = query("pragma page_count")
+    let count: i64 = query_scalar("pragma page_count")
         .fetch_one(&mut *connection)
         .await
-        .expect("a row")
-        .try_get(0)
         .expect("a number");
     let sql = format!("pragma max_page_count = {}", count + pages);
     query(AssertSqlSafe(sql))
@@ -51,13 +49,13 @@ async fn leave_room(store: &Store, pages: i64) {
 async fn seen(file: &Path, id: &str) -> i64 {
     let url = format!("sqlite://{}", file.display());
     let mut other = AnyConnection::connect(&url).await.expect("a connection");
-    let row = query("select count(*) from conversations where id = $1")
+    let count = query_scalar("select count(*) from conversations where id = $1")
         .bind(id)
         .fetch_one(&mut other)
         .await
-        .expect("a row");
+        .expect("a number");
     other.close().await.expect("closed");
-    row.try_get(0).expect("a number")
+    count
 }
 
 #[tokio::test]

@@ -1,67 +1,87 @@
-//! Conversations in pages, for exports: no more of one is in memory than a page.
+//! Reads conversations in pages, for exports: one page of messages is in memory at a time.
 //!
-//! Each page is a short read of its own, so a slow download holds neither a connection nor an old
-//! state of the database. What is added meanwhile may be part of the export.
+//! Each page is read in a snapshot of its own, so a slow download holds neither a connection nor an
+//! old version of the database. Messages that are added meanwhile may be part of the export.
 
 use app::protocol::saved::SavedMessage;
-use sqlx::any::AnyRow;
-use sqlx::{AssertSqlSafe, Row, query};
+use sqlx::{AssertSqlSafe, query_as, query_scalar};
 
-use super::path::complete_message;
-use super::transaction::Connection;
-use super::{ConversationHead, ConversationKey, MessageKey, MessagePage, Result, Store};
+use super::message::{complete, message_columns};
+use crate::store::database::rows::row;
+use crate::store::{ConversationHead, ConversationKey, MessageKey, MessagePage, Result, Store};
 
-/// How many messages a page has at most, and how many bytes of text if it has more than one.
+/// The most messages of a page, and the most bytes of text and reasoning of a page with more than one.
 const PAGE: usize = 128;
 const PAGE_BYTES: u64 = 256 * 1024;
-/// How many messages are looked at in one go while a path is followed.
+/// The most messages that one query follows along a path.
 const STEPS: i64 = 500;
 
-/// Selects messages as `rows::message` reads them, with the key behind. `where` follows.
-macro_rules! select_messages {
-    () => {
-        "select id, parent, role, text, reasoning, marks, state, finish, error, generation, model,
-             created_at, usage, first_token_ms, duration_ms, thinking_ms, key from messages "
-    };
+row! {
+    struct HeadRow {
+        id: String,
+        title: String,
+        created_at: i64,
+        updated_at: i64,
+        pinned: i64,
+        leaf: Option<String>,
+    }
+}
+
+row! {
+    struct KeyRow {
+        key: i64,
+        size: i64,
+    }
+}
+
+impl From<KeyRow> for MessageKey {
+    fn from(row: KeyRow) -> Self {
+        Self {
+            key: row.key,
+            size: u32::try_from(row.size).unwrap_or(u32::MAX),
+        }
+    }
 }
 
 impl Store {
-    /// All conversations, the oldest first.
+    /// The keys of all conversations, the oldest first.
     pub async fn keys(&self, owner: &str) -> Result<Vec<ConversationKey>> {
         let mut tx = self.snapshot().await?;
-        let found = query(
+        let keys: Vec<i64> = query_scalar(
             "select key from conversations
              where owner = $1 and deleted_at is null and import is null order by created_at, key",
         )
         .bind(owner)
         .fetch_all(&mut *tx)
         .await?;
-        let keys = found.iter().map(|row| row.try_get(0).map(ConversationKey));
-        Ok(keys.collect::<std::result::Result<_, _>>()?)
+        Ok(keys.into_iter().map(ConversationKey).collect())
     }
 
-    /// A conversation by its id.
+    /// The key of the conversation with this id.
+    ///
+    /// # Errors
+    /// `NotFound`.
     pub async fn key(&self, owner: &str, id: &str) -> Result<ConversationKey> {
         let mut tx = self.snapshot().await?;
-        let row = query(
+        let key = query_scalar(
             "select key from conversations
              where owner = $1 and id = $2 and deleted_at is null and import is null",
-        )
-        .bind(owner)
-        .bind(id)
-        .fetch_one(&mut *tx)
-        .await?;
-        Ok(ConversationKey(row.try_get(0)?))
+        );
+        let key = key.bind(owner).bind(id).fetch_one(&mut *tx).await?;
+        Ok(ConversationKey(key))
     }
 
     /// A conversation without its messages.
+    ///
+    /// # Errors
+    /// `NotFound`.
     pub async fn head(
         &self,
         owner: &str,
         conversation: ConversationKey,
     ) -> Result<ConversationHead> {
         let mut tx = self.snapshot().await?;
-        let row = query(
+        let row: HeadRow = query_as(
             "select id, title, created_at, updated_at, pinned, leaf from conversations
              where owner = $1 and key = $2 and deleted_at is null and import is null",
         )
@@ -70,16 +90,16 @@ impl Store {
         .fetch_one(&mut *tx)
         .await?;
         Ok(ConversationHead {
-            id: row.try_get(0)?,
-            title: row.try_get(1)?,
-            created_at: row.try_get(2)?,
-            updated_at: row.try_get(3)?,
-            pinned: row.try_get::<i64, _>(4)? != 0,
-            leaf: row.try_get(5)?,
+            id: row.id,
+            title: row.title,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            pinned: row.pinned != 0,
+            leaf: row.leaf,
         })
     }
 
-    /// The next messages of a conversation in the order in which they were added, about 256 KiB.
+    /// The next page of a conversation's messages, in the order in which they were added.
     pub async fn messages_after(
         &self,
         owner: &str,
@@ -88,8 +108,9 @@ impl Store {
     ) -> Result<MessagePage> {
         let after = after.map_or(-1, |key| key.key);
         let mut tx = self.snapshot().await?;
-        let sizes = query(
-            "select key, cast(octet_length(text) + octet_length(reasoning) as bigint) from messages
+        let sizes: Vec<KeyRow> = query_as(
+            "select key, cast(octet_length(text) + octet_length(reasoning) as bigint) as size
+             from messages
              where conversation = $1 and owner = $2 and key > $3 order by key limit $4",
         )
         .bind(conversation.0)
@@ -98,13 +119,16 @@ impl Store {
         .bind(PAGE as i64)
         .fetch_all(&mut *tx)
         .await?;
-        let keys = sizes.iter().map(message_key).collect::<Result<Vec<_>>>()?;
+        let keys: Vec<MessageKey> = sizes.into_iter().map(Into::into).collect();
         let Some(last) = keys[..of_one_page(&keys)].last() else {
             return Ok(MessagePage::default());
         };
-        let found = query(concat!(
-            select_messages!(),
-            "where conversation = $1 and owner = $2 and key > $3 and key <= $4 order by key"
+        let found = query_as(concat!(
+            "select ",
+            message_columns!(),
+            " from messages m
+              where m.conversation = $1 and m.owner = $2 and m.key > $3 and m.key <= $4
+              order by m.key"
         ))
         .bind(conversation.0)
         .bind(owner)
@@ -112,7 +136,7 @@ impl Store {
         .bind(last.key)
         .fetch_all(&mut *tx)
         .await?;
-        let messages = read_messages(&mut tx, &found).await?;
+        let messages = complete(&mut tx, found).await?;
         tx.commit().await?;
         Ok(MessagePage {
             messages,
@@ -120,14 +144,15 @@ impl Store {
         })
     }
 
-    /// The messages from the first to the leaf that is shown; without one, to the newest.
+    /// The keys of the shown path, the root first. Without a leaf, the path ends with the newest
+    /// message.
     pub async fn shown(
         &self,
         owner: &str,
         conversation: ConversationKey,
     ) -> Result<Vec<MessageKey>> {
         let mut tx = self.snapshot().await?;
-        let leaf = query(
+        let mut next: Option<i64> = query_scalar(
             "select coalesce(
                  (select m.key from messages m join conversations c on c.leaf = m.id
                   where c.key = $1 and m.conversation = $1),
@@ -137,10 +162,9 @@ impl Store {
         .bind(owner)
         .fetch_one(&mut *tx)
         .await?;
-        let mut next: Option<i64> = leaf.try_get(0)?;
         let mut path = Vec::new();
         while let Some(key) = next {
-            let found = query(
+            let found: Vec<KeyRow> = query_as(
                 "with recursive line (key, parent, size, step) as (
                      select key, parent, octet_length(text) + octet_length(reasoning), 1 from messages
                      where key = $1 and conversation = $2 and owner = $3
@@ -150,7 +174,7 @@ impl Store {
                      from line join messages m on m.id = line.parent
                      where m.conversation = $2 and m.key < line.key and line.step <= $4
                  )
-                 select key, cast(size as bigint) from line order by key desc",
+                 select key, cast(size as bigint) as size from line order by key desc",
             )
             .bind(key)
             .bind(conversation.0)
@@ -158,55 +182,42 @@ impl Store {
             .bind(STEPS)
             .fetch_all(&mut *tx)
             .await?;
-            let found = found.iter().map(message_key).collect::<Result<Vec<_>>>()?;
-            // The last one begins the next part.
-            let is_whole = (found.len() as i64) <= STEPS;
-            let taken = if is_whole {
-                found.len()
-            } else {
-                found.len() - 1
-            };
-            path.extend_from_slice(&found[..taken]);
-            next = found.get(taken).map(|last| last.key);
+            let mut found: Vec<MessageKey> = found.into_iter().map(Into::into).collect();
+            // One message more than `STEPS` begins the next query.
+            next = found.get(STEPS as usize).map(|last| last.key);
+            found.truncate(STEPS as usize);
+            path.append(&mut found);
         }
         path.reverse();
         Ok(path)
     }
 
-    /// The first of these messages, about 256 KiB, and how many of the keys they are.
+    /// The first page of the messages with these keys, and how many of the keys it covers.
     pub async fn messages(
         &self,
         owner: &str,
         keys: &[MessageKey],
     ) -> Result<(Vec<SavedMessage>, usize)> {
         let taken = of_one_page(keys);
-        let places: Vec<String> = (0..taken).map(|at| format!("${}", at + 2)).collect();
+        let parameters: Vec<String> = (0..taken).map(|at| format!("${}", at + 2)).collect();
         let sql = format!(
-            "{} where owner = $1 and key in ({}) order by key",
-            select_messages!(),
-            places.join(", ")
+            "select {} from messages m where m.owner = $1 and m.key in ({}) order by m.key",
+            message_columns!(),
+            parameters.join(", ")
         );
         let mut tx = self.snapshot().await?;
-        let mut select = query(AssertSqlSafe(sql)).bind(owner);
+        let mut select = query_as(AssertSqlSafe(sql)).bind(owner);
         for key in &keys[..taken] {
             select = select.bind(key.key);
         }
         let found = select.fetch_all(&mut *tx).await?;
-        let messages = read_messages(&mut tx, &found).await?;
+        let messages = complete(&mut tx, found).await?;
         tx.commit().await?;
         Ok((messages, taken))
     }
 }
 
-fn message_key(row: &AnyRow) -> Result<MessageKey> {
-    let size: i64 = row.try_get(1)?;
-    Ok(MessageKey {
-        key: row.try_get(0)?,
-        size: u32::try_from(size).unwrap_or(u32::MAX),
-    })
-}
-
-/// How many of these messages make a page: at least one, if there is one.
+/// How many of these messages make a page: at least one, unless there are none.
 fn of_one_page(keys: &[MessageKey]) -> usize {
     let mut bytes = 0;
     let fits = |key: &&MessageKey| {
@@ -215,15 +226,6 @@ fn of_one_page(keys: &[MessageKey]) -> usize {
     };
     let count = keys.iter().take(PAGE).take_while(fits).count();
     count.max(keys.len().min(1))
-}
-
-/// Messages with what has come so far of those that are being made.
-async fn read_messages(tx: &mut Connection, found: &[AnyRow]) -> Result<Vec<SavedMessage>> {
-    let mut messages = Vec::with_capacity(found.len());
-    for row in found {
-        messages.push(complete_message(tx, row).await?);
-    }
-    Ok(messages)
 }
 
 #[cfg(test)]

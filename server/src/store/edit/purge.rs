@@ -1,51 +1,52 @@
-//! Removes conversations for good, in slices: what was deleted long ago, and what is left of an import
-//! that did not finish.
+//! Removes conversations for good, in slices: conversations that were deleted long ago, and those of an
+//! import that did not finish.
 //!
-//! A conversation that is removed only in part counts as part of an import that did not finish, so
-//! nobody sees it, nobody can restore it, and the next purge goes on with it.
+//! A conversation that is partly removed gets the import [`REMOVED`]. So it is hidden, cannot be
+//! restored, and is removed further by the next purge.
 
-use sqlx::{Row, query, query_scalar};
+use sqlx::{query, query_scalar};
 
-use super::transaction::Connection;
-use super::{Database, Result, Store};
+use crate::store::database::transaction::Connection;
+use crate::store::{Database, Result, Store};
 
-/// The name of the import to which belongs what is only to be removed.
-pub(super) const REMOVED: &str = "";
-/// How many messages, or other rows, one statement removes at most.
+/// The import of conversations that only wait to be removed.
+pub(in crate::store) const REMOVED: &str = "";
+/// The most messages, or other rows, that one statement removes.
 const ROWS: i64 = 32;
 
-/// Which conversations are removed.
+/// The conversations to remove.
 #[derive(Clone, Copy)]
-pub(super) enum Doomed<'a> {
-    /// Those that were deleted before this time.
+pub(in crate::store) enum Target<'a> {
+    /// Those that were deleted before this time, in milliseconds since 1970.
     DeletedBefore(i64),
     /// Those of this import.
-    Of(&'a str),
+    Import(&'a str),
     /// The one with this key.
     Key(i64),
 }
 
 impl Store {
-    /// Removes for good what was deleted before this time, and what is left of imports that did not finish
-    /// before the store was opened. Gives how many conversations had been deleted.
+    /// Removes for good the conversations that were deleted before this time, in milliseconds since 1970,
+    /// and those of imports that had not finished when the store was opened. Returns how many of the
+    /// former there were.
     pub async fn purge(&self, deleted_before: i64) -> Result<u64> {
-        self.remove(Doomed::Of(REMOVED)).await?;
-        self.remove(Doomed::DeletedBefore(deleted_before)).await
+        self.remove(Target::Import(REMOVED)).await?;
+        self.remove(Target::DeletedBefore(deleted_before)).await
     }
 
-    /// Removes all that was imported.
+    /// Removes all conversations of an import.
     pub async fn abandon_import(&self, import: &str) -> Result<()> {
-        self.remove(Doomed::Of(import)).await?;
+        self.remove(Target::Import(import)).await?;
         Ok(())
     }
 
-    /// Removes conversations, and gives how many.
-    pub(super) async fn remove(&self, doomed: Doomed<'_>) -> Result<u64> {
+    /// Removes conversations, and returns how many.
+    pub(in crate::store) async fn remove(&self, target: Target<'_>) -> Result<u64> {
         let mut removed = 0;
         loop {
             let mut slice = self.slice().await?;
             loop {
-                let Some(conversation) = doomed.next(&mut slice).await? else {
+                let Some(conversation) = target.next(&mut slice).await? else {
                     slice.commit().await?;
                     return Ok(removed);
                 };
@@ -58,7 +59,7 @@ impl Store {
         }
     }
 
-    /// Gives what is left of unfinished imports to the next purge. To be done before any import
+    /// Leaves the conversations of unfinished imports to the next purge. Call it before any import
     /// begins.
     pub(in crate::store) async fn forget_imports(&self) -> Result<()> {
         let mut tx = self.transaction().await?;
@@ -70,8 +71,8 @@ impl Store {
     }
 }
 
-impl Doomed<'_> {
-    /// The next conversation to be removed.
+impl Target<'_> {
+    /// The key of the next conversation to remove.
     async fn next(self, tx: &mut Connection) -> Result<Option<i64>> {
         let found = match self {
             Self::DeletedBefore(time) => {
@@ -83,7 +84,7 @@ impl Doomed<'_> {
                 .fetch_optional(tx)
                 .await?
             }
-            Self::Of(import) => {
+            Self::Import(import) => {
                 query_scalar("select key from conversations where import = $1 limit 1")
                     .bind(import)
                     .fetch_optional(tx)
@@ -100,7 +101,7 @@ impl Doomed<'_> {
     }
 }
 
-/// Removes some of a conversation, and says whether nothing of it is left.
+/// Removes a part of a conversation, and returns whether nothing of it is left.
 async fn remove_part(database: Database, tx: &mut Connection, conversation: i64) -> Result<bool> {
     if remove_messages(database, tx, conversation).await?
         || remove_generations(tx, conversation).await?
@@ -125,21 +126,21 @@ async fn remove_part(database: Database, tx: &mut Connection, conversation: i64)
     Ok(true)
 }
 
-/// Removes some messages, and says whether there may be more.
+/// Removes some messages, and returns whether there may be more.
 async fn remove_messages(
     database: Database,
     tx: &mut Connection,
     conversation: i64,
 ) -> Result<bool> {
-    let found = query("select key from messages where conversation = $1 order by key limit $2")
-        .bind(conversation)
-        .bind(ROWS)
-        .fetch_all(&mut *tx)
-        .await?;
-    let Some(last) = found.last() else {
+    let keys: Vec<i64> =
+        query_scalar("select key from messages where conversation = $1 order by key limit $2")
+            .bind(conversation)
+            .bind(ROWS)
+            .fetch_all(&mut *tx)
+            .await?;
+    let Some(last) = keys.last().copied() else {
         return Ok(false);
     };
-    let last: i64 = last.try_get(0)?;
     if database == Database::Sqlite {
         query(
             "delete from message_words
@@ -155,24 +156,24 @@ async fn remove_messages(
         .bind(last)
         .execute(&mut *tx)
         .await?;
-    Ok(found.len() as i64 == ROWS)
+    Ok(keys.len() as i64 == ROWS)
 }
 
-/// Removes some generations with their pieces, and says whether there may be more.
+/// Removes some generations with their pieces, and returns whether there may be more.
 async fn remove_generations(tx: &mut Connection, conversation: i64) -> Result<bool> {
-    let found = query("select id from generations where conversation = $1 limit $2")
-        .bind(conversation)
-        .bind(ROWS)
-        .fetch_all(&mut *tx)
-        .await?;
-    for row in &found {
-        let id: String = row.try_get(0)?;
+    let ids: Vec<String> =
+        query_scalar("select id from generations where conversation = $1 limit $2")
+            .bind(conversation)
+            .bind(ROWS)
+            .fetch_all(&mut *tx)
+            .await?;
+    for id in &ids {
         for sql in [
             "delete from pieces where generation = $1",
             "delete from generations where id = $1",
         ] {
-            query(sql).bind(&id).execute(&mut *tx).await?;
+            query(sql).bind(id).execute(&mut *tx).await?;
         }
     }
-    Ok(found.len() as i64 == ROWS)
+    Ok(ids.len() as i64 == ROWS)
 }

@@ -1,17 +1,17 @@
-//! What went wrong in a database, in words: for the log, and for whoever starts Rill or verifies the
-//! database. They hold none of the data.
+//! Database errors in words: one line for the log, and sentences for the commands and for the start. They
+//! never contain data.
 
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use sqlx::error::DatabaseError;
 
-/// What a person can do something about.
+/// The kind of a database error, by what a person can do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(in crate::store) enum Failure {
     /// Another program or connection holds the database.
     Held,
-    /// There is no room on the disk.
+    /// The disk has no room.
     Full,
     /// The file or its folder cannot be written.
     ReadOnly,
@@ -19,25 +19,25 @@ pub(super) enum Failure {
     CannotOpen,
     /// The disk or the file system failed.
     Disk,
-    /// The file is not what was written.
+    /// The file is damaged.
     Damaged,
-    /// The memory was not enough.
+    /// There was not enough memory.
     Memory,
-    /// The server takes no connection, or ends them.
+    /// The server accepts no connection, or closed it.
     Unavailable,
-    /// It was ended from outside before it was done.
+    /// The statement was cancelled from outside.
     Interrupted,
-    /// What is to be written contradicts what is there.
+    /// The statement violates a constraint.
     Constraint,
-    /// A text or a number that the database cannot hold.
+    /// The database cannot store a value.
     Value,
-    /// Anything else, most likely an error of ours.
+    /// Any other error, most likely a bug of Rill.
     Other,
 }
 
 impl Failure {
-    /// Of an error that came from a database.
-    pub(super) fn of(error: &sqlx::Error) -> Self {
+    /// The kind of an error of sqlx.
+    pub(in crate::store) fn of(error: &sqlx::Error) -> Self {
         match error {
             sqlx::Error::Database(error) => Self::of_code(&error.code().unwrap_or_default()),
             sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut => {
@@ -47,7 +47,7 @@ impl Failure {
         }
     }
 
-    /// By the code, which has five characters in PostgreSQL and fewer in SQLite.
+    /// The kind of an error code, which has five characters in PostgreSQL and fewer in SQLite.
     fn of_code(code: &str) -> Self {
         if code.len() == 5 {
             return Self::of_postgres(code);
@@ -55,22 +55,22 @@ impl Failure {
         code.parse().map_or(Self::Other, Self::of_sqlite)
     }
 
-    /// By the code of <https://sqlite.org/rescode.html>. Its lowest byte is the primary one; where the
-    /// rest of it says something else, the whole code counts.
+    /// The kind of a result code (<https://sqlite.org/rescode.html>). The lowest byte is the primary code;
+    /// a few extended codes are of another kind than their primary code.
     fn of_sqlite(code: u32) -> Self {
         match code {
             // SQLITE_IOERR_NOMEM.
             3082 => return Self::Memory,
-            // SQLITE_IOERR_SHMSIZE: the file that is shared with other programs cannot grow.
+            // SQLITE_IOERR_SHMSIZE: the shared-memory file cannot grow.
             4874 => return Self::Full,
             // SQLITE_IOERR_DATA: a checksum is wrong.
             8202 => return Self::Damaged,
-            // SQLITE_IOERR_RDLOCK, _BLOCKED and _LOCK: an error at locking, no answer from the disk.
+            // SQLITE_IOERR_RDLOCK, _BLOCKED and _LOCK: locking failed, not the disk.
             2314 | 2826 | 3850 => return Self::Held,
             _ => {}
         }
         match code & 0xff {
-            // SQLITE_BUSY, _LOCKED and _PROTOCOL, which is a race of several programs for the locks.
+            // SQLITE_BUSY, _LOCKED and _PROTOCOL (a race of several programs for the locks).
             5 | 6 | 15 => Self::Held,
             // SQLITE_NOMEM.
             7 => Self::Memory,
@@ -82,7 +82,7 @@ impl Failure {
             10 => Self::Disk,
             // SQLITE_CORRUPT and _NOTADB.
             11 | 26 => Self::Damaged,
-            // SQLITE_FULL, and _NOLFS: larger than the file system allows.
+            // SQLITE_FULL, and _NOLFS (the file is larger than the file system allows).
             13 | 22 => Self::Full,
             // SQLITE_PERM, _CANTOPEN and _AUTH.
             3 | 14 | 23 => Self::CannotOpen,
@@ -94,8 +94,8 @@ impl Failure {
         }
     }
 
-    /// By the code of <https://www.postgresql.org/docs/current/errcodes-appendix.html>, of which the
-    /// first two characters are a class.
+    /// The kind of an SQLSTATE (<https://www.postgresql.org/docs/current/errcodes-appendix.html>). Its first
+    /// two characters are a class.
     fn of_postgres(code: &str) -> Self {
         match code {
             "53100" => Self::Full,
@@ -117,7 +117,7 @@ impl Failure {
         }
     }
 
-    /// What it is, and what to do, in one line of the log.
+    /// The error and what to do, for one line of the log; `None` for [`Self::Other`].
     fn words(self) -> Option<&'static str> {
         Some(match self {
             Self::Held => "another program holds the database",
@@ -133,13 +133,13 @@ impl Failure {
             Self::Memory => "there is not enough memory",
             Self::Unavailable => "the database cannot be reached",
             Self::Interrupted => "the database was interrupted",
-            Self::Constraint => "what is to be written contradicts what is there",
-            Self::Value => "the database cannot hold a value",
+            Self::Constraint => "the statement violates a constraint of the database",
+            Self::Value => "the database cannot store a value",
             Self::Other => return None,
         })
     }
 
-    /// A sentence about a database in a file, with what to do.
+    /// The error of a database in a file and what to do, in sentences.
     fn sentence(self, path: &Path, code: &str) -> String {
         let (what, to_do) = match self {
             Self::Held => (
@@ -164,20 +164,20 @@ impl Failure {
             ),
             Self::Damaged => (
                 "is damaged",
-                "Restore a backup, or save what can be read by exporting it",
+                "Restore a backup, or export what can still be read",
             ),
             Self::Memory => ("needs more memory than there is", "End other programs"),
             _ => (
                 "cannot be used",
-                "Try again, and restore a backup if it stays so",
+                "Try again, and restore a backup if it fails again",
             ),
         };
         format!("{} {what} ({code}). {to_do}.", path.display())
     }
 }
 
-/// What a database says went wrong, in words for the log.
-pub(super) fn describe(error: &dyn DatabaseError) -> String {
+/// The error of a database in one line for the log.
+pub(in crate::store) fn describe(error: &dyn DatabaseError) -> String {
     let code = error.code().unwrap_or_default();
     match Failure::of_code(&code).words() {
         Some(words) => format!("{words} ({code})"),
@@ -185,14 +185,14 @@ pub(super) fn describe(error: &dyn DatabaseError) -> String {
     }
 }
 
-/// What went wrong with the database in this file, and what to do.
-pub(super) fn sentence(path: &Path, error: &sqlx::Error) -> String {
+/// The error of the database in this file and what to do, in sentences.
+pub(in crate::store) fn sentence(path: &Path, error: &sqlx::Error) -> String {
     let sqlx::Error::Database(of_database) = error else {
         return format!("{} cannot be used: {error}.", path.display());
     };
     let code = of_database.code().unwrap_or_default();
     let failure = match Failure::of(error) {
-        // A full disk can look like one that fails, or like a file that cannot be made.
+        // With a full disk, SQLite may report a failing disk, or a file that cannot be opened.
         Failure::Disk | Failure::CannotOpen if !has_room(path) => Failure::Full,
         failure => failure,
     };
@@ -203,8 +203,8 @@ pub(super) fn sentence(path: &Path, error: &sqlx::Error) -> String {
     failure.sentence(path, &code)
 }
 
-/// What went wrong with this file or folder, and what to do.
-pub(super) fn of_file(path: &Path, error: &std::io::Error) -> String {
+/// The error of writing this file or folder and what to do, in sentences.
+pub(in crate::store) fn of_file(path: &Path, error: &std::io::Error) -> String {
     if is_full(error) {
         let code = error.raw_os_error().unwrap_or_default();
         return Failure::Full.sentence(path, &code.to_string());
@@ -215,10 +215,10 @@ pub(super) fn of_file(path: &Path, error: &std::io::Error) -> String {
     )
 }
 
-/// Whether a file can be written beside this one. One that cannot be made for another reason says
-/// nothing about the room.
+/// Whether the disk of this file has room. If a probe fails for another reason than a full disk, it
+/// counts as having room.
 fn has_room(path: &Path) -> bool {
-    // As much as SQLite needs beside the database before it reads the first row.
+    // The size in bytes of the files that SQLite creates beside the database before it reads a row.
     const NEEDED: usize = 64 * 1024;
     let write = || {
         let folder = path.parent().unwrap_or(Path::new("."));

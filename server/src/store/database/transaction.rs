@@ -1,0 +1,249 @@
+//! Transactions. Every write goes through [`Store::transaction`], and every read through
+//! [`Store::snapshot`].
+//!
+//! This module does not use sqlx's transactions. sqlx counts how deep transactions are nested, and the
+//! count is wrong after SQLite has rolled back by itself, which it does when the disk is full or fails:
+//! sqlx then rolls the next failure back to a savepoint only, and the transaction around it stays open.
+//! Here `begin`, `commit` and `rollback` are plain statements. A connection on which a statement failed is
+//! used again only if it is certain that no transaction is open in it; otherwise it is closed.
+//!
+//! The connection belongs to a task of its own (`task`), to which the owner of the transaction sends its
+//! statements. So the transaction ends even if its owner is dropped in the middle of a statement, is never
+//! polled again, or waits for something else.
+
+mod task;
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::stream::{self, BoxStream};
+use futures::{FutureExt, StreamExt, TryFutureExt};
+use sqlx::any::{AnyArguments, AnyQueryResult, AnyRow, AnyStatement, AnyTypeInfo};
+use sqlx::{Any, AnyPool, Either, Execute, Executor, SqlStr};
+use tokio::sync::{mpsc, oneshot};
+
+use self::task::{Rules, Task};
+use crate::store::{Database, Result, Store};
+
+#[cfg(test)]
+pub(in crate::store) use self::task::execute;
+
+/// The longest time that a write transaction may be open without running a statement.
+pub(in crate::store) const WRITE_LIMIT: Duration = Duration::from_secs(1);
+/// The longest time that a write transaction may be open in all. Its longest statement is not counted,
+/// since writing one large text is one statement. It is shorter than other writers wait for a connection.
+pub(in crate::store) const WRITE_TOTAL: Duration = Duration::from_secs(4);
+/// The same limits for a read transaction, for which no writer waits.
+const READ_LIMIT: Duration = Duration::from_secs(30);
+const READ_TOTAL: Duration = Duration::from_secs(600);
+
+/// A transaction. Dropping it without [`Transaction::commit`] rolls it back.
+#[derive(Debug)]
+pub(in crate::store) struct Transaction {
+    connection: Connection,
+}
+
+/// Runs statements in a transaction. After a statement has failed, all later ones fail.
+#[derive(Debug)]
+pub(in crate::store) struct Connection {
+    requests: mpsc::Sender<Request>,
+}
+
+/// Why a statement was not run.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::store) enum Refused {
+    /// An earlier statement failed.
+    #[error("an earlier statement of the transaction failed")]
+    AfterFailure,
+    /// The transaction exceeded its time limit.
+    #[error("the transaction was open for too long and was rolled back")]
+    TooLong,
+    /// The statement exceeded its time limit.
+    #[error("the database does not answer")]
+    NoAnswer,
+    /// The caller prepared a statement, which this executor does not support.
+    #[error("statements are not prepared by themselves in a transaction")]
+    NotOffered,
+}
+
+impl From<Refused> for sqlx::Error {
+    fn from(refused: Refused) -> Self {
+        Self::AnyDriverError(Box::new(refused))
+    }
+}
+
+impl Store {
+    /// Begins a write transaction. With SQLite, waits until no other one of this process is open.
+    pub(in crate::store) async fn transaction(&self) -> Result<Transaction> {
+        let rules = Rules {
+            begin: match self.database {
+                // Takes the write lock now. A transaction that reads first cannot get it later if another
+                // program has written meanwhile.
+                Database::Sqlite => "begin immediate",
+                Database::Postgres => "begin",
+            },
+            limit: self.write_limit,
+            total: self.write_total,
+            ..self.rules()
+        };
+        Transaction::begin(self.write.clone(), rules).await
+    }
+
+    /// Begins a read transaction: all of its statements see the database as it was at the first one. It
+    /// need not be committed.
+    pub(in crate::store) async fn snapshot(&self) -> Result<Transaction> {
+        let rules = Rules {
+            begin: match self.database {
+                Database::Sqlite => "begin",
+                Database::Postgres => "begin isolation level repeatable read read only",
+            },
+            ..self.rules()
+        };
+        Transaction::begin(self.read.clone(), rules).await
+    }
+
+    fn rules(&self) -> Rules {
+        Rules {
+            database: self.database,
+            begin: "begin",
+            limit: READ_LIMIT,
+            total: READ_TOTAL,
+            is_memory: self.is_memory,
+            #[cfg(test)]
+            faults: std::sync::Arc::clone(&self.faults),
+        }
+    }
+}
+
+impl Transaction {
+    async fn begin(pool: AnyPool, rules: Rules) -> Result<Self> {
+        let (requests, received) = mpsc::channel(1);
+        let (ready, begun) = oneshot::channel();
+        tokio::spawn(Task::run(pool, rules, received, ready));
+        begun.await.unwrap_or_else(|_| Err(stopped()))?;
+        Ok(Self {
+            connection: Connection { requests },
+        })
+    }
+
+    /// Commits.
+    ///
+    /// # Errors
+    /// Nothing was written, unless the connection broke after the database had committed and before it
+    /// answered.
+    pub(in crate::store) async fn commit(self) -> Result<()> {
+        let (answer, committed) = oneshot::channel();
+        let request = Request::Commit(answer);
+        self.connection.ask(request, committed).await?;
+        Ok(())
+    }
+}
+
+impl std::ops::Deref for Transaction {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+impl std::ops::DerefMut for Transaction {
+    fn deref_mut(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+}
+
+type Answer<T> = oneshot::Sender<sqlx::Result<T>>;
+/// The results of a statement: rows, and the numbers of changed rows.
+pub(in crate::store) type Steps = Vec<Either<AnyQueryResult, AnyRow>>;
+
+/// A request to the task of the transaction.
+enum Request {
+    Run(Statement, Answer<Steps>),
+    Commit(Answer<()>),
+}
+
+/// A statement with its parameters.
+pub(in crate::store) struct Statement {
+    sql: SqlStr,
+    arguments: Option<AnyArguments>,
+    is_persistent: bool,
+    /// Whether only the first row is read.
+    is_for_one: bool,
+}
+
+impl Statement {
+    fn of<'q>(mut query: impl Execute<'q, Any>, is_for_one: bool) -> sqlx::Result<Self> {
+        Ok(Self {
+            arguments: query.take_arguments().map_err(sqlx::Error::Encode)?,
+            is_persistent: query.persistent(),
+            sql: query.sql(),
+            is_for_one,
+        })
+    }
+}
+
+/// The error where the task has ended without an answer: the transaction exceeded its limit, or the
+/// runtime ends.
+fn stopped() -> sqlx::Error {
+    Refused::TooLong.into()
+}
+
+impl Connection {
+    async fn ask<T>(
+        &self,
+        request: Request,
+        answer: oneshot::Receiver<sqlx::Result<T>>,
+    ) -> sqlx::Result<T> {
+        self.requests.send(request).await.map_err(|_| stopped())?;
+        answer.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    async fn run(&self, statement: sqlx::Result<Statement>) -> sqlx::Result<Steps> {
+        let (answer, steps) = oneshot::channel();
+        self.ask(Request::Run(statement?, answer), steps).await
+    }
+}
+
+impl<'c> Executor<'c> for &'c mut Connection {
+    type Database = Any;
+
+    fn fetch_many<'e, 'q: 'e, E>(
+        self,
+        query: E,
+    ) -> BoxStream<'e, sqlx::Result<Either<AnyQueryResult, AnyRow>>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Any>,
+    {
+        let statement = Statement::of(query, false);
+        async move { self.run(statement).await }
+            .map_ok(|steps| stream::iter(steps.into_iter().map(Ok)))
+            .try_flatten_stream()
+            .boxed()
+    }
+
+    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, sqlx::Result<Option<AnyRow>>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Any>,
+    {
+        let statement = Statement::of(query, true);
+        async move {
+            let steps = self.run(statement).await?;
+            Ok(steps.into_iter().find_map(Either::right))
+        }
+        .boxed()
+    }
+
+    fn prepare_with<'e>(
+        self,
+        _sql: SqlStr,
+        _parameters: &'e [AnyTypeInfo],
+    ) -> BoxFuture<'e, sqlx::Result<AnyStatement>>
+    where
+        'c: 'e,
+    {
+        futures::future::ready(Err(Refused::NotOffered.into())).boxed()
+    }
+}

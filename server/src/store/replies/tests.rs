@@ -1,0 +1,95 @@
+//! The history of a new message is read before its write transaction begins.
+
+use app::protocol::Finish;
+use app::protocol::saved::Timing;
+
+use crate::store::migrations::STEPS;
+use crate::store::open::sqlite::open_sqlite;
+use crate::store::{Ask, End, Finished, LOCAL_OWNER, NewReply, Piece, Store, new_id, now};
+
+fn question(conversation: &str, parent: Option<&str>, text: &str) -> NewReply {
+    NewReply {
+        conversation: conversation.to_owned(),
+        request_id: new_id(),
+        generation: new_id(),
+        ask: Ask::Question {
+            parent: parent.map(str::to_owned),
+            text: text.to_owned(),
+        },
+        model: "m".to_owned(),
+        parameters: "{}".to_owned(),
+        title: "Title".to_owned(),
+        now: now(),
+    }
+}
+
+async fn finish(store: &Store, generation: &str, answer: &str) {
+    let finished = Finished {
+        whole: Piece {
+            text: answer.to_owned(),
+            ..Piece::default()
+        },
+        end: End::Done(Finish::Stop),
+        model: "m".to_owned(),
+        usage: None,
+        timing: Timing::default(),
+        now: now(),
+    };
+    let done = store.finish(LOCAL_OWNER, generation, &finished).await;
+    done.expect("saved");
+}
+
+#[tokio::test]
+async fn the_history_is_read_while_another_transaction_writes() {
+    sqlx::any::install_default_drivers();
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let store = open_sqlite(folder.path(), STEPS).await.expect("a store");
+    let conversation = new_id();
+    let first = question(&conversation, None, "one");
+    let begun = store.begin(LOCAL_OWNER, &first).await.expect("saved");
+    finish(&store, &begun.generation, "two").await;
+    let writer = store.transaction().await.expect("it begins");
+    let next = question(&conversation, Some(&begun.message), "three");
+    let again = NewReply {
+        ask: Ask::Again(begun.message.clone()),
+        ..next.clone()
+    };
+    for (reply, expect) in [(&next, &["one", "two"][..]), (&again, &["one"])] {
+        let history = store.history_of(LOCAL_OWNER, reply).await.expect("read");
+        let history = history.messages.expect("it is complete");
+        let texts: Vec<&str> = history.iter().map(|one| one.content.as_str()).collect();
+        assert_eq!(texts, expect);
+    }
+    // Of another owner nothing is read.
+    let other = store.history_of("other", &next).await.expect("read");
+    assert!(other.messages.is_none());
+    writer.commit().await.expect("an end");
+}
+
+#[tokio::test]
+async fn a_message_that_was_streaming_when_the_history_was_read_is_read_again() {
+    sqlx::any::install_default_drivers();
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let store = open_sqlite(folder.path(), STEPS).await.expect("a store");
+    let conversation = new_id();
+    let first = question(&conversation, None, "one");
+    let begun = store.begin(LOCAL_OWNER, &first).await.expect("saved");
+    let next = question(&conversation, Some(&begun.message), "three");
+    let history = store.history_of(LOCAL_OWNER, &next).await.expect("read");
+    assert!(history.messages.is_none(), "the reply is not complete");
+    // The reply ends between that and the transaction, which then sees all of it.
+    finish(&store, &begun.generation, "two").await;
+    let asked = store.begin(LOCAL_OWNER, &next).await.expect("saved");
+    let question = asked.user_message.expect("a question");
+    let mut tx = store.snapshot().await.expect("it begins");
+    let row = sqlx::query_scalar("select conversation from messages where id = $1");
+    let key: i64 = row
+        .bind(&question)
+        .fetch_one(&mut *tx)
+        .await
+        .expect("a row");
+    let history = history.up_to(&mut tx, key, &question).await.expect("read");
+    let texts: Vec<&str> = history.iter().map(|one| one.content.as_str()).collect();
+    assert_eq!(texts, ["one", "two", "three"]);
+    assert_eq!(asked.history, history);
+}
