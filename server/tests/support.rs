@@ -2,12 +2,15 @@
 //! and what it logs.
 
 pub(crate) mod caching_provider;
+pub(crate) mod conversations;
 pub(crate) mod http;
 pub(crate) mod log;
 pub(crate) mod over_http2;
 pub(crate) mod panics;
 pub(crate) mod program;
+pub(crate) mod program_data;
 pub(crate) mod rill;
+pub(crate) mod script_player;
 pub(crate) mod scripted_upstream;
 pub(crate) mod scripts;
 

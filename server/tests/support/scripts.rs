@@ -1,8 +1,7 @@
-//! What an upstream does, as data: the scripts of the conformance file, and a few words to write
-//! such a script in a test.
+//! Scripts of providers as data: those of the conformance files, and functions to write one in a test.
 //!
-//! Playing a script is the work of [`super::scripted_upstream`]; what must come of it is judged in
-//! the tests.
+//! [`super::scripted_upstream`] plays a script to the server. [`super::script_player`] compares the reply
+//! with what the script expects.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -50,6 +49,47 @@ impl Script {
             "anthropic" => Kind::Messages,
             other => panic!("an API that is not known here: {other}"),
         }
+    }
+
+    /// The same script of another API.
+    pub(crate) fn of(mut self, api: &str) -> Self {
+        self.api = api.into();
+        self
+    }
+
+    pub(crate) fn after_requests(mut self, count: usize) -> Self {
+        self.expect.upstream_requests = Some(count);
+        self
+    }
+
+    pub(crate) fn for_good(self) -> Self {
+        self.offering_retry(false)
+    }
+
+    pub(crate) fn offering_retry(mut self, retry: bool) -> Self {
+        self.expect.retry_button = Some(retry);
+        self
+    }
+
+    /// Does not expect whether a retry is offered.
+    pub(crate) fn with_any_retry(mut self) -> Self {
+        self.expect.retry_button = None;
+        self
+    }
+
+    pub(crate) fn with_outcome(mut self, outcome: &str) -> Self {
+        self.expect.outcome = outcome.into();
+        self
+    }
+
+    pub(crate) fn with_reasoning(mut self, reasoning: &str) -> Self {
+        self.expect.reasoning = Some(reasoning.into());
+        self
+    }
+
+    /// Expects some reasoning, whatever its text.
+    pub(crate) fn with_any_reasoning(self) -> Self {
+        self.with_reasoning("…")
     }
 }
 
@@ -151,6 +191,41 @@ pub(crate) enum End {
     Refuse,
 }
 
+/// A chunk that is repeated without end.
+pub(crate) const FOREVER: Times = Times::Forever(Forever::Forever);
+
+/// A script that ends well, with this text.
+pub(crate) fn completes(name: &str, responses: Vec<Response>, text: &str) -> Script {
+    let expect = Expect {
+        outcome: "complete".into(),
+        text: text.into(),
+        reasoning: Some(String::new()),
+        error_kind: None,
+        upstream_requests: Some(responses.len()),
+        retry_button: Some(text.is_empty()),
+        usage: None,
+    };
+    Script {
+        name: name.into(),
+        api: "chat".into(),
+        responses,
+        expect,
+    }
+}
+
+/// A script that ends with an error of this kind, after this text.
+pub(crate) fn fails(name: &str, responses: Vec<Response>, text: &str, kind: &str) -> Script {
+    let mut script = completes(name, responses, text);
+    script.expect.outcome = if text.is_empty() {
+        "failed".into()
+    } else {
+        "partial".into()
+    };
+    script.expect.error_kind = Some(kind.into());
+    script.expect.retry_button = Some(true);
+    script
+}
+
 /// A stream of events without any event yet, that ends as it should.
 pub(crate) fn stream() -> Response {
     Response {
@@ -197,6 +272,21 @@ pub(crate) fn silence() -> Response {
 }
 
 impl Response {
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.headers.insert(name.into(), value.into());
+        self
+    }
+
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.headers.remove(name);
+        self
+    }
+
+    pub(crate) fn with_status(mut self, status: u16) -> Self {
+        self.status = status;
+        self
+    }
+
     /// Sends this at once.
     pub(crate) fn then(self, data: &str) -> Self {
         self.after(Duration::ZERO, data)

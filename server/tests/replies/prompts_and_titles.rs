@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use server::providers::api::Kind;
 
-use super::{begin, call, kept, message};
+use crate::support::conversations::{begin, call, kept, message};
 use crate::support::http::Request;
 use crate::support::rill::Rill;
 use crate::support::scripted_upstream::ScriptedUpstream;

@@ -1,18 +1,17 @@
-//! Behaviours of the kinds that users of comparable software reported, with other values than the
-//! reports: what a body is, what an event holds, how an answer ends and what a failure is about.
+//! Irregular answers, of the kinds that users of comparable software reported: bodies with a wrong type,
+//! odd events, unusual ends, and failures that only their words explain.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::more_scripts::{FOREVER, completes, fails};
 use crate::support::rill::Rill;
+use crate::support::script_player::{each_of, play, play_patiently};
 use crate::support::scripted_upstream::ScriptedUpstream;
 use crate::support::scripts::{
-    DONE, End, Response, STOP, Script, delta, json as whole, saying, stream,
+    DONE, End, FOREVER, Response, STOP, completes, delta, fails, json as whole, saying, stream,
 };
 use crate::support::{log, soon};
-use crate::upstream_scripts::{each_of, play, play_patiently};
 
 /// An event of the stream.
 fn event(data: &Value) -> String {
@@ -32,24 +31,6 @@ fn refusing(status: u16, body: &str) -> Response {
         .headers
         .insert("content-type".into(), "text/plain".into());
     response
-}
-
-trait Open {
-    /// Leaves open whether a retry is offered.
-    fn whatever_the_button(self) -> Self;
-    fn with_outcome(self, outcome: &str) -> Self;
-}
-
-impl Open for Script {
-    fn whatever_the_button(mut self) -> Self {
-        self.expect.retry_button = None;
-        self
-    }
-
-    fn with_outcome(mut self, outcome: &str) -> Self {
-        self.expect.outcome = outcome.into();
-        self.whatever_the_button()
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -276,7 +257,8 @@ async fn an_answer_goes_on_as_long_as_something_follows() {
                 ],
                 "a",
             )
-            .with_outcome("truncated"),
+            .with_outcome("truncated")
+            .with_any_retry(),
             fails(
                 "a cut after words that were none",
                 vec![
@@ -320,7 +302,9 @@ async fn an_answer_goes_on_as_long_as_something_follows() {
 async fn every_word_for_an_answer_that_is_not_whole_is_known() {
     let script = |word: Value, outcome: &str| {
         let response = stream().then(&delta("a")).then(&ending(&word)).then(DONE);
-        completes(&word.to_string(), vec![response], "a").with_outcome(outcome)
+        completes(&word.to_string(), vec![response], "a")
+            .with_outcome(outcome)
+            .with_any_retry()
     };
     let broken = |word: &str| {
         let response = stream()

@@ -1,26 +1,27 @@
-//! Imports, removals and exports of a size at which they take long: others write meanwhile, and nothing
-//! is seen of what is only there in part.
+//! Long imports, removals and exports: other writers get their turns, and conversations that are stored
+//! only in part stay hidden.
 //!
-//! That others write meanwhile is shown by the order of what happens and not by a clock: a write of
-//! somebody else is answered while the messages of the long work are there in part.
+//! The tests compare the order of events and no times: another write is answered while a part of the
+//! messages of the long work is stored.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use app::protocol::saved::{EXPORT_PATH, IMPORT_PATH, export_path};
+use app::protocol::saved::{EXPORT_PATH, export_path};
 use serde_json::{Value, json};
 use server::store::{LOCAL_OWNER, StoreError, new_id};
 use sqlx::{AnyConnection, Connection, query_scalar};
 
+use crate::support::conversations::{exported, import_request};
 use crate::support::http::Request;
 use crate::support::rill::Rill;
 use crate::support::scripted_upstream::ScriptedUpstream;
 use crate::support::scripts;
 use crate::support::soon;
 
-/// So many messages are written in many slices.
+/// A number of messages that takes many slices.
 const MANY: usize = 6_000;
-/// How many times, at least, others write while the long work is done in part.
+/// The least number of other writes during the long work.
 const BETWEEN: usize = 3;
 
 async fn rill() -> (ScriptedUpstream, Rill) {
@@ -29,32 +30,20 @@ async fn rill() -> (ScriptedUpstream, Rill) {
     (upstream, rill)
 }
 
-/// A conversation of ours, a question and an answer in turn.
+/// A conversation with this many messages.
 fn conversation(id: &str, messages: usize) -> Value {
-    let message = |number: usize| {
-        let mut message = json!({
-            "id": format!("m{number}"), "created_at": number, "text": format!("needle {number}"),
-            "role": if number.is_multiple_of(2) { "user" } else { "assistant" },
-            "state": { "done": { "finish": "stop" } },
-        });
-        if number > 0 {
-            message["parent"] = format!("m{}", number - 1).into();
-        }
-        message
-    };
-    json!({
-        "id": id, "title": "Long", "created_at": 1, "updated_at": 2,
-        "messages": (0..messages).map(message).collect::<Vec<_>>(),
-    })
+    exported(
+        id,
+        "Long",
+        (0..messages).map(|number| format!("needle {number}")),
+    )
 }
 
 fn import(file: &Value) -> Request {
-    Request::new("POST", IMPORT_PATH)
-        .header("content-type", "application/json")
-        .body(file.to_string())
+    import_request(file.to_string())
 }
 
-/// What another program sees of the database.
+/// A connection of another program to the database.
 struct Watch(AnyConnection);
 
 impl Watch {

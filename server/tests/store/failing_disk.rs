@@ -10,10 +10,9 @@ use std::sync::Arc;
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::bad_days::{ask, given, rows};
-use super::full_disk::call;
-use super::id;
+use crate::support::conversations::id;
 use crate::support::program::Program;
+use crate::support::program_data::{ask, call, given, rows};
 use crate::support::scripted_upstream::ScriptedUpstream;
 use crate::support::scripts;
 
@@ -23,10 +22,7 @@ const EIO: i32 = 5;
 
 /// Compiles the library.
 fn library(folder: &Path) -> String {
-    let source = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/conversations/failing_disk.c"
-    );
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/store/failing_disk.c");
     let library = folder.join("failing_disk.so");
     let compiled = Command::new("cc")
         .args(["-shared", "-fPIC", "-o"])

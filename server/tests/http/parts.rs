@@ -3,8 +3,7 @@
 use app::protocol::saved::ConversationDetail;
 use serde_json::{Value, json};
 
-use super::files::import;
-use super::{begin, call, id, kept, message};
+use crate::support::conversations::{begin, call, exported, id, import, kept, message};
 use crate::support::http::Request;
 use crate::support::rill::Rill;
 use crate::support::scripted_upstream::ScriptedUpstream;
@@ -19,26 +18,13 @@ async fn rill() -> (ScriptedUpstream, Rill) {
 
 /// Saves a conversation of so many messages, and gives its id and theirs.
 async fn long(rill: &Rill, count: usize) -> (String, Vec<String>) {
-    let ids: Vec<String> = (0..count).map(|_| id()).collect();
-    let messages: Vec<Value> = (0..count)
-        .map(|number| {
-            json!({
-                "id": ids[number],
-                "parent": number.checked_sub(1).map(|before| &ids[before]),
-                "role": if number % 2 == 0 { "user" } else { "assistant" },
-                "text": format!("Message {number} begins. {}", "It has some words. ".repeat(30)),
-                "created_at": 1_700_000_000_000_u64 + number as u64,
-                "state": { "done": { "finish": "stop" } },
-            })
-        })
-        .collect();
-    let conversation = json!({
-        "id": id(),
-        "title": "A long talk",
-        "created_at": 1_700_000_000_000_u64,
-        "updated_at": 1_700_000_001_000_u64,
-        "messages": messages,
-    });
+    let text = |number| {
+        format!(
+            "Message {number} begins. {}",
+            "It has some words. ".repeat(30)
+        )
+    };
+    let conversation = exported(&id(), "A long talk", (0..count).map(text));
     let file = json!({ "format": "rill", "version": 1, "conversations": [conversation] });
     let (status, report) = import(rill, file.to_string()).await;
     assert_eq!(status, 200, "{report}");

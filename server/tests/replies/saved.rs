@@ -6,7 +6,7 @@ use app::protocol::saved::{MessageState, events_path, generation_path};
 use app::protocol::{ErrorKind, Finish, Role};
 use serde_json::json;
 
-use super::{begin, id, kept, last, message};
+use crate::support::conversations::{begin, id, kept, last, message};
 use crate::support::http::{self, Request};
 use crate::support::rill::{OpenReply, Rill};
 use crate::support::scripted_upstream::{Ending, ScriptedUpstream};

@@ -8,8 +8,8 @@ use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use server::providers::api::Kind;
 
-use super::{id, kept, message};
 use crate::support::caching_provider::{CachingProvider, Charge};
+use crate::support::conversations::{id, kept, message};
 use crate::support::rill::{Reply, Rill, chat, question};
 use crate::support::scripted_upstream::ScriptedUpstream;
 use crate::support::scripts::{self, Response};

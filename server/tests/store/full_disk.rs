@@ -7,14 +7,14 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::{Connection, query};
 use tempfile::TempDir;
 
-use super::bad_days::{arguments, ask, given, open, rows};
-use super::id;
+use crate::support::conversations::id;
 use crate::support::http::{self, Request};
 use crate::support::program::Program;
+use crate::support::program_data::{arguments, ask, call, given, open, rows};
 use crate::support::rill::read_reply;
 use crate::support::scripted_upstream::ScriptedUpstream;
 use crate::support::scripts::{self, DONE, STOP, delta};
@@ -96,14 +96,6 @@ async fn after_the_disk_was_full_what_is_said_is_saved_again() {
         ("complete", None)
     );
     is_kept(program, &upstream, &after).await;
-}
-
-pub(super) async fn call(program: &Program, path: &str, body: &Value) -> u16 {
-    let request = Request::post(path, body);
-    soon(http::send(program.address, &request))
-        .await
-        .expect("an answer")
-        .status
 }
 
 #[tokio::test(flavor = "multi_thread")]

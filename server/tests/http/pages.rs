@@ -3,9 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use app::protocol::saved::IMPORT_PATH;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::support::conversations::{exported, import};
 use crate::support::http::Request;
 use crate::support::rill::Rill;
 use crate::support::scripted_upstream::ScriptedUpstream;
@@ -20,26 +20,9 @@ async fn rill() -> (ScriptedUpstream, Rill) {
 /// Imports a conversation with these replies; gives its id.
 async fn imported(rill: &Rill, replies: &[String]) -> String {
     let id = server::store::new_id();
-    let mut messages = vec![json!({
-        "id": "q", "role": "user", "text": "Why?", "created_at": 1,
-        "state": { "done": { "finish": "stop" } },
-    })];
-    for (index, text) in replies.iter().enumerate() {
-        let parent = messages[index]["id"].clone();
-        let role = if index % 2 == 0 { "assistant" } else { "user" };
-        messages.push(json!({
-            "id": format!("a{index}"), "parent": parent, "role": role, "text": text, "created_at": 1,
-            "state": { "done": { "finish": "stop" } },
-        }));
-    }
-    let file = json!([{
-        "id": id, "title": "Nested", "created_at": 1, "updated_at": 1, "messages": messages,
-    }]);
-    let request = Request::new("POST", IMPORT_PATH)
-        .header("content-type", "application/json")
-        .body(file.to_string());
-    let answer = soon(rill.send(&request)).await;
-    let report: Value = soon(answer.json()).await;
+    let texts = std::iter::once("Why?".to_owned()).chain(replies.iter().cloned());
+    let file = json!([exported(&id, "Nested", texts)]);
+    let (_, report) = import(rill, file.to_string()).await;
     assert_eq!(report["conversations"], 1, "{report}");
     id
 }

@@ -6,7 +6,7 @@ use app::protocol::saved::{CHANGES_PATH, Change};
 use app::sse;
 use serde_json::json;
 
-use super::{begin, call, id, kept, message};
+use crate::support::conversations::{begin, call, id, kept, message};
 use crate::support::http::{Answer, Request};
 use crate::support::rill::Rill;
 use crate::support::scripted_upstream::ScriptedUpstream;

@@ -4,7 +4,7 @@
 use app::protocol::saved::{EXPORT_PATH, IMPORT_PATH, export_path};
 use serde_json::{Value, json};
 
-use super::{begin, call, kept};
+use crate::support::conversations::{begin, call, exported, id, import, kept};
 use crate::support::http::Request;
 use crate::support::rill::Rill;
 use crate::support::scripted_upstream::ScriptedUpstream;
@@ -15,14 +15,6 @@ async fn rill() -> (ScriptedUpstream, Rill) {
     let upstream = ScriptedUpstream::playing(vec![scripts::saying("A **small** stream.")]).await;
     let rill = Rill::before(&upstream).await;
     (upstream, rill)
-}
-
-pub(super) async fn import(rill: &Rill, body: impl Into<Vec<u8>>) -> (u16, Value) {
-    let request = Request::new("POST", IMPORT_PATH)
-        .header("content-type", "application/json")
-        .body(body);
-    let answer = soon(rill.send(&request)).await;
-    (answer.status, soon(answer.json()).await)
 }
 
 async fn count(rill: &Rill) -> usize {
@@ -150,15 +142,7 @@ async fn a_file_of_chatgpt_is_read_and_what_was_left_out_is_said() {
 #[tokio::test]
 async fn a_file_that_breaks_off_changes_nothing() {
     let (_upstream, rill) = rill().await;
-    let one = |title: usize| {
-        json!({
-            "id": server::store::new_id(), "title": title.to_string(), "created_at": 1, "updated_at": 1,
-            "messages": [{
-                "id": "a", "role": "user", "text": "brook", "created_at": 1,
-                "state": { "done": { "finish": "stop" } },
-            }],
-        })
-    };
+    let one = |title: usize| exported(&id(), &title.to_string(), ["brook".to_owned()]);
     // More than are added in one go.
     let whole = json!((0..120).map(one).collect::<Vec<_>>()).to_string();
     let (status, report) = import(&rill, &whole[..whole.len() - 30]).await;
@@ -179,15 +163,7 @@ async fn a_large_import_tells_how_far_it_is() {
     let (_upstream, rill) = rill().await;
     // Larger than any other request may be.
     let text = "brook ".repeat(20_000);
-    let one = |title: usize| {
-        json!({
-            "id": server::store::new_id(), "title": title.to_string(), "created_at": 1, "updated_at": 1,
-            "messages": [{
-                "id": "a", "role": "user", "text": text, "created_at": 1,
-                "state": { "done": { "finish": "stop" } },
-            }],
-        })
-    };
+    let one = |title: usize| exported(&id(), &title.to_string(), [text.clone()]);
     let file = json!({ "conversations": (0..20).map(one).collect::<Vec<_>>() }).to_string();
     assert!(file.len() > 2 * 1024 * 1024);
     let request = Request::new("POST", IMPORT_PATH)

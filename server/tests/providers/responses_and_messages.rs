@@ -1,42 +1,18 @@
-//! Behaviours of Responses and Messages upstreams of the same kind as the conformance file's, which it
-//! does not hold; and what such upstreams are asked.
+//! Responses and Messages: more answers than the conformance file has, and the requests to such providers.
 
 use serde_json::{Value, json};
 use server::providers::api::Kind;
 
-use crate::more_scripts::{FOREVER, completes, fails};
 use crate::support::rill::{Rill, chat};
+use crate::support::script_player::{each_of, play};
 use crate::support::scripted_upstream::ScriptedUpstream;
-use crate::support::scripts::{self, End, Response, Script, stream};
+use crate::support::scripts::{self, End, FOREVER, Response, Script, completes, fails, stream};
 use crate::support::{log, soon};
-use crate::upstream_scripts::{each_of, play};
 
 /// One event, named by the type that its data tells too.
 fn event(data: Value) -> String {
     let name = data["type"].as_str().expect("a type").to_owned();
     format!("event: {name}\ndata: {data}\n\n")
-}
-
-impl Script {
-    fn of(mut self, api: &str) -> Self {
-        self.api = api.into();
-        self
-    }
-
-    fn with_outcome(mut self, outcome: &str) -> Self {
-        self.expect.outcome = outcome.into();
-        self
-    }
-
-    fn offering_retry(mut self, retry: bool) -> Self {
-        self.expect.retry_button = Some(retry);
-        self
-    }
-
-    fn with_reasoning(mut self, reasoning: &str) -> Self {
-        self.expect.reasoning = Some(reasoning.into());
-        self
-    }
 }
 
 mod responses {

@@ -1,8 +1,7 @@
-//! Every script of the conformance file, played to the real server: what a person
-//! must see of it, and that a reader who leaves frees the upstream.
+//! Plays scripts of providers to the real server, and compares the replies with what the scripts expect.
 //!
 //! Several scripts run at the same time, each with an upstream and a server of its own, and all that
-//! fail are named at once.
+//! fail are named together.
 
 use std::time::Duration;
 
@@ -11,53 +10,16 @@ use server::providers::MAX_ANSWER_BYTES;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::support::over_http2::Http2Upstream;
-use crate::support::rill::{Reply, Rill, test_profile};
-use crate::support::scripted_upstream::ScriptedUpstream;
-use crate::support::scripts::{
-    Content, End, Response, Script, Times, all_scripts, reported_scripts,
-};
-use crate::support::{log, soon, within_a_second};
+use super::rill::{Reply, Rill, test_profile};
+use super::scripted_upstream::ScriptedUpstream;
+use super::scripts::{Content, Script};
+use super::{log, soon};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_script_ends_as_a_person_must_see_it() {
-    each_of(all_scripts(), play).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn every_reported_script_ends_as_a_person_must_see_it() {
-    each_of(reported_scripts(), play_patiently).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn over_http2_every_script_ends_in_the_same_way() {
-    let listening = all_scripts()
-        .into_iter()
-        .filter(|script| script.responses[0].end != End::Refuse);
-    each_of(listening.collect(), play_over_http2).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_reader_who_leaves_after_the_first_chunk_frees_the_upstream_of_every_script() {
-    let listening = all_scripts()
-        .into_iter()
-        .filter(|script| script.responses[0].end != End::Refuse);
-    each_of(listening.collect(), leave_after_first_chunk).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_reader_who_leaves_frees_an_upstream_that_would_never_end() {
-    let endless = all_scripts()
-        .into_iter()
-        .filter(|script| script.responses.iter().any(never_ends));
-    each_of(endless.collect(), leave_in_the_middle).await;
-}
-
-/// How many scripts run at the same time, in all tests together. Their time limits are short, and the
-/// servers of all scripts would not even start within them on a small machine.
+/// The most scripts that run at the same time, in all tests together. Their time limits are short: on a
+/// small machine the servers of all scripts would not start within them.
 static PLACES: Semaphore = Semaphore::const_new(8);
 
-/// Runs several at the same time and fails with the names of those that fail.
+/// Runs several scripts at the same time, and fails with the names of those that fail.
 pub(crate) async fn each_of<F>(scripts: Vec<Script>, run: impl Fn(Script) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
@@ -102,6 +64,7 @@ fn words_of(panic: Box<dyn std::any::Any + Send>) -> String {
     }
 }
 
+/// Plays a script, and fails unless the reply is what the script expects.
 pub(crate) async fn play(script: Script) {
     let profile = profile_of(&script);
     play_with(script, profile).await;
@@ -135,7 +98,7 @@ async fn play_with(script: Script, profile: Vec<String>) {
 
 /// The time limits for a script. The one for the whole reply is kept only where the script is about it:
 /// a debug build on a busy machine is slow with a hundred thousand chunks.
-fn profile_of(script: &Script) -> Vec<String> {
+pub(crate) fn profile_of(script: &Script) -> Vec<String> {
     let mut profile = test_profile();
     if script.expect.error_kind.as_deref() != Some("upstream_timeout_total") {
         profile.retain(|flag| !flag.starts_with("--total-timeout"));
@@ -143,25 +106,8 @@ fn profile_of(script: &Script) -> Vec<String> {
     profile
 }
 
-/// Plays a script in HTTP/2, as far as that is another matter.
-async fn play_over_http2(script: Script) {
-    let upstream = Http2Upstream::playing(script.responses.clone()).await;
-    let file = format!(
-        "[[upstream]]\nname = \"two\"\nkind = \"{}\"\nbase_url = \"{}\"\nkey_env = \"KEY\"\nhttp2 = true\n",
-        script.api,
-        upstream.base_url()
-    );
-    let profile = profile_of(&script);
-    let arguments: Vec<&str> = profile.iter().map(String::as_str).collect();
-    let rill = Rill::with_file(&file, &arguments).await;
-    let reply = rill.ask().await;
-    let wrong = what_is_wrong(&script, &reply, upstream.request_count().to_string());
-    assert!(wrong.is_empty(), "{}", wrong.join("; "));
-    assert_errors_are_our_own_words(&upstream.base_url(), &reply);
-}
-
-/// All in which a reply is not what the script expects.
-fn what_is_wrong(script: &Script, reply: &Reply, requests: String) -> Vec<String> {
+/// The differences between a reply and what the script expects.
+pub(crate) fn what_is_wrong(script: &Script, reply: &Reply, requests: String) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut check = |what: &str, got: String, expect: String| {
         if got != expect {
@@ -341,7 +287,7 @@ fn assert_waits_are_kept(script: &Script, upstream: &ScriptedUpstream, reply: &R
 }
 
 /// Nothing of an upstream's error body, its address or a key is in an error.
-fn assert_errors_are_our_own_words(base_url: &str, reply: &Reply) {
+pub(crate) fn assert_errors_are_our_own_words(base_url: &str, reply: &Reply) {
     let Some(error) = reply.error() else { return };
     let address = base_url.replace("http://", "").replace("/v1", "");
     for foreign in [address.as_str(), "sk-", "evil.test", "<", "{", "127.0.0.1"] {
@@ -356,33 +302,4 @@ fn assert_errors_are_our_own_words(base_url: &str, reply: &Reply) {
         "no sentence: {}",
         error.message
     );
-}
-
-async fn leave_after_first_chunk(script: Script) {
-    let kind = script.kind();
-    let upstream = ScriptedUpstream::pausing_after_first_chunk(script.responses).await;
-    let rill = Rill::of_kind(kind, &upstream, &[]).await;
-    let reply = rill.begin().await;
-    upstream.has_begun().await;
-    drop(reply);
-    within_a_second(upstream.is_free()).await;
-}
-
-async fn leave_in_the_middle(script: Script) {
-    let kind = script.kind();
-    let upstream = ScriptedUpstream::playing(script.responses).await;
-    let rill = Rill::of_kind(kind, &upstream, &[]).await;
-    let reply = rill.begin().await;
-    upstream.has_begun().await;
-    drop(reply);
-    within_a_second(upstream.is_free()).await;
-}
-
-fn never_ends(response: &Response) -> bool {
-    let is_endless = |content: &Content| matches!(content, Content::Repeat(repeat) if matches!(repeat.times, Times::Forever(_)));
-    matches!(response.end, End::Hang | End::HangAfterEnd)
-        || response
-            .chunks
-            .iter()
-            .any(|chunk| is_endless(&chunk.content))
 }

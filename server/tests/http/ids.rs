@@ -4,7 +4,7 @@ use app::protocol::ChatEvent;
 use app::protocol::saved::{IMPORT_PATH, events_path, generation_path, messages_path};
 use serde_json::{Value, json};
 
-use super::{begin, call, id, kept, last};
+use crate::support::conversations::{begin, call, exported, id, kept, last};
 use crate::support::http::Request;
 use crate::support::rill::Rill;
 use crate::support::scripted_upstream::ScriptedUpstream;
@@ -133,13 +133,7 @@ async fn a_conversation_is_found_in_any_spelling_by_every_function_and_route() {
 #[tokio::test]
 async fn what_is_imported_is_there_under_the_one_form_of_its_id() {
     let (_upstream, rill) = rill().await;
-    let ours = |id: &str| {
-        json!({ "conversations": [{
-            "id": id, "title": "Ours", "created_at": 1, "updated_at": 1,
-            "messages": [{ "id": "m", "role": "user", "text": "Hi", "created_at": 1,
-                "state": { "done": { "finish": "stop" } } }],
-        }] })
-    };
+    let ours = |id: &str| json!({ "conversations": [exported(id, "Ours", ["Hi".to_owned()])] });
     let chatgpt = |id: &str| {
         json!([{
             "id": id, "conversation_id": id, "title": "Theirs", "create_time": 1.0, "update_time": 1.0,

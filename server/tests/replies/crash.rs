@@ -7,7 +7,7 @@ use app::protocol::ErrorKind;
 use app::protocol::saved::{ConversationDetail, MessageState, events_path, messages_path};
 use serde_json::json;
 
-use super::id;
+use crate::support::conversations::id;
 use crate::support::http::{self, Request};
 use crate::support::program::Program;
 use crate::support::rill::{OpenReply, read_reply};

@@ -1,78 +1,14 @@
-//! Behaviours of the same kind as the conformance file's, which it does not hold: what else can end,
-//! flood, stall or refuse.
+//! Chat Completions: more ways in which an answer ends, floods, stalls or is refused than the conformance
+//! file has.
 
 use std::time::Duration;
 
 use serde_json::json;
 
+use crate::support::script_player::{each_of, play};
 use crate::support::scripts::{
-    DONE, End, Expect, Forever, Response, STOP, Script, Times, delta, refusal, saying, silence,
-    stream,
+    DONE, End, FOREVER, Response, STOP, completes, delta, fails, refusal, saying, silence, stream,
 };
-use crate::upstream_scripts::{each_of, play};
-
-pub(crate) const FOREVER: Times = Times::Forever(Forever::Forever);
-
-/// A script that ends well, with this text.
-pub(crate) fn completes(name: &str, responses: Vec<Response>, text: &str) -> Script {
-    let expect = Expect {
-        outcome: "complete".into(),
-        text: text.into(),
-        reasoning: Some(String::new()),
-        error_kind: None,
-        upstream_requests: Some(responses.len()),
-        retry_button: Some(text.is_empty()),
-        usage: None,
-    };
-    Script {
-        name: name.into(),
-        api: "chat".into(),
-        responses,
-        expect,
-    }
-}
-
-/// A script that ends with an error of this kind, after this text.
-pub(crate) fn fails(name: &str, responses: Vec<Response>, text: &str, kind: &str) -> Script {
-    let mut script = completes(name, responses, text);
-    script.expect.outcome = if text.is_empty() {
-        "failed".into()
-    } else {
-        "partial".into()
-    };
-    script.expect.error_kind = Some(kind.into());
-    script.expect.retry_button = Some(true);
-    script
-}
-
-impl Script {
-    pub(crate) fn after_requests(mut self, count: usize) -> Self {
-        self.expect.upstream_requests = Some(count);
-        self
-    }
-
-    pub(crate) fn for_good(mut self) -> Self {
-        self.expect.retry_button = Some(false);
-        self
-    }
-}
-
-impl Response {
-    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
-        self.headers.insert(name.into(), value.into());
-        self
-    }
-
-    pub(crate) fn without(mut self, name: &str) -> Self {
-        self.headers.remove(name);
-        self
-    }
-
-    fn with_status(mut self, status: u16) -> Self {
-        self.status = status;
-        self
-    }
-}
 
 fn failing(status: u16) -> Response {
     refusal(status, &json!({ "message": "not now" }))
@@ -228,13 +164,6 @@ fn thought(text: &str) -> String {
         "data: {}\n\n",
         json!({ "choices": [{ "delta": { "reasoning_content": text } }] })
     )
-}
-
-impl Script {
-    pub(crate) fn with_any_reasoning(mut self) -> Self {
-        self.expect.reasoning = Some("…".into());
-        self
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,6 @@
+//! The life of a reply: its readers, its end, its prompt and the title that it gives.
+
+mod crash;
+mod disconnect;
+mod prompts_and_titles;
+mod saved;
