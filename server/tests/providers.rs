@@ -7,4 +7,5 @@ mod connections;
 mod dispatch;
 mod irregular_answers;
 mod quirks;
+mod recorded;
 mod responses_and_messages;

@@ -125,6 +125,16 @@ impl Mapper {
         self
     }
 
+    /// The most tokens that were asked for, by which an API that does not say so is found to have cut
+    /// the answer off.
+    #[must_use]
+    pub fn with_limit(mut self, limit: Option<u32>) -> Self {
+        if let Api::Responses(mapper) = &mut self.api {
+            mapper.limit = limit.map(u64::from);
+        }
+        self
+    }
+
     /// Maps one event; what it holds of the answer is handed to `out`.
     ///
     /// # Errors

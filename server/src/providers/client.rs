@@ -118,7 +118,8 @@ impl Upstream {
             return match timeout_at(first_byte, self.send(body.clone(), attempts)).await {
                 Ok(Ok(response)) if response.status().is_success() => {
                     self.remember(model, dialect);
-                    let mapper = self.mapper(model);
+                    let limit = dialect.limit(prompt.max_tokens);
+                    let mapper = self.mapper(model).with_limit(limit);
                     Ok(Answer::read(
                         response,
                         mapper,

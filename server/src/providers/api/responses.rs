@@ -91,6 +91,8 @@ pub struct Mapper {
     has_pieces: bool,
     /// A whole text came, which its item will bring again.
     has_whole_text: bool,
+    /// The most tokens that were asked for.
+    pub(super) limit: Option<u64>,
 }
 
 impl Mapper {
@@ -373,7 +375,13 @@ impl Mapper {
             .map(meaning)
             .filter(|reason| !matches!(reason, Meaning::Open | Meaning::Unknown));
         let is_empty = self.text.is_empty() && self.reasoning.is_empty();
+        // Some servers, llama.cpp among them, call a response completed that the limit cut off.
+        let written = self.ending.usage.and_then(|usage| usage.completion_tokens);
+        let is_at_limit = self.limit.is_some_and(|limit| written >= Some(limit));
         match reason.or(status) {
+            Some(Meaning::Ended(Finish::Stop)) if is_at_limit && !self.ending.called_tool => {
+                self.ending.note(Meaning::Ended(Finish::Length));
+            }
             Some(Meaning::Ended(Finish::Stop)) if self.ending.called_tool => {
                 self.ending.note(Meaning::Ended(Finish::ToolCalls));
             }
@@ -718,5 +726,30 @@ mod tests {
         let full = body(&prompt, without_summary);
         assert_eq!(full["max_output_tokens"], 99);
         assert_eq!(full["reasoning"], json!({"effort": "low"}));
+    }
+
+    #[test]
+    fn an_answer_that_has_as_many_tokens_as_it_may_was_cut_off() {
+        let check = |limit: Option<u64>, tokens: u64, status: &str, expect: Finish| {
+            let mut mapper = Mapper {
+                limit,
+                ..Mapper::default()
+            };
+            let body = json!({
+                "status": status, "usage": {"output_tokens": tokens},
+                "output": [{"type": "message", "content": [{"type": "output_text", "text": "Hi"}]}],
+            });
+            let body = body.to_string();
+            mapper
+                .map_completion(body.as_bytes(), &mut |_| ())
+                .expect("a response");
+            let got = mapper.ending().verdict();
+            assert_eq!(got, Some(Ok(expect)), "{limit:?} {tokens} {status}");
+        };
+        check(Some(8), 8, "completed", Finish::Length);
+        check(Some(8), 9, "completed", Finish::Length);
+        check(Some(8), 7, "completed", Finish::Stop);
+        check(None, 8, "completed", Finish::Stop);
+        check(Some(8), 3, "incomplete", Finish::Length);
     }
 }
