@@ -32,7 +32,9 @@ async fn wrong_of(Recording { script, max_tokens }: Recording) -> Option<String>
         expect.error_kind.as_deref(),
     );
     let usage = reply.transcript.usage.map(|usage| json!(usage));
+    let reasoning = expect.reasoning.as_deref().unwrap_or_default();
     let is_right = got == wanted
+        && reply.transcript.reasoning == reasoning
         && usage.unwrap_or(Value::Null) == expect.usage.clone().unwrap_or(Value::Null)
         && upstream.request_count() == expect.upstream_requests.unwrap_or(1);
     (!is_right).then(|| format!("{}: {got:?}, not {wanted:?}", script.name))
@@ -55,4 +57,9 @@ async fn check(file: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_llama_cpp_answers_is_read_right() {
     check(include_str!("../conformance/recorded_llama_cpp.json")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_litellm_answers_is_read_right() {
+    check(include_str!("../conformance/recorded_litellm.json")).await;
 }
