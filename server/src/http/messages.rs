@@ -69,7 +69,7 @@ fn check(message: &SendMessage) -> Result<Ask, AppError> {
             text: text.clone(),
         },
         (Some(_), None, None) => return Err(AppError::invalid("content must not be empty.")),
-        (None, Some(reply), None) => Ask::Again(uuid(reply, "regenerate")?),
+        (None, Some(reply), None) => Ask::Regenerate(uuid(reply, "regenerate")?),
         (None, None, Some(reply)) => Ask::Continue(uuid(reply, "continue")?),
         _ => {
             return Err(AppError::invalid(

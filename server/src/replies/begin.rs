@@ -108,7 +108,7 @@ impl Replies {
             .unwrap_or_else(|| self.providers.default_model());
         let question = match &new.ask {
             Ask::Question { text, .. } => text.clone(),
-            Ask::Again(_) | Ask::Continue(_) => String::new(),
+            Ask::Regenerate(_) | Ask::Continue(_) => String::new(),
         };
         let reply = NewReply {
             conversation: new.conversation.clone(),

@@ -1,4 +1,4 @@
-//! What goes into the store and comes out of it.
+//! The model types of the store: the parameters and results of its methods.
 
 pub mod piece;
 pub mod spans;
@@ -12,137 +12,138 @@ pub use self::transfer::{
     ConversationHead, ConversationKey, ImportCursor, ImportPart, MessageKey, MessagePage,
 };
 
-/// What somebody wants to happen in a conversation.
+/// The request of a person in a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ask {
-    /// A new question and the reply to it.
+    /// Store a question and reply to it.
     Question {
-        /// The message that it follows; without one it begins the conversation.
+        /// The id of the message that the question follows. `None` for a question that begins a conversation
+        /// or a new version of its first question.
         parent: Option<String>,
-        /// What is asked.
+        /// The text of the question.
         text: String,
     },
-    /// Another reply in the place of this one.
-    Again(String),
-    /// The rest of this reply.
+    /// Make another version of the reply with this id.
+    Regenerate(String),
+    /// Continue the reply with this id, which was cut off.
     Continue(String),
 }
 
-/// A reply that is to be made.
+/// The request to begin a reply.
 #[derive(Debug, Clone)]
 pub struct NewReply {
-    /// The conversation, which a question may begin.
+    /// The id of the conversation, which a question may begin.
     pub conversation: String,
-    /// Made by the client; the same one never begins a second reply.
+    /// The id of the request, made by the client. The same request never begins a second reply.
     pub request_id: String,
-    /// The id of the generation, if it is begun.
+    /// The id of the generation, unless the request has begun one before.
     pub generation: String,
-    /// What is wanted.
+    /// What the person asks for.
     pub ask: Ask,
-    /// The model that will be asked.
+    /// The model that makes the reply.
     pub model: String,
-    /// What else was asked for, as JSON.
+    /// The options of the request, as JSON.
     pub parameters: String,
-    /// What a conversation that begins with this is called at first.
+    /// The first title of a conversation that this request begins.
     pub title: String,
-    /// The time, in milliseconds since 1970.
+    /// The current time, in milliseconds since 1970.
     pub now: i64,
 }
 
-/// A reply that may be made, or that had been begun before.
+/// A reply that has begun, now or by an earlier call with the same request.
 #[derive(Debug, Clone, Default)]
 pub struct Begun {
-    /// The id of its generation. Another than was given where the request had been there before.
+    /// The id of its generation. It differs from the id in the request if an earlier call began the reply;
+    /// then `is_first`, `history` and `base` are empty.
     pub generation: String,
-    /// The question.
+    /// The id of the question.
     pub user_message: Option<String>,
-    /// The reply.
+    /// The id of the reply's message.
     pub message: String,
-    /// Whether the conversation began with it.
+    /// Whether the request began the conversation.
     pub is_first: bool,
-    /// What had been said, as the model is to see it: up to the question, and where a reply is to go
-    /// on, what there is of it.
+    /// The messages up to the question, as the model is to see them.
     pub history: Vec<ChatMessage>,
-    /// What there is of the reply.
+    /// The text of the reply that is continued.
     pub base: Piece,
 }
 
-/// The end of a reply, and all of it.
+/// The whole text of a reply, and its end.
 #[derive(Debug, Clone)]
 pub struct Finished {
-    /// What was said.
+    /// The text, the reasoning, and their spans.
     pub whole: Piece,
     /// How it ended.
     pub end: End,
-    /// The model that answered.
+    /// The model that made the reply.
     pub model: String,
-    /// What it cost.
+    /// The tokens that the reply took, as the provider counted them.
     pub usage: Option<Usage>,
-    /// How long it took.
+    /// How long the reply took.
     pub timing: Timing,
-    /// The time, in milliseconds since 1970.
+    /// The current time, in milliseconds since 1970.
     pub now: i64,
 }
 
-/// A reply as one generation made it and as it was stored. What a later generation added to it is not
-/// part of it: the events of a generation never change once it has ended.
+/// A reply as one generation made it. Text that a later generation added is not part of it, because the
+/// events of a generation never change once it has ended.
 #[derive(Debug, Clone)]
 pub struct StoredReply {
     /// The id of the generation.
     pub generation: String,
-    /// Its conversation.
+    /// The id of the conversation.
     pub conversation: String,
-    /// The question.
+    /// The id of the question.
     pub user_message: Option<String>,
-    /// The message that it is.
+    /// The id of the reply's message.
     pub message: String,
-    /// The model that was asked.
+    /// The model that made the reply.
     pub model: String,
-    /// What there is of it.
+    /// The text so far.
     pub piece: Piece,
-    /// What it cost.
+    /// The tokens that the reply took, as the provider counted them.
     pub usage: Option<Usage>,
-    /// How it ended; without, it is being made.
+    /// How the generation ended; `None` while the reply is being made.
     pub end: Option<End>,
 }
 
-/// Where a part of a path ends.
+/// The message with which a part of a path ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PathEnd {
-    /// With the path that is shown.
+    /// The leaf of the shown path.
     Shown,
-    /// With the path through this message, or through the version of it with this number, counted
-    /// from 1. Below that it goes on with the newest version each time.
+    /// The leaf of the path through this message, or through the version of it with this number, counted
+    /// from 1. Below that message, the path goes through the newest version each time.
     Through(String, Option<u32>),
-    /// With this message, whatever follows it.
+    /// This message, which other messages may follow.
     At(String),
 }
 
-/// How much of a path is read at once: one message at least.
+/// The most that is read of a path at once, but at least one message.
 #[derive(Debug, Clone, Copy)]
 pub struct PathLimit {
     /// The most messages.
     pub messages: u32,
-    /// The most bytes of text and reasoning, if it is more than one message.
+    /// The most bytes of text and reasoning of several messages.
     pub bytes: i64,
 }
 
-/// Who gave a title.
+/// The origin of a title, in order of rank: a title replaces only those of the same or a lower rank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TitledBy {
-    /// The first words of the question.
+    /// The title is the first words of the question.
     FirstWords,
-    /// The model.
+    /// The model made the title.
     Model,
-    /// The person.
+    /// A person chose the title.
     Person,
 }
 
 /// How a reply ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
-    /// Without an error.
+    /// The reply ended without an error.
     Done(Finish),
-    /// With an error. What came before stays valid.
+    /// The reply ended with an error. Text that came before stays valid.
     Failed(ReplyError),
 }

@@ -32,7 +32,7 @@ async fn what_is_somebody_elses_is_not_found() {
                 parent: None,
                 text: "mine".into(),
             },
-            Ask::Again(begun.message.clone()),
+            Ask::Regenerate(begun.message.clone()),
             Ask::Continue(begun.message.clone()),
         ] {
             assert!(is_missing(store.begin(OTHER, &new_reply(id, ask)).await));

@@ -107,7 +107,7 @@ async fn a_part_has_so_many_bytes_at_most_but_one_message_at_least() {
 async fn a_path_leads_through_any_version_and_on_to_the_newest() {
     each(async |store| {
         let (conversation, replies) = talk(&store, 2).await;
-        let again = |reply: &str| Ask::Again(reply.to_owned());
+        let again = |reply: &str| Ask::Regenerate(reply.to_owned());
         add(&store, &conversation, again(&replies[0]), "again 0").await;
         let second = add(&store, &conversation, again(&replies[1]), "again 1").await;
         let check = async |end: PathEnd, expect: &[&str], leaf: Option<&str>| {
@@ -260,7 +260,9 @@ async fn the_parts_of_any_path_through_any_tree_are_the_path() {
             for deed in deeds {
                 let pick = |at: usize| replies.get(at % replies.len().max(1)).cloned();
                 let ask = match deed {
-                    Deed::Again(at) if !replies.is_empty() => Ask::Again(pick(at).expect("one")),
+                    Deed::Again(at) if !replies.is_empty() => {
+                        Ask::Regenerate(pick(at).expect("one"))
+                    }
                     Deed::Again(_) | Deed::Ask(None) => Ask::Question {
                         parent: None,
                         text: "first".into(),

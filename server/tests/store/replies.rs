@@ -108,7 +108,7 @@ async fn a_conversation_is_a_tree_and_the_model_sees_one_path() {
             .map(|message| message.content.as_str())
             .collect();
         assert_eq!(told, ["1", "a", "3"]);
-        let again = new_reply(&conversation, Ask::Again(other.message.clone()));
+        let again = new_reply(&conversation, Ask::Regenerate(other.message.clone()));
         let again = store.begin(LOCAL_OWNER, &again).await.expect("saved");
         assert_eq!(again.user_message, other.user_message);
         assert_eq!(again.history, other.history);

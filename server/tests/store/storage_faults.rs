@@ -10,7 +10,7 @@ use serde_json::json;
 use sqlx::{AnyConnection, Connection, query};
 use tempfile::TempDir;
 
-use crate::support::conversations::{begin, call, id, kept, message};
+use crate::support::conversations::{begin, call, exported, id, import, kept, message};
 use crate::support::http::{self, Request};
 use crate::support::program::Program;
 use crate::support::program_data::{ask, given, open};
@@ -60,6 +60,49 @@ async fn a_reply_streams_while_another_program_holds_the_database() {
         .await
         .expect("the lock");
     assert_eq!(call(&rill, "rename", &rename).await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_cannot_be_saved_is_answered_from_its_path_or_refused() {
+    let upstream = ScriptedUpstream::playing(vec![scripts::saying("fine")]).await;
+    let rill = Rill::before(&upstream).await;
+    // More messages than are read at once.
+    let texts: Vec<String> = (0..1_202).map(|number| format!("text {number}")).collect();
+    let file = json!([exported(&id(), "Long", texts.clone())]).to_string();
+    assert_eq!(import(&rill, file).await.1["conversations"], 1);
+    let (_, list) = call(&rill, "list", &json!({})).await;
+    let conversation = list["conversations"][0]["id"].as_str().expect("an id");
+    let stored = kept(&rill, conversation).await.messages;
+    // Another version of the last reply is not on the path.
+    let again = message(
+        conversation,
+        &json!({ "content": null, "regenerate": stored[1_201].id }),
+    );
+    soon(soon(rill.begin_with(&again)).await.finish()).await;
+
+    let mut other = open(rill.data.path()).await;
+    let lock = query("begin immediate").execute(&mut other).await;
+    lock.expect("the lock");
+    let next = message(conversation, &json!({ "parent": stored[1_201].id }));
+    let reply = soon(soon(rill.begin_with(&next)).await.finish()).await;
+    assert_eq!(reply.outcome(), "complete");
+    let notice = reply.transcript.notice.as_ref().expect("a notice");
+    assert_eq!(notice.kind, ErrorKind::NotSaved);
+    let exchanges = upstream.exchanges();
+    let asked = exchanges.last().expect("a request").body["messages"].clone();
+    let asked: Vec<String> = asked
+        .as_array()
+        .expect("messages")
+        .iter()
+        .map(|message| message["content"].as_str().expect("a text").to_owned())
+        .collect();
+    assert_eq!(asked[..1_202], texts);
+    assert_eq!(asked[1_202..], [log::PROMPT]);
+    // Without its history a message cannot be answered.
+    let unknown = message(conversation, &json!({ "parent": id() }));
+    let refused = soon(rill.send(&unknown)).await;
+    assert_eq!(refused.status, 503);
+    assert_eq!(upstream.request_count(), exchanges.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,32 +1,33 @@
-//! The content of a reply, or of a part of one, as it is stored and read back.
+//! The content of a reply or of a part of it.
 
 use super::spans::{Position, SpanKind, Spans};
 
-/// A reply, or a piece of one, as it is stored and read back.
+/// The content of a reply or of a part of it, as it is stored and read back.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Piece {
-    /// The answer.
+    /// The text of the answer.
     pub text: String,
-    /// The reasoning.
+    /// The text of the reasoning.
     pub reasoning: String,
-    /// How both were cut into events. To be kept as it is.
+    /// The encoded spans of the events, see [`super::spans`].
     pub spans: Vec<u8>,
 }
 
 impl Piece {
-    /// Whether there is nothing in it.
+    /// Whether the piece has no events.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.spans.is_empty()
     }
 
-    /// The number of the last event in it, if it is a reply from its beginning.
+    /// The seq of the last event, for a piece that begins with the first event of its generation.
     #[must_use]
     pub fn last_seq(&self) -> u64 {
         Spans::read(self.spans.clone(), self.text.len(), self.reasoning.len()).count()
     }
 
-    /// The same reply as the base of one that goes on: its reasoning is one event, and its text the next.
+    /// The same content as the base of a generation that continues it: the reasoning is one event, and the text
+    /// the next.
     #[must_use]
     pub fn joined(self) -> Self {
         let spans = Spans::read(Vec::new(), self.text.len(), self.reasoning.len());
@@ -36,7 +37,7 @@ impl Piece {
         }
     }
 
-    /// The same piece with a character replaced in its texts. Its events keep their numbers.
+    /// The same piece with a character replaced in both texts. The events keep their numbers.
     #[must_use]
     pub fn replaced(&self, from: char, to: &str) -> Self {
         if !self.text.contains(from) && !self.reasoning.contains(from) {
@@ -65,8 +66,8 @@ impl Piece {
         new
     }
 
-    /// The beginning of this piece: so many bytes of text and of reasoning, cut by these spans. Nothing
-    /// where the texts cannot be cut there.
+    /// The beginning of this piece: this many bytes of text and of reasoning, with these spans. `None` where
+    /// that would split a character.
     #[must_use]
     pub fn beginning(mut self, text: usize, reasoning: usize, spans: Vec<u8>) -> Option<Self> {
         let can_be_cut =
@@ -79,7 +80,7 @@ impl Piece {
         Some(Self { spans, ..self })
     }
 
-    /// Adds a piece that follows this one.
+    /// Appends the piece that follows this one.
     pub fn append(&mut self, next: &Self) {
         self.text.push_str(&next.text);
         self.reasoning.push_str(&next.reasoning);

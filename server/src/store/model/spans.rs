@@ -1,18 +1,18 @@
-//! The spans of a reply: one for each event, with its kind and its length in bytes of the text.
+//! The spans of a reply: one for each event, with the kind of the event and the length of its text in bytes.
 //!
-//! A span is an unsigned number in LEB128, with the kind in its two lowest bits. A piece of text below 32
-//! bytes, as models send them, has a span of one byte.
+//! A span is encoded as an unsigned LEB128 number with the kind in its two lowest bits. The span of an event
+//! with fewer than 32 bytes of text, which is most events, takes one byte.
 
-/// What an event is.
+/// The kind of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SpanKind {
-    /// A piece of the answer.
+    /// Text of the answer.
     Text,
-    /// A piece of the reasoning.
+    /// Text of the reasoning.
     Reasoning,
-    /// What it cost. It stands beside the spans.
+    /// The token counts. Their values are stored beside the spans.
     Usage,
-    /// That it could not be saved.
+    /// The notice that the reply could not be saved.
     Notice,
 }
 
@@ -23,19 +23,19 @@ const KINDS: [SpanKind; 4] = [
     SpanKind::Notice,
 ];
 
-/// A place between two events.
+/// A position between two events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Position {
-    /// How many spans lie before it.
+    /// The number of spans before it, which is the seq of the last event before it.
     pub(crate) seq: u64,
-    /// And how many bytes of spans, of text and of reasoning.
+    /// The bytes of spans, of text and of reasoning before it.
     pub(crate) span: usize,
     pub(crate) text: usize,
     pub(crate) reasoning: usize,
 }
 
 impl Position {
-    /// The place after the event that begins here.
+    /// The position after the event that begins here. `span` is where the next span begins.
     pub(crate) fn after(self, kind: SpanKind, length: usize, span: usize) -> Self {
         let mut next = Self {
             seq: self.seq + 1,
@@ -51,7 +51,7 @@ impl Position {
     }
 }
 
-/// All spans of a log.
+/// The spans of a reply, one after the other.
 #[derive(Debug, Default)]
 pub(crate) struct Spans {
     bytes: Vec<u8>,
@@ -60,8 +60,8 @@ pub(crate) struct Spans {
 }
 
 impl Spans {
-    /// Spans as they were stored beside texts of these lengths. Where they do not fit, which only
-    /// somebody else's hand in the database can bring about, the texts count as one event each.
+    /// Reads spans that were stored beside texts of these lengths in bytes. If the lengths do not agree, which
+    /// only a change of the database by another program can cause, each text counts as one event.
     pub(crate) fn read(bytes: Vec<u8>, text: usize, reasoning: usize) -> Self {
         let stored = Self {
             bytes,
@@ -85,6 +85,7 @@ impl Spans {
         spans
     }
 
+    /// Adds the span of an event.
     pub(crate) fn push(&mut self, kind: SpanKind, length: usize) {
         let mut rest = (length << 2) | kind as usize;
         while rest >= 0x80 {
@@ -96,7 +97,7 @@ impl Spans {
         self.has[kind as usize] = true;
     }
 
-    /// The span that begins at this byte: its kind, its length, and where the next one begins.
+    /// The span that begins at this byte: the kind, the length, and the byte at which the next span begins.
     pub(crate) fn at(&self, mut byte: usize) -> Option<(SpanKind, usize, usize)> {
         let (mut value, mut shift) = (0_usize, 0_u32);
         loop {
@@ -110,20 +111,22 @@ impl Spans {
         }
     }
 
-    /// How many there are.
+    /// The number of spans.
     pub(crate) fn count(&self) -> u64 {
         self.count
     }
 
-    /// Whether one of this kind is among them.
+    /// Whether there is a span of this kind.
     pub(crate) fn has(&self, kind: SpanKind) -> bool {
         self.has[kind as usize]
     }
 
+    /// The encoded spans.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
+    /// The memory that the spans take, in bytes.
     pub(crate) fn capacity(&self) -> usize {
         self.bytes.capacity()
     }

@@ -1,4 +1,4 @@
-//! What is imported and exported: conversations in parts.
+//! The types of imports and exports, which take conversations in parts.
 
 use app::protocol::saved::SavedMessage;
 use serde::Serialize;
@@ -6,65 +6,65 @@ use serde::Serialize;
 /// A conversation without its messages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ConversationHead {
-    /// Its id.
+    /// The id of the conversation.
     pub id: String,
-    /// What it is called.
+    /// The title.
     pub title: String,
-    /// When it began, in milliseconds since 1970.
+    /// The time of the first message, in milliseconds since 1970.
     pub created_at: i64,
-    /// When something was last said in it.
+    /// The time of the last message, in milliseconds since 1970.
     pub updated_at: i64,
-    /// Whether it stands above the others.
+    /// Whether the conversation is pinned to the top of the list.
     pub pinned: bool,
-    /// The message at the end of the path that is shown.
+    /// The id of the message with which the shown path ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leaf: Option<String>,
 }
 
-/// Names a conversation within one store.
+/// The key of a conversation in one database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConversationKey(pub(in crate::store) i64);
 
-/// Names a message within one store, with the size of its text.
+/// The key of a message in one database, with the size of its text in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MessageKey {
     pub(in crate::store) key: i64,
     pub(in crate::store) size: u32,
 }
 
-/// Some messages of a conversation.
+/// A page of the messages of a conversation.
 #[derive(Debug, Clone, Default)]
 pub struct MessagePage {
     /// The messages.
     pub messages: Vec<SavedMessage>,
-    /// The last of them. Without one there are no more.
+    /// The last of the messages; `None` if there are no more.
     pub last: Option<MessageKey>,
 }
 
-/// What comes next in an import. Messages belong to the conversation that has begun.
+/// A part of an import. Messages belong to the conversation that has begun.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ImportPart {
-    /// A conversation begins. Its id, where it is known before its messages.
+    /// A conversation begins. The id is given if the file has it before the messages.
     Begin(Option<String>),
-    /// A message, after its parent. Ids are new ones.
+    /// A message, after its parent. The reader of the file has given new ids to both.
     Message(Box<SavedMessage>),
     /// The conversation is complete. The leaf is one of the new ids.
     End(ConversationHead),
-    /// Something is wrong with the conversation: none of it is kept.
+    /// The conversation is invalid, and is removed.
     Drop,
 }
 
 /// The conversation that an import is adding to.
 #[derive(Debug, Default)]
 pub enum ImportCursor {
-    /// None.
+    /// No conversation has begun.
     #[default]
     Between,
-    /// The one with this key.
+    /// The conversation with this key.
     Within {
-        /// Its key.
+        /// The key of the conversation.
         key: i64,
-        /// Whether its id was known at its beginning.
+        /// Whether the id was given at the beginning.
         has_id: bool,
     },
     /// A conversation that the owner has already. Its messages are skipped.

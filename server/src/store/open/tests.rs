@@ -1,4 +1,4 @@
-//! Stores are opened, brought to their present form, copied and verified.
+//! Opening a store: migrations, the copies before them, and URLs.
 
 use sqlx::{AnyConnection, Connection, query, query_as, query_scalar};
 
@@ -7,7 +7,7 @@ use super::*;
 use crate::store::LOCAL_OWNER;
 use crate::store::database::rows::row;
 
-/// A step after the ones that there are.
+/// A migration after the released ones.
 const NEXT: Step = Step {
     version: 1_000_000,
     name: "next",
@@ -24,7 +24,7 @@ async fn count(path: &Path, sql: &'static str) -> i64 {
 }
 
 #[tokio::test]
-async fn a_copy_is_kept_before_a_step_that_changes_what_is_there() {
+async fn a_copy_is_kept_before_a_migration_that_changes_data() {
     sqlx::any::install_default_drivers();
     let folder = tempfile::TempDir::new().expect("a folder");
     let copy = folder.path().join("rill-before-1000000.db");
@@ -54,7 +54,7 @@ async fn a_copy_is_kept_before_a_step_that_changes_what_is_there() {
 }
 
 #[tokio::test]
-async fn a_step_that_fails_leaves_the_database_as_it_was() {
+async fn a_migration_that_fails_leaves_the_database_as_it_was() {
     sqlx::any::install_default_drivers();
     let folder = tempfile::TempDir::new().expect("a folder");
     open_sqlite(folder.path(), STEPS).await.expect("a store");
@@ -91,8 +91,8 @@ async fn insert(store: &Store, id: &str) {
     .expect("saved");
 }
 
-/// A database of the version before ids had one form, with these conversations, brought up to date:
-/// the ids by the titles, which are the ids of then.
+/// Migrates a database of the version before ids had one form, with these conversations. Returns the titles,
+/// which are the former ids, with the new ids.
 async fn respelled(
     ids: &[String],
     before: Store,
@@ -141,7 +141,8 @@ fn spellings() -> Vec<String> {
     ]
 }
 
-/// Each spelling alone takes the one form; of several one does, and all have an id of their own.
+/// A single spelling becomes the one form. Of several spellings of an id, one becomes it, and the others get
+/// new ids.
 async fn check_respelled(check: impl AsyncFn(Vec<String>) -> Vec<(String, String)>) {
     for spelling in spellings() {
         let found = check(vec![spelling.clone()]).await;
@@ -208,7 +209,7 @@ async fn the_same_in_postgresql() {
 }
 
 #[test]
-fn any_path_can_stand_in_an_address() {
+fn any_path_can_be_part_of_a_url() {
     let check = |path: &str, expect: &str| {
         assert_eq!(sqlite_url(Path::new(path), "rw").as_deref(), Ok(expect));
     };

@@ -21,7 +21,7 @@ row! {
 /// Reads a conversation of this owner by its id.
 ///
 /// # Errors
-/// `NotFound` for one that is deleted, being imported, or somebody else's.
+/// `NotFound` for one that is deleted, is being imported, or has another owner.
 pub(super) async fn conversation(
     tx: &mut Connection,
     owner: &str,

@@ -24,7 +24,7 @@ row! {
 }
 
 row! {
-    /// The conversation with the id of the request, whoever owns it.
+    /// The conversation with the id of the request, of any owner.
     struct OwnedRow {
         key: i64,
         owner: String,
@@ -75,7 +75,7 @@ impl Store {
     async fn begin_once(&self, owner: &str, reply: &NewReply) -> Result<Begun> {
         let terms = match &reply.ask {
             Ask::Question { text, .. } => self.database.search_terms_of(text).await,
-            Ask::Again(_) | Ask::Continue(_) => String::new(),
+            Ask::Regenerate(_) | Ask::Continue(_) => String::new(),
         };
         let history = self.history_of(owner, reply).await?;
         let mut tx = self.transaction().await?;
@@ -91,7 +91,7 @@ impl Store {
                     .await?;
                 insert_reply(&mut tx, owner, conversation, reply, Some(question)).await?
             }
-            Ask::Again(earlier) => {
+            Ask::Regenerate(earlier) => {
                 let earlier = ended_reply(&mut tx, conversation, earlier).await?;
                 insert_reply(&mut tx, owner, conversation, reply, earlier.parent).await?
             }
@@ -208,7 +208,7 @@ async fn known(tx: &mut Connection, owner: &str, request_id: &str) -> Result<Opt
     Ok(found)
 }
 
-/// What a request gets that was there before.
+/// The result of a request that was there before.
 async fn begun_before(
     tx: &mut Connection,
     known: KnownRow,

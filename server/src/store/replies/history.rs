@@ -12,7 +12,7 @@ use crate::store::database::rows::{self, row};
 use crate::store::database::transaction::Connection;
 use crate::store::{Ask, NewReply, Result, Store};
 
-/// What was read of a history before the write transaction.
+/// The part of a history that is read before the write transaction.
 #[derive(Default)]
 pub(super) struct History {
     /// The messages from the root. `None`: they have to be read in the transaction.
@@ -44,7 +44,7 @@ impl Store {
                     }
                 }
             }
-            Ask::Again(reply) | Ask::Continue(reply) => reply,
+            Ask::Regenerate(reply) | Ask::Continue(reply) => reply,
         };
         let mut tx = self.snapshot().await?;
         let conversation: Option<i64> = query_scalar(
@@ -60,7 +60,7 @@ impl Store {
         };
         let last = match &reply.ask {
             Ask::Question { .. } => Some(message.clone()),
-            Ask::Again(_) | Ask::Continue(_) => {
+            Ask::Regenerate(_) | Ask::Continue(_) => {
                 let parent: Option<Option<String>> =
                     query_scalar("select parent from messages where id = $1 and conversation = $2")
                         .bind(message)

@@ -1,49 +1,20 @@
 //! The history of a new message is read before its write transaction begins.
 
-use app::protocol::Finish;
-use app::protocol::saved::Timing;
+use tempfile::TempDir;
 
-use crate::store::migrations::STEPS;
-use crate::store::open::sqlite::open_sqlite;
-use crate::store::{Ask, End, Finished, LOCAL_OWNER, NewReply, Piece, Store, new_id, now};
-
-fn question(conversation: &str, parent: Option<&str>, text: &str) -> NewReply {
-    NewReply {
-        conversation: conversation.to_owned(),
-        request_id: new_id(),
-        generation: new_id(),
-        ask: Ask::Question {
-            parent: parent.map(str::to_owned),
-            text: text.to_owned(),
-        },
-        model: "m".to_owned(),
-        parameters: "{}".to_owned(),
-        title: "Title".to_owned(),
-        now: now(),
-    }
-}
+use crate::store::tests::{finished, opened, question};
+use crate::store::{Ask, LOCAL_OWNER, NewReply, Store, new_id};
 
 async fn finish(store: &Store, generation: &str, answer: &str) {
-    let finished = Finished {
-        whole: Piece {
-            text: answer.to_owned(),
-            ..Piece::default()
-        },
-        end: End::Done(Finish::Stop),
-        model: "m".to_owned(),
-        usage: None,
-        timing: Timing::default(),
-        now: now(),
-    };
+    let finished = finished(answer);
     let done = store.finish(LOCAL_OWNER, generation, &finished).await;
     done.expect("saved");
 }
 
 #[tokio::test]
 async fn the_history_is_read_while_another_transaction_writes() {
-    sqlx::any::install_default_drivers();
-    let folder = tempfile::TempDir::new().expect("a folder");
-    let store = open_sqlite(folder.path(), STEPS).await.expect("a store");
+    let folder = TempDir::new().expect("a folder");
+    let store = opened(folder.path()).await;
     let conversation = new_id();
     let first = question(&conversation, None, "one");
     let begun = store.begin(LOCAL_OWNER, &first).await.expect("saved");
@@ -51,7 +22,7 @@ async fn the_history_is_read_while_another_transaction_writes() {
     let writer = store.transaction().await.expect("it begins");
     let next = question(&conversation, Some(&begun.message), "three");
     let again = NewReply {
-        ask: Ask::Again(begun.message.clone()),
+        ask: Ask::Regenerate(begun.message.clone()),
         ..next.clone()
     };
     for (reply, expect) in [(&next, &["one", "two"][..]), (&again, &["one"])] {
@@ -68,9 +39,8 @@ async fn the_history_is_read_while_another_transaction_writes() {
 
 #[tokio::test]
 async fn a_message_that_was_streaming_when_the_history_was_read_is_read_again() {
-    sqlx::any::install_default_drivers();
-    let folder = tempfile::TempDir::new().expect("a folder");
-    let store = open_sqlite(folder.path(), STEPS).await.expect("a store");
+    let folder = TempDir::new().expect("a folder");
+    let store = opened(folder.path()).await;
     let conversation = new_id();
     let first = question(&conversation, None, "one");
     let begun = store.begin(LOCAL_OWNER, &first).await.expect("saved");

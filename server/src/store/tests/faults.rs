@@ -1,9 +1,5 @@
-//! Storage faults for the tests of this module: one statement of a transaction fails, in each of the
-//! ways in which the databases do. The statement is chosen by its number, `begin` being number 0 and
-//! `commit` the last.
-
-mod every_statement;
-mod owners;
+//! Storage faults: one statement of a transaction fails, in one of the ways in which the databases fail. A
+//! test chooses the statement by its index: `begin` has index 0, and `commit` is the last.
 
 use std::borrow::Cow;
 use std::sync::Mutex;
@@ -29,7 +25,7 @@ pub(in crate::store) enum Fault {
     Terminated,
 }
 
-/// The fault that is to come, and what came so far.
+/// The fault that will happen, and the statements so far.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Faults {
     state: Mutex<State>,
@@ -37,13 +33,13 @@ pub(in crate::store) struct Faults {
 
 #[derive(Debug, Default)]
 struct State {
-    /// The statements since the last call of `expect`.
+    /// The number of statements since the last call of `expect`.
     count: usize,
     armed: Option<(usize, Fault)>,
 }
 
 impl Faults {
-    /// Counts the statements from here on.
+    /// Counts the statements from now on, and lets the one with this index fail.
     pub(in crate::store) fn expect(&self, fault: Option<(usize, Fault)>) {
         *self.state() = State {
             count: 0,
@@ -51,8 +47,8 @@ impl Faults {
         };
     }
 
-    /// How many statements there were since, and whether the fault is still to come.
-    fn seen(&self) -> (usize, bool) {
+    /// How many statements there were since then, and whether the fault has not happened yet.
+    pub(super) fn seen(&self) -> (usize, bool) {
         let state = self.state();
         (state.count, state.armed.is_some())
     }

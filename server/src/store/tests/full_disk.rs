@@ -1,35 +1,11 @@
-//! A full disk, as SQLite sees it: no page more than there are.
+//! A full disk, which SQLite simulates by a limit on the number of pages.
 
 use std::path::Path;
 
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, query, query_scalar};
 
-use crate::store::Settings;
-use crate::store::{Ask, LOCAL_OWNER, NewReply, Store, new_id, open};
-
-async fn opened(folder: &Path) -> Store {
-    let saving = Settings {
-        data_dir: Some(folder.to_owned()),
-        database_url: None,
-    };
-    open(&saving).await.expect("a store").store
-}
-
-fn question(conversation: &str, text: &str) -> NewReply {
-    NewReply {
-        conversation: conversation.to_owned(),
-        request_id: new_id(),
-        generation: new_id(),
-        ask: Ask::Question {
-            parent: None,
-            text: text.to_owned(),
-        },
-        model: "m".to_owned(),
-        parameters: "{}".to_owned(),
-        title: "Title".to_owned(),
-        now: 1,
-    }
-}
+use super::{opened, question};
+use crate::store::{LOCAL_OWNER, Store, new_id};
 
 /// Leaves room for this many pages more.
 async fn leave_room(store: &Store, pages: i64) {
@@ -67,7 +43,7 @@ async fn after_two_writes_that_found_the_disk_full_the_next_one_is_kept() {
         leave_room(&store, room).await;
         for _ in 0..2 {
             let text = (0..4_000).map(|number| format!("w{number} "));
-            let large = question(&new_id(), &text.collect::<String>());
+            let large = question(&new_id(), None, &text.collect::<String>());
             let failed = store.begin(LOCAL_OWNER, &large).await;
             let why = failed.err().map(|error| error.to_string());
             let is_full = why.as_ref().is_some_and(|why| why.contains("full"));
@@ -75,7 +51,7 @@ async fn after_two_writes_that_found_the_disk_full_the_next_one_is_kept() {
         }
         leave_room(&store, 10_000).await;
         let conversation = new_id();
-        let next = question(&conversation, "short");
+        let next = question(&conversation, None, "short");
         store.begin(LOCAL_OWNER, &next).await.expect("saved");
         let file = folder.path().join("rill.db");
         assert_eq!(seen(&file, &conversation).await, 1, "{room}");

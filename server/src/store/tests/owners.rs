@@ -1,7 +1,6 @@
-//! Owners of a transaction that leave it: they are dropped, never polled again, or wait too long.
+//! Owners that leave their transaction: they are dropped, never polled again, or wait too long.
 
 use std::future::Future;
-use std::path::Path;
 use std::pin::pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -10,14 +9,9 @@ use sqlx::{Executor, query_scalar};
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 
-use super::Fault;
-use super::every_statement::{open_memory, question, saving};
-use crate::store::{LOCAL_OWNER, Piece, Store, new_id, open};
-
-async fn opened(folder: &Path) -> Store {
-    let opened = open(&saving(Some(folder), None)).await;
-    opened.expect("a store").store
-}
+use super::faults::Fault;
+use super::{open_memory, opened, question};
+use crate::store::{LOCAL_OWNER, Piece, Store, new_id};
 
 /// A write that follows is done in less than this.
 const SOON: Duration = Duration::from_secs(4);

@@ -1,22 +1,19 @@
-//! The table: every statement of every write, with an error of each class, in each database. After
-//! it nothing of the write is kept, and the next write works, is seen by another connection, and
+//! A table test: every statement of every write fails with an error of each class, in each database. Then
+//! nothing of the write is stored, and the next write succeeds, is visible to another connection, and
 //! survives a kill.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use app::protocol::saved::{MessageState, SavedMessage, Timing};
-use app::protocol::{Finish, Role};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, query, query_scalar};
 use tempfile::TempDir;
 
-use super::Fault;
+use super::faults::Fault;
+use super::{finished, open_memory, piece, question, reply, settings, to_import};
 use crate::store::{
-    Ask, ConversationHead, Finished, ImportCursor, ImportPart, LOCAL_OWNER, NewReply, Result,
-    Store, TitledBy, new_id, now, open,
+    Ask, ImportCursor, ImportPart, LOCAL_OWNER, NewReply, Result, Store, TitledBy, new_id, open,
 };
-use crate::store::{End, Piece, Settings};
 
 /// Every method of the store that writes, and the ways in which it is called. All others are in
 /// `READS`.
@@ -166,7 +163,7 @@ const OF_POSTGRES: [(&str, Fault); 8] = [
 #[tokio::test]
 async fn in_sqlite_a_fault_at_any_statement_is_rolled_back_and_the_next_write_is_kept() {
     let folder = TempDir::new().expect("a folder");
-    let store = open(&saving(Some(folder.path()), None)).await;
+    let store = open(&settings(Some(folder.path()), None)).await;
     let store = in_one_slice(store.expect("a store").store);
     let url = format!("sqlite://{}", folder.path().join("rill.db").display());
     check(&store, &url, Some(folder.path()), &OF_SQLITE).await;
@@ -195,13 +192,6 @@ async fn in_memory_a_fault_at_any_statement_loses_nothing_else() {
     }
 }
 
-pub(super) async fn open_memory() -> Store {
-    sqlx::any::install_default_drivers();
-    crate::store::open::sqlite::open_memory()
-        .await
-        .expect("a store")
-}
-
 #[tokio::test]
 async fn in_postgresql_a_fault_at_any_statement_is_rolled_back_and_the_next_write_is_kept() {
     let Ok(server) = std::env::var("RILL_TEST_POSTGRES") else {
@@ -212,18 +202,11 @@ async fn in_postgresql_a_fault_at_any_statement_is_rolled_back_and_the_next_writ
     let name = format!("rill_{}", new_id().replace('-', ""));
     run(&mut admin, format!("create database {name}")).await;
     let url = server.replacen("/postgres", &format!("/{name}"), 1);
-    let store = open(&saving(None, Some(&url))).await;
+    let store = open(&settings(None, Some(&url))).await;
     let store = in_one_slice(store.expect("a store").store);
     check(&store, &url, None, &OF_POSTGRES).await;
     store.close().await;
     run(&mut admin, format!("drop database {name} with (force)")).await;
-}
-
-pub(super) fn saving(folder: Option<&Path>, url: Option<&str>) -> Settings {
-    Settings {
-        data_dir: folder.map(Path::to_owned),
-        database_url: url.map(Into::into),
-    }
 }
 
 async fn run(connection: &mut AnyConnection, sql: String) {
@@ -388,7 +371,7 @@ async fn prepare(store: &Store, write: Write) -> Prepared {
     let answer = begun.message;
     let reply = match write {
         Write::BeginConversation => question(&new_id(), None, "more"),
-        Write::Regenerate => reply(&conversation, Ask::Again(answer.clone())),
+        Write::Regenerate => reply(&conversation, Ask::Regenerate(answer.clone())),
         Write::Continue => reply(&conversation, Ask::Continue(answer.clone())),
         _ => question(&conversation, Some(&answer), "more"),
     };
@@ -442,80 +425,4 @@ impl Write {
         }
         Ok(String::new())
     }
-}
-
-pub(super) fn question(conversation: &str, parent: Option<&str>, text: &str) -> NewReply {
-    reply(
-        conversation,
-        Ask::Question {
-            parent: parent.map(str::to_owned),
-            text: text.to_owned(),
-        },
-    )
-}
-
-fn reply(conversation: &str, ask: Ask) -> NewReply {
-    NewReply {
-        conversation: conversation.to_owned(),
-        request_id: new_id(),
-        generation: new_id(),
-        ask,
-        model: "m".to_owned(),
-        parameters: "{}".to_owned(),
-        title: "Title".to_owned(),
-        now: now(),
-    }
-}
-
-fn piece(text: &str) -> Piece {
-    Piece {
-        text: text.to_owned(),
-        ..Piece::default()
-    }
-}
-
-fn finished(text: &str) -> Finished {
-    Finished {
-        whole: piece(text),
-        end: End::Done(Finish::Stop),
-        model: "m".to_owned(),
-        usage: None,
-        timing: Timing::default(),
-        now: now(),
-    }
-}
-
-fn to_import() -> Vec<ImportPart> {
-    let id = new_id();
-    let message = |id: &str, parent: Option<&str>, role| {
-        ImportPart::Message(Box::new(SavedMessage {
-            id: id.to_owned(),
-            parent: parent.map(str::to_owned),
-            role,
-            text: "imported".to_owned(),
-            reasoning: String::new(),
-            model: None,
-            created_at: 5,
-            usage: None,
-            timing: None,
-            state: MessageState::Done {
-                finish: Finish::Stop,
-            },
-            could_not_be_saved: false,
-        }))
-    };
-    let (question, answer) = (new_id(), new_id());
-    vec![
-        ImportPart::Begin(Some(id.clone())),
-        message(&question, None, Role::User),
-        message(&answer, Some(&question), Role::Assistant),
-        ImportPart::End(ConversationHead {
-            id,
-            title: "Imported".to_owned(),
-            created_at: 5,
-            updated_at: 6,
-            pinned: false,
-            leaf: None,
-        }),
-    ]
 }
