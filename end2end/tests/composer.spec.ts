@@ -191,6 +191,7 @@ test("on a touch screen Enter makes a line and the button sends @phone", async (
   upstream.willAnswer(["Thanks again."]);
   await chat.open();
   await expect(chat.composer).toHaveAttribute("enterkeyhint", "enter");
+  await expect(chat.page.getByText("Enter makes a new line, Send sends.")).toBeVisible();
   await chat.composer.tap();
   await chat.page.keyboard.type("line one");
   await chat.page.keyboard.press("Enter");

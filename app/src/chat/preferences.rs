@@ -167,6 +167,8 @@ pub fn read_max_tokens(text: &str) -> Result<Option<u32>, &'static str> {
 pub struct Preferences {
     choices: RwSignal<Choices>,
     enter_sends: RwSignal<EnterSends>,
+    /// Whether the main pointer is a finger. The server cannot know it.
+    is_touch: RwSignal<bool>,
     memory: StoredValue<Option<Arc<dyn Memory>>>,
 }
 
@@ -177,6 +179,7 @@ impl Preferences {
         Self {
             choices: RwSignal::new(Choices::default()),
             enter_sends: RwSignal::new(EnterSends::default()),
+            is_touch: RwSignal::new(false),
             memory: StoredValue::new(use_memory()),
         }
     }
@@ -215,16 +218,29 @@ impl Preferences {
         self.choices.set(choices);
     }
 
-    /// When Enter sends the message.
-    #[must_use]
-    pub fn enter_sends(self) -> EnterSends {
-        self.enter_sends.get()
-    }
-
-    /// The same as it is now, for those who want to know it once.
+    /// When Enter sends the message, as it is chosen now.
     #[must_use]
     pub fn enter_sends_untracked(self) -> EnterSends {
         self.enter_sends.get_untracked()
+    }
+
+    /// Whether Enter sends on this screen.
+    #[must_use]
+    pub fn sends_by_enter(self) -> bool {
+        self.enter_sends.get().sends(self.is_touch.get())
+    }
+
+    /// Whether the main pointer is a finger.
+    #[must_use]
+    pub fn is_touch(self) -> bool {
+        self.is_touch.get()
+    }
+
+    /// Notes whether the main pointer is a finger.
+    pub fn note_touch(self, is_touch: bool) {
+        if self.is_touch.get_untracked() != is_touch {
+            self.is_touch.set(is_touch);
+        }
     }
 
     /// Changes when Enter sends, and remembers it.

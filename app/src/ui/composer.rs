@@ -28,13 +28,12 @@ pub fn Composer() -> impl IntoView {
     let is_ready = RwSignal::new(false);
     let draft_field = DraftField::new(chat, field);
     draft_field.keep(is_ready);
-    // The server cannot know it, and it changes where a keyboard is attached.
-    let is_touch = RwSignal::new(false);
-    Effect::new(move |_| is_touch.set(has_coarse_pointer()));
-    let enter_sends = move || preferences.enter_sends().sends(is_touch.get());
+    // It changes where a keyboard is attached.
+    let look_at_pointer = move || preferences.note_touch(has_coarse_pointer());
+    Effect::new(move |_| look_at_pointer());
     let sends_now = move || {
-        let choice = preferences.enter_sends_untracked();
-        choice.sends(has_coarse_pointer())
+        look_at_pointer();
+        untrack(|| preferences.sends_by_enter())
     };
 
     let send = move || {
@@ -101,10 +100,10 @@ pub fn Composer() -> impl IntoView {
                         rows="1"
                         dir="auto"
                         autocomplete="off"
-                        enterkeyhint=move || if enter_sends() { "send" } else { "enter" }
+                        enterkeyhint=move || if preferences.sends_by_enter() { "send" } else { "enter" }
                         on:input=move |_| draft_field.wrote()
                         on:keydown=on_key
-                        on:focus=move |_| is_touch.set(has_coarse_pointer())
+                        on:focus=move |_| look_at_pointer()
                     ></textarea>
                 </div>
                 {move || if chat.is_streaming() {

@@ -230,6 +230,16 @@ pub fn thought_for(time: Duration) -> String {
     format!("Thought for {} s", time.as_millis().div_ceil(1000).max(1))
 }
 
+/// What the keys of the composer do.
+#[must_use]
+pub fn keys(enter_sends: bool, is_touch: bool) -> &'static str {
+    match (enter_sends, is_touch) {
+        (true, _) => "Enter sends, Shift+Enter makes a new line, Esc stops an answer.",
+        (false, false) => "Enter makes a new line, Ctrl+Enter sends, Esc stops an answer.",
+        (false, true) => "Enter makes a new line, Send sends.",
+    }
+}
+
 /// The head of the reasoning while it streams.
 pub const THINKING: &str = "Thinking…";
 

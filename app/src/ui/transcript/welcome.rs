@@ -7,6 +7,7 @@ use crate::chat::Chat;
 use crate::chat::preferences::Preferences;
 use crate::protocol::PageInfo;
 use crate::ui::composer::composer_field::ComposerField;
+use crate::ui::text;
 
 /// Says who answers, and in a demo what to set for real answers.
 #[component]
@@ -33,7 +34,7 @@ pub fn Welcome() -> impl IntoView {
     view! {
         <div class="welcome">
             <h2>"Ask "<span class="model" node_ref=name>{default}</span></h2>
-            <p>"Enter sends, Shift+Enter makes a new line, Esc stops an answer."</p>
+            <p>{move || text::keys(preferences.sends_by_enter(), preferences.is_touch())}</p>
             {info.demo.then(|| view! {
                 <p class="demo" role="note">
                     "This is a demo: Rill itself makes up these answers. Set "
