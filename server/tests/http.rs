@@ -2,15 +2,15 @@
 
 mod access;
 mod body;
+mod chat_request;
 mod content_coding;
+mod conversations;
 mod event_stream;
 mod formats;
-mod functions;
-mod ids;
-mod import_export;
 mod limits;
+mod malformed;
 mod openai;
 mod pages;
-mod parts;
+mod routes;
 mod shutdown;
 mod targets;

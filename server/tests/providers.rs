@@ -6,6 +6,7 @@ mod conformance;
 mod connections;
 mod dispatch;
 mod irregular_answers;
+mod irregular_ends;
 mod quirks;
 mod recorded;
 mod responses_and_messages;

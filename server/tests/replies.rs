@@ -3,4 +3,5 @@
 mod crash;
 mod disconnect;
 mod prompts_and_titles;
+mod readers;
 mod saved;

@@ -3,6 +3,7 @@
 
 pub(crate) mod caching_provider;
 pub(crate) mod conversations;
+pub(crate) mod guarded;
 pub(crate) mod http;
 pub(crate) mod log;
 pub(crate) mod over_http2;

@@ -1,4 +1,7 @@
-//! The OpenAI-compatible surface: what passes through and what does not.
+//! The OpenAI-compatible surface: what passes through, and how a passage ends.
+
+mod models;
+mod secrets;
 
 use std::time::Duration;
 
@@ -9,17 +12,17 @@ use tokio::net::TcpStream;
 use crate::support::http::{Answer, Request};
 use crate::support::rill::Rill;
 use crate::support::scripted_upstream::{Ending, ScriptedUpstream};
-use crate::support::scripts::{self, DONE, End, Forever, Response, Times, delta, stream};
+use crate::support::scripts::{self, DONE, End, Response, delta, stream};
 use crate::support::{log, soon, within_a_second};
 
-const PATHS: [&str; 2] = ["/v1/chat/completions", "/v1/responses"];
+pub(super) const PATHS: [&str; 2] = ["/v1/chat/completions", "/v1/responses"];
 
-fn body() -> Value {
+pub(super) fn body() -> Value {
     json!({"model": "m", "stream": true, "messages": [{"role": "user", "content": log::PROMPT}], "seed": 7})
 }
 
 /// A request as an official library sends it.
-fn request(path: &str) -> Request {
+pub(super) fn request(path: &str) -> Request {
     Request::post(path, &body())
         .header("authorization", "Bearer no-key-of-ours")
         .header("accept", "application/json")
@@ -27,7 +30,7 @@ fn request(path: &str) -> Request {
         .header("x-stainless-lang", "js")
 }
 
-async fn before(response: Response) -> (ScriptedUpstream, Rill) {
+pub(super) async fn before(response: Response) -> (ScriptedUpstream, Rill) {
     let upstream = ScriptedUpstream::playing(vec![response]).await;
     let rill = Rill::before(&upstream).await;
     (upstream, rill)
@@ -107,121 +110,6 @@ async fn statuses_errors_and_what_is_no_stream_pass_through() {
 }
 
 #[tokio::test]
-async fn nothing_of_the_key_and_no_cookie_comes_back() {
-    let refusal = scripts::refusal(
-        401,
-        &json!({"message": format!("Incorrect API key provided: {}", log::KEY)}),
-    );
-    let (_upstream, rill) = before(refusal.with("set-cookie", "session=1")).await;
-    let answer = soon(rill.send(&request(PATHS[0]))).await;
-    assert_eq!(answer.status, 401);
-    assert_eq!(answer.header("set-cookie"), None);
-    let body = soon(answer.json()).await;
-    assert_eq!(body["error"]["code"], "invalid_api_key");
-    assert!(!body.to_string().contains("sk-"), "{body}");
-
-    let fine = scripts::saying("fine")
-        .with("set-cookie", "session=1")
-        .with("access-control-allow-origin", "*");
-    let (_upstream, rill) = before(fine).await;
-    let answer = soon(rill.send(&request(PATHS[0]))).await;
-    let kept = |name: &str| answer.header(name).is_some();
-    assert!(!kept("set-cookie") && !kept("access-control-allow-origin"));
-}
-
-#[tokio::test]
-async fn of_an_answer_only_known_headers_pass_and_none_that_repeats_the_key() {
-    let refused = scripts::refusal(429, &json!({"message": "slow down"}));
-    for response in [scripts::saying("fine"), refused] {
-        let response = response
-            .with("openai-organization", "org-of-ours")
-            .with("openai-project", "proj-of-ours")
-            .with("location", "http://10.0.0.7/internal")
-            .with("content-location", "http://10.0.0.7/internal")
-            .with("server", "a provider's")
-            .with("x-request-id", &format!("for {}", log::KEY))
-            .with("x-ratelimit-limit-requests", "sk-test...CRET")
-            .with("x-ratelimit-remaining-requests", "9")
-            .with("openai-processing-ms", "12")
-            .with("retry-after-ms", "30");
-        let (_upstream, rill) = before(response).await;
-        let answer = soon(rill.send(&request(PATHS[0]))).await;
-        let kept = |name: &str| answer.header(name).is_some();
-        for name in [
-            "openai-organization",
-            "openai-project",
-            "location",
-            "content-location",
-            "server",
-            "x-request-id",
-            "x-ratelimit-limit-requests",
-        ] {
-            assert!(!kept(name), "{name} passes");
-        }
-        for name in [
-            "x-ratelimit-remaining-requests",
-            "openai-processing-ms",
-            "retry-after-ms",
-        ] {
-            assert!(kept(name), "{name} does not pass");
-        }
-    }
-}
-
-#[tokio::test]
-async fn an_error_of_any_status_is_passed_without_the_key_or_a_part_of_it() {
-    let shown = ["sk-test-SECRET", "sk-t***CRET", "sk-...CRET", "test-SECRET"];
-    for status in [400, 402, 403, 404, 409, 422, 429, 500, 502, 503, 529] {
-        let message = format!("Wrong key {}, you see", shown[status % shown.len()]);
-        let error = json!({"message": message, "code": "of the provider"});
-        let response = scripts::refusal(u16::try_from(status).expect("a status"), &error);
-        let (_upstream, rill) = before(response.with("x-should-retry", "false")).await;
-        let answer = soon(rill.send(&request(PATHS[0]))).await;
-        assert_eq!(usize::from(answer.status), status);
-        assert_eq!(answer.header("x-should-retry"), Some("false"));
-        let body = soon(answer.json()).await;
-        assert_eq!(
-            body,
-            json!({"error": {"message": "Wrong key [redacted], you see", "code": "of the provider"}})
-        );
-    }
-    // What cannot be searched is told in our words.
-    let error = json!({"message": log::KEY});
-    let compressed = scripts::refusal(403, &error).with("content-encoding", "gzip");
-    let cut = scripts::refusal(403, &error).ending(End::Cut);
-    let endless = Times::Forever(Forever::Forever);
-    let endless = scripts::refusal(403, &error).then_times(endless, log::KEY);
-    for response in [compressed, cut, endless] {
-        let (_upstream, rill) = before(response).await;
-        let answer = soon(rill.send(&request(PATHS[0]))).await;
-        assert_eq!(answer.status, 403);
-        let body = soon(answer.json()).await;
-        assert_eq!(body["error"]["code"], "upstream_error", "{body}");
-        assert!(!body.to_string().contains("sk-"), "{body}");
-    }
-}
-
-#[tokio::test]
-async fn the_key_is_masked_in_a_body_that_streams_wherever_it_is_cut() {
-    let line = format!(
-        "data: {{\"error\":{{\"message\":\"No: {}.\"}}}}\n\n",
-        log::KEY
-    );
-    let at = line.find(log::KEY).expect("it is there");
-    for cut in [0, at, at + 9, at + log::KEY.len() - 1, at + log::KEY.len()] {
-        let (before_cut, after) = line.split_at(cut);
-        let response = stream()
-            .then(before_cut)
-            .after(Duration::from_millis(20), after);
-        let (_upstream, rill) = before(response.then(DONE)).await;
-        let body = soon(soon(rill.send(&request(PATHS[0]))).await.body()).await;
-        let body = String::from_utf8(body.expect("a whole body")).expect("text");
-        let masked = line.replace(log::KEY, &"*".repeat(log::KEY.len()));
-        assert_eq!(body, masked + DONE, "cut at {cut}");
-    }
-}
-
-#[tokio::test]
 async fn a_request_to_the_provider_asks_for_no_compression() {
     let (upstream, rill) = before(scripts::saying("fine")).await;
     let asked = request(PATHS[0]).header("accept-encoding", "gzip, br");
@@ -230,34 +118,6 @@ async fn a_request_to_the_provider_asks_for_no_compression() {
         .expect("a body");
     let exchange = &upstream.exchanges()[0];
     assert_eq!(exchange.header("accept-encoding"), Some("identity"));
-}
-
-#[tokio::test]
-async fn a_model_that_may_not_be_asked_is_not_found_and_costs_nothing() {
-    let upstream = ScriptedUpstream::playing(vec![scripts::saying("fine")]).await;
-    let file = format!(
-        "[[upstream]]\nname = \"a\"\nbase_url = \"{}\"\nmodels = [\"m\"]\n",
-        upstream.base_url()
-    );
-    let rill = Rill::with_file(&file, &[]).await;
-    for path in PATHS {
-        for model in ["gpt-5-pro", "a/gpt-5-pro", "M", "m ", "m/", "a/"] {
-            let mut body = body();
-            body["model"] = model.into();
-            let answer = soon(rill.send(&Request::post(path, &body))).await;
-            assert_eq!(answer.status, 404, "{model}");
-            let body = soon(answer.json()).await;
-            assert_eq!(body["error"]["code"], "model_not_found", "{model}");
-            assert_eq!(body["error"]["type"], "invalid_request_error");
-        }
-    }
-    assert_eq!(upstream.request_count(), 0);
-    for model in ["m", "a/m"] {
-        let mut body = body();
-        body["model"] = model.into();
-        let answer = soon(rill.send(&Request::post(PATHS[0], &body))).await;
-        assert_eq!(answer.status, 200, "{model}");
-    }
 }
 
 #[tokio::test]
@@ -302,7 +162,7 @@ async fn an_upstream_that_cannot_be_reached_or_is_silent_is_an_error_that_the_li
     check_error(&rill, 502, "upstream_cut").await;
 }
 
-async fn check_error(rill: &Rill, status: u16, code: &str) {
+pub(super) async fn check_error(rill: &Rill, status: u16, code: &str) {
     let answer = soon(rill.send(&request(PATHS[0]))).await;
     assert_eq!(answer.status, status);
     let body = soon(answer.json()).await;
@@ -413,108 +273,4 @@ async fn one_line_of_the_log_tells_of_a_passage() {
     assert_eq!(line["end"], "complete");
     assert_eq!(line["bytes"], length.to_string());
     assert!(line.contains_key("duration_ms"), "{line:?}");
-}
-
-/// Two upstreams of OpenAI's kind that both have the model `y`, and one of Anthropic's.
-async fn three(first: &ScriptedUpstream, second: &ScriptedUpstream) -> Rill {
-    let file = format!(
-        r#"
-        [[upstream]]
-        name = "a"
-        base_url = "{}"
-        key_env = "KEY"
-        models = ["x", "y"]
-        [[upstream]]
-        name = "b"
-        base_url = "{}"
-        headers = {{ "x-team" = "7" }}
-        [[upstream]]
-        name = "claude"
-        kind = "messages"
-        models = ["claude-x"]
-        "#,
-        first.base_url(),
-        second.base_url()
-    );
-    Rill::with_file(&file, &[]).await
-}
-
-#[tokio::test]
-async fn each_model_is_asked_at_its_upstream_by_its_name_there() {
-    let first = ScriptedUpstream::playing(vec![scripts::saying("one")]).await;
-    let list = json!({"object": "list", "data": [{"id": "y", "object": "model", "owned_by": "me"}, {"id": "z"}]});
-    let second =
-        ScriptedUpstream::playing(vec![scripts::json(&list), scripts::saying("two")]).await;
-    let rill = three(&first, &second).await;
-    let listed = soon(soon(rill.send(&Request::get("/v1/models"))).await.json()).await;
-    let ids: Vec<_> = listed["data"]
-        .as_array()
-        .expect("a list")
-        .iter()
-        .map(|m| &m["id"])
-        .collect();
-    assert_eq!(ids, ["x", "a/y", "b/y", "z"]);
-    assert_eq!(
-        listed["data"][2],
-        json!({"id": "b/y", "object": "model", "owned_by": "me"})
-    );
-    let one = soon(
-        soon(rill.send(&Request::get("/v1/models/b%2Fy")))
-            .await
-            .json(),
-    )
-    .await;
-    assert_eq!(one["id"], "b/y");
-    assert_eq!(
-        soon(rill.send(&Request::get("/v1/models/none")))
-            .await
-            .status,
-        404
-    );
-    let chosen = soon(soon(rill.send(&Request::get("/api/models"))).await.json()).await;
-    assert_eq!(chosen["default"], "x");
-    assert_eq!(
-        chosen["models"][4],
-        json!({"id": "claude-x", "upstream": "claude"})
-    );
-
-    for (model, upstream, name) in [
-        ("a/y", &first, "y"),
-        ("b/y", &second, "y"),
-        ("z", &second, "z"),
-    ] {
-        let mut body = body();
-        body["model"] = model.into();
-        soon(
-            soon(rill.send(&Request::post(PATHS[0], &body)))
-                .await
-                .body(),
-        )
-        .await
-        .expect("an answer");
-        let exchange = upstream.exchanges().pop().expect("an exchange");
-        body["model"] = name.into();
-        assert_eq!(exchange.body, body);
-    }
-    let exchange = second.exchanges().pop().expect("an exchange");
-    assert_eq!(
-        (exchange.header("x-team"), exchange.header("authorization")),
-        (Some("7"), None)
-    );
-}
-
-#[tokio::test]
-async fn a_model_that_does_not_speak_this_api_is_refused_with_what_does() {
-    let first = ScriptedUpstream::playing(vec![scripts::saying("one")]).await;
-    let rill = three(&first, &first).await;
-    let mut body = body();
-    body["model"] = "claude-x".into();
-    for path in PATHS {
-        let answer = soon(rill.send(&Request::post(path, &body))).await;
-        assert_eq!(answer.status, 400);
-        let body = soon(answer.json()).await;
-        let message = body["error"]["message"].as_str().expect("a message");
-        assert!(message.contains("POST /api/chat"), "{message}");
-    }
-    assert_eq!(first.request_count(), 0);
 }

@@ -238,106 +238,105 @@ fn is_full(error: &std::io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use Failure::*;
+
     use super::*;
 
+    /// <https://sqlite.org/rescode.html>, the primary codes.
+    const SQLITE: &[(&str, Failure)] = &[
+        ("1", Other),
+        ("2", Other),
+        ("3", CannotOpen),
+        ("4", Interrupted),
+        ("5", Held),
+        ("6", Held),
+        ("7", Memory),
+        ("8", ReadOnly),
+        ("9", Interrupted),
+        ("10", Disk),
+        ("11", Damaged),
+        ("12", Other),
+        ("13", Full),
+        ("14", CannotOpen),
+        ("15", Held),
+        ("17", Other),
+        ("18", Value),
+        ("19", Constraint),
+        ("20", Value),
+        ("21", Other),
+        ("22", Full),
+        ("23", CannotOpen),
+        ("25", Other),
+        ("26", Damaged),
+    ];
+    /// The same page, extended codes.
+    const SQLITE_EXTENDED: &[(&str, Failure)] = &[
+        ("261", Held),        // BUSY_RECOVERY
+        ("517", Held),        // BUSY_SNAPSHOT
+        ("773", Held),        // BUSY_TIMEOUT
+        ("262", Held),        // LOCKED_SHAREDCACHE
+        ("518", Held),        // LOCKED_VTAB
+        ("264", ReadOnly),    // READONLY_RECOVERY
+        ("520", ReadOnly),    // READONLY_CANTLOCK
+        ("776", ReadOnly),    // READONLY_ROLLBACK
+        ("1032", ReadOnly),   // READONLY_DBMOVED
+        ("1288", ReadOnly),   // READONLY_CANTINIT
+        ("1544", ReadOnly),   // READONLY_DIRECTORY
+        ("516", Interrupted), // ABORT_ROLLBACK
+        ("266", Disk),        // IOERR_READ
+        ("522", Disk),        // IOERR_SHORT_READ
+        ("778", Disk),        // IOERR_WRITE
+        ("1034", Disk),       // IOERR_FSYNC
+        ("1546", Disk),       // IOERR_TRUNCATE
+        ("2314", Held),       // IOERR_RDLOCK
+        ("3082", Memory),     // IOERR_NOMEM
+        ("3850", Held),       // IOERR_LOCK
+        ("4618", Disk),       // IOERR_SHMOPEN
+        ("4874", Full),       // IOERR_SHMSIZE
+        ("5386", Disk),       // IOERR_SHMMAP
+        ("8202", Damaged),    // IOERR_DATA
+        ("8458", Disk),       // IOERR_CORRUPTFS
+        ("267", Damaged),     // CORRUPT_VTAB
+        ("523", Damaged),     // CORRUPT_SEQUENCE
+        ("779", Damaged),     // CORRUPT_INDEX
+        ("526", CannotOpen),  // CANTOPEN_ISDIR
+        ("1038", CannotOpen), // CANTOPEN_CONVPATH
+        ("1550", CannotOpen), // CANTOPEN_SYMLINK
+        ("279", CannotOpen),  // AUTH_USER
+        ("1555", Constraint), // CONSTRAINT_PRIMARYKEY
+        ("1811", Constraint), // CONSTRAINT_TRIGGER
+        ("2067", Constraint), // CONSTRAINT_UNIQUE
+    ];
+    /// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
+    const POSTGRES: &[(&str, Failure)] = &[
+        ("08006", Unavailable), // connection_failure
+        ("22P02", Value),       // invalid_text_representation
+        ("23505", Constraint),  // unique_violation
+        ("25006", ReadOnly),    // read_only_sql_transaction
+        ("28P01", CannotOpen),  // invalid_password
+        ("3D000", CannotOpen),  // invalid_catalog_name
+        ("40001", Held),        // serialization_failure
+        ("40P01", Held),        // deadlock_detected
+        ("42501", CannotOpen),  // insufficient_privilege
+        ("42P01", Other),       // undefined_table
+        ("53100", Full),        // disk_full
+        ("53200", Memory),      // out_of_memory
+        ("53300", Unavailable), // too_many_connections
+        ("55P03", Held),        // lock_not_available
+        ("57014", Interrupted), // query_canceled
+        ("57P01", Unavailable), // admin_shutdown
+        ("57P03", Unavailable), // cannot_connect_now
+        ("58030", Disk),        // io_error
+        ("XX000", Other),       // internal_error
+        ("XX001", Damaged),     // data_corrupted
+    ];
+
     #[test]
-    fn every_code_has_the_words_of_what_can_be_done() {
-        use Failure::*;
+    fn every_code_has_its_kind() {
         let check = |code: &str, expect: Failure| {
             assert_eq!(Failure::of_code(code), expect, "{code}");
         };
-        // <https://sqlite.org/rescode.html>, the primary codes.
-        for (code, expect) in [
-            ("1", Other),
-            ("2", Other),
-            ("3", CannotOpen),
-            ("4", Interrupted),
-            ("5", Held),
-            ("6", Held),
-            ("7", Memory),
-            ("8", ReadOnly),
-            ("9", Interrupted),
-            ("10", Disk),
-            ("11", Damaged),
-            ("12", Other),
-            ("13", Full),
-            ("14", CannotOpen),
-            ("15", Held),
-            ("17", Other),
-            ("18", Value),
-            ("19", Constraint),
-            ("20", Value),
-            ("21", Other),
-            ("22", Full),
-            ("23", CannotOpen),
-            ("25", Other),
-            ("26", Damaged),
-        ] {
-            check(code, expect);
-        }
-        // The same page, extended codes.
-        for (code, expect) in [
-            ("261", Held),        // BUSY_RECOVERY
-            ("517", Held),        // BUSY_SNAPSHOT
-            ("773", Held),        // BUSY_TIMEOUT
-            ("262", Held),        // LOCKED_SHAREDCACHE
-            ("518", Held),        // LOCKED_VTAB
-            ("264", ReadOnly),    // READONLY_RECOVERY
-            ("520", ReadOnly),    // READONLY_CANTLOCK
-            ("776", ReadOnly),    // READONLY_ROLLBACK
-            ("1032", ReadOnly),   // READONLY_DBMOVED
-            ("1288", ReadOnly),   // READONLY_CANTINIT
-            ("1544", ReadOnly),   // READONLY_DIRECTORY
-            ("516", Interrupted), // ABORT_ROLLBACK
-            ("266", Disk),        // IOERR_READ
-            ("522", Disk),        // IOERR_SHORT_READ
-            ("778", Disk),        // IOERR_WRITE
-            ("1034", Disk),       // IOERR_FSYNC
-            ("1546", Disk),       // IOERR_TRUNCATE
-            ("2314", Held),       // IOERR_RDLOCK
-            ("3082", Memory),     // IOERR_NOMEM
-            ("3850", Held),       // IOERR_LOCK
-            ("4618", Disk),       // IOERR_SHMOPEN
-            ("4874", Full),       // IOERR_SHMSIZE
-            ("5386", Disk),       // IOERR_SHMMAP
-            ("8202", Damaged),    // IOERR_DATA
-            ("8458", Disk),       // IOERR_CORRUPTFS
-            ("267", Damaged),     // CORRUPT_VTAB
-            ("523", Damaged),     // CORRUPT_SEQUENCE
-            ("779", Damaged),     // CORRUPT_INDEX
-            ("526", CannotOpen),  // CANTOPEN_ISDIR
-            ("1038", CannotOpen), // CANTOPEN_CONVPATH
-            ("1550", CannotOpen), // CANTOPEN_SYMLINK
-            ("279", CannotOpen),  // AUTH_USER
-            ("1555", Constraint), // CONSTRAINT_PRIMARYKEY
-            ("1811", Constraint), // CONSTRAINT_TRIGGER
-            ("2067", Constraint), // CONSTRAINT_UNIQUE
-        ] {
-            check(code, expect);
-        }
-        // <https://www.postgresql.org/docs/current/errcodes-appendix.html>
-        for (code, expect) in [
-            ("08006", Unavailable), // connection_failure
-            ("22P02", Value),       // invalid_text_representation
-            ("23505", Constraint),  // unique_violation
-            ("25006", ReadOnly),    // read_only_sql_transaction
-            ("28P01", CannotOpen),  // invalid_password
-            ("3D000", CannotOpen),  // invalid_catalog_name
-            ("40001", Held),        // serialization_failure
-            ("40P01", Held),        // deadlock_detected
-            ("42501", CannotOpen),  // insufficient_privilege
-            ("42P01", Other),       // undefined_table
-            ("53100", Full),        // disk_full
-            ("53200", Memory),      // out_of_memory
-            ("53300", Unavailable), // too_many_connections
-            ("55P03", Held),        // lock_not_available
-            ("57014", Interrupted), // query_canceled
-            ("57P01", Unavailable), // admin_shutdown
-            ("57P03", Unavailable), // cannot_connect_now
-            ("58030", Disk),        // io_error
-            ("XX000", Other),       // internal_error
-            ("XX001", Damaged),     // data_corrupted
-        ] {
+        for (code, expect) in [SQLITE, SQLITE_EXTENDED, POSTGRES].concat() {
             check(code, expect);
         }
         for code in ["", "x", "99999999999", "\u{e9}\u{e9}x", "€ab"] {

@@ -1,0 +1,6 @@
+//! Saved conversations over HTTP.
+
+mod functions;
+mod ids;
+mod import_export;
+mod parts;
