@@ -1,4 +1,4 @@
-//! The providers: what they are asked, and what their answers mean.
+//! Providers: the requests to them, and the meaning of their answers.
 
 mod caching;
 mod chat_completions;

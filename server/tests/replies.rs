@@ -1,4 +1,4 @@
-//! The life of a reply: its readers, its end, its prompt and the title that it gives.
+//! The life of a reply: its readers, its end, its prompt and its title.
 
 mod crash;
 mod disconnect;

@@ -27,11 +27,11 @@ use tempfile::TempDir;
 
 const OTHER: &str = "somebody else";
 
-/// A store of its own, and what keeps it.
+/// The settings of a store, with its folder or its database.
 struct Place {
     saving: Saving,
     _folder: TempDir,
-    /// The server, and the database in it that is dropped in the end.
+    /// The URL of the server, and the name of the database on it, which is dropped at the end.
     postgres: Option<(String, String)>,
 }
 
@@ -45,7 +45,7 @@ impl Place {
         }
     }
 
-    /// A database of its own, if there is a server.
+    /// A new database, if there is a server.
     async fn postgres() -> Option<Self> {
         let server = std::env::var("RILL_TEST_POSTGRES").ok()?;
         sqlx::any::install_default_drivers();
@@ -88,7 +88,7 @@ fn saving(arguments: &[&str]) -> Saving {
         .saving
 }
 
-/// Runs a test on each store there is.
+/// Runs a test with the store of each database system.
 async fn each(test: impl AsyncFn(Arc<Store>)) {
     let sqlite = Place::sqlite();
     test(Arc::new(sqlite.open().await)).await;
@@ -123,7 +123,7 @@ fn new_reply(conversation: &str, ask: Ask) -> NewReply {
     }
 }
 
-/// A piece as a log would cut it, one event for each text.
+/// A piece with one event for each text, as a log encodes it.
 fn piece(texts: &[&str]) -> Piece {
     let log = Log::new(Start::default());
     for text in texts {
@@ -152,7 +152,7 @@ fn finished(texts: &[&str]) -> Finished {
     }
 }
 
-/// A question with its answer.
+/// Stores a question with its answer.
 async fn say(store: &Arc<Store>, owner: &str, new: &NewReply, answer: &str) -> Begun {
     let begun = store.begin(owner, new).await.expect("it is saved");
     store

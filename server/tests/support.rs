@@ -1,5 +1,4 @@
-//! What the tests share: an upstream that plays scripts, a bare HTTP client, the server under test,
-//! and what it logs.
+//! The harness of the tests: a scripted upstream, a plain HTTP client, the server under test, and its log.
 
 pub(crate) mod caching_provider;
 pub(crate) mod conversations;

@@ -1,5 +1,5 @@
-//! Bodies that come slowly: on every route that takes one, a client that sends a byte now and then is
-//! refused after a while, and its connection is closed.
+//! Slow request bodies: on every route that takes a body, a client that sends a byte now and then is refused
+//! after a grace period, and its connection is closed.
 
 use std::time::Duration;
 

@@ -1,5 +1,4 @@
-//! Compressed bodies of requests: read for what they say, within the limits, and passed on as they were
-//! before they were compressed.
+//! Compressed request bodies: the server decodes them within its limits, and passes them on uncompressed.
 
 use std::io::{Read, Write};
 

@@ -1,5 +1,4 @@
-//! The stream as any client sees it: its headers, its framing, its pings, and what is asked of the
-//! upstream for it.
+//! The event stream as a client sees it: headers, framing and pings; and the request to the provider.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! The other forms of a reply: text, chunks, one object, and a question in the address.
+//! The other formats of a reply: plain text, raw chunks, one JSON object, and a question in the URL.
 
 use std::time::Duration;
 

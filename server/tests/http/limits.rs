@@ -1,4 +1,4 @@
-//! How much may go on at once: replies and streams, of one client and of all, and what is kept for
+//! Limits: the most replies and streams at once, of one client and of all, and the capacity that is reserved for
 //! other requests.
 
 use std::net::SocketAddr;

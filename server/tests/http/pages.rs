@@ -1,5 +1,4 @@
-//! Pages of conversations: whatever a text holds, the page is answered, and rendering it holds nobody
-//! else up.
+//! Pages of conversations: every text can be rendered, and rendering a long one delays no other request.
 
 use std::time::{Duration, Instant};
 

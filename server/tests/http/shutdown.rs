@@ -1,4 +1,4 @@
-//! How the server starts and stops: what a wrong setting says, what a signal does to running replies.
+//! Start and stop of the server: the errors of wrong settings, and the effect of signals on running replies.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Targets of requests that no browser sends: each is answered, none with a failure of the server, and
-//! none makes it panic (which [`Rill`] checks when it is dropped).
+//! Request targets that no browser sends: each gets an answer below 500, and none makes the server panic (which
+//! [`Rill`] checks when it is dropped).
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;

@@ -1,5 +1,5 @@
-//! The prompt caches of providers: each request of a conversation begins with the bytes of the requests
-//! before it, says what the provider wants to hear so that it caches them, and counts what it saved.
+//! Prompt caches of providers: each request of a conversation begins with the bytes of the requests before it,
+//! has the fields that make the provider cache them, and reports the tokens that were cached.
 
 use app::protocol::saved::SavedMessage;
 use app::protocol::{ChatEvent, Usage};

@@ -1,5 +1,5 @@
-//! A provider that closes a kept connection at the very moment at which a request is sent over it: the
-//! request is sent again over a new one, unless an answer had begun.
+//! A provider closes a kept connection while a request is sent over it. The request is sent again over a new
+//! connection, unless the answer had begun.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

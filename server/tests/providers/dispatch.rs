@@ -1,4 +1,5 @@
-//! Several upstreams: who is asked, what a configuration adds to a request, and who stands in for whom.
+//! Dispatch among several upstreams: the choice of the upstream, the fields that the configuration adds, and
+//! fallbacks.
 
 use serde_json::{Value, json};
 

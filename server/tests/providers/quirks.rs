@@ -1,5 +1,5 @@
-//! A server that refuses one optional field of a request, or the path of it, is asked again without it,
-//! and is remembered to be so.
+//! Quirks: a server that refuses an optional field of a request, or the path, is asked again without it, and the
+//! server remembers that.
 
 use app::protocol::saved::messages_path;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! What real servers answered, written down and played again. Each file says which server it was.
+//! Answers that were recorded from real servers. Each file names its server.
 
 use serde::Deserialize;
 use serde_json::{Value, json};

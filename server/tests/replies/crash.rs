@@ -1,4 +1,4 @@
-//! The real program, killed in the middle of a reply and started again.
+//! The real program is killed in the middle of a reply, and started again.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Readers who leave, and readers who do not read: the upstream is freed, and nothing piles up.
+//! Readers that disconnect, and readers that do not read: the upstream is freed, and no queue grows.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! What users of comparable software reported of conversations: the order of roles after a reply
-//! without text, and titles with reasoning, tags and words around them.
+//! Prompts and titles, as users of comparable software reported them: the order of roles after a reply without
+//! text, and titles with reasoning, tags and other words around them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

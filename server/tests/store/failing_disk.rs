@@ -1,7 +1,7 @@
-//! A disk whose operations fail from a certain one on, for a while: with each error, at each
-//! operation. What is said to be saved is there, and what is said after that is saved again.
+//! Operations of the disk fail for a while, from each operation on and with each error. Every message that is said
+//! to be saved is stored, and the messages after the fault are saved again.
 //!
-//! The operations of the real program fail by a small library that is put before the system's.
+//! A preloaded library (`LD_PRELOAD`) makes the operations of the real program fail.
 
 use std::path::Path;
 use std::process::Command;

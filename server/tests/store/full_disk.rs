@@ -1,5 +1,5 @@
-//! The disk is full, and then there is room again: what is said to be saved is, and what is said
-//! after that is saved again, without a restart.
+//! The disk becomes full, and has room again later: every message that is said to be saved is stored, and later
+//! messages are saved again without a restart.
 
 use std::io::Write;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! A path through a conversation in parts: joined, they are the path, whatever the tree.
+//! A path through a conversation is read in parts: joined, the parts are the path, in any tree.
 
 use std::collections::HashMap;
 
@@ -33,7 +33,7 @@ async fn add(store: &Store, conversation: &str, ask: Ask, answer: &str) -> Strin
     begun.message
 }
 
-/// A conversation of so many turns, and the ids of the replies.
+/// A conversation with this many turns, and the ids of its replies.
 async fn talk(store: &Store, turns: usize) -> (String, Vec<String>) {
     let conversation = new_id();
     let mut replies: Vec<String> = Vec::new();
@@ -236,38 +236,38 @@ async fn joined(
     line
 }
 
-/// What is done to a tree: a new question at the beginning or after a reply, or a reply once more.
+/// A change of a tree: a new question at the root or after a reply, or a new version of a reply.
 /// Numbers choose a reply.
 #[derive(Debug, Clone)]
-enum Deed {
+enum Change {
     Ask(Option<usize>),
     Again(usize),
 }
 
 #[tokio::test]
 async fn the_parts_of_any_path_through_any_tree_are_the_path() {
-    let deed = prop_oneof![
-        3 => proptest::option::weighted(0.9, any::<usize>()).prop_map(Deed::Ask),
-        1 => any::<usize>().prop_map(Deed::Again),
+    let change = prop_oneof![
+        3 => proptest::option::weighted(0.9, any::<usize>()).prop_map(Change::Ask),
+        1 => any::<usize>().prop_map(Change::Again),
     ];
-    let trees = proptest::collection::vec(deed, 1..16);
+    let trees = proptest::collection::vec(change, 1..16);
     each(async |store| {
         let mut runner = TestRunner::deterministic();
         for _ in 0..12 {
-            let deeds = trees.new_tree(&mut runner).expect("a tree").current();
+            let changes = trees.new_tree(&mut runner).expect("a tree").current();
             let conversation = new_id();
             let mut replies: Vec<String> = Vec::new();
-            for deed in deeds {
+            for change in changes {
                 let pick = |at: usize| replies.get(at % replies.len().max(1)).cloned();
-                let ask = match deed {
-                    Deed::Again(at) if !replies.is_empty() => {
+                let ask = match change {
+                    Change::Again(at) if !replies.is_empty() => {
                         Ask::Regenerate(pick(at).expect("one"))
                     }
-                    Deed::Again(_) | Deed::Ask(None) => Ask::Question {
+                    Change::Again(_) | Change::Ask(None) => Ask::Question {
                         parent: None,
                         text: "first".into(),
                     },
-                    Deed::Ask(Some(at)) => Ask::Question {
+                    Change::Ask(Some(at)) => Ask::Question {
                         parent: pick(at),
                         text: "further".into(),
                     },

@@ -1,5 +1,5 @@
-//! A number that was given to a reader never means another event, whatever becomes of the server: held
-//! to random histories of a reply, with the store that each database makes of it.
+//! A seq that a reader got never names another event, through crashes, continuations and failed writes. The
+//! histories of the reply are random; the store is that of each database.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,14 +17,14 @@ use server::store::{End, Piece};
 
 use super::{Place, finished, new_reply, question};
 
-/// What can happen to a reply, in any order.
+/// A step in the history of a reply. Steps come in any order.
 #[derive(Debug, Clone)]
 enum Step {
     /// Pieces of text or reasoning arrive together.
     Arrive(Vec<(bool, String)>),
-    /// What is new is stored.
+    /// The new text is stored.
     Snapshot,
-    /// It is not, and the readers are told so.
+    /// Storing the new text fails, and the readers get a notice.
     SnapshotFails,
     /// The reply ends and is stored.
     Finish,
@@ -36,15 +36,15 @@ enum Step {
     Crash,
     /// Another generation continues the reply.
     Continue,
-    /// Somebody begins to read one of the generations.
+    /// A client begins to read one of the generations.
     Join(Index),
     /// A reader reads what is there.
     Read(Index),
     /// A reader loses the connection and comes back.
     Resume(Index),
-    /// Somebody comes who knows a generation up to a number that was given.
+    /// A client joins that knows a generation up to a seq that was sent before.
     JoinAfterKnown(Index),
-    /// Somebody comes with a number that was never given.
+    /// A client joins with a seq that was never sent.
     JoinAfterAny(Index, u64),
 }
 
@@ -70,10 +70,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 0..40)
 }
 
-/// What an event means: text and reasoning up to it, itself included, and what it is.
+/// The meaning of an event: the text and the reasoning up to and with it, and its kind.
 type Meaning = (String, String, String);
 
-/// Somebody who reads one generation, over one connection after the other.
+/// A client that reads one generation, over one connection after the other.
 struct Client {
     generation: String,
     connection: Option<(Reader, Arc<Log>)>,
@@ -90,7 +90,7 @@ struct Live {
     unstored: Reader,
     failed: Piece,
     pieces: i64,
-    /// What is to be stored once more.
+    /// The end that has to be stored again.
     unsaved: Option<Finished>,
 }
 
@@ -125,7 +125,7 @@ impl<'a> World<'a> {
         world
     }
 
-    /// As the server begins to make a reply.
+    /// Begins to make a reply, as the server does.
     fn run(&mut self, begun: &Begun) {
         let start = Start {
             generation: begun.generation.clone(),
@@ -144,7 +144,7 @@ impl<'a> World<'a> {
         });
     }
 
-    /// As the server finds the log of a generation.
+    /// Finds the log of a generation, as the server does.
     async fn log_of(&self, generation: &str) -> Arc<Log> {
         match &self.live {
             Some(live) if live.generation == generation => Arc::clone(&live.log),
@@ -183,13 +183,7 @@ impl<'a> World<'a> {
                         .expect("saved");
                 }
             }
-            Step::Crash => {
-                self.live = None;
-                self.clients
-                    .iter_mut()
-                    .for_each(|client| client.connection = None);
-                self.store.interrupt_all().await.expect("a start");
-            }
+            Step::Crash => self.crash().await,
             Step::Continue => {
                 if self.live.is_none() {
                     let go_on = new_reply(&self.conversation, Ask::Continue(self.message.clone()));
@@ -235,6 +229,14 @@ impl<'a> World<'a> {
                 }
             }
         }
+    }
+
+    async fn crash(&mut self) {
+        self.live = None;
+        self.clients
+            .iter_mut()
+            .for_each(|client| client.connection = None);
+        self.store.interrupt_all().await.expect("a start");
     }
 
     async fn snapshot(&mut self, is_stored: bool) {
@@ -336,14 +338,14 @@ impl<'a> World<'a> {
                 client.last = Some(seq);
                 client.ends += usize::from(event.is_terminal());
                 client.transcript.apply(&event);
-                // PostgreSQL has no room for the character zero.
+                // PostgreSQL does not store NUL characters.
                 let plain = |text: &str| text.replace('\0', "\u{fffd}");
-                let told = &client.transcript;
-                let told = (plain(&told.text), plain(&told.reasoning));
+                let read = &client.transcript;
+                let read = (plain(&read.text), plain(&read.reasoning));
                 if event.is_terminal() {
-                    assert_eq!(told, (plain(&whole.text), plain(&whole.reasoning)));
+                    assert_eq!(read, (plain(&whole.text), plain(&whole.reasoning)));
                 }
-                let meaning = (told.0, told.1, kind(&event));
+                let meaning = (read.0, read.1, kind(&event));
                 let key = (client.generation.clone(), seq);
                 let known = self.meanings.entry(key).or_insert_with(|| meaning.clone());
                 assert_eq!(*known, meaning, "{seq} has two meanings");
@@ -352,7 +354,7 @@ impl<'a> World<'a> {
     }
 }
 
-/// What an event is, apart from its text.
+/// The kind of an event, with its content unless that is text.
 fn kind(event: &ChatEvent<'_>) -> String {
     match event {
         ChatEvent::Text(_) => "text".to_owned(),
@@ -368,7 +370,7 @@ async fn live(store: &Store, steps: Vec<Step>) {
     for step in steps {
         world.step(step).await;
     }
-    // In the end everybody comes back and is told the end once, unless it was told before.
+    // Every client comes back, and gets the end once in all.
     world.step(Step::Finish).await;
     for at in 0..world.clients.len() {
         world.resume(at).await;
@@ -395,7 +397,7 @@ fn with_each(test: impl Fn(&tokio::runtime::Runtime, &Store)) {
 }
 
 #[test]
-fn whatever_happens_a_number_has_one_meaning_and_each_reader_is_told_one_end() {
+fn whatever_happens_a_seq_has_one_meaning_and_each_reader_gets_one_end() {
     with_each(|runtime, store| {
         let mut runner = TestRunner::new(Config {
             failure_persistence: None,
@@ -411,7 +413,7 @@ fn whatever_happens_a_number_has_one_meaning_and_each_reader_is_told_one_end() {
 }
 
 #[test]
-fn after_a_crash_every_reader_is_told_of_it_however_much_it_took() {
+fn after_a_crash_every_reader_gets_the_error_however_much_it_has_read() {
     with_each(|runtime, store| {
         for (stored, seen) in [(0, 0), (0, 1), (2, 2), (2, 3), (2, 4), (1, 90)] {
             runtime.block_on(check_crash(store, stored, seen));
@@ -419,7 +421,7 @@ fn after_a_crash_every_reader_is_told_of_it_however_much_it_took() {
     });
 }
 
-/// A reader has seen so many pieces, of which so many are stored.
+/// A reader has seen `seen` pieces, of which `stored` are stored, when the server crashes.
 async fn check_crash(store: &Store, stored: u64, seen: u64) {
     let mut world = World::new(store).await;
     let generation = world.generations[0].clone();

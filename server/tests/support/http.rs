@@ -1,7 +1,7 @@
-//! A bare HTTP/1.1 client: it sends exactly the bytes that a test wants, shows the frames of an
-//! answer as the server wrote them, and leaves when it is dropped.
+//! A plain HTTP/1.1 client: it sends exactly the bytes of a test, returns the chunks of an answer as the server
+//! wrote them, and disconnects when it is dropped.
 //!
-//! It does not follow, decode, retry or keep anything, which is why no HTTP library stands here.
+//! It does not follow redirects, decode, retry or keep connections, as an HTTP library would.
 
 use std::{io, net::SocketAddr};
 

@@ -1,8 +1,8 @@
-//! What the server logs while it is tested: kept where a test reads it, and searched, from every crate,
-//! for what must never be logged.
+//! The log of the server under test. Tests read lines of it, and every line of every crate is searched for secrets
+//! and contents.
 //!
-//! It goes down to the level `debug`. The fullest log, in which the HTTP library tells of each chunk,
-//! would slow all tests down; one test of its own reads it from the real program.
+//! The level is `debug`. The level `trace`, at which the HTTP library logs each chunk, would slow all tests down;
+//! one test reads that from the real program.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;

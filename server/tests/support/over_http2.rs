@@ -1,7 +1,7 @@
-//! The scripted upstream in HTTP/2 without TLS, to a client that knows in advance that it speaks it.
+//! The scripted upstream over HTTP/2 without TLS and without negotiation.
 //!
-//! A cut is a stream that is reset, a reset is a connection that is gone. What a stream's frames are is
-//! the library's affair; each chunk of a script is one piece of its body.
+//! A cut resets the stream, and a reset closes the connection. Each chunk of a script is one piece of the body; the
+//! library decides about frames.
 
 use std::convert::Infallible;
 use std::io;

@@ -1,5 +1,5 @@
-//! Panics of the server under test. The server catches them and answers 500, so a test that looks at
-//! answers alone would pass; here each panic is noted, and the test that owns the server fails.
+//! Panics of the server under test. The server catches a panic and answers 500, which a test could overlook. So
+//! each panic is recorded, and the test that owns the server fails.
 
 use std::panic::{self, PanicHookInfo};
 use std::sync::{Mutex, Once};

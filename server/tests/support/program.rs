@@ -1,5 +1,4 @@
-//! The real program in a process of its own, with an environment that holds nothing but what a test
-//! gives it.
+//! The real program in a process of its own, with only the environment variables that a test gives.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;

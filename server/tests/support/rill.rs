@@ -1,7 +1,6 @@
-//! The server under test: the real one on a port of its own, asked over real HTTP.
+//! The server under test: the real router on a port of its own, over real HTTP.
 //!
-//! A test says what it asks and reads what came as a [`Reply`]; what that must be is the test's
-//! affair.
+//! A test sends requests and reads each reply as a [`Reply`], which it then checks.
 
 use std::collections::BTreeMap;
 use std::io;

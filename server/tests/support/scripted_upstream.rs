@@ -1,8 +1,8 @@
-//! An upstream that plays a script, on a bare TCP socket, so that it can do what an HTTP library
-//! cannot: cut a body, reset a connection, fall silent at any point.
+//! An upstream that plays a script on a TCP socket. Unlike an HTTP library, it can cut a body, reset a connection
+//! or fall silent at any point.
 //!
-//! It keeps connections open between requests, as real providers do, and writes down what it was
-//! asked, how much it could send, and when each request came to its end. It judges nothing.
+//! It keeps connections open between requests, as real providers do, and records each request, how much of the
+//! answer it could send, and when the request ended. It checks nothing.
 
 use std::{
     io,

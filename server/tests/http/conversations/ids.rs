@@ -1,4 +1,4 @@
-//! Ids have one form. Every entry takes every spelling, and all of them mean the same.
+//! Ids have one form. Every route accepts every spelling of a UUID, and all spellings name the same thing.
 
 use app::protocol::ChatEvent;
 use app::protocol::saved::{IMPORT_PATH, events_path, generation_path, messages_path};

@@ -1,4 +1,4 @@
-//! Export and import: what goes out comes back, what is foreign is read, what is broken changes
+//! Export and import: an export can be imported, exports of other programs are read, and a broken file changes
 //! nothing.
 
 use app::protocol::saved::{EXPORT_PATH, IMPORT_PATH, export_path};

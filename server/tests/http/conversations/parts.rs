@@ -1,4 +1,4 @@
-//! A long conversation is given in parts, and a page begins with its end.
+//! Long conversations are read in parts, and a page begins with the last part.
 
 use app::protocol::saved::ConversationDetail;
 use serde_json::{Value, json};
