@@ -74,7 +74,7 @@ async fn what_had_come_before_a_kill_is_there_after_it_and_marked() {
     assert!(lost <= 75 * "word ".len(), "{lost} bytes of {}", seen.len());
     assert!(!message.text.is_empty());
 
-    // Who had seen more than was kept is told the reply again, as it was kept.
+    // A reader that had seen more than was stored gets the stored reply from its start.
     let request = Request::get(&events_path(&generation)).header("last-event-id", &last_id);
     let answer = soon(http::send(program.address, &request)).await;
     let again = soon(read_reply(answer.expect("an answer")).finish()).await;

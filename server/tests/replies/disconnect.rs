@@ -12,7 +12,7 @@ fn begun() -> Response {
     scripts::stream().ending(End::Hang)
 }
 
-/// An answer that goes on at the pace of a person who reads.
+/// An endless answer at reading speed.
 fn flowing() -> Response {
     let repeat = Repeat {
         data: delta("word "),
@@ -109,7 +109,7 @@ async fn a_reader_who_never_reads_stalls_the_upstream() {
     let reader = soon(http::send_with_small_buffer(rill.address, &request))
         .await
         .expect("an answer");
-    // What the upstream could write grows until all buffers are full, and then no more.
+    // The upstream can write until all buffers are full, and no more.
     let mut written = 0;
     soon(async {
         loop {

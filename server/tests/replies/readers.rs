@@ -103,7 +103,7 @@ async fn a_reply_that_has_ended_is_told_again_from_any_event_on() {
     check(Some("0"), "ab").await;
     check(Some("1"), "b").await;
     check(Some("2"), "").await;
-    // Nothing follows the end; a browser that is told so stops asking.
+    // Status 204 after the end makes a browser stop reconnecting.
     let request = Request::get(&events_path(&generation)).header("last-event-id", "3");
     assert_eq!(soon(rill.send(&request)).await.status, 204);
     // By the address instead of the header.
@@ -242,7 +242,7 @@ impl Dice {
     }
 }
 
-/// Reads a reply to its end, but leaves again and again and comes back. Gives the text and how it
+/// Reads a reply to its end over many connections. Returns the text and how it
 /// ended.
 async fn read_with_leaps(rill: &Rill, generation: &str, mut dice: Dice) -> (String, &'static str) {
     let mut text = String::new();

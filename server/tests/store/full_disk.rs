@@ -60,7 +60,7 @@ impl Drop for SmallDisk {
     }
 }
 
-/// A conversation that is said to be saved is there for everybody, and after a kill.
+/// A conversation that the server reported as saved is visible to other programs, and survives a kill.
 async fn is_kept(program: Program, upstream: &ScriptedUpstream, conversation: &str) {
     let seen = given(&program, conversation).await;
     let data = Arc::clone(&program.data);
@@ -136,7 +136,7 @@ async fn a_full_disk_of_its_own_is_survived_and_named() {
         assert_eq!(reply.outcome(), "complete");
         assert!(reply.transcript.notice.is_some(), "it is said to be saved");
     }
-    // What a person changes is refused, and what was saved can be read.
+    // Changes are refused, and stored conversations can be read.
     let rename = json!({ "id": first, "title": "New".repeat(60) });
     assert_eq!(
         call(&program, "/api/conversations/rename", &rename).await,
@@ -175,7 +175,7 @@ async fn a_full_disk_of_its_own_is_survived_and_named() {
     is_named(disk.folder.path()).await;
 }
 
-/// That the disk is full is said by a start and by a check.
+/// Both a start and `rill check` report that the disk is full.
 async fn is_named(folder: &Path) {
     let name = folder.to_str().expect("a plain path");
     for arguments in [&arguments(folder)[..], &["check", "--data-dir", name]] {

@@ -122,7 +122,7 @@ async fn an_import_is_seen_as_a_whole_or_not_at_all() {
             1
         );
 
-        // Somebody else's id is no obstacle and gives nothing away.
+        // An id of another owner is replaced by a new one, which reveals nothing.
         assert_eq!(import(&store, OTHER, "three", &all[1..]).await, [true]);
         store.finish_import(OTHER, "three").await.expect("done");
         assert_eq!(store.keys(OTHER).await.expect("one").len(), 1);
@@ -156,7 +156,7 @@ async fn what_a_crash_left_of_an_import_is_in_nobodys_way_and_is_removed() {
             import(&store, LOCAL_OWNER, "two", &again).await,
             [true, true]
         );
-        // What was left is removed, and of what is being imported nothing.
+        // The purge removes the rest of the first import, and nothing of the running one.
         assert_eq!(store.purge(0).await.expect("done"), 0);
         store
             .finish_import(LOCAL_OWNER, "one")

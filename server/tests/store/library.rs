@@ -50,7 +50,7 @@ async fn what_is_somebody_elses_is_not_found() {
         // Nothing of it has changed.
         let kept = store.get(LOCAL_OWNER, id).await.expect("there");
         assert_eq!(kept.messages[1].text, "secret answer");
-        // A message of mine in a conversation of somebody else's is not there either.
+        // The message of one owner is not found in the conversation of another.
         let theirs = new_id();
         say(&store, OTHER, &question(&theirs, None, "x"), "y").await;
         let parent = Some(begun.message.as_str());

@@ -48,7 +48,7 @@ async fn a_database_that_may_not_be_written_is_refused_and_left_as_it_is() {
         let rights = format!("{of_folder:o} {of_file:o}");
         assert_eq!(end.code, Some(1), "{rights}: {}", end.log);
         assert!(!end.log.contains("panicked"), "{rights}: {}", end.log);
-        // What is wrong, where, and what to do.
+        // The error names the place and a remedy.
         let place = folder.to_str().expect("a plain path");
         assert!(end.log.contains(place), "{rights}: {}", end.log);
         assert!(end.log.contains("--data-dir"), "{rights}: {}", end.log);

@@ -22,7 +22,7 @@ fn messages(limit: u32) -> PathLimit {
     }
 }
 
-/// Adds a turn or another version of a reply, and gives the reply's id.
+/// Adds a turn or another version of a reply, and returns the reply's id.
 async fn add(store: &Store, conversation: &str, ask: Ask, answer: &str) -> String {
     let new = new_reply(conversation, ask);
     let begun = store.begin(LOCAL_OWNER, &new).await.expect("a reply");

@@ -74,7 +74,7 @@ async fn the_same_request_is_the_same_reply() {
         assert_eq!(first.generation, second.generation);
         assert_eq!(first.message, second.message);
         assert_eq!(first.user_message, second.user_message);
-        // To somebody else it says nothing.
+        // The request of another owner is another request.
         let other = NewReply {
             conversation: new_id(),
             generation: new_id(),
@@ -112,7 +112,7 @@ async fn a_conversation_is_a_tree_and_the_model_sees_one_path() {
         let again = store.begin(LOCAL_OWNER, &again).await.expect("saved");
         assert_eq!(again.user_message, other.user_message);
         assert_eq!(again.history, other.history);
-        // What is being made cannot be the ground of more.
+        // A reply that is being made cannot be answered.
         let early = question(&conversation, Some(&again.message), "4");
         let refused = store.begin(LOCAL_OWNER, &early).await;
         assert!(matches!(refused, Err(StoreError::Invalid(_))));
@@ -155,7 +155,7 @@ async fn a_reply_goes_on_where_it_ended() {
             (kept.messages.len(), kept.messages[1].text.as_str()),
             (2, "half whole")
         );
-        // By its earlier generation it is found as that one left it.
+        // Each generation finds the reply as that generation left it.
         for (generation, text) in [
             (begun.generation, "half "),
             (going.generation, "half whole"),

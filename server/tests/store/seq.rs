@@ -28,7 +28,7 @@ enum Step {
     SnapshotFails,
     /// The reply ends and is stored.
     Finish,
-    /// The reply ends; it is not stored, or it is although the database reported a failure.
+    /// The reply ends, and storing it reports a failure. It may be stored all the same.
     FinishFails { but_is_stored: bool },
     /// The end that could not be stored is stored.
     SaveLater,
@@ -38,7 +38,7 @@ enum Step {
     Continue,
     /// A client begins to read one of the generations.
     Join(Index),
-    /// A reader reads what is there.
+    /// A client reads the events that are there.
     Read(Index),
     /// A reader loses the connection and comes back.
     Resume(Index),
@@ -86,7 +86,7 @@ struct Client {
 struct Live {
     generation: String,
     log: Arc<Log>,
-    /// Behind what was stored.
+    /// A reader after the text that was stored.
     unstored: Reader,
     failed: Piece,
     pieces: i64,
@@ -310,7 +310,7 @@ impl<'a> World<'a> {
         let reader = log.resume(last);
         let client = &mut self.clients[at];
         if reader.is_none() {
-            // Nothing follows only after what was the end when it was given.
+            // A log without further events means that the last one was an end.
             let last = last.expect("something precedes the end");
             let (_, _, kind) = &self.meanings[&(generation, last)];
             assert!(kind.starts_with("end"), "nothing follows {last}: {kind}");

@@ -154,7 +154,7 @@ async fn a_removal_that_broke_off_stays_out_of_sight_and_goes_on() {
         } => left,
     };
     assert!(left > 0);
-    // What is no longer whole cannot be had back.
+    // A conversation that is partly removed cannot be restored.
     let restored = store.restore(LOCAL_OWNER, &long).await;
     assert!(
         matches!(restored, Err(StoreError::NotFound)),

@@ -47,7 +47,7 @@ async fn a_reply_streams_while_another_program_holds_the_database() {
     let again = soon(soon(rill.begin_with(&request)).await.finish()).await;
     assert_eq!(again.generation(), reply.generation());
     assert_eq!(upstream.request_count(), 2);
-    // What was saved before can be read, and changed again afterwards.
+    // Stored conversations can be read now, and changed after the fault.
     assert_eq!(kept(&rill, &saved).await.messages.len(), 2);
     let rename = json!({ "id": saved, "title": "New" });
     let (status, refusal) = call(&rill, "rename", &rename).await;

@@ -39,7 +39,7 @@ struct Ledger {
     bodies: Vec<Value>,
 }
 
-/// What one request cost.
+/// The cost of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Charge {
     /// All tokens of the input.
@@ -76,12 +76,12 @@ impl CachingProvider {
         format!("http://{}/v1", self.address)
     }
 
-    /// What each request cost so far.
+    /// The costs of the requests so far.
     pub(crate) fn charges(&self) -> Vec<Charge> {
         self.ledger.lock().expect("no panic").charges.clone()
     }
 
-    /// What each request was so far.
+    /// The bodies of the requests so far.
     pub(crate) fn bodies(&self) -> Vec<Value> {
         self.ledger.lock().expect("no panic").bodies.clone()
     }

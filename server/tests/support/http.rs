@@ -12,7 +12,7 @@ use tokio::{
     net::{TcpSocket, TcpStream},
 };
 
-/// A request, to be written down as it stands.
+/// A request, which is sent exactly as it is.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     method: String,
@@ -57,7 +57,7 @@ impl Request {
         self
     }
 
-    /// Sets the body; its length is told unless a header says otherwise.
+    /// Sets the body, and `content-length` unless a header about the length is set.
     pub(crate) fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         self
@@ -148,7 +148,7 @@ pub(crate) struct Answer {
 #[derive(Debug, Clone, Copy)]
 enum Framing {
     Chunked,
-    /// So many bytes are left.
+    /// This many bytes are left.
     Length(usize),
     UntilClose,
     Ended,

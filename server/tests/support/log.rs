@@ -13,13 +13,13 @@ use tracing::{Event, Id, Level, Metadata, Subscriber, span};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-/// What every prompt of the tests holds.
+/// A text that is part of every prompt of the tests.
 pub(crate) const PROMPT: &str = "a prompt that nobody may log";
 
 /// The key that the server under test has.
 pub(crate) const KEY: &str = "sk-test-SECRET";
 
-/// What must never stand in a log. The last is the beginning of the key in an upstream's error.
+/// Texts that must never be logged. The last is the beginning of the key in an upstream's error.
 const SECRETS: [&str; 3] = [PROMPT, KEY, "sk-proj"];
 
 /// The fields of one line, its text as `message`.
@@ -46,7 +46,7 @@ pub(crate) fn capture() {
     });
 }
 
-/// The line that tells the outcome of a reply, once it is written. It names the reply by the head of
+/// Waits for the line with the outcome of a reply. It names the reply by the head of
 /// its id.
 pub(crate) async fn outcome_of(generation: &str) -> Line {
     loop {
@@ -68,7 +68,7 @@ pub(crate) async fn outcome_of(generation: &str) -> Line {
     }
 }
 
-/// A line with this field of this value, once it is written.
+/// Waits for a line with this value of this field.
 pub(crate) async fn line_with(field: &str, value: &str) -> Line {
     loop {
         let lines = LOG.lock().expect("a whole log").lines.clone();

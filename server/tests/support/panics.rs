@@ -4,7 +4,7 @@
 use std::panic::{self, PanicHookInfo};
 use std::sync::{Mutex, Once};
 
-/// What was noted so far, in all tests of this process: they share one server library.
+/// The panics so far, of all tests of this process, which share one server library.
 static NOTED: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// Begins to note panics of this process that no test has caused itself.

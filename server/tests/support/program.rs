@@ -28,7 +28,7 @@ pub(crate) struct Program {
     pub(crate) data: Arc<TempDir>,
 }
 
-/// How a program ended and what it had said.
+/// The exit code, the output and the log of a program that has ended.
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
     /// Its standard output.
@@ -43,7 +43,7 @@ impl Program {
         Self::over(new_folder(), upstream, arguments).await
     }
 
-    /// Starts it with what a program before it has kept.
+    /// Starts the program over the data of an earlier one.
     pub(crate) async fn over(
         data: Arc<TempDir>,
         upstream: &ScriptedUpstream,
@@ -81,7 +81,7 @@ impl Program {
         Self::start(command, new_folder(), upstream).await
     }
 
-    /// Starts it with nothing said about where to keep conversations, so that it would be below `home`.
+    /// Starts the program without a setting for its data, which would be below `home`.
     pub(crate) async fn at_home(home: &Path, upstream: &ScriptedUpstream) -> Self {
         let mut command = command();
         let command = command
@@ -91,12 +91,12 @@ impl Program {
         Self::listen(command, new_folder()).await
     }
 
-    /// Starts it so that it logs as much as it can.
+    /// Starts the program with the log level `trace`.
     pub(crate) async fn with_trace_log(upstream: &ScriptedUpstream) -> Self {
         Self::start(command().env("RUST_LOG", "trace"), new_folder(), upstream).await
     }
 
-    /// Starts it with these variables and flags, and no upstream but what they name.
+    /// Starts the program with these variables and flags, and only the upstreams that they name.
     pub(crate) async fn with_variables(variables: &[(&str, &str)], arguments: &[&str]) -> Self {
         let mut command = command();
         let command = command.args(arguments).envs(variables.iter().copied());
@@ -129,7 +129,7 @@ impl Program {
         let reading = std::thread::spawn(move || {
             for line in BufReader::new(errors).lines().map_while(Result::ok) {
                 panics::watch_line(&line);
-                // Nobody may want to know any more.
+                // The receiver may be gone.
                 let _ = sender.send(line);
             }
         });
@@ -210,7 +210,7 @@ impl Program {
         Self::run_to_its_end(command.args(arguments).envs(variables.iter().copied())).await
     }
 
-    /// The same as a user to whom what is forbidden is forbidden: to root nothing is.
+    /// Runs the program as an unprivileged user, because permissions do not apply to root.
     pub(crate) async fn run_without_rights(arguments: &[&str]) -> Ended {
         if !is_root() {
             return Self::run(arguments, &[]).await;
@@ -270,7 +270,7 @@ fn is_root() -> bool {
     own.is_ok_and(|own| own.uid() == 0)
 }
 
-/// Gives a file or a folder to whom [`Program::run_without_rights`] runs as, with these rights.
+/// Gives a file or a folder to the user of [`Program::run_without_rights`], with these permissions.
 pub(crate) fn hand_over(path: &Path, mode: u32) {
     if is_root() {
         chown(path, Some(NOBODY), Some(NOBODY)).expect("root may");

@@ -30,7 +30,7 @@ pub(crate) struct Rill {
     pub(crate) address: SocketAddr,
     pub(crate) state: AppState,
     pub(crate) serving: JoinHandle<()>,
-    /// Where it keeps conversations. Nobody else's are ever touched.
+    /// The folder of its data, which no other server uses.
     pub(crate) data: Arc<TempDir>,
 }
 
@@ -85,17 +85,17 @@ impl Rill {
         }
     }
 
-    /// Sends a request and gives the head of its answer.
+    /// Sends a request, and returns the head of the answer.
     pub(crate) async fn send(&self, request: &Request) -> Answer {
         http::send(self.address, request).await.expect("an answer")
     }
 
-    /// Asks something and gives the reply as it comes.
+    /// Sends a question, and returns the reply as it streams.
     pub(crate) async fn begin(&self) -> OpenReply {
         open_reply(self.address).await
     }
 
-    /// Asks in this way and gives the reply as it comes.
+    /// Sends this request, and returns the reply as it streams.
     pub(crate) async fn begin_with(&self, request: &Request) -> OpenReply {
         OpenReply::read(self.send(request).await)
     }
@@ -120,7 +120,7 @@ fn new_folder() -> Arc<TempDir> {
     Arc::new(TempDir::new().expect("a folder"))
 }
 
-/// The configuration that these flags make, on a port of its own and without what runs beside it.
+/// The configuration of these flags, on a port of its own and without background work.
 /// Titles are asked for only where a flag says so, so that the upstream is asked for replies only.
 fn configured(arguments: &[&str]) -> Config {
     let mut own = vec!["rill", "--listen=127.0.0.1:0", "--ollama=off"];
@@ -192,14 +192,14 @@ pub(crate) fn test_profile() -> Vec<String> {
     file.test_profile_ms.into_iter().map(flag).collect()
 }
 
-/// A reply that is being read. Dropping it is leaving.
+/// A reply that is being read. Dropping it disconnects.
 pub(crate) struct OpenReply {
     pub(crate) answer: Answer,
     decoder: sse::Decoder,
     pub(crate) reply: Reply,
 }
 
-/// What has come of a reply.
+/// The received part of a reply.
 #[derive(Default)]
 pub(crate) struct Reply {
     pub(crate) events: Vec<ChatEvent<'static>>,
@@ -219,7 +219,7 @@ impl OpenReply {
         }
     }
 
-    /// Reads what the server wrote next. False at the proper end.
+    /// Reads the next chunk of the server. False at a proper end.
     async fn read_frame(&mut self) -> io::Result<bool> {
         let Some(frame) = self.answer.next_frame().await? else {
             return Ok(false);

@@ -226,7 +226,7 @@ fn checksum(text: &str) -> u64 {
     })
 }
 
-/// What is wrong with the order of the events: nothing, if they are numbered from 0, begin with
+/// The error in the order of the events: empty if they are numbered from 0, begin with
 /// the start, and end with the only terminal one.
 fn order_of(reply: &Reply) -> String {
     let ids_are_right = reply
@@ -256,7 +256,7 @@ fn order_of(reply: &Reply) -> String {
     }
 }
 
-/// A wait that the upstream asks for is kept before another request, or told to the person.
+/// Asserts that a wait that the upstream asks for precedes another request, or is part of the error.
 fn assert_waits_are_kept(script: &Script, upstream: &ScriptedUpstream, reply: &Reply) {
     let header = |name| {
         script.responses[0]

@@ -36,16 +36,16 @@ pub(crate) struct ScriptedUpstream {
     running: Running,
 }
 
-/// What keeps the upstream's port.
+/// The owner of the upstream's port.
 enum Running {
     /// The task that accepts connections.
     Listening(#[expect(dead_code, reason = "held for its tasks")] JoinSet<()>),
-    /// A socket that has the port but does not listen, so that connections are refused and nobody
-    /// else is given the port in the meantime.
+    /// A socket that has the port but does not listen: connections are refused, and no other program gets
+    /// the port.
     Refusing(#[expect(dead_code, reason = "held for its port")] TcpSocket),
 }
 
-/// One request and what became of it.
+/// One request and its answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Exchange {
     /// The first line of the request.
@@ -142,7 +142,7 @@ impl ScriptedUpstream {
         format!("http://{}/v1", self.address)
     }
 
-    /// What it was asked so far, in order.
+    /// The requests so far, in order.
     pub(crate) fn exchanges(&self) -> Vec<Exchange> {
         self.record.borrow().clone()
     }
@@ -177,7 +177,7 @@ impl ScriptedUpstream {
             .await;
     }
 
-    /// Waits until what has been written satisfies the condition.
+    /// Waits until the written bytes satisfy the condition.
     pub(crate) async fn wait_for(&self, mut condition: impl FnMut(&[Exchange]) -> bool) {
         let mut record = self.record.clone();
         record
@@ -187,7 +187,7 @@ impl ScriptedUpstream {
     }
 }
 
-/// What all connections of an upstream share.
+/// The state that all connections of an upstream share.
 struct Stage {
     responses: Vec<Response>,
     length: Length,
@@ -195,7 +195,7 @@ struct Stage {
 }
 
 impl Stage {
-    /// Writes down a request and gives the answer to it, with its number.
+    /// Records a request, and returns its number and the answer to it.
     fn begin(&self, request: Request) -> (usize, Response) {
         let mut number = 0;
         self.recorder.send_modify(|exchanges| {
@@ -257,7 +257,7 @@ async fn serve_connection(mut stream: TcpStream, stage: Arc<Stage>) {
     }
 }
 
-/// Waits until the client closes the connection. What it sends meanwhile is kept for later.
+/// Waits until the client closes the connection. Bytes that it sends meanwhile stay for the next request.
 async fn closed(reader: &mut ReadHalf<'_>, unread: &mut BytesMut) {
     while matches!(reader.read_buf(unread).await, Ok(1..)) {}
 }

@@ -15,7 +15,7 @@ pub(crate) fn all_scripts() -> Vec<Script> {
     scripts_of(include_str!("../conformance/upstream_scripts.json"))
 }
 
-/// The scripts made from what users of comparable software reported in public.
+/// The scripts made from public reports of users of comparable software.
 pub(crate) fn reported_scripts() -> Vec<Script> {
     scripts_of(include_str!("../conformance/world_upstreams.json"))
 }
@@ -30,7 +30,7 @@ fn scripts_of(file: &str) -> Vec<Script> {
     file.scripts
 }
 
-/// One script: what the upstream does, and what must come of it.
+/// One script: the behaviour of the upstream, and the expected reply.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Script {
     pub(crate) name: String,
@@ -93,7 +93,7 @@ impl Script {
     }
 }
 
-/// What must come of a script.
+/// The expected reply to a script.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Expect {
     pub(crate) outcome: String,
@@ -125,7 +125,7 @@ pub(crate) struct Chunk {
     pub(crate) content: Content,
 }
 
-/// What a chunk holds.
+/// The content of a chunk.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Content {
@@ -185,9 +185,9 @@ pub(crate) enum End {
     Reset,
     /// The connection stays open, and nothing more is sent.
     Hang,
-    /// The same; only the name says that everything had been said before.
+    /// The same, after a complete answer.
     HangAfterEnd,
-    /// Nobody listens on the port.
+    /// No program listens on the port.
     Refuse,
 }
 
@@ -226,7 +226,7 @@ pub(crate) fn fails(name: &str, responses: Vec<Response>, text: &str, kind: &str
     script
 }
 
-/// A stream of events without any event yet, that ends as it should.
+/// An event stream without events, which ends properly.
 pub(crate) fn stream() -> Response {
     Response {
         status: 200,
@@ -236,7 +236,7 @@ pub(crate) fn stream() -> Response {
     }
 }
 
-/// A stream that says this text in one piece and stops as it should.
+/// A complete event stream with this text in one event.
 pub(crate) fn saying(text: &str) -> Response {
     stream().then(&delta(text)).then(STOP).then(DONE)
 }
@@ -302,7 +302,7 @@ impl Response {
         self
     }
 
-    /// Sends this again and again, as fast as it is read.
+    /// Sends this many times, as fast as the client reads.
     pub(crate) fn then_times(mut self, times: Times, data: &str) -> Self {
         let repeat = Repeat {
             data: data.into(),

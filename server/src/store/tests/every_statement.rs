@@ -15,7 +15,7 @@ use crate::store::{
     Ask, ImportCursor, ImportPart, LOCAL_OWNER, NewReply, Result, Store, TitledBy, new_id, open,
 };
 
-/// Every method of the store that writes, and the ways in which it is called. All others are in
+/// Every method of the store that writes, with the ways to call it. All other methods are in
 /// `READS`.
 const WRITES: [(&str, &[Write]); 14] = [
     (
@@ -214,7 +214,7 @@ async fn run(connection: &mut AnyConnection, sql: String) {
     done.expect("it is right");
 }
 
-/// Long work is kept slice by slice. Here it is one slice on a machine of any speed.
+/// A store that does long work in one slice, on a machine of any speed.
 fn in_one_slice(store: Store) -> Store {
     Store {
         slice: Duration::from_secs(60),
@@ -297,7 +297,7 @@ async fn next_is_kept(store: &Store, other: &mut AnyConnection, folder: Option<&
     }
 }
 
-/// What a process that is killed now leaves.
+/// The rows that a kill at this moment would leave.
 async fn after_a_kill(folder: &Path) -> Vec<String> {
     let copy = TempDir::new().expect("a folder");
     for name in ["rill.db", "rill.db-wal"] {
@@ -305,7 +305,7 @@ async fn after_a_kill(folder: &Path) -> Vec<String> {
     }
     let url = format!("sqlite://{}", copy.path().join("rill.db").display());
     let mut left = AnyConnection::connect(&url).await.expect("a database");
-    // It is thrown away.
+    // The copy need not be durable.
     run(&mut left, "pragma synchronous = off".to_owned()).await;
     rows(&mut left).await
 }
@@ -333,7 +333,7 @@ async fn empty(other: &mut AnyConnection) {
     done.await.expect("they are there");
 }
 
-/// What a write needs to be there before.
+/// The rows and requests that a write needs.
 struct Prepared {
     conversation: String,
     question: String,
@@ -386,7 +386,7 @@ async fn prepare(store: &Store, write: Write) -> Prepared {
 }
 
 impl Write {
-    /// Writes, and gives what a caller sees of it, without ids.
+    /// Writes, and returns the result without ids.
     async fn call(self, store: &Store, there: &Prepared) -> Result<String> {
         let (owner, id) = (LOCAL_OWNER, there.conversation.as_str());
         match self {

@@ -14,7 +14,7 @@ use crate::store::database::transaction::{Statement, Steps, execute};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) enum Fault {
     /// The database has ended the transaction by itself. SQLite does that when the disk is full or
-    /// fails, and when it is interrupted. The rollback is a real one; the code is set.
+    /// fails, and when it is interrupted. The rollback is real, and the code of the error is this one.
     RolledBack(&'static str),
     /// The transaction stays open, as when SQLite is busy. In PostgreSQL, where it then takes nothing
     /// but a rollback, the error is a real one.

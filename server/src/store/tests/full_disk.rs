@@ -55,7 +55,7 @@ async fn after_two_writes_that_found_the_disk_full_the_next_one_is_kept() {
         store.begin(LOCAL_OWNER, &next).await.expect("saved");
         let file = folder.path().join("rill.db");
         assert_eq!(seen(&file, &conversation).await, 1, "{room}");
-        // What a kill would leave: the files as they are now.
+        // A kill would leave the files as they are now.
         let left = tempfile::TempDir::new().expect("a folder");
         for name in ["rill.db", "rill.db-wal"] {
             std::fs::copy(folder.path().join(name), left.path().join(name)).expect("a copy");

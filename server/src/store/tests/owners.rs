@@ -63,12 +63,12 @@ async fn a_write_that_is_never_polled_again_is_ended_by_the_watch() {
             sleep(Duration::from_millis(2)).await;
         }
         next_is_kept(&store).await;
-        // The owner is told when it comes back. It may have come as far as the commit.
+        // The owner gets an error when it is polled again, unless it had sent the commit.
         if !is_done {
-            let told = write.await;
+            let result = write.await;
             let there = store.get(LOCAL_OWNER, &new.conversation).await;
-            assert_eq!(told.is_ok(), there.is_ok(), "{polls}: {told:?}");
-            assert!(told.is_err() || polls > 3, "{polls}: it was not ended");
+            assert_eq!(result.is_ok(), there.is_ok(), "{polls}: {result:?}");
+            assert!(result.is_err() || polls > 3, "{polls}: it was not ended");
         }
     }
 }
@@ -122,10 +122,10 @@ async fn a_transaction_of_many_statements_is_ended_but_its_longest_is_not_counte
     let long = "with recursive n (i) as (select 1 union all select i + 1 from n where i < 400000)
                 insert into pieces (generation, number, owner, text, reasoning, marks)
                 select 'g', i, 'o', '', '', x'' from n";
-    let (written, told) = timeout(SOON * 5, write_until_refused(&store, long))
+    let (written, error) = timeout(SOON * 5, write_until_refused(&store, long))
         .await
         .expect("it is ended");
-    assert!(told.contains("too long"), "{told}");
+    assert!(error.contains("too long"), "{error}");
     assert!(written > 1, "the longest statement was counted");
     next_is_kept(&store).await;
 }
@@ -154,7 +154,7 @@ async fn nothing_runs_after_a_statement_that_failed() {
 async fn a_large_text_is_indexed_before_its_transaction_begins() {
     let folder = TempDir::new().expect("a folder");
     let mut store = opened(folder.path()).await;
-    // As much as takes long enough to be told from a delay.
+    // A text whose terms take longer than any delay of the machine.
     let mut text: String = (0..50_000).map(|number| format!("word{number} ")).collect();
     let once = loop {
         let started = std::time::Instant::now();

@@ -193,7 +193,7 @@ async fn a_call_that_is_not_the_pages_own_or_makes_no_sense_is_refused() {
     assert_eq!((answer.status, answer.header("location")), (200, None));
 }
 
-/// Somebody who listens to changes.
+/// A subscriber to the stream of changes.
 struct Listener {
     answer: Answer,
     decoder: sse::Decoder,

@@ -25,7 +25,7 @@ fn spellings(id: &str) -> Vec<String> {
     ]
 }
 
-/// A spelling as it stands in a path.
+/// A spelling as part of a path.
 fn in_path(spelling: &str) -> String {
     spelling.replace('{', "%7B").replace('}', "%7D")
 }
@@ -154,7 +154,7 @@ async fn what_is_imported_is_there_under_the_one_form_of_its_id() {
             let (status, found) = call(&rill, "get", &json!({ "id": conversation })).await;
             assert_eq!(status, 200, "{at}: {found}");
             assert_eq!(found["id"], json!(conversation));
-            // In another spelling it is there already.
+            // Another spelling is a duplicate.
             let again = import(&rill, &file(&spellings(&conversation)[(at + 3) % 8])).await;
             assert_eq!(again["conversations"], 0, "{again}");
             // And it can be gone on with.

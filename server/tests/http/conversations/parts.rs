@@ -16,7 +16,7 @@ async fn rill() -> (ScriptedUpstream, Rill) {
     (upstream, rill)
 }
 
-/// Saves a conversation of so many messages, and gives its id and theirs.
+/// Stores a conversation with this many messages, and returns its id and theirs.
 async fn long(rill: &Rill, count: usize) -> (String, Vec<String>) {
     let text = |number| {
         format!(
@@ -48,7 +48,7 @@ async fn part(rill: &Rill, arguments: Value) -> ConversationDetail {
     serde_json::from_value(json).expect("a part")
 }
 
-/// How often a message stands in a page: as HTML, and as data.
+/// The number of times that a page has a message: as HTML, and as data.
 fn shown(page: &str, number: usize) -> usize {
     page.matches(&format!("Message {number} begins.")).count()
 }
