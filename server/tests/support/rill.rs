@@ -120,8 +120,8 @@ fn new_folder() -> Arc<TempDir> {
     Arc::new(TempDir::new().expect("a folder"))
 }
 
-/// The configuration of these flags, on a port of its own and without background work.
-/// Titles are asked for only where a flag says so, so that the upstream is asked for replies only.
+/// The configuration of these flags, on a port of its own and without looking for Ollama.
+/// Titles are off unless a flag turns them on, so that the upstream gets requests for replies only.
 fn configured(arguments: &[&str]) -> Config {
     let mut own = vec!["rill", "--listen=127.0.0.1:0", "--ollama=off"];
     if !arguments.contains(&"--titles=on") {
