@@ -170,17 +170,9 @@ async fn an_unknown_word_is_logged_if_it_cannot_be_anything_but_a_word() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_error_of_status_200_is_an_error() {
+async fn an_error_in_a_body_of_status_200_is_an_error() {
     let error = "upstream_error";
     let body = |name: &str, body: Value, kind: &str| fails(name, vec![whole(&body)], "", kind);
-    let frame = |name: &str, data: Value, kind: &str| {
-        fails(
-            name,
-            vec![stream().then(&event(&data)).then(DONE)],
-            "",
-            kind,
-        )
-    };
     // As LiteLLM's proxy sends it in Anthropic's API.
     let mut of_messages = body(
         "an error of another API",
@@ -235,6 +227,25 @@ async fn an_error_of_status_200_is_an_error() {
                 json!({ "choices": [{ "message": { "content": null } }] }),
                 "upstream_empty",
             ),
+        ],
+        play,
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_in_an_event_of_status_200_is_an_error() {
+    let error = "upstream_error";
+    let frame = |name: &str, data: Value, kind: &str| {
+        fails(
+            name,
+            vec![stream().then(&event(&data)).then(DONE)],
+            "",
+            kind,
+        )
+    };
+    each_of(
+        vec![
             frame(
                 "an event with a code",
                 json!({ "code": "InternalError", "message": "x" }),

@@ -280,14 +280,6 @@ mod messages {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn an_answer_that_fails_says_why() {
-        let refusal = |status, kind: &str, message: &str| {
-            scripts::refusal(status, &json!({"type": kind, "message": message}))
-        };
-        let refused = |name: &str, response, kind: &str| {
-            fails(name, vec![response], "", kind)
-                .of("anthropic")
-                .for_good()
-        };
         each_of(
             vec![
                 fails_after_a(
@@ -321,6 +313,24 @@ mod messages {
                     a().then_times(FOREVER, ": ping\n\n"),
                     "upstream_timeout_idle",
                 ),
+            ],
+            play,
+        )
+        .await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_request_that_is_refused_says_why() {
+        let refusal = |status, kind: &str, message: &str| {
+            scripts::refusal(status, &json!({"type": kind, "message": message}))
+        };
+        let refused = |name: &str, response, kind: &str| {
+            fails(name, vec![response], "", kind)
+                .of("anthropic")
+                .for_good()
+        };
+        each_of(
+            vec![
                 refused(
                     "wrong key",
                     refusal(401, "authentication_error", "invalid x-api-key"),
