@@ -319,6 +319,9 @@ const KINDS: &[(&str, Make)] = &[
     ("a*b_c", Repeat("", "a*b_c~~", "")),
     ("~~a ~", Repeat("", "~~a ~", "")),
     ("bold that never ends", Repeat("**", "word ", "")),
+    ("open bold words", Repeat("", "**a ", "")),
+    ("open marks of each kind", Repeat("", "_a **b ~~c ", "")),
+    ("open marks and links", Repeat("", "*a [b ", "")),
     ("bold words", Repeat("", "**a** ", "")),
     ("bold words joined", Repeat("", "**a**b", "")),
     (

@@ -280,8 +280,8 @@ fn last_text(node: &Node) -> Option<(usize, &str, &[Origin])> {
 fn word_cut(node: &Node, source: &str, own: Own, limits: Limits) -> Option<Cut> {
     let start = node.start.max(own.from);
     let length = node.end.saturating_sub(start);
-    // It may turn out to define a link.
-    if length < limits.long || source[start..].starts_with('[') {
+    let is_new = node.start >= own.from;
+    if length < limits.long || is_new && may_define(&source[start..]) {
         return None;
     }
     // The last words stay: they are what will be read again.
@@ -320,7 +320,7 @@ fn word_cut(node: &Node, source: &str, own: Own, limits: Limits) -> Option<Cut> 
 struct Scan {
     /// The last such word: the number of its node, and where it begins in the text and in the source.
     clean: Option<(usize, usize, usize)>,
-    /// The last word of any kind.
+    /// The last word of any kind, also one that begins with a mark.
     any: Option<(usize, usize, usize)>,
     /// Whether nothing but letters came since the last space.
     begins_word: bool,
@@ -384,10 +384,16 @@ impl Scan {
                     }
                     None => false,
                 };
-                if is_word && origin.source + at < before {
+                // Where all words begin with marks, or there are none at all.
+                let may_begin = match previous {
+                    Some(' ' | '\n') => !c.is_whitespace(),
+                    Some('!' | '\\') | None => false,
+                    Some(_) => matches!(c, '[' | '!'),
+                };
+                if (is_word || may_begin && !is_escaped) && origin.source + at < before {
                     let word = (index, origin.at + at, origin.source + at);
                     self.any = Some(word);
-                    if !self.is_open && self.brackets == 0 {
+                    if is_word && !self.is_open && self.brackets == 0 {
                         self.clean = Some(word);
                     }
                 }

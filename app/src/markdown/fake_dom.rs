@@ -63,6 +63,13 @@ impl FakeNode {
         *child.parent.borrow_mut() = Rc::downgrade(self);
     }
 
+    /// How many elements stand within each other in it.
+    pub(super) fn depth(&self) -> usize {
+        let children = self.children.borrow();
+        let deepest = children.iter().map(|child| child.depth()).max();
+        deepest.unwrap_or(0) + usize::from(self.tag.is_some())
+    }
+
     /// What is in it, in the form of HTML.
     pub(super) fn html(&self) -> String {
         let mut html = super::html::Html::default();

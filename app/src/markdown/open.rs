@@ -91,9 +91,11 @@ pub(super) fn scene(open: &[Open], is_mid_line: bool) -> String {
     if is_mid_line {
         lines.push_str(&prefix);
     }
-    if is_mid_line && let Some(Open::Part { is_heading }) = open.last() {
-        // A part can begin with any character, which must not begin a line, where it could begin a block.
-        lines.push_str(if *is_heading { "# x " } else { "x " });
+    // What goes on there can begin with any character, which must not begin a line, where it could begin a block.
+    match open.last() {
+        Some(Open::Part { is_heading: true }) if is_mid_line => lines.push_str("# x "),
+        Some(Open::Paragraph | Open::Part { .. }) if is_mid_line => lines.push_str("x "),
+        _ => {}
     }
     lines
 }

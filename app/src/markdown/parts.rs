@@ -180,47 +180,65 @@ impl Splitter<'_> {
     /// Reads a part among what is open around it.
     fn read(&mut self, from: usize, to: usize, around: &[Open]) -> Vec<Node> {
         let written = &self.source[from..to];
+        // The line on which the part ends may go on in the next part, and be something else without that, like a rule.
+        for goes_on in ["", "x"] {
+            if let Some(nodes) = self.read_among(from, written, goes_on, around) {
+                return nodes;
+            }
+        }
+        // Alone it is something else, like the head of a table: then it is shown as it was written.
+        let text = Kind::Text(written.to_owned(), Vec::new());
+        vec![Node::new(text, from, to)]
+    }
+
+    /// Reads a part with what follows it; `None` if it is no part of a paragraph then.
+    fn read_among(
+        &mut self,
+        from: usize,
+        written: &str,
+        after: &str,
+        around: &[Open],
+    ) -> Option<Vec<Node>> {
         let mut text = self.known.footnote_lines(written);
         text.push_str(&scene(around, true));
         let begin = text.len();
         text.push_str(written);
+        text.push_str(after);
         let own = Own {
             from: begin,
-            to: begin + (self.own.to.min(to) - from),
+            to: begin + (self.own.to - from).min(written.len()),
             part: usize::MAX / 4,
             before: 0,
             is_part: false,
             ..self.own
         };
         let parsed = parse(&text, own, &self.known);
+        let mut children = within(parsed.nodes, begin, around)?;
         let moved = |at: usize| at.saturating_sub(begin) + from;
         let missing = parsed.missing.into_iter();
         self.missing
             .extend(missing.map(|(label, at)| (label, moved(at))));
         let used = parsed.used.into_iter();
         self.used.extend(used.map(|(label, at)| (label, moved(at))));
-        let mut children = within(parsed.nodes, begin, around.len()).unwrap_or_else(|| {
-            // Alone it is something else, like the head of a table: then it is shown as it was written.
-            let text = Kind::Text(written.to_owned(), Vec::new());
-            vec![Node::new(text, begin, begin + written.len())]
-        });
         for child in &mut children {
             move_all(child, &moved);
         }
-        children
+        Some(children)
     }
 }
 
-/// What the only node in so many levels of only nodes holds, if all of these began before `from`.
-fn within(nodes: Vec<Node>, from: usize, levels: usize) -> Option<Vec<Node>> {
+/// What the only node in as many levels of only nodes as are open around it holds, if all of these began before `from`
+/// and the last one is a paragraph, or a heading of one line where that is open.
+fn within(nodes: Vec<Node>, from: usize, around: &[Open]) -> Option<Vec<Node>> {
     let mut nodes = nodes;
-    for level in 1..=levels {
-        if nodes.len() != 1 {
-            return None;
-        }
+    for open in around {
         let node = nodes.pop()?;
-        let is_paragraph = matches!(node.kind, Kind::Paragraph | Kind::Heading(_));
-        if node.start >= from || (level == levels) != is_paragraph {
+        let is_open = match open {
+            Open::Part { is_heading: true } => matches!(node.kind, Kind::Heading(_)),
+            Open::Part { .. } => node.kind == Kind::Paragraph,
+            _ => !matches!(node.kind, Kind::Paragraph | Kind::Heading(_)),
+        };
+        if !nodes.is_empty() || node.start >= from || !is_open {
             return None;
         }
         nodes = node.children;

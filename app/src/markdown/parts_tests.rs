@@ -256,6 +256,20 @@ fn a_paragraph_of_which_a_part_is_final_does_not_turn_out_to_be_a_definition() {
 }
 
 #[test]
+fn a_line_that_goes_on_in_the_next_part_is_no_rule_and_no_underline() {
+    let words = "&amp; some words\n";
+    for line in ["*", "=", "-", "_", "* ", "| ", "|-"] {
+        for before in ["", "> ", "- "] {
+            check_streams(&format!("{before}{words}{} and", line.repeat(60)), 48);
+            check_streams(
+                &format!("{before}{words}{words}{words}{}a\nb", line.repeat(60)),
+                48,
+            );
+        }
+    }
+}
+
+#[test]
 fn a_line_at_the_border_of_a_part_can_turn_out_to_begin_a_block() {
     for length in 36..50 {
         for line in [

@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 
-use super::depth::LEVELS;
 use super::node::{Kind, Node};
 use super::open::{Open, open_of, prefix};
 use super::parse::Own;
@@ -19,6 +18,10 @@ const LONGEST_ADDRESS: usize = 2048;
 
 /// Links are shorter than this, as a rule, in bytes.
 const USUAL_ADDRESS: usize = 256;
+
+/// Where more marks than this are open within each other, none of them is predicted to be closed. Nobody writes so many,
+/// and a browser takes the longer for each line of a text the deeper that stands.
+const MOST_OPEN: usize = 8;
 
 /// How to show a text whose end has not come.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -251,8 +254,10 @@ struct Inline<'a> {
     /// Where the text ends that is shown.
     to: usize,
     completion: String,
-    /// What is open, the last one innermost; at most [`LEVELS`].
+    /// What is open, the last one innermost; at most [`MOST_OPEN`].
     open: Vec<Mark>,
+    /// Whether more was open at a place.
+    is_too_deep: bool,
     /// Searches whose results hold for later places, too. Each part of the text is searched once.
     ahead: Ahead,
 }
@@ -293,6 +298,7 @@ impl<'a> Inline<'a> {
             to: text.len(),
             completion: String::new(),
             open: Vec::new(),
+            is_too_deep: false,
             ahead: Ahead::default(),
         }
     }
@@ -455,8 +461,10 @@ impl<'a> Inline<'a> {
 
     /// Notes what is opened, unless it is too deep to be shown as what it will become.
     fn push(&mut self, kind: MarkKind, at: usize) {
-        if self.open.len() < LEVELS {
+        if self.open.len() < MOST_OPEN {
             self.open.push(Mark { kind, at });
+        } else {
+            self.is_too_deep = true;
         }
     }
 
@@ -579,6 +587,9 @@ impl<'a> Inline<'a> {
 
     /// Closes what is open, from the inside out.
     fn end_open(&mut self) {
+        if self.is_too_deep {
+            return;
+        }
         while let Some(mark) = self.open.pop() {
             match mark.kind {
                 MarkKind::Run(c, count) => {

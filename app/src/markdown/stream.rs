@@ -174,8 +174,13 @@ impl<D: Dom> Stream<D> {
         let has_ended_part = self.has_parts && !had_parts;
         if end >= self.next_cut || has_ended_part || (has_new_line && self.is_in_code()) {
             self.cut(text);
-            let end = text.len() - self.base;
-            self.next_cut = end + self.step.max(end / 4);
+            let left = text.len() - self.base;
+            self.next_cut = left + self.step.max(left / 4);
+            if left < end {
+                // The lines that set the scene are still read with it.
+                let lines = scene(&self.open, self.is_mid_line).len();
+                self.work = (self.work / end * left).max(lines * EVENT / 4);
+            }
         }
     }
 
@@ -428,6 +433,15 @@ impl<D: Dom> Stream<D> {
     }
 
     fn find_cut(&self, end: &str) -> Option<(Cut, Tail)> {
+        // What is much work for its length is cut as what is long, before it is so much that pieces have to wait.
+        let limits = if self.work > HEAVY / 2 {
+            Limits {
+                too_long: self.limits.long,
+                ..self.limits
+            }
+        } else {
+            self.limits
+        };
         let mut tail = self.parse_tail(end);
         let from = tail.own.from;
         if !self.fit(&mut tail.parsed.nodes, from) {
@@ -439,7 +453,7 @@ impl<D: Dom> Stream<D> {
             &tail.source,
             tail.own,
             &self.open,
-            self.limits,
+            limits,
         )?;
         Some((cut, tail))
     }

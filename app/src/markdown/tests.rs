@@ -450,6 +450,41 @@ fn a_long_paragraph_has_seams_between_its_words_while_it_grows_and_none_at_its_e
     check("    code\n", false);
 }
 
+/// Neither a tree as deep as a loop of marks is long, nor a reading of all of them for each piece.
+#[test]
+fn marks_that_are_never_closed_are_shown_at_once_and_not_as_a_deep_tree() {
+    for (part, times) in [
+        ("*a ", 6_000),
+        ("**a ", 6_000),
+        ("_a **b ~~c ", 2_000),
+        ("*a _b ", 3_000),
+        ("[a ", 6_000),
+        ("**[a ", 3_000),
+        ("> *a\n", 3_000),
+        ("![", 6_000),
+        ("[", 12_000),
+    ] {
+        let root = FakeNode::element(Tag::Div);
+        let dom = FakeDom::default();
+        let work = std::rc::Rc::clone(&dom.work);
+        let mut stream = Stream::new(dom, root.clone());
+        let mut text = String::new();
+        while text.len() < part.len() * times {
+            text.push_str(&part.repeat(20));
+            let before = work.get();
+            stream.show(&text);
+            let work = work.get() - before;
+            assert!(work < 20_000, "{part:?}: {work} after {} bytes", text.len());
+            assert!(root.depth() < 20, "{part:?}: {} levels", root.depth());
+        }
+        text.push_str("innermost");
+        stream.show(&text);
+        assert!(root.html().contains("innermost"), "{part:?}");
+        stream.end(&text);
+        assert_eq!(root.html(), whole(&text), "{part:?}");
+    }
+}
+
 /// Text that takes minutes where work grows with its square.
 #[track_caller]
 fn check_takes_no_time(kind: &str, text: &str) {
