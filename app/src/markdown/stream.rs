@@ -375,11 +375,9 @@ impl<D: Dom> Stream<D> {
 
     /// Whether the line that goes on may turn out to head a table.
     fn goes_on_with_pipe(&self, text: &str) -> bool {
-        let line = text[self.base..]
-            .split(['\n', '\r'])
-            .next()
-            .unwrap_or_default();
-        self.is_in_paragraph() && line.contains('|')
+        let end = &text.as_bytes()[self.base..];
+        let line = memchr::memchr2(b'\n', b'\r', end).map_or(end, |length| &end[..length]);
+        self.is_in_paragraph() && memchr::memchr(b'|', line).is_some()
     }
 
     /// Whether what is not final begins within a line of a paragraph.
