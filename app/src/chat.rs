@@ -31,7 +31,7 @@ use crate::chat::preferences::Preferences;
 use crate::chat::tree::{Conversation, MessageId, Step, Version};
 use crate::platform::clock::Clock;
 use crate::platform::keys::Keys;
-use crate::platform::lifecycle::Presence;
+use crate::platform::lifecycle::Lifecycle;
 use crate::protocol::ReplyError;
 use crate::reply::Reply;
 use crate::reply::transport::ChatTransport;
@@ -118,7 +118,7 @@ pub struct Outside {
     /// The time and the frames.
     pub clock: Arc<dyn Clock>,
     /// Whether the page is seen; `None` on the server.
-    pub presence: Option<Arc<dyn Presence>>,
+    pub lifecycle: Option<Arc<dyn Lifecycle>>,
 }
 
 impl Chat {

@@ -19,7 +19,7 @@ use crate::page::earlier::Earlier;
 use crate::page::navigation::{Address, Navigation};
 use crate::page::sync::Sync;
 use crate::platform::clock::{BrowserClock, Clock};
-use crate::platform::lifecycle::use_presence;
+use crate::platform::lifecycle::use_lifecycle;
 use crate::protocol::PageInfo;
 use crate::protocol::saved::Opened;
 use crate::reply::transport::use_transport;
@@ -47,7 +47,7 @@ pub fn ChatPage(
     let outside = Outside {
         transport: use_transport(),
         clock: Arc::clone(&clock),
-        presence: use_presence(),
+        lifecycle: use_lifecycle(),
     };
     let preferences = Preferences::new();
     preferences.recall();

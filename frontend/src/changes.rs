@@ -6,7 +6,7 @@
 
 use app::library::changes::ChangeFeed;
 use app::platform::clock::{BrowserClock, Clock};
-use app::platform::lifecycle::Presence;
+use app::platform::lifecycle::Lifecycle;
 use app::protocol::EVENT_STREAM;
 use app::protocol::saved::{CHANGES_PATH, Change};
 use app::reply::reader::backoff;
@@ -24,7 +24,7 @@ use web_sys::js_sys::{Function, Promise, Reflect};
 use web_sys::{BroadcastChannel, MessageEvent};
 
 use crate::fetch::{self, Call};
-use crate::presence::BrowserPresence;
+use crate::lifecycle::BrowserLifecycle;
 
 /// The name of the lock and of the channel.
 const NAME: &str = "rill.changes";
@@ -109,13 +109,13 @@ struct Telling {
 impl Telling {
     async fn read(self) {
         let mut failures = 0;
-        let mut signs = BrowserPresence.signs();
+        let mut lifecycle_events = BrowserLifecycle.lifecycle_events();
         loop {
             let came = self.read_once().await;
             failures = if came { 1 } else { failures + 1 };
             let wait = BrowserClock.wait(backoff(failures, BrowserClock.chance()));
             // A network that is back, or a person who is, ends the wait.
-            let _ = select(wait, signs.next()).await;
+            let _ = select(wait, lifecycle_events.next()).await;
         }
     }
 

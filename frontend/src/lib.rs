@@ -3,10 +3,10 @@
 mod changes;
 mod fetch;
 mod import;
+mod lifecycle;
 mod local_storage;
 mod models;
 mod network;
-mod presence;
 mod requests;
 mod transport;
 
@@ -14,7 +14,7 @@ use app::library::changes::provide_changes;
 use app::library::import::provide_import;
 use app::library::models::provide_models;
 use app::library::requests::provide_requests;
-use app::platform::lifecycle::provide_presence;
+use app::platform::lifecycle::provide_lifecycle;
 use app::platform::storage::provide_memory;
 use app::reply::transport::provide_transport;
 use leptos::prelude::provide_context;
@@ -42,7 +42,7 @@ pub fn hydrate() {
             provide_changes(Network);
             provide_import(Network);
             provide_models(Network);
-            provide_presence(presence::BrowserPresence);
+            provide_lifecycle(lifecycle::BrowserLifecycle);
             provide_memory(local_storage::LocalStorage);
             app::App()
         });

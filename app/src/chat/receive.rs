@@ -47,11 +47,11 @@ impl Chat {
         let Outside {
             transport,
             clock,
-            presence,
+            lifecycle,
         } = self.outside.get_value();
         let Some(transport) = transport else { return };
         let is_saved = !matches!(ask, Ask::Once(_));
-        let reader = Reader::new(transport, Arc::clone(&clock), presence.as_deref(), ask);
+        let reader = Reader::new(transport, Arc::clone(&clock), lifecycle.as_deref(), ask);
         let (task, registration) = AbortHandle::new_pair();
         self.announcement.set(Announcement::Answering);
         self.running.update(|running| {

@@ -107,7 +107,7 @@ impl Stage {
         let outside = Outside {
             transport: Some(Arc::new(script.clone())),
             clock: Arc::new(screen.clone()),
-            presence: None,
+            lifecycle: None,
         };
         let chat = Chat::new(outside, Preferences::new());
         Self {

@@ -19,7 +19,7 @@ use crate::page::earlier::Earlier;
 use crate::page::lazy::{A_TURN, Part, at_each, part};
 use crate::page::navigation::{Address, Navigation};
 use crate::platform::clock::{BrowserClock, next_frame};
-use crate::platform::lifecycle::{Sign, use_presence};
+use crate::platform::lifecycle::{LifecycleEvent, use_lifecycle};
 use crate::protocol::ErrorKind;
 use crate::protocol::saved::{Change, ConversationDetail, ConversationSummary};
 use crate::ui::transcript::follow::Follow;
@@ -363,18 +363,18 @@ impl Sync {
 
     /// What ended while the person looks at it is no news.
     fn mark_as_read(self) {
-        let Some(presence) = use_presence() else {
+        let Some(lifecycle) = use_lifecycle() else {
             return;
         };
-        let is_seen = RwSignal::new(!presence.is_hidden());
+        let is_seen = RwSignal::new(!lifecycle.is_hidden());
         Effect::new(move |_| {
-            let mut signs = presence.signs();
+            let mut lifecycle_events = lifecycle.lifecycle_events();
             spawn_local(async move {
-                while let Some(sign) = signs.next().await {
-                    match sign {
-                        Sign::Shown => is_seen.set(true),
-                        Sign::Hidden => is_seen.set(false),
-                        Sign::Online => {}
+                while let Some(lifecycle_event) = lifecycle_events.next().await {
+                    match lifecycle_event {
+                        LifecycleEvent::Shown => is_seen.set(true),
+                        LifecycleEvent::Hidden => is_seen.set(false),
+                        LifecycleEvent::Online => {}
                     }
                 }
             });

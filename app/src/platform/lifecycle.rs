@@ -9,7 +9,7 @@ use leptos::prelude::{provide_context, use_context};
 
 /// Something changed around the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sign {
+pub enum LifecycleEvent {
     /// The page can be seen again, or the machine woke up.
     Shown,
     /// The page cannot be seen: another tab is in front, or the phone is locked.
@@ -19,21 +19,21 @@ pub enum Sign {
 }
 
 /// What tells of such changes.
-pub trait Presence: Send + Sync {
+pub trait Lifecycle: Send + Sync {
     /// Whether the page is hidden now.
     fn is_hidden(&self) -> bool;
 
     /// The changes from now on. It ends with the page.
-    fn signs(&self) -> LocalBoxStream<'static, Sign>;
+    fn lifecycle_events(&self) -> LocalBoxStream<'static, LifecycleEvent>;
 }
 
-/// Makes the presence known to the page.
-pub fn provide_presence(presence: impl Presence + 'static) {
-    provide_context::<Arc<dyn Presence>>(Arc::new(presence));
+/// Makes the lifecycle known to the page.
+pub fn provide_lifecycle(lifecycle: impl Lifecycle + 'static) {
+    provide_context::<Arc<dyn Lifecycle>>(Arc::new(lifecycle));
 }
 
-/// The presence, if there is one here.
+/// The lifecycle, if there is one here.
 #[must_use]
-pub fn use_presence() -> Option<Arc<dyn Presence>> {
+pub fn use_lifecycle() -> Option<Arc<dyn Lifecycle>> {
     use_context()
 }

@@ -3,7 +3,7 @@
 //! A saved reply goes on without its readers, and every event of it has a number. So a connection that
 //! breaks is no loss: the next one asks for what comes after the last event that was read. What comes
 //! twice is passed over, and what was cut in the middle comes again as a whole. A [`Reader`] is a pure
-//! state machine over what it is given: a transport, the time, and the signs of the surroundings.
+//! state machine over what it is given: a transport, the time, and the lifecycle_events of the surroundings.
 //!
 //! It does not know what a reply is: events are passed on as they come. It opens no connection itself.
 
@@ -18,7 +18,7 @@ use futures::future::LocalBoxFuture;
 use futures::stream::{LocalBoxStream, Stream, empty};
 
 use crate::platform::clock::Clock;
-use crate::platform::lifecycle::{Presence, Sign};
+use crate::platform::lifecycle::{Lifecycle, LifecycleEvent};
 use crate::protocol::{ChatEvent, ReplyError};
 use crate::reply::decode::Numbered;
 use crate::reply::transport::{Ask, Broken, ChatTransport, Connection, Received};
@@ -66,7 +66,7 @@ pub enum News {
 pub struct Reader {
     transport: Arc<dyn ChatTransport>,
     clock: Arc<dyn Clock>,
-    signs: LocalBoxStream<'static, Sign>,
+    lifecycle_events: LocalBoxStream<'static, LifecycleEvent>,
     ask: Ask,
     /// The number of the last event that was passed on.
     position: Option<u64>,
@@ -111,13 +111,14 @@ impl Reader {
     pub fn new(
         transport: Arc<dyn ChatTransport>,
         clock: Arc<dyn Clock>,
-        presence: Option<&dyn Presence>,
+        lifecycle: Option<&dyn Lifecycle>,
         ask: Ask,
     ) -> Self {
-        let is_hidden = presence.is_some_and(Presence::is_hidden);
+        let is_hidden = lifecycle.is_some_and(Lifecycle::is_hidden);
         Self {
             hidden_since: is_hidden.then(|| clock.now()),
-            signs: presence.map_or_else(|| empty().boxed_local(), Presence::signs),
+            lifecycle_events: lifecycle
+                .map_or_else(|| empty().boxed_local(), Lifecycle::lifecycle_events),
             position: match &ask {
                 Ask::Follow { after, .. } => *after,
                 Ask::Once(_) | Ask::Send { .. } => None,
@@ -169,23 +170,23 @@ impl Reader {
         });
     }
 
-    fn on_sign(&mut self, sign: Sign) {
+    fn on_lifecycle_event(&mut self, lifecycle_event: LifecycleEvent) {
         let now = self.clock.now();
         self.watch = None;
         let can_ask_again = self.can_ask_again();
-        match (sign, &self.stage) {
-            (Sign::Hidden, _) => {
+        match (lifecycle_event, &self.stage) {
+            (LifecycleEvent::Hidden, _) => {
                 self.hidden_since.get_or_insert(now);
                 return;
             }
-            (Sign::Shown, _) => self.hidden_since = None,
-            (Sign::Online, _) => {}
+            (LifecycleEvent::Shown, _) => self.hidden_since = None,
+            (LifecycleEvent::Online, _) => {}
         }
         let is_in_vain = match &self.stage {
-            Stage::Resting => sign == Sign::Shown,
+            Stage::Resting => lifecycle_event == LifecycleEvent::Shown,
             Stage::Waiting(_) => true,
             // Another network: what was connected over the last one is dead, even if nobody said so.
-            Stage::Connected(_) if sign == Sign::Online => can_ask_again,
+            Stage::Connected(_) if lifecycle_event == LifecycleEvent::Online => can_ask_again,
             Stage::Connected(line) => {
                 can_ask_again && now.saturating_sub(line.alive_at) > SUSPICIOUS
             }
@@ -332,8 +333,10 @@ impl Stream for Reader {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<News>> {
         let this = &mut *self;
         loop {
-            while let Poll::Ready(Some(sign)) = this.signs.poll_next_unpin(context) {
-                this.on_sign(sign);
+            while let Poll::Ready(Some(lifecycle_event)) =
+                this.lifecycle_events.poll_next_unpin(context)
+            {
+                this.on_lifecycle_event(lifecycle_event);
             }
             let update = match &mut this.stage {
                 Stage::Over => return Poll::Ready(None),

@@ -77,7 +77,7 @@ struct World {
     now: Arc<Mutex<Duration>>,
     /// The moments that somebody waits for.
     due: Arc<Mutex<Vec<Duration>>>,
-    signs: Arc<Mutex<Option<UnboundedReceiver<Sign>>>>,
+    lifecycle_events: Arc<Mutex<Option<UnboundedReceiver<LifecycleEvent>>>>,
 }
 
 impl World {
@@ -89,14 +89,14 @@ impl World {
             asked_at: Arc::default(),
             now: Arc::default(),
             due: Arc::default(),
-            signs: Arc::default(),
+            lifecycle_events: Arc::default(),
         }
     }
 
-    /// The signs that a test gives.
-    fn signs(&self) -> UnboundedSender<Sign> {
+    /// The lifecycle_events that a test gives.
+    fn lifecycle_events(&self) -> UnboundedSender<LifecycleEvent> {
         let (send, receive) = unbounded();
-        *self.signs.lock().expect("no poison") = Some(receive);
+        *self.lifecycle_events.lock().expect("no poison") = Some(receive);
         send
     }
 
@@ -249,13 +249,13 @@ impl Clock for World {
     }
 }
 
-impl Presence for World {
+impl Lifecycle for World {
     fn is_hidden(&self) -> bool {
         false
     }
 
-    fn signs(&self) -> LocalBoxStream<'static, Sign> {
-        let given = self.signs.lock().expect("no poison").take();
+    fn lifecycle_events(&self) -> LocalBoxStream<'static, LifecycleEvent> {
+        let given = self.lifecycle_events.lock().expect("no poison").take();
         given.map_or_else(|| pending().boxed_local(), StreamExt::boxed_local)
     }
 }
@@ -510,13 +510,17 @@ fn a_message_that_is_not_accepted_is_given_back_in_the_end() {
 #[test]
 fn a_hidden_page_lets_the_connection_go_and_resumes_when_it_is_shown() {
     let world = World::new(reply(), [Fate::cut(100, How::Silence)]);
-    let signs = world.signs();
+    let lifecycle_events = world.lifecycle_events();
     let mut reader = world.reader(follow());
-    signs.unbounded_send(Sign::Hidden).expect("it listens");
+    lifecycle_events
+        .unbounded_send(LifecycleEvent::Hidden)
+        .expect("it listens");
     let (mut updates, is_over) = read(&world, &mut reader);
     assert!(!is_over && world.asked().len() == 1);
     assert!(world.now() <= HIDDEN_PATIENCE);
-    signs.unbounded_send(Sign::Shown).expect("it listens");
+    lifecycle_events
+        .unbounded_send(LifecycleEvent::Shown)
+        .expect("it listens");
     let (rest, is_over) = read(&world, &mut reader);
     updates.extend(rest);
     assert!(is_over);
@@ -526,13 +530,15 @@ fn a_hidden_page_lets_the_connection_go_and_resumes_when_it_is_shown() {
 #[test]
 fn a_network_that_is_back_is_used_at_once() {
     let world = World::new(reply(), vec![Fate::cut(0, How::NoHeaders); 9]);
-    let signs = world.signs();
+    let lifecycle_events = world.lifecycle_events();
     let mut reader = world.reader(follow());
     let mut context = Context::from_waker(futures::task::noop_waker_ref());
     // Until it waits.
     while reader.poll_next_unpin(&mut context).is_ready() {}
     let attempts = world.asked().len();
-    signs.unbounded_send(Sign::Online).expect("it listens");
+    lifecycle_events
+        .unbounded_send(LifecycleEvent::Online)
+        .expect("it listens");
     while reader.poll_next_unpin(&mut context).is_ready() {}
     assert_eq!(world.asked().len(), attempts + 1);
     assert_eq!(world.now(), Duration::ZERO);
@@ -565,7 +571,7 @@ fn events() -> impl Strategy<Value = Vec<ChatEvent<'static>>> {
     })
 }
 
-fn fates() -> impl Strategy<Value = Vec<(Fate, Option<Sign>)>> {
+fn fates() -> impl Strategy<Value = Vec<(Fate, Option<LifecycleEvent>)>> {
     let how = prop_oneof![
         Just(How::Error),
         Just(How::End),
@@ -586,8 +592,12 @@ fn fates() -> impl Strategy<Value = Vec<(Fate, Option<Sign>)>> {
             chunk,
             joins,
         });
-    let sign = prop_oneof![Just(Sign::Shown), Just(Sign::Hidden), Just(Sign::Online)];
-    proptest::collection::vec((fate, proptest::option::of(sign)), 0..12)
+    let lifecycle_event = prop_oneof![
+        Just(LifecycleEvent::Shown),
+        Just(LifecycleEvent::Hidden),
+        Just(LifecycleEvent::Online)
+    ];
+    proptest::collection::vec((fate, proptest::option::of(lifecycle_event)), 0..12)
 }
 
 proptest! {
@@ -599,14 +609,14 @@ proptest! {
     ) {
         let (fates, given): (Vec<_>, Vec<_>) = fates.into_iter().unzip();
         let world = World::new(log.clone(), fates);
-        let signs = world.signs();
+        let lifecycle_events = world.lifecycle_events();
         let mut reader = world.reader(if is_sent { send() } else { follow() });
         let mut updates = Vec::new();
         let mut is_over = false;
-        // One sign whenever nothing else happens; in the end the page is shown.
-        for sign in given.into_iter().chain([Some(Sign::Shown)]) {
-            if let Some(sign) = sign {
-                let _ = signs.unbounded_send(sign);
+        // One lifecycle_event whenever nothing else happens; in the end the page is shown.
+        for lifecycle_event in given.into_iter().chain([Some(LifecycleEvent::Shown)]) {
+            if let Some(lifecycle_event) = lifecycle_event {
+                let _ = lifecycle_events.unbounded_send(lifecycle_event);
             }
             let (more, over) = read(&world, &mut reader);
             updates.extend(more);

@@ -1,6 +1,6 @@
 //! Whether the page is seen and the browser has a network, by the browser's own events.
 
-use app::platform::lifecycle::{Presence, Sign};
+use app::platform::lifecycle::{Lifecycle, LifecycleEvent};
 use futures::channel::mpsc::{UnboundedSender, unbounded};
 use futures::stream::{LocalBoxStream, StreamExt};
 use wasm_bindgen::JsCast;
@@ -9,28 +9,28 @@ use web_sys::{Document, EventTarget, VisibilityState};
 
 /// What the browser tells.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct BrowserPresence;
+pub(crate) struct BrowserLifecycle;
 
-impl Presence for BrowserPresence {
+impl Lifecycle for BrowserLifecycle {
     fn is_hidden(&self) -> bool {
         document().is_some_and(|document| is_hidden(&document))
     }
 
-    fn signs(&self) -> LocalBoxStream<'static, Sign> {
-        let (signs, stream) = unbounded();
-        let listeners = listeners(&signs);
+    fn lifecycle_events(&self) -> LocalBoxStream<'static, LifecycleEvent> {
+        let (lifecycle_events, stream) = unbounded();
+        let listeners = listeners(&lifecycle_events);
         stream
-            .map(move |sign| {
+            .map(move |lifecycle_event| {
                 // They live as long as somebody reads.
                 let _ = &listeners;
-                sign
+                lifecycle_event
             })
             .boxed_local()
     }
 }
 
 /// Listens to all that can mean a change.
-fn listeners(signs: &UnboundedSender<Sign>) -> Vec<Listener> {
+fn listeners(lifecycle_events: &UnboundedSender<LifecycleEvent>) -> Vec<Listener> {
     let (Some(window), Some(document)) = (web_sys::window(), document()) else {
         return Vec::new();
     };
@@ -38,18 +38,24 @@ fn listeners(signs: &UnboundedSender<Sign>) -> Vec<Listener> {
         let document = document.clone();
         move || {
             if is_hidden(&document) {
-                Sign::Hidden
+                LifecycleEvent::Hidden
             } else {
-                Sign::Shown
+                LifecycleEvent::Shown
             }
         }
     };
     [
-        Listener::new(&document, "visibilitychange", signs, visibility),
+        Listener::new(&document, "visibilitychange", lifecycle_events, visibility),
         // A page that comes out of the back/forward cache, and one that was frozen.
-        Listener::new(&window, "pageshow", signs, || Sign::Shown),
-        Listener::new(&document, "resume", signs, || Sign::Shown),
-        Listener::new(&window, "online", signs, || Sign::Online),
+        Listener::new(&window, "pageshow", lifecycle_events, || {
+            LifecycleEvent::Shown
+        }),
+        Listener::new(&document, "resume", lifecycle_events, || {
+            LifecycleEvent::Shown
+        }),
+        Listener::new(&window, "online", lifecycle_events, || {
+            LifecycleEvent::Online
+        }),
     ]
     .into_iter()
     .flatten()
@@ -67,13 +73,13 @@ impl Listener {
     fn new(
         target: &EventTarget,
         event: &'static str,
-        signs: &UnboundedSender<Sign>,
-        sign: impl Fn() -> Sign + 'static,
+        lifecycle_events: &UnboundedSender<LifecycleEvent>,
+        lifecycle_event: impl Fn() -> LifecycleEvent + 'static,
     ) -> Option<Self> {
-        let signs = signs.clone();
+        let lifecycle_events = lifecycle_events.clone();
         let handle = Closure::<dyn FnMut()>::new(move || {
             // Nobody may be reading any more.
-            let _ = signs.unbounded_send(sign());
+            let _ = lifecycle_events.unbounded_send(lifecycle_event());
         });
         target
             .add_event_listener_with_callback(event, handle.as_ref().unchecked_ref())
