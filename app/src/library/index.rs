@@ -7,7 +7,7 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// The conversations that are known here, in the order of the list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Shelf {
+pub struct ConversationIndex {
     conversations: Vec<ConversationSummary>,
     /// Where the part begins that is not known yet.
     next: Option<String>,
@@ -73,7 +73,7 @@ impl Group {
     }
 }
 
-impl Shelf {
+impl ConversationIndex {
     /// The head of the list, as the server gave it.
     #[must_use]
     pub fn new(list: ConversationList) -> Self {
@@ -189,8 +189,8 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(shelf: &Shelf, today: Today, expect: &[(Group, &[&str])]) {
-        let groups = shelf.groups(today);
+    fn check(index: &ConversationIndex, today: Today, expect: &[(Group, &[&str])]) {
+        let groups = index.groups(today);
         let got: Vec<(Group, Vec<&str>)> = groups
             .iter()
             .map(|(group, ids)| (*group, ids.iter().map(String::as_str).collect()))
@@ -202,18 +202,18 @@ mod tests {
         assert_eq!(got, expect);
     }
 
-    fn shelf(list: &[(&str, i64, bool)]) -> Shelf {
-        let mut shelf = Shelf::default();
+    fn index(list: &[(&str, i64, bool)]) -> ConversationIndex {
+        let mut index = ConversationIndex::default();
         for (id, updated_at, pinned) in list {
-            shelf.change(conversation(id, *updated_at, *pinned));
+            index.change(conversation(id, *updated_at, *pinned));
         }
-        shelf
+        index
     }
 
     #[test]
     fn conversations_stand_by_the_day_on_which_something_was_last_said() {
         let days = |days: i64| NOON - days * DAY_MS;
-        let shelf = shelf(&[
+        let index = index(&[
             ("future", days(-2), false),
             ("now", NOON, false),
             ("yesterday", days(1), false),
@@ -223,7 +223,7 @@ mod tests {
             ("pinned", days(99), true),
         ]);
         check(
-            &shelf,
+            &index,
             TODAY,
             &[
                 (Group::Pinned, &["pinned"]),
@@ -238,44 +238,44 @@ mod tests {
 
     #[test]
     fn the_day_ends_at_midnight_where_the_person_is() {
-        let shelf = shelf(&[("late", NOON - DAY_MS / 2 - 1, false)]);
-        check(&shelf, TODAY, &[(Group::Yesterday, &["late"])]);
+        let index = index(&[("late", NOON - DAY_MS / 2 - 1, false)]);
+        check(&index, TODAY, &[(Group::Yesterday, &["late"])]);
         let east = Today {
             ahead: 60 * 60 * 1000,
             ..TODAY
         };
-        check(&shelf, east, &[(Group::Today, &["late"])]);
+        check(&index, east, &[(Group::Today, &["late"])]);
     }
 
     #[test]
     fn a_conversation_in_which_something_is_said_goes_to_the_top() {
-        let mut shelf = shelf(&[("a", 1, false), ("b", 2, false), ("p", 0, true)]);
-        shelf.apply(&Change::Changed(conversation("a", 3, false)));
-        let ids = |shelf: &Shelf| -> Vec<String> {
-            shelf
+        let mut index = index(&[("a", 1, false), ("b", 2, false), ("p", 0, true)]);
+        index.apply(&Change::Changed(conversation("a", 3, false)));
+        let ids = |index: &ConversationIndex| -> Vec<String> {
+            index
                 .conversations
                 .iter()
                 .map(|one| one.id.clone())
                 .collect()
         };
-        assert_eq!(ids(&shelf), ["p", "a", "b"]);
-        shelf.apply(&Change::Removed("p".into()));
-        assert_eq!(ids(&shelf), ["a", "b"]);
+        assert_eq!(ids(&index), ["p", "a", "b"]);
+        index.apply(&Change::Removed("p".into()));
+        assert_eq!(ids(&index), ["a", "b"]);
     }
 
     #[test]
     fn what_belongs_to_the_part_that_is_not_known_waits_for_it() {
-        let mut shelf = Shelf::new(ConversationList {
+        let mut index = ConversationIndex::new(ConversationList {
             conversations: vec![conversation("a", 9, false)],
             next: Some("cursor".into()),
         });
-        shelf.change(conversation("old", 1, false));
-        assert_eq!(shelf.get("old"), None);
-        shelf.extend(ConversationList {
+        index.change(conversation("old", 1, false));
+        assert_eq!(index.get("old"), None);
+        index.extend(ConversationList {
             conversations: vec![conversation("a", 9, false), conversation("old", 1, false)],
             next: None,
         });
-        assert!(shelf.get("old").is_some() && shelf.conversations.len() == 2);
+        assert!(index.get("old").is_some() && index.conversations.len() == 2);
     }
 
     proptest! {
@@ -283,17 +283,17 @@ mod tests {
         fn changes_in_any_order_leave_a_sorted_list_without_doubles(
             changes in proptest::collection::vec((0_u8..6, 0_i64..50, any::<bool>(), any::<bool>()), 0..40),
         ) {
-            let mut shelf = Shelf::default();
+            let mut index = ConversationIndex::default();
             for (id, updated_at, pinned, is_removed) in changes {
                 let id = id.to_string();
                 if is_removed {
-                    shelf.remove(&id);
-                    prop_assert_eq!(shelf.get(&id), None);
+                    index.remove(&id);
+                    prop_assert_eq!(index.get(&id), None);
                 } else {
-                    shelf.change(conversation(&id, updated_at, pinned));
-                    prop_assert_eq!(shelf.get(&id).map(|one| one.updated_at), Some(updated_at));
+                    index.change(conversation(&id, updated_at, pinned));
+                    prop_assert_eq!(index.get(&id).map(|one| one.updated_at), Some(updated_at));
                 }
-                prop_assert!(shelf.conversations.is_sorted_by(|a, b| key(a) > key(b)));
+                prop_assert!(index.conversations.is_sorted_by(|a, b| key(a) > key(b)));
             }
         }
     }

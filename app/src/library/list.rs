@@ -9,7 +9,7 @@ use std::time::Duration;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use crate::library::index::{Shelf, Today};
+use crate::library::index::{ConversationIndex, Today};
 use crate::library::requests::Server;
 use crate::library::{
     DeleteConversation, ListConversations, PinConversation, ReadConversation, RenameConversation,
@@ -48,7 +48,7 @@ pub enum Toast {
 /// The conversations: a handle that can be copied to wherever it is needed.
 #[derive(Clone, Copy)]
 pub struct Conversations {
-    shelf: RwSignal<Shelf>,
+    index: RwSignal<ConversationIndex>,
     today: RwSignal<Today>,
     query: RwSignal<String>,
     /// What the search found; `None` while nothing is looked for.
@@ -68,7 +68,7 @@ impl Conversations {
         server: Server,
     ) -> Self {
         Self {
-            shelf: RwSignal::new(Shelf::new(list)),
+            index: RwSignal::new(ConversationIndex::new(list)),
             today: RwSignal::new(today),
             query: RwSignal::new(String::new()),
             hits: RwSignal::new(None),
@@ -80,8 +80,8 @@ impl Conversations {
 
     /// The list.
     #[must_use]
-    pub fn shelf(self) -> RwSignal<Shelf> {
-        self.shelf
+    pub fn index(self) -> RwSignal<ConversationIndex> {
+        self.index
     }
 
     /// What day it is.
@@ -93,7 +93,7 @@ impl Conversations {
     /// A conversation of the list.
     #[must_use]
     pub fn get(self, id: &str) -> Option<ConversationSummary> {
-        self.shelf.with(|shelf| shelf.get(id).cloned())
+        self.index.with(|index| index.get(id).cloned())
     }
 
     /// The words that are looked for.
@@ -118,7 +118,7 @@ impl Conversations {
     pub fn on_change(self, change: &Change) {
         match change {
             Change::Reload => self.reload(),
-            change => self.shelf.update(|shelf| shelf.apply(change)),
+            change => self.index.update(|index| index.apply(change)),
         }
     }
 
@@ -127,9 +127,9 @@ impl Conversations {
         let server = self.server.get_value();
         spawn_local(async move {
             if let Ok(list) = server.call(part_from(None)).await {
-                let shelf = Shelf::new(list);
-                if self.shelf.with_untracked(|before| *before != shelf) {
-                    self.shelf.set(shelf);
+                let index = ConversationIndex::new(list);
+                if self.index.with_untracked(|before| *before != index) {
+                    self.index.set(index);
                 }
             }
         });
@@ -138,15 +138,15 @@ impl Conversations {
     /// Reads the part of the list that follows.
     pub fn load_more(self) {
         let Some(next) = self
-            .shelf
-            .with_untracked(|shelf| shelf.next().map(str::to_owned))
+            .index
+            .with_untracked(|index| index.next().map(str::to_owned))
         else {
             return;
         };
         let server = self.server.get_value();
         spawn_local(async move {
             match server.call(part_from(Some(next))).await {
-                Ok(list) => self.shelf.update(|shelf| shelf.extend(list)),
+                Ok(list) => self.index.update(|index| index.extend(list)),
                 Err(error) => self.say(error.error.message),
             }
         });
@@ -162,7 +162,7 @@ impl Conversations {
             return;
         }
         conversation.title.clone_from(&title);
-        self.shelf.update(|shelf| shelf.change(conversation));
+        self.index.update(|index| index.change(conversation));
         let server = self.server.get_value();
         spawn_local(async move {
             self.settle(
@@ -180,7 +180,7 @@ impl Conversations {
     pub fn pin(self, id: String, pinned: bool) {
         if let Some(mut conversation) = self.get_untracked(&id) {
             conversation.pinned = pinned;
-            self.shelf.update(|shelf| shelf.change(conversation));
+            self.index.update(|index| index.change(conversation));
         }
         let server = self.server.get_value();
         spawn_local(async move {
@@ -200,7 +200,7 @@ impl Conversations {
         let title = self
             .get_untracked(&id)
             .map_or_else(String::new, |one| one.title);
-        self.shelf.update(|shelf| shelf.remove(&id));
+        self.index.update(|index| index.remove(&id));
         self.hits.update(|hits| {
             if let Some(hits) = hits {
                 hits.retain(|hit| hit.conversation != id);
@@ -237,7 +237,7 @@ impl Conversations {
             return;
         };
         conversation.unread = false;
-        self.shelf.update(|shelf| shelf.change(conversation));
+        self.index.update(|index| index.change(conversation));
         // If it fails the mark comes back, which is all that it is worth.
         let server = self.server.get_value();
         spawn_local(async move {
@@ -308,7 +308,7 @@ impl Conversations {
     /// The same, for those who want to know it once.
     #[must_use]
     pub fn get_untracked(self, id: &str) -> Option<ConversationSummary> {
-        self.shelf.with_untracked(|shelf| shelf.get(id).cloned())
+        self.index.with_untracked(|index| index.get(id).cloned())
     }
 
     /// What was shown before the server agreed is taken back if it did not.

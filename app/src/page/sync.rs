@@ -11,7 +11,7 @@ use leptos::task::spawn_local;
 
 use crate::chat::Chat;
 use crate::library::changes::use_changes;
-use crate::library::index::{Shelf, Today};
+use crate::library::index::{ConversationIndex, Today};
 use crate::library::list::Conversations;
 use crate::library::requests::Server;
 use crate::library::{GetPath, ShowMessage};
@@ -71,9 +71,10 @@ impl Sync {
             rendered,
         });
         let wake = move || part.wake(keep_at_one(self, owner.clone(), at_first));
-        let shelf = self.conversations.shelf();
-        let is_something_saved =
-            Memo::new(move |_| self.chat.id().is_some() || !shelf.with(Shelf::is_empty));
+        let index = self.conversations.index();
+        let is_something_saved = Memo::new(move |_| {
+            self.chat.id().is_some() || !index.with(ConversationIndex::is_empty)
+        });
         let on_something = wake.clone();
         Effect::new(move |_| {
             if is_something_saved.get() {

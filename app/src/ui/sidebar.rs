@@ -58,8 +58,8 @@ pub fn Sidebar() -> impl IntoView {
     let shown = Memo::new(move |_| {
         let today = conversations.today().get();
         let listed = conversations
-            .shelf()
-            .with(|shelf| (shelf.clone(), shelf.groups(today)));
+            .index()
+            .with(|index| (index.clone(), index.groups(today)));
         (
             listed,
             conversations.hits().is_some(),

@@ -12,7 +12,7 @@ use axum::routing::post;
 use leptos::server_fn::axum::server_fn_paths;
 use leptos_axum::handle_server_fns_with_context;
 
-use super::library::Shelf;
+use super::library::StoredLibrary;
 use crate::http::body;
 use crate::http::error::AppError;
 use crate::http::state::AppState;
@@ -36,8 +36,8 @@ async fn call(State(state): State<AppState>, request: Request) -> Result<Respons
     head.headers
         .insert(ACCEPT, HeaderValue::from_static("application/json"));
     let request = Request::from_parts(head, Body::from(body));
-    let shelf = Shelf::local(state);
-    let context = move || provide_library(shelf.clone());
+    let library = StoredLibrary::local(state);
+    let context = move || provide_library(library.clone());
     let mut response = handle_server_fns_with_context(context, request)
         .await
         .into_response();

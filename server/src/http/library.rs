@@ -27,12 +27,12 @@ const MOST_MESSAGES: u32 = 500;
 const LONGEST_TITLE: usize = 200;
 
 /// The conversations of an owner.
-pub(crate) struct Shelf {
+pub(crate) struct StoredLibrary {
     state: AppState,
     owner: &'static str,
 }
 
-impl Shelf {
+impl StoredLibrary {
     /// Those of the one owner there is.
     pub(crate) fn local(state: AppState) -> Arc<Self> {
         Arc::new(Self {
@@ -119,7 +119,7 @@ impl Shelf {
     }
 }
 
-impl Library for Shelf {
+impl Library for StoredLibrary {
     fn list(&self, before: Option<String>, limit: Option<u32>) -> Answer<'_, ConversationList> {
         async move {
             let limit = limit.unwrap_or(LIST);

@@ -33,7 +33,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::config::Config;
 use crate::http::error::AppError;
-use crate::http::library::Shelf;
+use crate::http::library::StoredLibrary;
 use crate::http::state::AppState;
 use threads::PageThreads;
 
@@ -91,7 +91,9 @@ impl Pages {
     pub(super) fn home(&self) -> MethodRouter<AppState> {
         let pages = self.clone();
         get(async move |request: Request| {
-            let opened = Shelf::local(pages.state.clone()).open(None, None).await;
+            let opened = StoredLibrary::local(pages.state.clone())
+                .open(None, None)
+                .await;
             pages.render(opened, request).await
         })
         .layer(CompressionLayer::new())
@@ -106,8 +108,8 @@ impl Pages {
                         request: Request| {
                 // A link with another query still shows the conversation.
                 let message = link.ok().and_then(|Query(link)| link.message);
-                let shelf = Shelf::local(pages.state.clone());
-                let opened = shelf.open(Some(&id), message).await;
+                let library = StoredLibrary::local(pages.state.clone());
+                let opened = library.open(Some(&id), message).await;
                 let is_there = opened.conversation.is_some();
                 let mut response = pages.render(opened, request).await;
                 if !is_there {

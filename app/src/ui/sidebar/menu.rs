@@ -30,8 +30,8 @@ pub fn Menu(
     let navigation = expect_context::<Navigation>();
     let menu = NodeRef::<Div>::new();
     let is_pinned = conversations
-        .shelf()
-        .with_untracked(|shelf| shelf.get(&id).is_some_and(|one| one.pinned));
+        .index()
+        .with_untracked(|index| index.get(&id).is_some_and(|one| one.pinned));
     let (markdown, json) = (export_path(&id, "markdown"), export_path(&id, "json"));
     let id = StoredValue::new(id);
 

@@ -68,7 +68,7 @@ fn ByDay() -> impl IntoView {
     let conversations = expect_context::<Conversations>();
     let rows = Memo::new(move |_| {
         let today = conversations.today().get();
-        let groups = conversations.shelf().with(|shelf| shelf.groups(today));
+        let groups = conversations.index().with(|index| index.groups(today));
         let rows = groups.into_iter().flat_map(|(group, ids)| {
             let entries = ids.into_iter().map(Row::Entry);
             std::iter::once(Row::Heading(group)).chain(entries)
@@ -76,8 +76,8 @@ fn ByDay() -> impl IntoView {
         rows.collect::<Vec<_>>()
     });
     let rest = Memo::new(move |_| {
-        let shelf = conversations.shelf();
-        shelf.with(|shelf| (shelf.is_empty(), shelf.next().is_some()))
+        let index = conversations.index();
+        index.with(|index| (index.is_empty(), index.next().is_some()))
     });
     view! {
         <ul>
