@@ -23,7 +23,7 @@ use leptos_meta::{HashedStylesheet, MetaTags};
 use crate::page::ChatPage;
 use crate::page::navigation::{Address, Navigation};
 use crate::protocol::PageInfo;
-use crate::protocol::saved::Opened;
+use crate::protocol::saved::InitialData;
 
 /// The HTML document around the page, rendered by the server only.
 #[must_use]
@@ -59,13 +59,13 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
     }
 }
 
-/// The id of the element that holds what is saved, as the JSON of an [`Opened`].
+/// The id of the element that holds what is saved, as the JSON of an [`InitialData`].
 pub const SAVED_DATA: &str = "saved";
 
 /// What the browser needs to know of what the server shows; nothing where nothing is saved. It is data,
 /// which no browser runs, and holds nothing that could end it.
 fn saved_data() -> Option<impl IntoView> {
-    let opened = use_context::<Opened>().filter(|opened| *opened != Opened::default())?;
+    let opened = use_context::<InitialData>().filter(|opened| *opened != InitialData::default())?;
     let json = serde_json::to_string(&opened).expect("what is saved is text and numbers");
     let json = json.replace('<', "\\u003c");
     Some(view! { <script type="application/json" id=SAVED_DATA inner_html=json></script> })
@@ -84,7 +84,7 @@ pub fn App() -> impl IntoView {
         unsaved: SharedValue::new_str(|| info().unsaved).into_inner(),
     });
     let rendered_at = SharedValue::new_str(now_on_the_server).into_inner();
-    let opened = use_context::<Opened>().unwrap_or_default();
+    let opened = use_context::<InitialData>().unwrap_or_default();
     let navigation = Navigation::new();
     provide_context(navigation);
     if navigation.address_untracked() == Address::Missing {

@@ -21,7 +21,7 @@ use crate::page::sync::Sync;
 use crate::platform::clock::{BrowserClock, Clock};
 use crate::platform::lifecycle::use_lifecycle;
 use crate::protocol::PageInfo;
-use crate::protocol::saved::Opened;
+use crate::protocol::saved::InitialData;
 use crate::reply::transport::use_transport;
 use crate::ui::composer::Composer;
 use crate::ui::composer::composer_field::ComposerField;
@@ -39,7 +39,7 @@ use crate::ui::transcript::follow::Follow;
 #[component]
 pub fn ChatPage(
     /// What the server has put into the page.
-    opened: Opened,
+    opened: InitialData,
     /// When it did, in milliseconds since 1970.
     rendered_at: i64,
 ) -> impl IntoView {

@@ -10,7 +10,7 @@ use app::library::models::Models;
 use app::library::requests::Requests;
 use app::page::lazy::part;
 use app::platform::clock::{BrowserClock, Clock};
-use app::protocol::saved::{Change, ImportReport, Opened};
+use app::protocol::saved::{Change, ImportReport, InitialData};
 use app::protocol::{ErrorBody, ErrorKind, ModelList, ReplyError};
 use app::reply::reader::backoff;
 use app::reply::transport::{Ask, Broken, ChatTransport, Connection};
@@ -32,7 +32,7 @@ struct Loaded {
     changes: &'static dyn ChangeFeed,
     import: &'static dyn Import,
     models: &'static dyn Models,
-    read_opened: fn(&str) -> Opened,
+    read_initial_data: fn(&str) -> InitialData,
 }
 
 part! {
@@ -43,7 +43,7 @@ part! {
             changes: &SharedFeed,
             import: &Upload,
             models: &HttpModels,
-            read_opened: |json| serde_json::from_str(json).unwrap_or_default(),
+            read_initial_data: |json| serde_json::from_str(json).unwrap_or_default(),
         }
     }
 }
@@ -64,11 +64,11 @@ async fn network_at_last() -> Loaded {
 
 /// What the server has written into the page of what is saved. Without it the page cannot come to life,
 /// but it can be read, and its links work.
-pub(crate) async fn read_saved_data() -> Opened {
+pub(crate) async fn read_saved_data() -> InitialData {
     let element = leptos::prelude::document().get_element_by_id(app::SAVED_DATA);
     match element.and_then(|element| element.text_content()) {
-        Some(json) => (network_at_last().await.read_opened)(&json),
-        None => Opened::default(),
+        Some(json) => (network_at_last().await.read_initial_data)(&json),
+        None => InitialData::default(),
     }
 }
 

@@ -302,7 +302,7 @@ impl Change {
 
 /// What the server puts into a page that it renders, so that the first picture is whole.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Opened {
+pub struct InitialData {
     /// The head of the list.
     pub list: ConversationList,
     /// The conversation at this address; none at `/`, or where there is none.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use app::library::{Answer, Library, PathPart};
 use app::protocol::saved::{
-    Change, ConversationDetail, ConversationList, MessageState, Opened, SearchHits,
+    Change, ConversationDetail, ConversationList, InitialData, MessageState, SearchHits,
 };
 use app::protocol::{ErrorBody, ErrorKind, Id, Refusal};
 use futures::FutureExt;
@@ -43,7 +43,7 @@ impl StoredLibrary {
 
     /// What a page shows when it is opened, at a conversation or at none.
     /// The conversation is read up to this message, or up to its end.
-    pub(crate) async fn open(&self, id: Option<&Id>, message: Option<Id>) -> Opened {
+    pub(crate) async fn open(&self, id: Option<&Id>, message: Option<Id>) -> InitialData {
         let list = self.state.store.list(self.owner, None, LIST).await;
         let conversation = match (id, message) {
             (Some(id), Some(message)) => {
@@ -56,7 +56,7 @@ impl StoredLibrary {
             (Some(id), None) => self.part(id, &PathEnd::Shown, PART).await.ok(),
             (None, _) => None,
         };
-        Opened {
+        InitialData {
             // A store that fails shows when something is asked of it; the page is there without it.
             list: list.unwrap_or_default(),
             conversation,

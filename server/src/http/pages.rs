@@ -10,7 +10,7 @@ mod threads;
 
 use any_spawner::Executor;
 use app::page::render_budget::{RenderBudget, RenderLimits};
-use app::protocol::saved::Opened;
+use app::protocol::saved::InitialData;
 use app::protocol::{ErrorKind, Id};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, Request};
@@ -143,7 +143,7 @@ impl Pages {
             if is_for_programs(request.uri().path()) {
                 return AppError::from(ErrorKind::NotFound).into_response();
             }
-            let mut response = pages.render(Opened::default(), request).await;
+            let mut response = pages.render(InitialData::default(), request).await;
             *response.status_mut() = StatusCode::NOT_FOUND;
             response
         };
@@ -158,7 +158,7 @@ impl Pages {
         )
     }
 
-    async fn render(&self, opened: Opened, request: Request) -> Response {
+    async fn render(&self, opened: InitialData, request: Request) -> Response {
         let options = self.options.clone();
         let shell = move || app::shell(options.clone());
         let state = self.state.clone();
