@@ -1,20 +1,28 @@
-//! `POST /api/import`: conversations from a file of ours or of ChatGPT's, of any size that is meant.
+//! `POST /api/import`: conversations from a file of ours or of another program's, as JSON or in a ZIP
+//! archive, of any size that is meant. What it is, its content tells.
 //!
 //! The body is written to a file first, so that a slow upload holds nothing, then read one
 //! message at a time and added where nobody sees it; all of it is shown at the end, or nothing.
 //! Who takes `application/x-ndjson` is told how far it is: lines `{"read","total"}`, and last
 //! `{"report"}` or `{"error"}`.
 
-mod bounded;
+mod archive;
 mod chatgpt;
+mod citations;
+mod decode;
+mod details;
 mod fields;
 mod file;
-mod node;
+mod json;
+mod message;
 mod own;
 mod reading;
+mod times;
+mod tree;
+mod values;
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, Write};
+use std::io::{Read, Seek, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -58,7 +66,7 @@ pub(super) async fn import(
     request: Request,
 ) -> Result<Response, AppError> {
     let headers = request.headers();
-    body::check_type(headers)?;
+    check_type(headers)?;
     body::check_no_coding(headers)?;
     body::check_length(headers, MAX_BYTES)?;
     let wants_progress = wants_progress(headers);
@@ -80,6 +88,30 @@ pub(super) async fn import(
         .await
         .map_err(|_| AppError::from(ErrorKind::Internal))??;
     Ok(([(CACHE_CONTROL, "no-store")], axum::Json(report)).into_response())
+}
+
+/// The types in which files are sent. No form of another site can send any of them.
+fn check_type(headers: &HeaderMap) -> Result<(), AppError> {
+    const TYPES: [&str; 6] = [
+        "application/json",
+        "application/x-ndjson",
+        "application/jsonl",
+        "application/zip",
+        "application/x-zip-compressed",
+        "application/octet-stream",
+    ];
+    let form = headers
+        .get(CONTENT_TYPE)
+        .and_then(|form| form.to_str().ok());
+    let form = form.and_then(|form| form.split(';').next()).unwrap_or("");
+    if TYPES
+        .iter()
+        .any(|known| form.trim().eq_ignore_ascii_case(known))
+    {
+        Ok(())
+    } else {
+        Err(ErrorKind::UnsupportedMediaType.into())
+    }
 }
 
 fn wants_progress(headers: &HeaderMap) -> bool {
@@ -208,21 +240,21 @@ struct Batch {
 
 impl Batch {
     fn is_full(&self) -> bool {
-        self.parts.len() >= BATCH || self.bytes >= BATCH_BYTES
+        let count = self.parts.len() + self.skipped.len();
+        count >= BATCH || self.bytes >= BATCH_BYTES
     }
 }
 
 /// Reads a file and gives it in batches. Nothing of it is held but the batch that is being filled and the
 /// one that waits.
 fn read_in_batches(
-    file: File,
-    read: Arc<AtomicU64>,
+    mut file: File,
+    read: &AtomicU64,
     sender: &mpsc::Sender<Batch>,
 ) -> Result<(), Unreadable> {
-    let file = BufReader::with_capacity(64 * 1024, Counted { file, read });
     let mut batch = Batch::default();
     let mut messages = 0;
-    file::read(file, |step| {
+    let mut take = |step| {
         match step {
             Step::Part(part) => {
                 match &part {
@@ -231,7 +263,7 @@ fn read_in_batches(
                         messages += 1;
                         batch.bytes += message.text.len() + message.reasoning.len();
                     }
-                    ImportPart::End(_) | ImportPart::Drop => {}
+                    ImportPart::End(_) | ImportPart::Drop | ImportPart::ForgetId => {}
                 }
                 batch.parts.push(part);
             }
@@ -247,7 +279,22 @@ fn read_in_batches(
         }
         // Who no longer takes anything has failed and says so.
         !batch.is_full() || sender.blocking_send(std::mem::take(&mut batch)).is_ok()
-    })?;
+    };
+    let on_read = |count| {
+        read.fetch_add(count, Ordering::Relaxed);
+    };
+    let mut head = Vec::new();
+    (&file)
+        .take(4)
+        .read_to_end(&mut head)
+        .and_then(|_| file.rewind())
+        .map_err(Unreadable::Disk)?;
+    if archive::is_archive(&head) {
+        archive::read(&file, &on_read, &mut take)?;
+    } else {
+        let file = Counted { file, on_read };
+        file::read(file::MAX_ITEM, "The file", file, &mut take)?;
+    }
     let _ = sender.blocking_send(batch);
     Ok(())
 }
@@ -259,7 +306,7 @@ async fn add_hidden(
     import: &str,
 ) -> Result<ImportReport, AppError> {
     let (sender, mut batches) = mpsc::channel(1);
-    let reading = tokio::task::spawn_blocking(move || read_in_batches(file, read, &sender));
+    let reading = tokio::task::spawn_blocking(move || read_in_batches(file, &read, &sender));
     let mut report = ImportReport::default();
     let mut cursor = ImportCursor::default();
     while let Some(batch) = batches.recv().await {
@@ -285,6 +332,9 @@ async fn add_hidden(
         .map_err(|_| AppError::from(ErrorKind::Internal))?;
     read.map_err(|unreadable| match unreadable {
         Unreadable::Sentence(sentence) => AppError::invalid(sentence),
+        Unreadable::TooLarge => ErrorKind::TooLarge.into(),
+        // Who takes it has failed, and has said so.
+        Unreadable::NotTaken => ErrorKind::Internal.into(),
         Unreadable::Disk(error) => not_kept(&error),
     })?;
     Ok(report)
@@ -305,15 +355,15 @@ fn not_kept(error: &std::io::Error) -> AppError {
 }
 
 /// A file that tells how much of it was read.
-struct Counted {
+struct Counted<F> {
     file: File,
-    read: Arc<AtomicU64>,
+    on_read: F,
 }
 
-impl Read for Counted {
+impl<F: Fn(u64)> Read for Counted<F> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let read = self.file.read(buffer)?;
-        self.read.fetch_add(read as u64, Ordering::Relaxed);
+        (self.on_read)(read as u64);
         Ok(read)
     }
 }

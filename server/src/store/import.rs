@@ -27,6 +27,7 @@ enum Prepared {
     Messages(Vec<NewRow>),
     End(ConversationHead),
     Drop,
+    ForgetId,
 }
 
 /// A message with its search terms.
@@ -75,6 +76,7 @@ impl Store {
                             to_remove = Some(key);
                         }
                     }
+                    Prepared::ForgetId => forget_id(&mut slice, cursor).await?,
                 }
                 if to_remove.is_some() || slice.is_over() {
                     break;
@@ -109,6 +111,7 @@ fn prepare(database: Database, parts: Vec<ImportPart>) -> VecDeque<Prepared> {
             ImportPart::Begin(id) => Prepared::Begin(id),
             ImportPart::End(head) => Prepared::End(head),
             ImportPart::Drop => Prepared::Drop,
+            ImportPart::ForgetId => Prepared::ForgetId,
             ImportPart::Message(message) => {
                 let row = NewRow {
                     terms: database.search_terms(&message.text),
@@ -206,6 +209,20 @@ async fn begin(
     .fetch_one(&mut *tx)
     .await?;
     Ok(ImportCursor::Within { key, has_id })
+}
+
+/// Gives the conversation that is being added a new id, until its end gives the final one.
+async fn forget_id(tx: &mut Connection, cursor: &mut ImportCursor) -> Result<()> {
+    if let ImportCursor::Within { key, has_id } = cursor
+        && std::mem::take(has_id)
+    {
+        query("update conversations set id = $2 where key = $1")
+            .bind(*key)
+            .bind(new_id())
+            .execute(&mut *tx)
+            .await?;
+    }
+    Ok(())
 }
 
 /// Completes a conversation. Returns whether it was added, and otherwise the key of the stored duplicate

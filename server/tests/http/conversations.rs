@@ -3,4 +3,5 @@
 mod functions;
 mod ids;
 mod import_export;
+mod imports;
 mod parts;

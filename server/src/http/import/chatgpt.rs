@@ -1,406 +1,197 @@
-//! A conversation of ChatGPT's `conversations.json`: a map of nodes, each with its parent, of which
-//! many hold nothing that was said.
-//!
-//! The order of the nodes is known only when all were read. Until then their texts are in a temporary
-//! file, and in memory stands of each node where its text is and what follows it.
+//! One node of a conversation of ChatGPT's: `{message, parent, children}`, as its `conversations.json` and
+//! the exporters in browsers write it.
 
-use std::collections::HashMap;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::borrow::Cow;
 
-use app::protocol::saved::{MessageState, SavedMessage};
-use app::protocol::{Finish, Role};
-use tempfile::SpooledTempFile;
-use uuid::Uuid;
+use app::protocol::Role;
+use serde_json::value::RawValue;
 
-use super::fields::{Name, Raw, name};
-use super::file::Stop;
-use super::node::{Node, Said};
-use super::reading::{
-    MAX_MESSAGES, NO_FORM_OF_CHATGPT, Note, OrLeftOut, TOO_LARGE, TOO_MANY, milliseconds,
-};
+use super::citations::Sources;
+use super::fields::name;
+use super::times;
+use super::tree::{Node, Parent};
+use super::values::{each, expect, is_something, pick, text, value};
 
-/// Texts up to this size together are kept in memory.
-const IN_MEMORY: usize = 1024 * 1024;
-/// A thought is repeated for each answer that follows it. All of them together may be repeated so often.
-const REPEATED: u64 = 4;
-/// How many models are told apart, and how long their names are, in bytes.
-const MAX_MODELS: usize = 100;
-const MAX_MODEL: usize = 200;
-/// What stands between two texts that become one.
+/// What stands between two parts of a text.
 const BETWEEN: &str = "\n\n";
 
-/// The nodes of a conversation.
-pub(super) struct Tree {
-    nodes: Vec<Kept>,
-    by_name: HashMap<Name, u32>,
-    /// Of all nodes, one after the other.
-    children: Vec<Name>,
-    models: Vec<String>,
-    texts: Texts,
-    wrong: Option<&'static str>,
-    /// How large a message may be, in bytes.
-    limit: u64,
+/// Reads a node of this name. What is no node has a name alone.
+pub(super) fn node(id: &str, raw: &RawValue) -> Node {
+    let [message, parent, children] = pick(Some(raw), ["message", "parent", "children"]);
+    let mut node = Node {
+        name: Some(name(id)),
+        ..Node::default()
+    };
+    let is_node = message.is_some() || parent.is_some() || children.is_some();
+    node.odd += u64::from(!is_node);
+    let parent: Option<Cow<'_, str>> = expect(parent, &mut node.odd);
+    node.parent = parent.map_or(Parent::None, |parent| Parent::Named(name(&parent)));
+    let is_list = each(children, |child| {
+        if let Some(child) = expect::<Cow<'_, str>>(Some(child), &mut node.odd) {
+            node.children.push(name(&child));
+        }
+    });
+    node.odd += u64::from(is_something(children) && !is_list);
+    if is_something(message) {
+        read_message(message, &mut node);
+    }
+    node
 }
 
-/// What is kept of a node.
-struct Kept {
-    parent: Option<Name>,
-    /// The first of its children, and the one after the last.
-    children: (u32, u32),
-    said: KeptText,
-    left_out: u64,
-    created_at: Option<i64>,
-    /// A place in the list of models.
-    model: Option<u32>,
-}
-
-#[derive(Clone, Copy)]
-enum KeptText {
-    Message(Role, Span),
-    Reasoning(Span),
-    Nothing,
-}
-
-/// Where a text stands.
-#[derive(Clone, Copy)]
-struct Span {
-    from: u64,
-    length: u64,
-}
-
-/// Texts that are put aside.
-struct Texts {
-    file: SpooledTempFile,
-    end: u64,
-}
-
-impl Texts {
-    fn add(&mut self, text: &str) -> Result<Span, Stop> {
-        let from = self.end;
-        let length = text.len() as u64;
-        self.file.write_all(text.as_bytes())?;
-        self.end += length;
-        Ok(Span { from, length })
+fn read_message(message: Option<&RawValue>, node: &mut Node) {
+    let [author, created_at, content, metadata, recipient, channel] = pick(
+        message,
+        [
+            "author",
+            "create_time",
+            "content",
+            "metadata",
+            "recipient",
+            "channel",
+        ],
+    );
+    let [role] = pick(author, ["role"]);
+    let [model, is_hidden, references] = pick(
+        metadata,
+        [
+            "model_slug",
+            "is_visually_hidden_from_conversation",
+            "content_references",
+        ],
+    );
+    if is_something(created_at) {
+        node.created_at = created_at.and_then(times::time);
+        node.odd += u64::from(created_at.and_then(value::<f64>).is_none());
     }
-
-    /// Adds texts to another one, with an empty line between two.
-    fn append(&mut self, spans: impl Iterator<Item = Span>, out: &mut String) -> Result<(), Stop> {
-        for span in spans {
-            if !out.is_empty() {
-                out.push_str(BETWEEN);
-            }
-            self.file.seek(SeekFrom::Start(span.from))?;
-            (&mut self.file).take(span.length).read_to_string(out)?;
+    node.model = expect(model, &mut node.odd);
+    let said = Content::read(content, &mut node.odd);
+    node.role = match role.and_then(text).as_deref() {
+        Some("user") => Some(Role::User),
+        Some("assistant") => Some(Role::Assistant),
+        // Instructions of the provider's.
+        Some("system") => return,
+        // Tools, and who comes after them.
+        Some(_) => {
+            node.left_out += 1;
+            return;
         }
-        Ok(())
+        // Whose turn it is tells the tree.
+        None => {
+            node.odd += 1;
+            None
+        }
+    };
+    if is_hidden.and_then(value) == Some(true) {
+        return;
     }
-}
-
-impl Tree {
-    pub(super) fn new(limit: u64) -> Self {
-        Self {
-            nodes: Vec::new(),
-            by_name: HashMap::new(),
-            children: Vec::new(),
-            models: Vec::new(),
-            texts: Texts {
-                file: SpooledTempFile::new(IN_MEMORY),
-                end: 0,
-            },
-            wrong: None,
-            limit,
-        }
+    let recipient = recipient.and_then(text);
+    if !matches!(recipient.as_deref(), None | Some("all" | "")) && node.role != Some(Role::User) {
+        node.left_out += 1;
+        return;
     }
-
-    /// Nothing can be made of it.
-    pub(super) fn refuse(&mut self, why: &'static str) {
-        self.wrong.get_or_insert(why);
-    }
-
-    pub(super) fn wants_more(&self) -> bool {
-        self.wrong.is_none()
-    }
-
-    /// Adds a node.
-    pub(super) fn add(&mut self, id: &str, raw: &Raw) -> Result<(), Stop> {
-        if raw.is_cut {
-            self.refuse(TOO_LARGE);
-            return Ok(());
-        }
-        let Ok(node) = serde_json::from_str::<Node<'_>>(raw.json.get()) else {
-            self.refuse(NO_FORM_OF_CHATGPT);
-            return Ok(());
-        };
-        let first = self.children.len();
-        self.children.extend(&node.children.0);
-        if self.nodes.len() >= MAX_MESSAGES || self.children.len() > MAX_MESSAGES {
-            self.refuse(TOO_MANY);
-            return Ok(());
-        }
-        let mut kept = Kept {
-            parent: node.parent.as_deref().map(name),
-            children: (first as u32, self.children.len() as u32),
-            said: KeptText::Nothing,
-            left_out: 0,
-            created_at: None,
-            model: None,
-        };
-        if let Some(message) = &node.message {
-            let (said, left_out) = message.said();
-            kept.said = match said {
-                Said::Message(role, text) => KeptText::Message(role, self.texts.add(&text)?),
-                Said::Reasoning(text) => KeptText::Reasoning(self.texts.add(&text)?),
-                Said::Nothing => KeptText::Nothing,
-            };
-            kept.left_out = left_out;
-            kept.created_at = message.create_time.map(milliseconds);
-            kept.model = message.model().and_then(|model| self.place_of_model(model));
-        }
-        // A name that comes again takes the place of the first.
-        let place = self.nodes.len() as u32;
-        let place = *self.by_name.entry(name(id)).or_insert(place);
-        match self.nodes.get_mut(place as usize) {
-            Some(earlier) => *earlier = kept,
-            None => self.nodes.push(kept),
-        }
-        Ok(())
-    }
-
-    /// The place of a model in the list. A few models take turns; a file with very many is nobody's.
-    fn place_of_model(&mut self, model: String) -> Option<u32> {
-        if let Some(place) = self.models.iter().position(|known| *known == model) {
-            return Some(place as u32);
-        }
-        if model.len() > MAX_MODEL || self.models.len() >= MAX_MODELS {
-            return None;
-        }
-        self.models.push(model);
-        Some((self.models.len() - 1) as u32)
-    }
-
-    /// Gives all messages, parents first, under new ids. Gives the new id of the message in which
-    /// `current` ended up, and says what was left out.
-    pub(super) fn tell(
-        mut self,
-        began: i64,
-        current: Option<&str>,
-        give: &mut dyn FnMut(SavedMessage) -> Result<(), Stop>,
-    ) -> Result<OrLeftOut<(Option<String>, Note)>, Stop> {
-        if let Some(why) = self.wrong {
-            return Ok(Err(why));
-        }
-        let Some(line) = Line::of(&self) else {
-            return Ok(Err(TOO_LARGE));
-        };
-        if line.messages.is_empty() {
-            return Ok(Err("It has no messages with text."));
-        }
-        let mut ids: Vec<Uuid> = Vec::with_capacity(line.messages.len());
-        for message in &line.messages {
-            let mut text = String::new();
-            let more = message.more.iter().copied();
-            self.texts
-                .append([message.text].into_iter().chain(more), &mut text)?;
-            let mut reasoning = String::new();
-            let thoughts = line.thoughts_to(message.thought);
-            self.texts.append(thoughts.into_iter(), &mut reasoning)?;
-            let id = Uuid::now_v7();
-            ids.push(id);
-            let node = &self.nodes[message.node as usize];
-            let model = node.model.filter(|_| message.role == Role::Assistant);
-            give(SavedMessage {
-                id: id.to_string(),
-                parent: message.parent.map(|place| ids[place as usize].to_string()),
-                role: message.role,
-                text,
-                reasoning,
-                model: model.map(|place| self.models[place as usize].clone()),
-                created_at: node.created_at.unwrap_or(began),
-                usage: None,
-                timing: None,
-                state: MessageState::Done {
-                    finish: Finish::Stop,
-                },
-                could_not_be_saved: false,
-            })?;
-        }
-        let current = current.and_then(|current| self.by_name.get(&name(current)));
-        let leaf = current
-            .and_then(|node| line.places[*node as usize].flatten())
-            .map(|place| ids[place as usize].to_string());
-        Ok(Ok((leaf, line.note())))
+    node.left_out += said.left_out;
+    let words = match node.role {
+        Some(Role::User) => said.text,
+        _ => Sources::read(references).resolve(&said.text),
+    };
+    let is_thought = channel.and_then(text).as_deref() == Some("analysis");
+    match said.is_reasoning || is_thought {
+        true => node.reasoning = words,
+        false => node.text = words,
     }
 }
 
-/// The messages in order, made of the nodes.
-struct Line {
-    messages: Vec<Message>,
-    /// For each node that was reached, the message in which it ended up: its own, or the one before.
-    places: Vec<Option<Option<u32>>>,
-    /// Thoughts, each with the one before it.
-    thoughts: Vec<Thought>,
+/// What a message consists of.
+#[derive(Default)]
+struct Content {
+    text: String,
+    is_reasoning: bool,
     left_out: u64,
 }
 
-struct Message {
-    node: u32,
-    parent: Option<u32>,
-    role: Role,
-    text: Span,
-    /// What an assistant said after itself.
-    more: Vec<Span>,
-    /// The size of all of it.
-    bytes: u64,
-    thought: Option<u32>,
-}
-
-struct Thought {
-    before: Option<u32>,
-    span: Span,
-    /// With all before it.
-    bytes: u64,
-}
-
-impl Line {
-    /// Reads the nodes from the roots on. Nothing where a message is too large.
-    fn of(tree: &Tree) -> Option<Self> {
-        let mut line = Self {
-            messages: Vec::new(),
-            places: vec![None; tree.nodes.len()],
-            thoughts: Vec::new(),
-            left_out: 0,
-        };
-        let has_parent = |node: &Kept| {
-            node.parent
-                .is_some_and(|parent| tree.by_name.contains_key(&parent))
-        };
-        for (root, node) in tree.nodes.iter().enumerate() {
-            if !has_parent(node) {
-                line.read_from(tree, root as u32);
+impl Content {
+    fn read(content: Option<&RawValue>, odd: &mut u64) -> Self {
+        let mut out = Self::default();
+        let [kind, parts, words, thoughts, language] = pick(
+            content,
+            ["content_type", "parts", "text", "thoughts", "language"],
+        );
+        let kind: Option<Cow<'_, str>> = expect(kind, odd);
+        match kind.as_deref() {
+            Some("thoughts") => {
+                out.is_reasoning = true;
+                each(thoughts, |thought| {
+                    let [content, summary] = pick(Some(thought), ["content", "summary"]);
+                    let said = content
+                        .and_then(text)
+                        .filter(|text| !text.trim().is_empty());
+                    out.add(said.or_else(|| summary.and_then(text)));
+                });
             }
-        }
-        line.limit_thoughts(tree.limit);
-        let is_large = |message: &Message| message.bytes > tree.limit;
-        let is_large = line.messages.iter().any(is_large);
-        (!is_large).then_some(line)
-    }
-
-    /// Reads a node and all below it, parents before children.
-    fn read_from(&mut self, tree: &Tree, root: u32) {
-        let mut open = vec![(root, None, None)];
-        while let Some((place, above, mut thought)) = open.pop() {
-            // A node that was seen would begin a circle.
-            if self.places[place as usize].is_some() {
-                continue;
-            }
-            let node = &tree.nodes[place as usize];
-            self.left_out += node.left_out;
-            let mut message = above;
-            match node.said {
-                KeptText::Nothing => {}
-                KeptText::Reasoning(span) => thought = Some(self.think(thought, span)),
-                KeptText::Message(role, span) => {
-                    message = Some(self.add(place, above, role, span, thought.take()));
+            Some("reasoning_recap" | "user_editable_context" | "model_editable_context") => {}
+            Some("code") => {
+                if let Some(code) = words.and_then(text) {
+                    out.add(Some(
+                        fenced(&code, language.and_then(text).as_deref()).into(),
+                    ));
                 }
             }
-            self.places[place as usize] = Some(message);
-            let (from, to) = node.children;
-            for child in tree.children[from as usize..to as usize].iter().rev() {
-                if let Some(child) = tree.by_name.get(child)
-                    && self.places[*child as usize].is_none()
-                {
-                    open.push((*child, message, thought));
+            // `text` and `multimodal_text`, and what is newer and has a text all the same.
+            _ => {
+                let is_list = each(parts, |part| out.add_part(part));
+                if !is_list {
+                    let written = [parts, words, content].into_iter().flatten();
+                    out.add(written.filter_map(text).next());
+                }
+                if out.text.is_empty() && out.left_out == 0 {
+                    let is_text = matches!(kind.as_deref(), Some("text" | "multimodal_text"));
+                    let is_nothing = is_text && (is_list || !is_something(parts));
+                    out.left_out += u64::from(!is_nothing && is_something(content));
                 }
             }
         }
+        out
     }
 
-    fn think(&mut self, before: Option<u32>, span: Span) -> u32 {
-        let bytes_before = before.map_or(0, |place| self.thoughts[place as usize].bytes);
-        self.thoughts.push(Thought {
-            before,
-            span,
-            bytes: bytes_before + span.length,
+    /// A text, or an object with one, such as what was heard of a voice. Pictures and sounds have none.
+    fn add_part(&mut self, part: &RawValue) {
+        let words = text(part).or_else(|| {
+            let [words] = pick(Some(part), ["text"]);
+            words.and_then(text)
         });
-        (self.thoughts.len() - 1) as u32
-    }
-
-    /// Adds a message. What an assistant says after itself, as between two tools, is one message.
-    fn add(
-        &mut self,
-        node: u32,
-        above: Option<u32>,
-        role: Role,
-        text: Span,
-        thought: Option<u32>,
-    ) -> u32 {
-        if let Some(place) = above
-            && role == Role::Assistant
-            && self.messages[place as usize].role == Role::Assistant
-        {
-            let before = &mut self.messages[place as usize];
-            before.more.push(text);
-            before.bytes += text.length;
-            return place;
-        }
-        self.messages.push(Message {
-            node,
-            parent: above,
-            role,
-            text,
-            more: Vec::new(),
-            bytes: text.length,
-            thought,
-        });
-        (self.messages.len() - 1) as u32
-    }
-
-    /// Leaves out thoughts that would make the conversation many times as large as its file.
-    fn limit_thoughts(&mut self, limit: u64) {
-        let all: u64 = self
-            .thoughts
-            .iter()
-            .map(|thought| thought.span.length)
-            .sum();
-        let mut left = all * REPEATED;
-        for message in &mut self.messages {
-            let Some(thought) = message.thought else {
-                continue;
-            };
-            let bytes = self.thoughts[thought as usize].bytes;
-            if bytes <= left && bytes <= limit {
-                left -= bytes;
-            } else {
-                message.thought = None;
-                self.left_out += 1;
-            }
+        match words {
+            Some(words) => self.add(Some(words)),
+            None => self.left_out += u64::from(is_something(Some(part))),
         }
     }
 
-    /// The thoughts up to this one, the first one first.
-    fn thoughts_to(&self, thought: Option<u32>) -> Vec<Span> {
-        let mut spans = Vec::new();
-        let mut next = thought;
-        while let Some(place) = next {
-            let thought = &self.thoughts[place as usize];
-            spans.push(thought.span);
-            next = thought.before;
-        }
-        spans.reverse();
-        spans
-    }
-
-    fn note(&self) -> Note {
-        let (count, verb) = match self.left_out {
-            0 => return None,
-            1 => (1, "part was"),
-            count => (count, "parts were"),
+    fn add(&mut self, words: Option<Cow<'_, str>>) {
+        let Some(words) = words.filter(|words| !words.trim().is_empty()) else {
+            return;
         };
-        Some(format!(
-            "{count} {verb} left out: tools, images and files are not imported."
-        ))
+        if !self.text.is_empty() {
+            self.text.push_str(BETWEEN);
+        }
+        self.text.push_str(&words);
     }
 }
 
-#[cfg(test)]
-mod tests;
+/// A text as a block of code.
+pub(super) fn fenced(code: &str, language: Option<&str>) -> String {
+    let longest = code
+        .split(|letter| letter != '`')
+        .map(str::len)
+        .max()
+        .unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    let is_word = |word: &&str| {
+        *word != "unknown"
+            && word.len() <= 40
+            && word.chars().all(|letter| letter.is_ascii_alphanumeric())
+    };
+    let language = language.filter(is_word).unwrap_or("");
+    format!(
+        "{fence}{language}\n{}\n{fence}",
+        code.trim_end_matches('\n')
+    )
+}

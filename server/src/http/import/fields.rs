@@ -1,178 +1,179 @@
-//! The fields of a conversation beside its messages, in both forms, and raw values of a bounded size.
+//! The fields of a conversation beside its messages, in all forms.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;
 
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, Error, Visitor};
 use serde_json::value::RawValue;
 
-use super::bounded::Items;
+use super::times;
+use super::values::{each, is_something, pick, text, value};
 
 /// The longest title, in characters.
 const LONGEST_TITLE: usize = 200;
-/// How much of a text is kept. No id is longer.
-const KEPT: usize = 1000;
+/// The longest name of a model, in bytes.
+const LONGEST_MODEL: usize = 200;
+/// How much of a field is kept, in bytes of JSON.
+pub(super) const MAX_FIELD: usize = 64 * 1024;
 
-const NAMES: [&str; 10] = [
-    "id",
-    "conversation_id",
-    "title",
-    "created_at",
-    "updated_at",
-    "create_time",
-    "update_time",
-    "pinned",
+const IDS: [&str; 4] = ["id", "conversation_id", "conversationId", "uuid"];
+const TITLES: [&str; 2] = ["title", "name"];
+const CREATED: [&str; 4] = ["created_at", "createdAt", "create_time", "timestamp"];
+const UPDATED: [&str; 3] = ["updated_at", "updatedAt", "update_time"];
+const LEAVES: [&str; 4] = [
     "leaf",
     "current_node",
+    "currentId",
+    "current_leaf_message_uuid",
 ];
-
-/// Reads a value as it is written.
-pub(super) struct RawItem<'a>(pub(super) &'a Items);
-
-/// A value as it is written.
-pub(super) struct Raw {
-    pub(super) json: Box<RawValue>,
-    /// It was too large, and something of it was left out.
-    pub(super) is_cut: bool,
-}
-
-impl<'de> DeserializeSeed<'de> for RawItem<'_> {
-    type Value = Raw;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Raw, D::Error> {
-        self.0.begin();
-        let json = Box::<RawValue>::deserialize(deserializer);
-        let is_cut = self.0.end();
-        Ok(Raw {
-            json: json?,
-            is_cut,
-        })
-    }
-}
+const MODELS: [&str; 4] = ["default_model_slug", "model", "models", "options"];
+const PINNED: [&str; 1] = ["pinned"];
 
 /// Something other stands where a text or a number should.
 #[derive(Debug)]
 pub(super) struct Wrong;
 
-/// The fields, as far as they can be used.
+/// The fields, as they are written.
 #[derive(Default)]
-pub(super) struct Fields(HashMap<&'static str, Scalar>);
+pub(super) struct Fields {
+    fields: HashMap<&'static str, Box<RawValue>>,
+    /// Those of an object within the conversation: they count where the conversation has none itself.
+    inner: HashMap<&'static str, Box<RawValue>>,
+}
 
-/// A value that is no list and no object.
-enum Scalar {
-    Null,
-    Flag(bool),
-    Integer(i64),
-    Number(f64),
-    Text(String),
-    Other,
+fn name_of(name: &str) -> Option<&'static str> {
+    let all: [&[&'static str]; 7] = [&IDS, &TITLES, &CREATED, &UPDATED, &LEAVES, &MODELS, &PINNED];
+    let mut all = all.into_iter().flatten().copied();
+    all.find(|known| *known == name)
 }
 
 impl Fields {
-    fn name_of(name: &str) -> Option<&'static str> {
-        NAMES.into_iter().find(|known| *known == name)
-    }
-
     pub(super) fn has(name: &str) -> bool {
-        Self::name_of(name).is_some()
+        name_of(name).is_some()
     }
 
-    pub(super) fn set(&mut self, name: &str, raw: &Raw) {
-        if let Some(name) = Self::name_of(name) {
-            let mut parser = serde_json::Deserializer::from_str(raw.json.get());
-            let value = parser.deserialize_any(ScalarVisitor);
-            self.0.insert(name, value.unwrap_or(Scalar::Other));
+    /// Keeps a field. `json` is JSON.
+    pub(super) fn set(&mut self, name: &str, is_inner: bool, json: String) {
+        if let Some(name) = name_of(name)
+            && let Ok(raw) = RawValue::from_string(json)
+        {
+            let fields = if is_inner {
+                &mut self.inner
+            } else {
+                &mut self.fields
+            };
+            fields.insert(name, raw);
         }
     }
 
-    /// A text, if there is one.
-    pub(super) fn text(&self, name: &str) -> Result<Option<&str>, Wrong> {
-        match self.0.get(name) {
-            None | Some(Scalar::Null) => Ok(None),
-            Some(Scalar::Text(text)) => Ok(Some(text)),
-            Some(_) => Err(Wrong),
-        }
+    fn get(&self, name: &str) -> Option<&RawValue> {
+        let raw = self.fields.get(name).or_else(|| self.inner.get(name));
+        raw.map(|raw| &**raw).filter(|raw| is_something(Some(raw)))
     }
 
-    /// A whole number.
-    pub(super) fn integer(&self, name: &str) -> Result<i64, Wrong> {
-        match self.0.get(name) {
-            Some(Scalar::Integer(number)) => Ok(*number),
-            _ => Err(Wrong),
-        }
+    /// The first of these fields that is a `T`.
+    fn first<'a, T: Deserialize<'a>>(&'a self, names: &[&str]) -> Option<T> {
+        names
+            .iter()
+            .filter_map(|name| self.get(name))
+            .find_map(value)
     }
 
-    /// A number, if there is one.
-    pub(super) fn number(&self, name: &str) -> Result<Option<f64>, Wrong> {
-        match self.0.get(name) {
-            None | Some(Scalar::Null) => Ok(None),
-            Some(Scalar::Integer(number)) => Ok(Some(*number as f64)),
-            Some(Scalar::Number(number)) => Ok(Some(*number)),
-            Some(_) => Err(Wrong),
-        }
-    }
-
-    /// Yes or no; no where nothing stands.
-    pub(super) fn flag(&self, name: &str) -> Result<bool, Wrong> {
-        match self.0.get(name) {
-            None => Ok(false),
-            Some(Scalar::Flag(flag)) => Ok(*flag),
-            Some(_) => Err(Wrong),
+    /// A field as our own files have it, if it is there.
+    pub(super) fn own<'a, T: Deserialize<'a>>(&'a self, name: &str) -> Result<Option<T>, Wrong> {
+        match self.get(name).map(value) {
+            None => Ok(None),
+            Some(Some(value)) => Ok(Some(value)),
+            Some(None) => Err(Wrong),
         }
     }
 
     /// What people call the conversation at this place in the file.
     pub(super) fn title(&self, place: u64) -> String {
-        match self.0.get("title") {
-            Some(Scalar::Text(title)) if !title.trim().is_empty() => {
-                title.chars().take(LONGEST_TITLE).collect()
-            }
-            _ => format!("Conversation {place} of the file"),
+        let title = TITLES.iter().find_map(|name| {
+            let title: String = self.first(&[name])?;
+            (!title.trim().is_empty()).then_some(title)
+        });
+        match title {
+            Some(title) => title.chars().take(LONGEST_TITLE).collect(),
+            None => format!("Conversation {place} of the file"),
         }
     }
 
-    /// The id in its one form, if it is one. Some files of ChatGPT have two names for it.
+    /// The id in its one form, if it is one. Some files have several names for it.
     pub(super) fn uuid(&self) -> Option<String> {
-        let text = |name| self.text(name).ok().flatten();
-        let id = text("id").or_else(|| text("conversation_id"))?;
-        app::protocol::Id::parse(id).map(String::from)
-    }
-}
-
-struct ScalarVisitor;
-
-impl<'de> Visitor<'de> for ScalarVisitor {
-    type Value = Scalar;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a text, a number, yes or no")
+        IDS.iter().find_map(|name| {
+            let id: String = self.first(&[name])?;
+            app::protocol::Id::parse(&id).map(String::from)
+        })
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Scalar, E> {
-        Ok(Scalar::Null)
+    /// What tells it from others beside its messages, as it is written.
+    pub(super) fn as_written(&self) -> impl Iterator<Item = &str> {
+        let all = [&IDS[..], &TITLES, &CREATED].concat();
+        all.into_iter()
+            .filter_map(|name| self.get(name).map(RawValue::get))
     }
 
-    fn visit_bool<E: Error>(self, flag: bool) -> Result<Scalar, E> {
-        Ok(Scalar::Flag(flag))
+    /// When it began, in milliseconds.
+    pub(super) fn created_at(&self) -> Option<i64> {
+        self.time(&CREATED)
     }
 
-    fn visit_i64<E: Error>(self, number: i64) -> Result<Scalar, E> {
-        Ok(Scalar::Integer(number))
+    /// When something was last said in it, in milliseconds.
+    pub(super) fn updated_at(&self) -> Option<i64> {
+        self.time(&UPDATED)
     }
 
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Scalar, E> {
-        Ok(i64::try_from(number).map_or(Scalar::Number(number as f64), Scalar::Integer))
+    fn time(&self, names: &[&str]) -> Option<i64> {
+        let mut times = names.iter().filter_map(|name| self.get(name));
+        times.find_map(times::time)
     }
 
-    fn visit_f64<E: Error>(self, number: f64) -> Result<Scalar, E> {
-        Ok(Scalar::Number(number))
+    /// The message at the end of the path that is shown.
+    pub(super) fn leaf(&self) -> Option<String> {
+        self.first(&LEAVES)
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Scalar, E> {
-        Ok(Scalar::Text(text.chars().take(KEPT).collect()))
+    pub(super) fn is_pinned(&self) -> bool {
+        self.first(&PINNED).unwrap_or(false)
+    }
+
+    /// The model of answers that do not name theirs.
+    pub(super) fn model(&self) -> Option<String> {
+        let named = |raw: Option<&RawValue>| {
+            let model = raw.and_then(text)?;
+            // The one word of ChatGPT's that names none.
+            let is_name = !model.trim().is_empty() && model != "auto";
+            (is_name && model.len() <= LONGEST_MODEL).then(|| model.into_owned())
+        };
+        MODELS.iter().find_map(|name| {
+            let raw = self.get(name)?;
+            let mut first = None;
+            each(Some(raw), |model| {
+                first.get_or_insert(model);
+            });
+            let [id, model] = pick(Some(raw), ["id", "model"]);
+            [Some(raw), first, id, model].into_iter().find_map(named)
+        })
+    }
+
+    /// How many fields have another type than they should.
+    pub(super) fn odd(&self, has_times_as_numbers: bool) -> u64 {
+        let is_odd = |name: &&&str| {
+            let Some(raw) = self.get(name) else {
+                return false;
+            };
+            if CREATED.contains(name) || UPDATED.contains(name) {
+                let is_number = value::<f64>(raw).is_some();
+                return times::time(raw).is_none() || has_times_as_numbers && !is_number;
+            }
+            let is_text = [&IDS[..], &TITLES, &LEAVES].concat().contains(name);
+            is_text && text(raw).is_none()
+        };
+        let all = [&IDS[..], &TITLES, &CREATED, &UPDATED, &LEAVES].concat();
+        all.iter().filter(|name| is_odd(&name)).count() as u64
     }
 }
 

@@ -1,26 +1,35 @@
-//! A file of conversations, read one message at a time: a list, or an object with the list in it. Which
-//! of the two forms each conversation has is seen at the conversation itself.
+//! A file of conversations, read one message at a time: a list, an object with the list in it, one
+//! conversation, or any of them one after the other. Which form each conversation has is seen at the
+//! conversation itself.
 //!
 //! Nothing is held as a whole but one message, so the memory does not depend on the file. What is wrong
-//! with a conversation costs that conversation.
+//! with a conversation costs that conversation, and what is wrong with a message that message.
 
-use std::fmt;
-use std::io::BufRead;
+use std::io::Read;
 
 use app::protocol::saved::Skipped;
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::bounded::{Bounded, Items};
-use super::fields::RawItem;
-use super::reading::Reading;
+use super::fields::{Fields, MAX_FIELD};
+use super::json::{Json, Kind, Part, Wanted};
+use super::message::{self, NESTED};
+use super::reading::{Place, Reading, counted};
+use super::tree::Form;
 use crate::store::{ConversationHead, ImportPart};
 
 /// Of what was no file of conversations at all.
-const NO_SUCH_FILE: &str = "This is no file of conversations: it must be an export of Rill or the \
-    conversations.json of ChatGPT.";
+pub(super) const NO_SUCH_FILE: &str = "This is no file of conversations that Rill reads. Choose an export of \
+    Rill, the conversations.json of ChatGPT or Claude, an export of LibreChat or Open WebUI as JSON in UTF-8 \
+    or UTF-16, or the ZIP file in which one of them comes.";
+const EMPTY: &str = "The file is empty.";
+const NOTHING_WHOLE: &str =
+    "The file is cut off, and nothing in it is whole. Download it once more, then import it again.";
 
 /// The largest message, in bytes of JSON.
-const MAX_ITEM: u64 = 16 * 1024 * 1024;
+pub(super) const MAX_ITEM: u64 = 16 * 1024 * 1024;
+/// How deep lists of conversations may stand in lists.
+const MAX_LISTS: u32 = 3;
+/// How deep messages may hang below messages.
+const MAX_NESTED: usize = 4000;
 
 /// What is found in a file.
 #[derive(Debug, PartialEq)]
@@ -38,6 +47,10 @@ pub(super) enum Step {
 pub(super) enum Unreadable {
     /// A sentence for a person.
     Sentence(String),
+    /// It has more in it than is read.
+    TooLarge,
+    /// Nobody takes what is found.
+    NotTaken,
     /// What it holds could not be put aside.
     Disk(std::io::Error),
 }
@@ -57,61 +70,100 @@ impl From<std::io::Error> for Stop {
     }
 }
 
-/// Reads a file and gives each step as it is found, as long as it is taken.
-pub(super) fn read(file: impl BufRead, out: impl FnMut(Step) -> bool) -> Result<(), Unreadable> {
-    read_within(MAX_ITEM, file, out)
+impl From<Stop> for Unreadable {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::NotTaken => Self::NotTaken,
+            Stop::Disk(error) => Self::Disk(error),
+        }
+    }
 }
 
-/// The same, with another limit for messages.
-pub(super) fn read_within(
+/// Reads a file that people call `name` and gives each step as it is found, as long as it is taken. `limit`
+/// is the largest message, in bytes.
+pub(super) fn read(
     limit: u64,
-    file: impl BufRead,
-    mut out: impl FnMut(Step) -> bool,
+    name: &str,
+    file: impl Read,
+    out: &mut dyn FnMut(Step) -> bool,
 ) -> Result<(), Unreadable> {
-    let (file, items) = Bounded::new(file, limit);
-    let mut parser = serde_json::Deserializer::from_reader(file);
     let mut found = Found {
         count: 0,
+        is_any_recognised: false,
         has_list: false,
-        items,
-        out: &mut out,
-        stop: None,
+        limit,
+        out,
+        foreign: Vec::new(),
     };
-    let done = File(&mut found)
-        .deserialize(&mut parser)
-        .and_then(|()| parser.end());
-    if let Some(Stop::Disk(error)) = found.stop {
-        return Err(Unreadable::Disk(error));
+    let mut file = File {
+        json: Json::new(file),
+        told: 0,
+    };
+    match file.json.first().map_err(Unreadable::Disk)? {
+        None => return Err(Unreadable::Sentence(EMPTY.to_owned())),
+        Some(b'[' | b'{') => {}
+        Some(_) => return Err(Unreadable::Sentence(NO_SUCH_FILE.to_owned())),
     }
-    let sentence = match done {
-        Ok(()) if found.has_list => return Ok(()),
-        Ok(()) => NO_SUCH_FILE.to_owned(),
-        Err(error) => match error.classify() {
-            serde_json::error::Category::Data => NO_SUCH_FILE.to_owned(),
-            serde_json::error::Category::Eof => {
-                "The file is cut off: its end is missing. Nothing was imported.".to_owned()
-            }
-            serde_json::error::Category::Syntax | serde_json::error::Category::Io => format!(
-                "The file cannot be read as JSON at line {}, column {}. Nothing was imported.",
-                error.line(),
-                error.column()
-            ),
-        },
+    while file.json.next_document().map_err(Unreadable::Disk)? {
+        file.document(&mut found)?;
+    }
+    let is_cut = file.json.is_cut();
+    if !found.is_any_recognised && (found.count > 0 || is_cut || !found.has_list) {
+        let sentence = if is_cut { NOTHING_WHOLE } else { NO_SUCH_FILE };
+        return Err(Unreadable::Sentence(sentence.to_owned()));
+    }
+    let mut say = |why: String| {
+        let what = name.to_owned();
+        found.give(Step::Skipped(Skipped { what, why }))
     };
-    Err(Unreadable::Sentence(sentence))
+    if is_cut {
+        say("It is cut off: its end is missing. What was whole was imported.".to_owned())?;
+    }
+    let odd = file.json.odd() - file.told;
+    if odd > 0 {
+        let odd = counted(odd, "character was", "characters were");
+        say(format!("{odd} passed over between its conversations."))?;
+    }
+    Ok(())
 }
 
 /// What has been found so far, and where it goes.
 pub(super) struct Found<'a> {
-    /// How many conversations have begun.
+    /// How many conversations there were.
     pub(super) count: u64,
+    /// Whether one of them had a form that is read.
+    is_any_recognised: bool,
     has_list: bool,
-    pub(super) items: Items,
+    /// The largest message, in bytes.
+    pub(super) limit: u64,
     out: &'a mut dyn FnMut(Step) -> bool,
-    stop: Option<Stop>,
+    /// What has no form that is read, as long as nothing has.
+    foreign: Vec<Skipped>,
 }
 
+/// How many are held that have no form that is read.
+const MAX_FOREIGN: usize = 1000;
+
 impl Found<'_> {
+    /// Something that is no conversation is left out. In a file in which nothing is one, that is all there
+    /// is to say, so it is said when there is one.
+    pub(super) fn skip_foreign(&mut self, skipped: Skipped) -> Result<(), Stop> {
+        if self.is_any_recognised || self.foreign.len() >= MAX_FOREIGN {
+            return self.give(Step::Skipped(skipped));
+        }
+        self.foreign.push(skipped);
+        Ok(())
+    }
+
+    /// A conversation is recognised.
+    pub(super) fn recognise(&mut self) -> Result<(), Stop> {
+        self.is_any_recognised = true;
+        for skipped in std::mem::take(&mut self.foreign) {
+            self.give(Step::Skipped(skipped))?;
+        }
+        Ok(())
+    }
+
     pub(super) fn give(&mut self, step: Step) -> Result<(), Stop> {
         if (self.out)(step) {
             Ok(())
@@ -119,204 +171,239 @@ impl Found<'_> {
             Err(Stop::NotTaken)
         }
     }
-
-    /// Has the parser stop.
-    fn check<T, E: Error>(&mut self, done: Result<T, Stop>) -> Result<T, E> {
-        done.map_err(|stop| {
-            self.stop = Some(stop);
-            E::custom("no more is read")
-        })
-    }
 }
 
-/// Has a visitor take values that it has no use for in the same way, after reading over them.
-macro_rules! visit_others {
-    (seq, $self:ident => $done:expr) => {
-        fn visit_seq<A: SeqAccess<'de>>($self, mut list: A) -> Result<Self::Value, A::Error> {
-            while list.next_element::<IgnoredAny>()?.is_some() {}
-            $done
-        }
-    };
-    (map, $self:ident => $done:expr) => {
-        fn visit_map<A: MapAccess<'de>>($self, mut map: A) -> Result<Self::Value, A::Error> {
-            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-            $done
-        }
-    };
-    (scalars, $self:ident => $done:expr) => {
-        fn visit_bool<E: Error>($self, _: bool) -> Result<Self::Value, E> {
-            $done
-        }
-
-        fn visit_i64<E: Error>($self, _: i64) -> Result<Self::Value, E> {
-            $done
-        }
-
-        fn visit_u64<E: Error>($self, _: u64) -> Result<Self::Value, E> {
-            $done
-        }
-
-        fn visit_f64<E: Error>($self, _: f64) -> Result<Self::Value, E> {
-            $done
-        }
-
-        fn visit_str<E: Error>($self, _: &str) -> Result<Self::Value, E> {
-            $done
-        }
-
-        fn visit_unit<E: Error>($self) -> Result<Self::Value, E> {
-            $done
-        }
-    };
+/// A file that is read.
+struct File<R> {
+    json: Json<R>,
+    /// How many odd characters and values have been told of.
+    told: u64,
 }
 
-/// Makes a visitor of any value a seed.
-macro_rules! seed_of_any {
-    ($name:ident) => {
-        impl<'de> DeserializeSeed<'de> for $name<'_, '_> {
-            type Value = ();
-
-            fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-                deserializer.deserialize_any(self)
-            }
+impl<R: Read> File<R> {
+    fn document(&mut self, found: &mut Found<'_>) -> Result<(), Stop> {
+        match self.json.kind()? {
+            Kind::List => self.conversations(0, found),
+            _ => self.conversation(true, found),
         }
-    };
-}
-
-/// The list, or the object that holds it.
-struct File<'a, 'b>(&'a mut Found<'b>);
-seed_of_any!(File);
-
-impl<'de> Visitor<'de> for File<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a list of conversations")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        let found = self.0;
+    /// A list of conversations.
+    fn conversations(&mut self, below: u32, found: &mut Found<'_>) -> Result<(), Stop> {
         found.has_list = true;
-        while list.next_element_seed(Conversation(found))?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let found = self.0;
-        while let Some(key) = map.next_key::<String>()? {
-            if key == "conversations" {
-                map.next_value_seed(File(found))?;
-            } else {
-                map.next_value::<IgnoredAny>()?;
+        self.json.enter()?;
+        while self.json.next_item()? {
+            match self.json.kind()? {
+                Kind::Object => self.conversation(false, found)?,
+                Kind::List if below < MAX_LISTS => self.conversations(below + 1, found)?,
+                _ => {
+                    self.json.skip()?;
+                    Reading::default().end(self.json.is_cut(), 0, found)?;
+                }
             }
         }
         Ok(())
     }
-}
 
-/// One conversation, or what stands in its place.
-struct Conversation<'a, 'b>(&'a mut Found<'b>);
-seed_of_any!(Conversation);
-
-impl Conversation<'_, '_> {
-    fn left_out<E: Error>(self) -> Result<(), E> {
-        let found = self.0;
-        found.count += 1;
-        let ended = Reading::default().end(found);
-        found.check(ended)
-    }
-}
-
-impl<'de> Visitor<'de> for Conversation<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a conversation")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let found = self.0;
-        found.count += 1;
+    /// A conversation, or at the top perhaps an object with a list of them.
+    fn conversation(&mut self, is_top: bool, found: &mut Found<'_>) -> Result<(), Stop> {
+        let (odd_before, told_before) = (self.json.odd(), self.told);
         let mut reading = Reading::default();
-        while let Some(key) = map.next_key::<String>()? {
-            if key == "messages" {
-                map.next_value_seed(Messages(&mut reading, found))?;
-            } else if key == "mapping" {
-                let began = reading.begin_mapping(found);
-                found.check(began)?;
-                map.next_value_seed(Mapping(&mut reading, found))?;
-            } else if Reading::has_field(&key) {
-                let raw = map.next_value_seed(RawItem(&found.items))?;
-                reading.set(&key, &raw);
-            } else {
-                map.next_value::<IgnoredAny>()?;
+        let mut is_wrapper = false;
+        self.json.enter()?;
+        while let Some(key) = self.json.next_key()? {
+            let kind = self.json.kind()?;
+            match (key.as_str(), kind) {
+                ("conversations" | "chats" | "data" | "history", Kind::List) if is_top => {
+                    is_wrapper = true;
+                    self.conversations(0, found)?;
+                }
+                ("chat", Kind::Object) => {
+                    self.json.enter()?;
+                    while let Some(key) = self.json.next_key()? {
+                        let kind = self.json.kind()?;
+                        self.field(&key, kind, true, &mut reading, found)?;
+                    }
+                }
+                _ => self.field(&key, kind, false, &mut reading, found)?,
             }
         }
-        let ended = reading.end(found);
-        found.check(ended)
-    }
-
-    visit_others!(seq, self => self.left_out());
-    visit_others!(scalars, self => self.left_out());
-}
-
-/// The messages of a conversation of ours.
-struct Messages<'a, 'b>(&'a mut Reading, &'a mut Found<'b>);
-seed_of_any!(Messages);
-
-impl<'de> Visitor<'de> for Messages<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("messages")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        let Self(reading, found) = self;
-        reading.begin_messages();
-        while reading.wants_messages() {
-            let Some(raw) = list.next_element_seed(RawItem(&found.items))? else {
-                return Ok(());
-            };
-            let added = reading.message(&raw, found);
-            found.check(added)?;
+        if is_wrapper && !reading.is_recognised() {
+            return Ok(());
         }
-        while list.next_element::<IgnoredAny>()?.is_some() {}
+        // Conversations within this object have told of their own.
+        let odd = self.json.odd() - odd_before - (self.told - told_before);
+        self.told += odd;
+        reading.end(self.json.is_cut(), odd, found)
+    }
+
+    /// A field of a conversation, or of the object within it.
+    fn field(
+        &mut self,
+        key: &str,
+        kind: Kind,
+        is_inner: bool,
+        reading: &mut Reading,
+        found: &mut Found<'_>,
+    ) -> Result<(), Stop> {
+        match (key, kind) {
+            ("mapping", _) => self.map(Place::Mapping, Form::Steps, reading, found),
+            ("history", Kind::Object) => {
+                self.json.enter()?;
+                while let Some(key) = self.json.next_key()? {
+                    if key == "messages" {
+                        self.map(Place::History, Form::Map, reading, found)?;
+                    } else {
+                        self.keep(&key, true, reading)?;
+                    }
+                }
+                Ok(())
+            }
+            ("chat_messages", _) => self.list(Place::ChatMessages, reading, found),
+            ("messages" | "messagesTree", Kind::List) => self.list(Place::Messages, reading, found),
+            _ => Ok(self.keep(key, is_inner, reading)?),
+        }
+    }
+
+    /// Keeps a field that is used.
+    fn keep(&mut self, key: &str, is_inner: bool, reading: &mut Reading) -> std::io::Result<()> {
+        if !Fields::has(key) {
+            return self.json.skip();
+        }
+        let copied = self.json.copy(MAX_FIELD)?;
+        // Half a text is another text.
+        if !self.json.is_cut() {
+            reading.fields.set(key, is_inner, copied.json);
+        }
         Ok(())
     }
 
-    visit_others!(map, self => Ok(()));
-    visit_others!(scalars, self => Ok(()));
-}
-
-/// The nodes of a conversation of ChatGPT's.
-struct Mapping<'a, 'b>(&'a mut Reading, &'a mut Found<'b>);
-seed_of_any!(Mapping);
-
-impl<'de> Visitor<'de> for Mapping<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("nodes")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Self(reading, found) = self;
-        while reading.wants_nodes() {
-            let Some(id) = map.next_key::<String>()? else {
-                return Ok(());
-            };
-            let raw = map.next_value_seed(RawItem(&found.items))?;
-            let added = reading.node(&id, &raw);
-            found.check(added)?;
+    /// Messages by their names.
+    fn map(
+        &mut self,
+        place: Place,
+        form: Form,
+        reading: &mut Reading,
+        found: &mut Found<'_>,
+    ) -> Result<(), Stop> {
+        let is_wanted = reading.begin(place, form, found)?;
+        if self.json.kind()? != Kind::Object {
+            return Ok(self.json.skip()?);
         }
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        let limit = found.limit as usize;
+        self.json.enter()?;
+        while let Some(id) = self.json.next_key()? {
+            if !is_wanted || !reading.wants_more() {
+                self.json.skip()?;
+            } else if form == Form::Steps {
+                let copied = self.json.copy(limit)?;
+                if !self.json.is_cut() {
+                    reading.chatgpt(&id, &copied)?;
+                }
+            } else {
+                let copied = match self.json.begin_fields(limit)? {
+                    Err(copied) => copied,
+                    Ok(mut part) => {
+                        self.json.copy_fields(&mut part, |field| match field {
+                            NESTED => Wanted::No,
+                            field => message::wanted(field),
+                        })?;
+                        part.finish()
+                    }
+                };
+                if !self.json.is_cut() {
+                    reading.message(Some(&id), None, &copied, found)?;
+                }
+            }
+        }
         Ok(())
     }
 
-    visit_others!(seq, self => { self.0.has_no_mapping(); Ok(()) });
-    visit_others!(scalars, self => { self.0.has_no_mapping(); Ok(()) });
+    /// Messages in their order, of which each may have others below it.
+    fn list(
+        &mut self,
+        place: Place,
+        reading: &mut Reading,
+        found: &mut Found<'_>,
+    ) -> Result<(), Stop> {
+        let is_wanted = reading.begin(place, Form::List, found)?;
+        if !is_wanted || self.json.kind()? != Kind::List {
+            return Ok(self.json.skip()?);
+        }
+        let mut within: Vec<Within> = Vec::new();
+        let limit = found.limit as usize;
+        self.json.enter()?;
+        loop {
+            let part = if self.json.next_item()? {
+                if !reading.wants_more() {
+                    self.json.skip()?;
+                    continue;
+                }
+                match self.json.begin_fields(limit)? {
+                    Ok(part) => Within { place: None, part },
+                    Err(copied) => {
+                        if !self.json.is_cut() {
+                            let above = within.last().and_then(|within| within.place);
+                            reading.message(None, above, &copied, found)?;
+                        }
+                        continue;
+                    }
+                }
+            } else {
+                // The rest of the message whose list this was.
+                match within.pop() {
+                    Some(part) => part,
+                    None => return Ok(()),
+                }
+            };
+            self.message(part, &mut within, reading, found)?;
+        }
+    }
+
+    /// Reads a message, or what is left of it, up to its end or to a list of others below it.
+    fn message(
+        &mut self,
+        mut here: Within,
+        within: &mut Vec<Within>,
+        reading: &mut Reading,
+        found: &mut Found<'_>,
+    ) -> Result<(), Stop> {
+        let held: usize = within.iter().map(|within| within.part.size()).sum();
+        let nests = reading.nests() && within.len() < MAX_NESTED && held < found.limit as usize;
+        let is_nested = self.json.copy_fields(&mut here.part, |field| match field {
+            NESTED if !nests => Wanted::Counted,
+            field => message::wanted(field),
+        })?;
+        let above = within.last().and_then(|within| within.place);
+        if is_nested {
+            if here.place.is_none() {
+                here.place = Some(reading.reserve(above, found)?);
+            }
+            self.json.enter()?;
+            within.push(here);
+            return Ok(());
+        }
+        // Half a message is another message, unless its end is known by what hangs below it.
+        if self.json.is_cut() && here.place.is_none() {
+            return Ok(());
+        }
+        let copied = here.part.finish();
+        match here.place {
+            Some(place) => reading.fill(place, &copied),
+            None => reading.message(None, above, &copied, found),
+        }
+    }
 }
 
+/// A message within which we are.
+struct Within {
+    /// Its place in the tree, once others hang below it.
+    place: Option<u32>,
+    /// What of it was read.
+    part: Part,
+}
+
+#[cfg(test)]
+mod any_form;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use app::protocol::saved::SavedMessage;
 use uuid::Uuid;
 
-use super::fields::{Name, Raw, name};
+use super::fields::{Name, name};
+use super::json::Copied;
 use super::reading::{MAX_MESSAGES, NO_FORM, TOO_LARGE, TOO_MANY};
 
 const EMPTY: &str = "It has no messages.";
@@ -16,6 +17,8 @@ const NO_ORDER: &str = "Its messages do not follow each other.";
 pub(super) struct Own {
     /// The new ids. Those of the file may be in use.
     ids: HashMap<Name, Uuid>,
+    /// The last id of the file that was read.
+    last: String,
     wrong: Option<&'static str>,
 }
 
@@ -25,13 +28,23 @@ impl Own {
         !matches!(self.wrong, Some(NO_FORM | TOO_LARGE | TOO_MANY))
     }
 
+    /// Nothing can be made of it.
+    pub(super) fn refuse(&mut self, why: &'static str) {
+        self.wrong = Some(why);
+    }
+
+    /// The id that the last message has in the file.
+    pub(super) fn last(&self) -> &str {
+        &self.last
+    }
+
     /// Reads the next message, under its new id.
-    pub(super) fn read(&mut self, raw: &Raw) -> Option<SavedMessage> {
-        if raw.is_cut {
+    pub(super) fn read(&mut self, copied: &Copied) -> Option<SavedMessage> {
+        if copied.is_too_large {
             self.wrong = Some(TOO_LARGE);
             return None;
         }
-        let Ok(mut message) = serde_json::from_str::<SavedMessage>(raw.json.get()) else {
+        let Ok(mut message) = serde_json::from_str::<SavedMessage>(&copied.json) else {
             self.wrong = Some(NO_FORM);
             return None;
         };
@@ -57,7 +70,7 @@ impl Own {
             self.wrong = Some(NO_ORDER);
             return None;
         }
-        message.id = id.to_string();
+        self.last = std::mem::replace(&mut message.id, id.to_string());
         message.parent = parent;
         Some(message)
     }

@@ -1,99 +1,237 @@
-//! A conversation while it is read, in either of the two forms. Its messages are given on as they come,
-//! under new ids; when something is wrong with it, what was given is dropped.
+//! A conversation while it is read, in any of the forms. Its messages are given on as they come, under new
+//! ids; when something is wrong with it, what was given is dropped.
 
 use app::protocol::saved::Skipped;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
 
-use super::chatgpt::Tree;
-use super::fields::{Fields, Raw, Wrong};
+use super::fields::{Fields, Wrong};
 use super::file::{Found, Step, Stop};
+use super::json::Copied;
 use super::own::Own;
+use super::tree::{Ask, Form, Node, Tree};
+use super::{chatgpt, message};
 use crate::store::{ConversationHead, ImportPart, new_id};
 
-pub(super) const NO_FORM: &str = "It has neither the form of Rill nor that of ChatGPT.";
-pub(super) const NO_FORM_OF_CHATGPT: &str =
-    "It has not the form in which ChatGPT exports conversations.";
+pub(super) const NO_FORM: &str = "It has none of the forms that are read: Rill's, ChatGPT's, Claude's, LibreChat's, Open WebUI's.";
 pub(super) const TOO_LARGE: &str = "One of its messages is larger than 16 MB.";
 pub(super) const TOO_MANY: &str = "It has more than a million messages.";
 
 /// How many messages a conversation may have.
 pub(super) const MAX_MESSAGES: usize = 1_000_000;
 
-/// What is made of a conversation, or the sentence that says why it is left out.
-pub(super) type OrLeftOut<T> = Result<T, &'static str>;
-/// What was left out of a conversation, if anything.
-pub(super) type Note = Option<String>;
+/// Where messages stand in a conversation. What comes later here counts more, where there are several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Place {
+    /// `messages`: our own, LibreChat's and others'.
+    Messages,
+    /// `chat_messages`: Claude's.
+    ChatMessages,
+    /// `history`: Open WebUI's.
+    History,
+    /// `mapping`: ChatGPT's.
+    Mapping,
+}
 
 /// A conversation that is read.
 #[derive(Default)]
 pub(super) struct Reading {
-    fields: Fields,
-    own: Option<Own>,
-    tree: Option<Tree>,
+    pub(super) fields: Fields,
+    place: Option<Place>,
+    messages: Messages,
     has_begun: bool,
 }
 
+#[derive(Default)]
+enum Messages {
+    /// Nothing has been seen of them but so many that are none, and perhaps one that is too large.
+    #[default]
+    None,
+    Unknown {
+        foreign: u64,
+        is_too_large: bool,
+    },
+    Own(Own),
+    Tree(Box<Tree>),
+}
+
 impl Reading {
-    pub(super) fn has_field(name: &str) -> bool {
-        Fields::has(name)
-    }
-
-    pub(super) fn set(&mut self, name: &str, raw: &Raw) {
-        self.fields.set(name, raw);
-    }
-
-    pub(super) fn begin_messages(&mut self) {
-        self.own.get_or_insert_default();
-    }
-
-    pub(super) fn wants_messages(&self) -> bool {
-        // What has nodes is ChatGPT's.
-        self.tree.is_none() && self.own.as_ref().is_some_and(Own::wants_more)
-    }
-
-    pub(super) fn message(&mut self, raw: &Raw, found: &mut Found<'_>) -> Result<(), Stop> {
-        let Some(message) = self.own.as_mut().and_then(|own| own.read(raw)) else {
-            return Ok(());
+    /// Begins with the messages at this place, and says whether they are wanted.
+    pub(super) fn begin(
+        &mut self,
+        place: Place,
+        form: Form,
+        found: &mut Found<'_>,
+    ) -> Result<bool, Stop> {
+        if self.place.is_some_and(|before| before >= place) {
+            return Ok(false);
+        }
+        self.place = Some(place);
+        self.forget(found)?;
+        self.messages = match place {
+            // Whose they are, the first of them tells.
+            Place::Messages => Messages::Unknown {
+                foreign: 0,
+                is_too_large: false,
+            },
+            _ => Messages::Tree(Box::new(Tree::new(form, found.limit))),
         };
-        if !self.has_begun {
-            self.has_begun = true;
-            let id = self.fields.uuid();
-            found.give(Step::Part(ImportPart::Begin(id)))?;
-        }
-        found.give(Step::Part(ImportPart::Message(Box::new(message))))
+        Ok(true)
     }
 
-    pub(super) fn begin_mapping(&mut self, found: &mut Found<'_>) -> Result<(), Stop> {
-        self.tree = Some(Tree::new(found.items.limit()));
-        self.forget(found)
-    }
-
-    pub(super) fn has_no_mapping(&mut self) {
-        if let Some(tree) = &mut self.tree {
-            tree.refuse(NO_FORM_OF_CHATGPT);
+    /// Whether any form was recognised.
+    pub(super) fn is_recognised(&self) -> bool {
+        match &self.messages {
+            Messages::None => false,
+            Messages::Unknown {
+                foreign,
+                is_too_large,
+            } => *foreign == 0 || *is_too_large,
+            Messages::Own(_) | Messages::Tree(_) => true,
         }
     }
 
-    pub(super) fn wants_nodes(&self) -> bool {
-        self.tree.as_ref().is_some_and(Tree::wants_more)
+    /// Whether messages may hang below messages.
+    pub(super) fn nests(&self) -> bool {
+        !matches!(self.messages, Messages::Own(_))
     }
 
-    pub(super) fn node(&mut self, id: &str, raw: &Raw) -> Result<(), Stop> {
-        match &mut self.tree {
-            Some(tree) => tree.add(id, raw),
-            None => Ok(()),
+    pub(super) fn wants_more(&self) -> bool {
+        match &self.messages {
+            Messages::None => false,
+            Messages::Unknown { .. } => true,
+            Messages::Own(own) => own.wants_more(),
+            Messages::Tree(tree) => tree.wants_more(),
         }
     }
 
-    pub(super) fn end(mut self, found: &mut Found<'_>) -> Result<(), Stop> {
+    /// Reads a node of ChatGPT's.
+    pub(super) fn chatgpt(&mut self, id: &str, copied: &Copied) -> Result<(), Stop> {
+        if let Messages::Tree(tree) = &mut self.messages {
+            let node = read_node(copied, |raw| chatgpt::node(id, raw));
+            let name = Some(super::fields::name(id));
+            tree.add(Node { name, ..node }, None)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a place for a message below which others hang, which are read before it ends.
+    pub(super) fn reserve(&mut self, above: Option<u32>, found: &Found<'_>) -> Result<u32, Stop> {
+        // Our own do not hang below each other.
+        self.be_a_tree(found)?;
+        match &mut self.messages {
+            Messages::Tree(tree) => Ok(tree.reserve(above)),
+            _ => Ok(0),
+        }
+    }
+
+    /// Reads the message for which a place was taken.
+    pub(super) fn fill(&mut self, place: u32, copied: &Copied) -> Result<(), Stop> {
+        match &mut self.messages {
+            Messages::Tree(tree) if tree.wants_more() => {
+                tree.fill(place, read_node(copied, |raw| message::node(None, raw)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads the message under this key of a map, or in a list below the place that is given.
+    pub(super) fn message(
+        &mut self,
+        key: Option<&str>,
+        above: Option<u32>,
+        copied: &Copied,
+        found: &mut Found<'_>,
+    ) -> Result<(), Stop> {
+        if let Messages::Unknown {
+            foreign,
+            is_too_large,
+        } = &mut self.messages
+        {
+            let raw = raw_of(copied);
+            if !raw.get().starts_with('{') {
+                *is_too_large |= copied.is_too_large;
+                *foreign += 1;
+                return Ok(());
+            }
+            if message::is_own(raw) {
+                let mut own = Own::default();
+                match (*is_too_large, *foreign) {
+                    (true, _) => own.refuse(TOO_LARGE),
+                    (_, 1..) => own.refuse(NO_FORM),
+                    _ => {}
+                }
+                self.messages = Messages::Own(own);
+            }
+        }
+        self.be_a_tree(found)?;
+        match &mut self.messages {
+            Messages::None | Messages::Unknown { .. } => {}
+            Messages::Own(own) => {
+                if let Some(message) = own.read(copied) {
+                    if !std::mem::replace(&mut self.has_begun, true) {
+                        found.recognise()?;
+                        let id = self.fields.uuid();
+                        found.give(Step::Part(ImportPart::Begin(id)))?;
+                    }
+                    found.give(Step::Part(ImportPart::Message(Box::new(message))))?;
+                }
+            }
+            Messages::Tree(tree) => {
+                let node = read_node(copied, |raw| message::node(key, raw));
+                let name = key.map(super::fields::name).or(node.name);
+                tree.add(Node { name, ..node }, above)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is not known to be our own is read as others write it.
+    fn be_a_tree(&mut self, found: &Found<'_>) -> Result<(), Stop> {
+        if let Messages::Unknown { foreign, .. } = self.messages {
+            let mut tree = Tree::new(Form::List, found.limit);
+            if foreign > 0 {
+                let node = Node {
+                    odd: foreign,
+                    ..Node::default()
+                };
+                tree.add(node, None)?;
+            }
+            self.messages = Messages::Tree(Box::new(tree));
+        }
+        Ok(())
+    }
+
+    /// Ends the conversation. `is_cut` says that the file ends within it, and `odd` how many of its
+    /// characters and values were none.
+    pub(super) fn end(mut self, is_cut: bool, odd: u64, found: &mut Found<'_>) -> Result<(), Stop> {
+        found.count += 1;
         let title = self.fields.title(found.count);
-        let ended = match self.tree.take() {
-            Some(tree) => self.end_of_chatgpt(tree, found)?,
-            None => self.end_of_own(),
+        if !self.is_recognised() {
+            let why = if is_cut { CUT_OFF } else { NO_FORM };
+            return found.skip_foreign(Skipped {
+                what: title,
+                why: why.to_owned(),
+            });
+        }
+        found.recognise()?;
+        let ended = match std::mem::take(&mut self.messages) {
+            Messages::Tree(tree) => self.end_of_tree(*tree, is_cut, found)?,
+            Messages::Own(own) => self.end_of_own(&own, is_cut, found)?,
+            Messages::Unknown {
+                is_too_large: true, ..
+            } => Err(TOO_LARGE),
+            Messages::Unknown { .. } => Err("It has no messages."),
+            Messages::None => Err(NO_FORM),
         };
         match ended {
-            Ok((head, note)) => found.give(Step::End(ConversationHead { title, ..head }, note)),
+            Ok((head, notes)) => {
+                let note = notes.told(odd, is_cut);
+                found.give(Step::End(ConversationHead { title, ..head }, note))
+            }
             Err(why) => {
                 self.forget(found)?;
+                let why = if is_cut { CUT_OFF } else { why };
                 found.give(Step::Skipped(Skipped {
                     what: title,
                     why: why.to_owned(),
@@ -110,67 +248,155 @@ impl Reading {
         Ok(())
     }
 
-    fn end_of_own(&mut self) -> OrLeftOut<(ConversationHead, Note)> {
-        let own = self.own.take().ok_or(NO_FORM)?;
-        let head = self.head_of_own(&own).map_err(|Wrong| NO_FORM)?;
-        own.check()?;
-        Ok((head, None))
+    fn end_of_own(
+        &mut self,
+        own: &Own,
+        is_cut: bool,
+        found: &mut Found<'_>,
+    ) -> Result<OrLeftOut, Stop> {
+        let Ok(mut head) = self.head_of_own(own) else {
+            return Ok(Err(NO_FORM));
+        };
+        if let Err(why) = own.check() {
+            return Ok(Err(why));
+        }
+        if is_cut {
+            // The whole of it must not be taken for this one when it comes.
+            found.give(Step::Part(ImportPart::ForgetId))?;
+            head.id = self.id_of_content(&Sha256::digest(own.last().as_bytes()));
+        }
+        Ok(Ok((head, Notes::default())))
     }
 
     fn head_of_own(&self, own: &Own) -> Result<ConversationHead, Wrong> {
         let fields = &self.fields;
-        for name in ["id", "title"] {
-            fields.text(name)?.ok_or(Wrong)?;
-        }
+        fields.own::<String>("id")?.ok_or(Wrong)?;
+        fields.own::<String>("title")?.ok_or(Wrong)?;
         Ok(ConversationHead {
             id: fields.uuid().unwrap_or_else(new_id),
             title: String::new(),
-            created_at: fields.integer("created_at")?,
-            updated_at: fields.integer("updated_at")?,
-            pinned: fields.flag("pinned")?,
-            leaf: fields.text("leaf")?.and_then(|leaf| own.id_of(leaf)),
+            created_at: fields.own("created_at")?.ok_or(Wrong)?,
+            updated_at: fields.own("updated_at")?.ok_or(Wrong)?,
+            pinned: fields.own("pinned")?.unwrap_or(false),
+            leaf: fields
+                .own::<String>("leaf")?
+                .and_then(|leaf| own.id_of(&leaf)),
         })
     }
 
     /// The order of the nodes is known only at the end.
-    fn end_of_chatgpt(
+    fn end_of_tree(
         &mut self,
         tree: Tree,
+        is_cut: bool,
         found: &mut Found<'_>,
-    ) -> Result<OrLeftOut<(ConversationHead, Note)>, Stop> {
+    ) -> Result<OrLeftOut, Stop> {
         let fields = &self.fields;
-        let read = || -> Result<_, Wrong> {
-            let began = fields.number("create_time")?;
-            fields.text("id")?;
-            fields.text("conversation_id")?;
-            let updated = fields.number("update_time")?;
-            Ok((began, updated, fields.text("current_node")?))
+        let id = fields.uuid().filter(|_| !is_cut);
+        let leaf = fields.leaf();
+        let ask = Ask {
+            began: fields.created_at(),
+            updated: fields.updated_at(),
+            leaf: leaf.as_deref(),
+            model: fields.model(),
+            wants_content: id.is_none(),
         };
-        let Ok((began, updated, current)) = read() else {
-            return Ok(Err(NO_FORM_OF_CHATGPT));
-        };
-        let began = began.map_or(0, milliseconds);
-        let id = fields.uuid();
+        let odd = fields.odd(self.place == Some(Place::Mapping));
         self.has_begun = true;
         found.give(Step::Part(ImportPart::Begin(id.clone())))?;
         let mut give = |message| found.give(Step::Part(ImportPart::Message(Box::new(message))));
-        let told = tree.tell(began, current, &mut give)?;
-        Ok(told.map(|(leaf, note)| {
+        let told = tree.tell(&ask, &mut give)?;
+        Ok(told.map(|told| {
             let head = ConversationHead {
-                id: id.unwrap_or_else(new_id),
+                // The same file again is the same conversation, whether it has an id or not.
+                id: id.unwrap_or_else(|| self.id_of_content(&told.content)),
                 title: String::new(),
-                created_at: began,
-                updated_at: updated.map_or(began, milliseconds),
-                pinned: false,
-                leaf,
+                created_at: told.began,
+                updated_at: told.ended,
+                pinned: self.fields.is_pinned(),
+                leaf: told.leaf,
             };
-            (head, note)
+            let notes = Notes {
+                left_out: told.left_out,
+                odd: told.odd + odd,
+            };
+            (head, notes)
         }))
+    }
+
+    /// An id that is the same for the same content.
+    fn id_of_content(&self, content: &[u8]) -> String {
+        let mut hash = Sha256::new();
+        for field in self.fields.as_written() {
+            hash.update(field);
+            hash.update([0]);
+        }
+        let digest = hash.chain_update(content).finalize();
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest[..16]);
+        uuid::Builder::from_custom_bytes(bytes)
+            .into_uuid()
+            .to_string()
     }
 }
 
-/// Seconds, as ChatGPT's files have them.
-pub(super) fn milliseconds(seconds: f64) -> i64 {
-    // What is out of range ends at its end.
-    (seconds * 1000.0) as i64
+const CUT_OFF: &str = "The file is cut off within it, before a message of it ends.";
+
+/// What is made of a conversation, or the sentence that says why it is left out.
+type OrLeftOut = Result<(ConversationHead, Notes), &'static str>;
+
+/// What of a conversation is not as it was.
+#[derive(Default)]
+struct Notes {
+    left_out: u64,
+    odd: u64,
+}
+
+impl Notes {
+    /// The sentences for a person, if there is anything to say.
+    fn told(&self, odd: u64, is_cut: bool) -> Option<String> {
+        let mut sentences = Vec::new();
+        if self.left_out > 0 {
+            let parts = counted(self.left_out, "part was", "parts were");
+            sentences.push(format!(
+                "{parts} left out: tools, images and files are not imported."
+            ));
+        }
+        if self.odd + odd > 0 {
+            let values = counted(
+                self.odd + odd,
+                "value or character has",
+                "values or characters have",
+            );
+            sentences.push(format!("{values} an unexpected form."));
+        }
+        if is_cut {
+            sentences.push("The file is cut off within it: what follows is missing.".to_owned());
+        }
+        (!sentences.is_empty()).then(|| sentences.join(" "))
+    }
+}
+
+/// A number with the words that fit it.
+pub(super) fn counted(count: u64, one: &str, more: &str) -> String {
+    match count {
+        1 => format!("1 {one}"),
+        count => format!("{count} {more}"),
+    }
+}
+
+/// Reads a node. What is too large leaves its place and no text.
+fn read_node(copied: &Copied, read: impl FnOnce(&RawValue) -> Node) -> Node {
+    if copied.is_too_large {
+        return Node {
+            parent: super::tree::Parent::Before,
+            left_out: 1,
+            ..Node::default()
+        };
+    }
+    read(raw_of(copied))
+}
+
+pub(super) fn raw_of(copied: &Copied) -> &RawValue {
+    serde_json::from_str(&copied.json).expect("what is copied is JSON")
 }

@@ -52,6 +52,9 @@ pub enum ImportPart {
     End(ConversationHead),
     /// The conversation is invalid, and is removed.
     Drop,
+    /// Only a part of the conversation is there, so it must not keep the id with which it began. `End` gives
+    /// another.
+    ForgetId,
 }
 
 /// The conversation that an import is adding to.

@@ -1,3 +1,4 @@
+use super::super::reading::NO_FORM;
 use super::*;
 
 /// How large a message may be here.
@@ -7,12 +8,13 @@ const LIMIT: u64 = 200_000;
 fn told(json: &str) -> Vec<String> {
     let mut told = Vec::new();
     let mut messages = None;
-    let done = read_within(LIMIT, json.as_bytes(), |step| {
+    let done = read(LIMIT, "The file", json.as_bytes(), &mut |step| {
         match step {
             Step::Part(ImportPart::Begin(_)) => messages = Some(0),
             Step::Part(ImportPart::Message(_)) => *messages.as_mut().expect("it has begun") += 1,
             Step::Part(ImportPart::Drop) => assert!(messages.take().is_some(), "it had begun"),
             Step::Part(ImportPart::End(_)) => panic!("its end is a step"),
+            Step::Part(ImportPart::ForgetId) => assert!(messages.is_some(), "it has begun"),
             Step::End(head, left_out) => told.push(format!(
                 "{}: {} messages {}",
                 head.title,
@@ -52,43 +54,109 @@ fn a_list_and_a_file_of_ours_are_read() {
 
 #[test]
 fn what_is_no_conversation_is_skipped_and_said() {
+    let one = ours("One", MESSAGE);
     check(
-        r#"[1, {"title":"Odd"}]"#,
+        &format!(r#"[1, {{"title":"Odd"}}, {one}]"#),
         &[
-            "Conversation 1 of the file: It has neither the form of Rill nor that of ChatGPT.",
-            "Odd: It has neither the form of Rill nor that of ChatGPT.",
+            &format!("Conversation 1 of the file: {NO_FORM}"),
+            &format!("Odd: {NO_FORM}"),
+            "One: 1 messages ",
         ],
     );
     let orphan = MESSAGE.replace(r#""id":"a""#, r#""id":"a","parent":"b""#);
     check(
-        &format!(
-            r#"[{{"id":"x","title":"T","created_at":1,"updated_at":2,"messages":[{orphan}]}}]"#
-        ),
+        &format!("[{}]", ours("T", &orphan)),
         &["T: Its messages do not follow each other."],
     );
 }
 
+/// Why a file is refused as a whole.
+fn refused(json: &str) -> String {
+    match read(LIMIT, "The file", json.as_bytes(), &mut |_| true).expect_err(json) {
+        Unreadable::Sentence(sentence) => sentence,
+        other => panic!("{json}: {other:?}"),
+    }
+}
+
 #[test]
 fn a_file_that_is_none_is_refused_with_a_sentence() {
-    for (json, word) in [
-        ("", "cut off"),
-        ("[{}", "cut off"),
-        ("1", "no file of conversations"),
-        ("{}", "no file of conversations"),
-        (r#"{"conversations":1}"#, "no file of conversations"),
-        ("[1,]", "line 1, column 4"),
-        ("[] []", "line 1"),
+    for (json, sentence) in [
+        ("", EMPTY),
+        ("\u{feff} \n", EMPTY),
+        ("[{}", NOTHING_WHOLE),
+        ("[", NOTHING_WHOLE),
+        ("1", NO_SUCH_FILE),
+        ("{}", NO_SUCH_FILE),
+        ("# Notes", NO_SUCH_FILE),
+        ("<html>[{}]</html>", NO_SUCH_FILE),
+        (r#"{"conversations":1}"#, NO_SUCH_FILE),
+        (r#"[1, {"title":"Odd"}]"#, NO_SUCH_FILE),
+        (r#"{"id":"user-1","email":"a@b.example"}"#, NO_SUCH_FILE),
+        (
+            r#"[{"uuid":"u","full_name":"A","email_address":"a@b.example"}]"#,
+            NO_SUCH_FILE,
+        ),
     ] {
-        let error = match read(json.as_bytes(), |_| true).expect_err(json) {
-            Unreadable::Sentence(sentence) => sentence,
-            Unreadable::Disk(error) => error.to_string(),
-        };
-        assert!(error.contains(word), "{json}: {error}");
+        assert_eq!(refused(json), sentence, "{json}");
     }
     let deep = format!("[{}", "[".repeat(100_000));
-    assert!(read(deep.as_bytes(), |_| true).is_err());
+    assert_eq!(refused(&deep), NOTHING_WHOLE);
     let number = format!("[{}]", "1".repeat(100_000));
-    assert!(read(number.as_bytes(), |_| true).is_err());
+    assert_eq!(refused(&number), NO_SUCH_FILE);
+}
+
+#[test]
+fn several_lists_and_conversations_may_follow_each_other() {
+    let one = ours("One", MESSAGE);
+    let two = ours("Two", MESSAGE);
+    let expect = &["One: 1 messages ", "Two: 1 messages "];
+    for file in [
+        format!("{one}\n{two}\n"),
+        format!("[{one}][{two}]"),
+        format!("[[{one}],[{two}]]"),
+        format!("{one},{two}"),
+        format!(r#"{{"x":1,"data":[{one},{two}]}}"#),
+    ] {
+        check(&file, expect);
+    }
+    check(
+        &format!("[{one}]!?[{two}]"),
+        &[
+            expect[0],
+            expect[1],
+            "The file: 2 characters were passed over between its conversations.",
+        ],
+    );
+}
+
+#[test]
+fn what_is_whole_of_a_file_that_is_cut_off_is_kept_and_the_cut_is_told() {
+    let cut_off = "The file: It is cut off: its end is missing. What was whole was imported.";
+    let one = ours("One", MESSAGE);
+    let second = MESSAGE.replace(r#""id":"a""#, r#""id":"b","parent":"a""#);
+    let two = ours("Two", &format!("{MESSAGE},{second}"));
+    check(&format!("[{one}"), &["One: 1 messages ", cut_off]);
+    let after_a_message = format!("[{one},{}", &two[..two.len() - 10]);
+    check(
+        &after_a_message,
+        &[
+            "One: 1 messages ",
+            "Two: 1 messages The file is cut off within it: what follows is missing.",
+            cut_off,
+        ],
+    );
+    let before_a_message = format!(
+        "[{one},{}",
+        &two[..two.find("messages").expect("it is there") + 20]
+    );
+    check(
+        &before_a_message,
+        &[
+            "One: 1 messages ",
+            "Two: The file is cut off within it, before a message of it ends.",
+            cut_off,
+        ],
+    );
 }
 
 /// A conversation of ours with these messages.
@@ -108,7 +176,7 @@ fn check_between(what: &str, middle: &str, expect: &str) {
 #[test]
 fn a_conversation_that_is_wrong_costs_itself_only() {
     let second = |id: &str| MESSAGE.replace(r#""id":"a""#, &format!(r#""id":"{id}""#));
-    let no_form = "B: It has neither the form of Rill nor that of ChatGPT.";
+    let no_form = &format!("B: {NO_FORM}");
     let no_order = "B: Its messages do not follow each other.";
     let too_large = "B: One of its messages is larger than 16 MB.";
     let check = |what: &str, messages: &str, expect: &str| {
@@ -179,7 +247,7 @@ fn the_fields_of_a_conversation_may_come_in_any_order() {
         r#"[{{"messages":[{MESSAGE}],"leaf":"a","updated_at":2,"created_at":1,"pinned":true,"title":"T","id":"{id}"}}]"#
     );
     let mut steps = Vec::new();
-    read(late.as_bytes(), |step| {
+    read(LIMIT, "The file", late.as_bytes(), &mut |step| {
         steps.push(step);
         true
     })
@@ -203,10 +271,15 @@ fn the_fields_of_a_conversation_may_come_in_any_order() {
 fn who_takes_no_more_ends_the_reading() {
     let many = vec![ours("A", MESSAGE); 100].join(",");
     let mut taken = 0;
-    let done = read(format!("[{many}]").as_bytes(), |_| {
-        taken += 1;
-        taken < 5
-    });
-    assert!(done.is_err());
+    let done = read(
+        LIMIT,
+        "The file",
+        format!("[{many}]").as_bytes(),
+        &mut |_| {
+            taken += 1;
+            taken < 5
+        },
+    );
+    assert!(matches!(done, Err(Unreadable::NotTaken)));
     assert_eq!(taken, 5);
 }

@@ -14,7 +14,7 @@ fn conversation(file: &Value) -> Told {
     let mut messages = Vec::new();
     let mut told = None;
     let json = format!("[{file}]");
-    let done = file::read_within(LIMIT, json.as_bytes(), |step| {
+    let done = file::read(LIMIT, "The file", json.as_bytes(), &mut |step| {
         match step {
             Step::Part(ImportPart::Message(message)) => messages.push(*message),
             Step::Part(ImportPart::Drop) => messages.clear(),
@@ -113,7 +113,53 @@ fn circles_and_lost_parents_do_no_harm() {
         },
     });
     let (messages, _, _) = conversation(&file).expect("a conversation");
-    assert_eq!(messages.len(), 2);
+    let told: Vec<_> = messages
+        .iter()
+        .map(|message| {
+            (
+                place(&messages, message.parent.as_deref()),
+                message.text.as_str(),
+            )
+        })
+        .collect();
+    // A circle begins at its first node in the file.
+    assert_eq!(
+        told,
+        [(None, "1"), (Some(0), "2"), (None, "3"), (Some(2), "4")]
+    );
+}
+
+#[test]
+fn a_node_that_is_known_from_one_side_only_is_found() {
+    let mut by_parent = json!({ "mapping": {
+        "q": node(None, &[], "user", text("1")),
+        "a": node(Some("q"), &[], "assistant", text("2")),
+        "b": node(Some("q"), &["gone"], "assistant", text("3")),
+    }});
+    let told = |file: &Value| -> Vec<_> {
+        let (messages, _, _) = conversation(file).expect("a conversation");
+        messages
+            .iter()
+            .map(|message| {
+                let parent = place(&messages, message.parent.as_deref());
+                (parent, message.text.clone())
+            })
+            .collect()
+    };
+    let expect = [
+        (None, "1".to_owned()),
+        (Some(0), "2".to_owned()),
+        (Some(0), "3".to_owned()),
+    ];
+    assert_eq!(told(&by_parent), expect);
+    by_parent["mapping"]["q"]["children"] = json!(["a", "b"]);
+    by_parent["mapping"]["a"]["parent"] = Value::Null;
+    by_parent["mapping"]["b"]["parent"] = json!("gone");
+    assert_eq!(told(&by_parent), expect);
+    // The order of the children is that of the parent.
+    by_parent["mapping"]["q"]["children"] = json!(["b", "a"]);
+    let texts: Vec<_> = told(&by_parent).into_iter().map(|(_, text)| text).collect();
+    assert_eq!(texts, ["1", "3", "2"]);
 }
 
 #[test]
@@ -121,9 +167,12 @@ fn what_has_no_text_is_no_conversation() {
     let empty = json!({ "mapping": { "a": { "message": null } } });
     let why = |file: &Value| conversation(file).expect_err("it is skipped");
     assert_eq!(why(&empty), "It has no messages with text.");
-    assert_eq!(why(&json!({ "mapping": 1 })), NO_FORM_OF_CHATGPT);
+    assert_eq!(
+        why(&json!({ "mapping": 1 })),
+        "It has no messages with text."
+    );
     let wrong = json!({ "mapping": { "a": { "message": null, "children": 5 } } });
-    assert_eq!(why(&wrong), NO_FORM_OF_CHATGPT);
+    assert_eq!(why(&wrong), "It has no messages with text.");
 }
 
 #[test]
@@ -152,23 +201,38 @@ fn thoughts_before_many_answers_do_not_multiply_the_file() {
 }
 
 #[test]
-fn a_message_that_is_too_large_costs_its_conversation_only() {
-    let mut large = node(Some("q"), &[], "assistant", text("Two."));
+fn a_message_that_is_too_large_costs_itself_only() {
+    let mut large = node(Some("q"), &["q2"], "assistant", text("Two."));
     large["message"]["content"]["numbers"] = vec![1; LIMIT as usize].into();
     let file = json!({ "mapping": {
         "q": node(None, &["a"], "user", text("What?")),
         "a": large,
+        "q2": node(Some("a"), &[], "user", text("And?")),
     }});
-    assert_eq!(conversation(&file).expect_err("it is skipped"), TOO_LARGE);
-    // Many small texts that become one message.
-    let half = "x".repeat(LIMIT as usize / 3);
+    let (messages, _, note) = conversation(&file).expect("a conversation");
+    assert_eq!(messages.len(), 2);
+    assert_eq!(place(&messages, messages[1].parent.as_deref()), Some(0));
+    assert!(note.is_some_and(|note| note.starts_with("1 part was left out")));
+}
+
+#[test]
+fn texts_become_one_message_as_long_as_it_is_none_that_is_too_large() {
+    let part = |letter: &str| letter.repeat(LIMIT as usize / 3);
     let file = json!({ "mapping": {
-        "a": node(None, &["b"], "assistant", text(&half)),
-        "b": node(Some("a"), &["c"], "assistant", text(&half)),
-        "c": node(Some("b"), &["d"], "assistant", text(&half)),
+        "a": node(None, &["b"], "assistant", text(&part("a"))),
+        "b": node(Some("a"), &["c"], "assistant", text(&part("b"))),
+        "c": node(Some("b"), &["d"], "assistant", text(&part("c"))),
         "d": node(Some("c"), &[], "assistant", text("xxxx")),
     }});
-    assert_eq!(conversation(&file).expect_err("it is skipped"), TOO_LARGE);
+    let (messages, _, _) = conversation(&file).expect("a conversation");
+    let texts: Vec<_> = messages.iter().map(|message| &message.text).collect();
+    assert_eq!(
+        texts,
+        [
+            &format!("{}\n\n{}\n\n{}", part("a"), part("b"), part("c")),
+            "xxxx"
+        ]
+    );
 }
 
 #[test]
@@ -180,7 +244,8 @@ fn thoughts_in_a_long_line_are_read_in_a_time_that_does_not_square() {
         let answer = format!("a{number}");
         let thought = json!({ "content_type": "thoughts", "thoughts": [{ "content": "hm" }] });
         file["mapping"][format!("n{number}")] = node(None, &[&next, &answer], "assistant", thought);
-        file["mapping"][&answer] = node(Some("n0"), &[], "assistant", text("x"));
+        let own = format!("n{number}");
+        file["mapping"][&answer] = node(Some(&own), &[], "assistant", text("x"));
     }
     for number in 1..count {
         file["mapping"][format!("n{number}")]["parent"] = format!("n{}", number - 1).into();

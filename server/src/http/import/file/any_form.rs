@@ -1,0 +1,229 @@
+//! What holds in each form of export: a value of another kind costs itself, and a cut what comes after it.
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+use serde_json::{Value, json};
+
+use super::super::json::tests::any_json;
+use super::*;
+
+const LIMIT: u64 = 200_000;
+
+/// The titles of the conversations that were read, and their texts.
+fn told(file: &[u8]) -> Result<Vec<(String, Vec<String>)>, Unreadable> {
+    let (mut told, mut texts) = (Vec::new(), Vec::new());
+    read(LIMIT, "The file", file, &mut |step| {
+        match step {
+            Step::Part(ImportPart::Message(message)) => texts.push(message.text),
+            Step::Part(ImportPart::Drop) => texts.clear(),
+            Step::Part(_) | Step::Skipped(_) => {}
+            Step::End(head, _) => told.push((head.title, std::mem::take(&mut texts))),
+        }
+        true
+    })?;
+    Ok(told)
+}
+
+fn own(title: &str) -> Value {
+    json!({
+        "id": "x", "title": title, "created_at": 1, "updated_at": 2, "pinned": false, "leaf": "b",
+        "messages": [
+            { "id": "a", "role": "user", "text": "Hi", "created_at": 1, "state": { "done": { "finish": "stop" } } },
+            { "id": "b", "parent": "a", "role": "assistant", "text": "Hello", "model": "m", "reasoning": "Hm",
+              "created_at": 2, "state": { "done": { "finish": "stop" } }, "usage": { "input_tokens": 1 } },
+        ],
+    })
+}
+
+fn chatgpt(title: &str) -> Value {
+    let node = |id: &str, parent: Option<&str>, children: Value, role: &str, text: &str| {
+        json!({
+            "id": id, "parent": parent, "children": children,
+            "message": {
+                "id": id, "author": { "role": role, "name": null }, "create_time": 1.5, "recipient": "all",
+                "content": { "content_type": "text", "parts": [text] },
+                "metadata": { "model_slug": "m", "content_references": [{ "matched_text": "x", "alt": "y" }] },
+            },
+        })
+    };
+    json!({
+        "title": title, "create_time": 1.0, "update_time": 2.0, "current_node": "b", "id": "x",
+        "default_model_slug": "m",
+        "mapping": {
+            "r": { "id": "r", "message": null, "parent": null, "children": ["a"] },
+            "a": node("a", Some("r"), json!(["b"]), "user", "Hi"),
+            "b": node("b", Some("a"), json!([]), "assistant", "Hello"),
+        },
+    })
+}
+
+fn claude(title: &str) -> Value {
+    json!({
+        "uuid": "x", "name": title, "created_at": "2024-03-05T12:34:56.789012Z", "account": { "uuid": "u" },
+        "updated_at": "2024-03-05T12:34:56.789012+00:00",
+        "chat_messages": [
+            { "uuid": "a", "text": "Hi", "sender": "human", "created_at": "2024-03-05T12:34:56Z", "files": [],
+              "content": [{ "type": "text", "text": "Hi" }], "attachments": [{ "file_name": "f" }] },
+            { "uuid": "b", "text": "Hello", "sender": "assistant", "created_at": "2024-03-05T12:34:57Z",
+              "parent_message_uuid": "a",
+              "content": [{ "type": "thinking", "thinking": "Hm" }, { "type": "text", "text": "Hello" }] },
+        ],
+    })
+}
+
+fn librechat(title: &str) -> Value {
+    json!({
+        "conversationId": "x", "title": title, "recursive": true, "options": { "model": "m" },
+        "messagesTree": [
+            { "messageId": "a", "parentMessageId": "00000000-0000-0000-0000-000000000000", "sender": "User",
+              "isCreatedByUser": true, "text": "Hi", "createdAt": "2024-05-28T18:08:55.014Z", "model": null,
+              "children": [
+                { "messageId": "b", "parentMessageId": "a", "sender": "GPT-4", "isCreatedByUser": false, "text": "",
+                  "content": [{ "type": "think", "think": "Hm" }, { "type": "text", "text": { "value": "Hello" } }],
+                  "createdAt": "2024-05-28T18:08:56.014Z", "model": "m", "children": [] },
+            ] },
+        ],
+    })
+}
+
+fn open_webui(title: &str) -> Value {
+    let message = |id: &str, parent: Option<&str>, children: Value, role: &str, text: &str| {
+        json!({
+            "id": id, "parentId": parent, "childrenIds": children, "role": role, "content": text,
+            "timestamp": 1_700_000_000, "model": "m", "done": true, "files": [],
+        })
+    };
+    json!({
+        "id": "x", "title": title, "created_at": 1_700_000_000, "updated_at": 1_700_000_001, "pinned": false,
+        "chat": {
+            "title": title, "models": ["m"],
+            "messages": [message("a", None, json!(["b"]), "user", "Hi")],
+            "history": {
+                "currentId": "b",
+                "messages": {
+                    "a": message("a", None, json!(["b"]), "user", "Hi"),
+                    "b": message("b", Some("a"), json!([]), "assistant", "Hello"),
+                },
+            },
+        },
+    })
+}
+
+const FORMS: [fn(&str) -> Value; 5] = [own, chatgpt, claude, librechat, open_webui];
+
+/// The places of all values within a value, as JSON pointers.
+fn places(value: &Value, at: &str, out: &mut Vec<String>) {
+    let mut below = |key: &str, value: &Value| {
+        let place = format!("{at}/{key}");
+        out.push(place.clone());
+        places(value, &place, out);
+    };
+    match value {
+        Value::Array(items) => {
+            for (place, item) in items.iter().enumerate() {
+                below(&place.to_string(), item);
+            }
+        }
+        Value::Object(fields) => fields.iter().for_each(|(key, value)| below(key, value)),
+        _ => {}
+    }
+}
+
+fn whole(title: &str) -> (String, Vec<String>) {
+    (title.to_owned(), vec!["Hi".to_owned(), "Hello".to_owned()])
+}
+
+#[test]
+fn each_form_is_read_to_the_same_conversation() {
+    for form in FORMS {
+        let file = form("One");
+        let told_of = |file: &Value| told(file.to_string().as_bytes()).expect("a file");
+        assert_eq!(told_of(&file), [whole("One")], "{file}");
+        assert_eq!(
+            told_of(&json!([form("One"), form("Two")])),
+            [whole("One"), whole("Two")]
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_value_in_the_place_of_a_field_costs_no_other_conversation(
+        form in 0..FORMS.len(), place: Index, value in any_json(),
+    ) {
+        let form = FORMS[form];
+        let mut middle = form("B");
+        let mut all = Vec::new();
+        places(&middle, "", &mut all);
+        let place = place.get(&all);
+        *middle.pointer_mut(place).expect("it is there") = value;
+        let file = json!([form("A"), middle, form("C")]).to_string();
+        let told = told(file.as_bytes()).expect("a file");
+        prop_assert_eq!(told.first(), Some(&whole("A")), "{} {}", place, file);
+        prop_assert_eq!(told.last(), Some(&whole("C")), "{} {}", place, file);
+    }
+
+    #[test]
+    fn a_value_in_the_place_of_a_foreign_field_costs_no_other_text(
+        form in 1..FORMS.len(), place: Index, value in any_json(),
+    ) {
+        // Nothing of the field's own text, of the messages themselves and of what they hang on.
+        let is_needed = |place: &str| {
+            let last = place.rsplit('/').next().unwrap_or_default();
+            ["message", "mapping", "chat_messages", "messagesTree", "chat", "history", "messages", "children"]
+                .contains(&last)
+                || ["content", "text", "parts", "author", "role", "sender", "value", "recipient", "isCreatedByUser"]
+                    .iter()
+                    .any(|name| place.split('/').any(|part| part == *name))
+                || last.len() <= 1
+        };
+        let form = FORMS[form];
+        let mut one = form("A");
+        let mut all = Vec::new();
+        places(&one, "", &mut all);
+        all.retain(|place| !is_needed(place));
+        let place = place.get(&all);
+        *one.pointer_mut(place).expect("it is there") = value;
+        let told = told(one.to_string().as_bytes()).expect("a file");
+        prop_assert_eq!(&told[0].1, &whole("A").1, "{}", place);
+    }
+
+    #[test]
+    fn any_cut_keeps_what_is_whole_before_it(form in 0..FORMS.len(), at: Index) {
+        let form = FORMS[form];
+        let (a, b, c) = (form("A").to_string(), form("B").to_string(), form("C").to_string());
+        let file = format!("[{a},{b},{c}]");
+        let at = at.index(file.len());
+        let is_before = |end: usize| at >= end;
+        let ends = [1 + a.len(), 2 + a.len() + b.len(), 3 + a.len() + b.len() + c.len()];
+        let count = ends.into_iter().filter(|end| is_before(*end)).count();
+        match told(&file.as_bytes()[..at]) {
+            Ok(told) => {
+                let expect = ["A", "B", "C"].map(whole);
+                prop_assert!(told.len() >= count, "{:?}", told);
+                prop_assert_eq!(&told[..count], &expect[..count]);
+                // Of the one that is cut off, only what is whole.
+                for (_, texts) in &told[count..] {
+                    let all = whole("").1;
+                    prop_assert!(texts.iter().all(|text| all.contains(text)), "{:?}", texts);
+                }
+            }
+            Err(Unreadable::Sentence(_)) => prop_assert_eq!(count, 0),
+            Err(error) => prop_assert!(false, "{:?}", error),
+        }
+    }
+
+    #[test]
+    fn any_odd_byte_costs_one_conversation_at_most(form in 0..FORMS.len(), at: Index, byte in 0..=0xff_u8) {
+        let form = FORMS[form];
+        let (a, b, c) = (form("A").to_string(), form("B").to_string(), form("C").to_string());
+        let mut file = format!("[{a},{b},{c}]").into_bytes();
+        let at = 2 + a.len() + at.index(b.len());
+        // A character of a text, where it neither ends nor escapes.
+        prop_assume!(file[at].is_ascii_alphabetic() && !matches!(byte, b'"' | b'\\'));
+        file[at] = byte;
+        let told = told(&file).expect("a file");
+        prop_assert_eq!(told.first(), Some(&whole("A")));
+        prop_assert_eq!(told.last(), Some(&whole("C")));
+    }
+}

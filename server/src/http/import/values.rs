@@ -1,0 +1,102 @@
+//! Reads values leniently: what has another type than expected is not there, and is counted.
+//!
+//! Objects and lists are gone over as they are written, so that of a message only what is wanted is held.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+/// Reads a value, if it is of this type.
+pub(super) fn value<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
+    serde_json::from_str(raw.get()).ok()
+}
+
+/// A text, if it is one.
+pub(super) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
+    value(raw)
+}
+
+/// Whether there is something other than `null`.
+pub(super) fn is_something(raw: Option<&RawValue>) -> bool {
+    raw.is_some_and(|raw| raw.get() != "null")
+}
+
+/// Reads a value of a type. `null` is none; another type is none either, and counted as odd.
+pub(super) fn expect<'a, T: Deserialize<'a>>(
+    raw: Option<&'a RawValue>,
+    odd: &mut u64,
+) -> Option<T> {
+    let raw = raw.filter(|raw| raw.get() != "null")?;
+    let value = value(raw);
+    *odd += u64::from(value.is_none());
+    value
+}
+
+/// The values of these fields of an object, as they are written. What is no object has none.
+pub(super) fn pick<'a, const COUNT: usize>(
+    object: Option<&'a RawValue>,
+    names: [&str; COUNT],
+) -> [Option<&'a RawValue>; COUNT] {
+    let mut found = [None; COUNT];
+    if let Some(object) = object {
+        let mut parser = serde_json::Deserializer::from_str(object.get());
+        // What is no object has no fields.
+        let _ = parser.deserialize_map(Pick(&names, &mut found));
+    }
+    found
+}
+
+struct Pick<'f, 'a>(&'f [&'f str], &'f mut [Option<&'a RawValue>]);
+
+impl<'a> Visitor<'a> for Pick<'_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key::<String>()? {
+            match self.0.iter().position(|name| *name == key) {
+                Some(place) => self.1[place] = Some(map.next_value()?),
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Goes over a list without holding it, and says whether it is one.
+pub(super) fn each<'a>(list: Option<&'a RawValue>, take: impl FnMut(&'a RawValue)) -> bool {
+    let Some(list) = list else {
+        return false;
+    };
+    let mut parser = serde_json::Deserializer::from_str(list.get());
+    parser
+        .deserialize_seq(Each(take, PhantomData::<&RawValue>))
+        .is_ok()
+}
+
+/// Gives what is in a list to a function.
+struct Each<F, T>(F, PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>, F: FnMut(T)> Visitor<'de> for Each<F, T> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<(), A::Error> {
+        while let Some(next) = list.next_element()? {
+            (self.0)(next);
+        }
+        Ok(())
+    }
+}
