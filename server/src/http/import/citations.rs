@@ -84,12 +84,12 @@ fn mark_of(text: &str) -> Option<&str> {
         OLD_BEGIN => (OLD_BEGIN, OLD_END),
         _ => return None,
     };
-    let head = &text[..text.floor_char_boundary(LONGEST)];
-    let inner = &head[begin.len_utf8()..];
+    let inner = &text[begin.len_utf8()..];
     // A mark within a mark is none, and so no text is searched twice.
     let length = inner.find([begin, end])?;
     let (inner, rest) = inner.split_at(length);
-    let is_mark = rest.starts_with(end)
+    let is_mark = length <= LONGEST
+        && rest.starts_with(end)
         && (begin == BEGIN
             || inner.starts_with(|letter: char| letter.is_ascii_digit()) && inner.contains('†'));
     is_mark.then(|| &text[..begin.len_utf8() + length + end.len_utf8()])

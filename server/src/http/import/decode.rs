@@ -133,7 +133,7 @@ impl<R: Read> Decoded<R> {
 
     fn decode_utf16(&mut self, unit: fn([u8; 2]) -> u16) {
         let raw = &self.raw[self.start..];
-        let units = raw.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
+        let units = raw.as_chunks::<2>().0.iter().map(|pair| unit(*pair));
         let count = raw.len() / 2;
         let mut decoded = 0;
         for character in char::decode_utf16(units) {

@@ -21,8 +21,7 @@ pub(super) fn split(text: &str) -> (String, String, u64) {
     }
     while let Some(begin) = rest.find(BEGIN) {
         let inner = &rest[begin + BEGIN.len()..];
-        let head = &inner[..inner.floor_char_boundary(30)];
-        let kind = &head[..head.find('"').unwrap_or(0)];
+        let kind = inner.split_once('"').map_or("", |(kind, _)| kind);
         if !matches!(kind, "reasoning" | "tool_calls" | "code_interpreter") {
             out.push_str(&rest[..begin + BEGIN.len()]);
             rest = inner;

@@ -161,7 +161,7 @@ impl Fields {
 
     /// How many fields have another type than they should.
     pub(super) fn odd(&self, has_times_as_numbers: bool) -> u64 {
-        let is_odd = |name: &&&str| {
+        let is_odd = |name: &&str| {
             let Some(raw) = self.get(name) else {
                 return false;
             };
@@ -173,7 +173,7 @@ impl Fields {
             is_text && text(raw).is_none()
         };
         let all = [&IDS[..], &TITLES, &CREATED, &UPDATED, &LEAVES].concat();
-        all.iter().filter(|name| is_odd(&name)).count() as u64
+        all.iter().filter(|name| is_odd(name)).count() as u64
     }
 }
 

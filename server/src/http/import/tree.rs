@@ -301,8 +301,9 @@ impl Tree {
                 could_not_be_saved: false,
             })?;
         }
-        let shown = ask.leaf.as_deref();
-        let shown = shown.and_then(|leaf| self.by_name.get(&name(leaf)).copied());
+        let shown = ask
+            .leaf
+            .and_then(|leaf| self.by_name.get(&name(leaf)).copied());
         // In a list the last message is the newest.
         let last = (self.nodes.len() as u32).checked_sub(1);
         let shown = shown.or(last.filter(|_| self.form == Form::List));
