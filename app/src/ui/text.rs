@@ -1,8 +1,8 @@
 //! Every sentence that a person reads, in one place: what went wrong and what to do about it, how a
 //! reply ended, and what a screen reader is told.
 //!
-//! The server uses the sentences of [`error_sentence`] too, so that one failure is told in the same
-//! words wherever it is noticed. Names of buttons stand in the components: they are part of the view.
+//! The sentence of an error stands at its kind ([`crate::protocol::ErrorKind::sentence`]), which the server uses too. Names of
+//! buttons stand in the components: they are part of the view.
 
 use std::time::Duration;
 

@@ -62,7 +62,7 @@ where
     BoxCloneSyncService::new(service.map_response(IntoResponse::into_response))
 }
 
-/// The page and its files: the routes of [`super::router`] get their handlers here.
+/// The page and its files: the routes of [`mod@super::router`] get their handlers here.
 #[derive(Clone)]
 pub(super) struct Pages {
     state: AppState,
