@@ -24,6 +24,7 @@ mod negotiate;
 // What is kept.
 mod changes;
 mod export;
+mod file_name;
 mod functions;
 mod import;
 mod library;

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use crate::http::error::AppError;
+use crate::http::file_name;
 use crate::http::state::AppState;
 use crate::store::{ConversationHead, ConversationKey, LOCAL_OWNER, Store, StoreError};
 
@@ -46,14 +47,14 @@ pub(super) async fn one(
     };
     let key = state.store.key(LOCAL_OWNER, &id).await?;
     let head = state.store.head(LOCAL_OWNER, key).await?;
-    let name = file_name(&head.title);
+    let title = head.title.clone();
     let writer = Writer::new(state.store);
     if is_markdown {
         let body = body(move |out| writer.markdown(key, head, out));
-        return Ok(file(MARKDOWN, &format!("{name}.md"), body));
+        return Ok(file(MARKDOWN, &title, "md", body));
     }
     let body = body(move |out| writer.json(vec![key], "", out));
-    Ok(file(JSON, &format!("{name}.json"), body))
+    Ok(file(JSON, &title, "json", body))
 }
 
 /// `GET /api/export`
@@ -61,7 +62,7 @@ pub(super) async fn all(State(state): State<AppState>) -> Result<Response, AppEr
     let keys = state.store.keys(LOCAL_OWNER).await?;
     let writer = Writer::new(state.store);
     let body = body(move |out| writer.json(keys, "\n", out));
-    Ok(file(JSON, "rill-conversations.json", body))
+    Ok(file(JSON, "rill-conversations", "json", body))
 }
 
 /// Takes the parts of a file. It fails when the client has left.
@@ -218,34 +219,13 @@ fn to_json(value: &impl Serialize) -> String {
 }
 
 /// An answer that a browser saves, and never shows.
-fn file(media_type: &'static str, name: &str, body: Body) -> Response {
+fn file(media_type: &'static str, title: &str, ending: &str, body: Body) -> Response {
     let headers = [
         (CONTENT_TYPE, media_type.to_owned()),
-        (
-            CONTENT_DISPOSITION,
-            format!("attachment; filename=\"{name}\""),
-        ),
+        (CONTENT_DISPOSITION, file_name::attachment(title, ending)),
         (CACHE_CONTROL, "no-store".to_owned()),
     ];
     (headers, body).into_response()
-}
-
-/// A title as the name of a file, in letters that every system takes.
-fn file_name(title: &str) -> String {
-    let mut name = String::new();
-    for letter in title.chars().take(60) {
-        if letter.is_ascii_alphanumeric() {
-            name.push(letter.to_ascii_lowercase());
-        } else if !name.ends_with('-') && !name.is_empty() {
-            name.push('-');
-        }
-    }
-    let name = name.trim_end_matches('-');
-    if name.is_empty() {
-        "conversation".to_owned()
-    } else {
-        name.to_owned()
-    }
 }
 
 /// A message for people.
@@ -269,19 +249,4 @@ fn add_markdown(out: &mut String, message: &SavedMessage) {
 
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_title_becomes_a_name_that_every_system_takes() {
-        let check = |title: &str, expect: &str| assert_eq!(file_name(title), expect, "{title}");
-        check("What is a rill?", "what-is-a-rill");
-        check("../../etc/passwd", "etc-passwd");
-        check("a\"; filename=\"b.html", "a-filename-b-html");
-        check("東京", "conversation");
-        check("", "conversation");
-    }
 }

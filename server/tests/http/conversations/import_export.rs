@@ -35,7 +35,8 @@ async fn a_conversation_is_exported_as_markdown_and_as_json() {
     );
     let disposition = answer.header("content-disposition").expect("a name");
     assert!(
-        disposition.starts_with("attachment; filename=\""),
+        disposition.starts_with("attachment; filename=\"")
+            && disposition.contains(".md\"; filename*=UTF-8''"),
         "{disposition}"
     );
     assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
