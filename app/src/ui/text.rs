@@ -91,6 +91,38 @@ pub fn imported(report: &ImportReport) -> String {
     sentence
 }
 
+/// What imports of these files did: one by its own words, several in sum, with those that failed by name.
+#[must_use]
+pub fn imported_files(outcomes: Vec<(String, Result<ImportReport, String>)>) -> String {
+    let count = outcomes.len();
+    let mut sum = ImportReport::default();
+    let mut failed = Vec::new();
+    for (name, outcome) in outcomes {
+        match outcome {
+            Ok(report) => {
+                sum.conversations += report.conversations;
+                sum.messages += report.messages;
+                sum.skipped.extend(report.skipped);
+                sum.more_skipped += report.more_skipped;
+            }
+            Err(sentence) if count == 1 => return sentence,
+            Err(sentence) => failed.push((name, sentence)),
+        }
+    }
+    if failed.is_empty() {
+        return imported(&sum);
+    }
+    let mut sentence = format!("{} of {count} files could not be imported:", failed.len());
+    // As with what was left out: the first few say what is wrong.
+    for (name, why) in failed.iter().take(3) {
+        sentence += &format!(" {name}: {why}");
+    }
+    if failed.len() < count {
+        sentence += &format!(" {}", imported(&sum));
+    }
+    sentence
+}
+
 /// Above a conversation that nobody keeps.
 pub const TEMPORARY: &str = "Temporary chat: it is not saved, and ends when you leave it.";
 
@@ -350,6 +382,34 @@ mod tests {
         assert_eq!(
             imported(&report),
             "Imported 1 conversation with 2 messages. Left out 5 parts: A picture: It holds no text."
+        );
+    }
+
+    #[test]
+    fn imports_of_several_files_are_told_in_sum_and_failures_by_name() {
+        let good = |conversations| ImportReport {
+            conversations,
+            messages: 2 * conversations,
+            ..ImportReport::default()
+        };
+        let bad = || Err("This is no file.".to_owned());
+        let check = |outcomes: Vec<Result<ImportReport, String>>, expect: &str| {
+            let named = outcomes.into_iter().enumerate();
+            let named = named.map(|(at, outcome)| (format!("{at}.json"), outcome));
+            assert_eq!(imported_files(named.collect()), expect);
+        };
+        check(vec![bad()], "This is no file.");
+        check(
+            vec![Ok(good(1)), Ok(good(3))],
+            "Imported 4 conversations with 8 messages.",
+        );
+        check(
+            vec![Ok(good(1)), bad()],
+            "1 of 2 files could not be imported: 1.json: This is no file. Imported 1 conversation with 2 messages.",
+        );
+        check(
+            vec![bad(), bad()],
+            "2 of 2 files could not be imported: 0.json: This is no file. 1.json: This is no file.",
         );
     }
 

@@ -60,7 +60,13 @@ fn ToastView() -> impl IntoView {
     }
 }
 
-/// Chooses a file and sends it.
+/// How much of all files has left, in percent, when so much of this one has.
+fn of_all(place: usize, count: usize, percent: u8) -> u8 {
+    let percent = (place * 100 + usize::from(percent)) / count.max(1);
+    u8::try_from(percent.min(100)).expect("it is a percentage")
+}
+
+/// Chooses files and sends them.
 #[component]
 fn ImportButton() -> impl IntoView {
     let conversations = expect_context::<Conversations>();
@@ -77,25 +83,30 @@ fn ImportButton() -> impl IntoView {
         let Some(field) = field.get_untracked() else {
             return;
         };
-        let file = field.files().and_then(|files| files.get(0));
-        let (Some(file), Some(import)) = (file, import.get_value()) else {
+        let Some((list, import)) = field.files().zip(import.get_value()) else {
             return;
         };
+        let files: Vec<_> = (0..list.length()).filter_map(|at| list.get(at)).collect();
+        if files.is_empty() {
+            return;
+        }
         progress.set(Some(0));
         spawn_local(async move {
-            let outcome = Import::send(
-                &*import,
-                file,
-                Box::new(move |percent| progress.set(Some(percent))),
-            )
-            .await;
+            let count = files.len();
+            let mut outcomes = Vec::with_capacity(count);
+            // One after the other: the server writes them one after the other anyway.
+            for (place, file) in files.into_iter().enumerate() {
+                let name = file.name();
+                let on_progress = move |percent| progress.set(Some(of_all(place, count, percent)));
+                let outcome = Import::send(&*import, file, Box::new(on_progress)).await;
+                let outcome =
+                    outcome.map_err(|error| error.kind.sentence_or(&error.message).to_owned());
+                outcomes.push((name, outcome));
+            }
             progress.set(None);
             // So that the same file can be chosen again.
             field.set_value("");
-            let sentence = match outcome {
-                Ok(report) => text::imported(&report),
-                Err(error) => error.kind.sentence_or(&error.message).to_owned(),
-            };
+            let sentence = text::imported_files(outcomes);
             chat.announce(sentence.clone());
             conversations.say(sentence);
             conversations.reload();
@@ -114,9 +125,31 @@ fn ImportButton() -> impl IntoView {
             class="visually-hidden"
             aria-label="File to import"
             tabindex="-1"
-            accept=".json,application/json"
+            accept=".json,.jsonl,.zip,application/json,application/zip"
+            multiple
             node_ref=field
             on:change=send
         />
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn progress_is_told_of_all_files_together() {
+        for (place, count, percent, expect) in [
+            (0, 1, 40, 40),
+            (0, 1, 100, 100),
+            (0, 4, 100, 25),
+            (3, 4, 50, 87),
+            (3, 4, 100, 100),
+        ] {
+            assert_eq!(of_all(place, count, percent), expect);
+        }
     }
 }
