@@ -37,6 +37,10 @@ fn end_of_part(source: &str, begin: isize, from: usize, end: usize, part: usize)
         return Some(word);
     }
     let mut at = latest.max(from + 1);
+    if bytes[at].is_ascii_whitespace() {
+        // A part begins with something that shows.
+        return (at..end).find(is_word);
+    }
     while !source.is_char_boundary(at) {
         at -= 1;
     }
@@ -181,7 +185,7 @@ impl Splitter<'_> {
     fn read(&mut self, from: usize, to: usize, around: &[Open]) -> Vec<Node> {
         let written = &self.source[from..to];
         // The line on which the part ends may go on in the next part, and be something else without that, like a rule.
-        for goes_on in ["", "x"] {
+        for goes_on in ["", GOES_ON] {
             if let Some(nodes) = self.read_among(from, written, goes_on, around) {
                 return nodes;
             }
@@ -214,6 +218,9 @@ impl Splitter<'_> {
         };
         let parsed = parse(&text, own, &self.known);
         let mut children = within(parsed.nodes, begin, around)?;
+        if !after.is_empty() {
+            without_end(children.last_mut()?, after)?;
+        }
         let moved = |at: usize| at.saturating_sub(begin) + from;
         let missing = parsed.missing.into_iter();
         self.missing
@@ -225,6 +232,23 @@ impl Splitter<'_> {
         }
         Some(children)
     }
+}
+
+/// What makes clear that a line goes on, and is no part of a mark or an address before it.
+const GOES_ON: &str = " x";
+
+/// Takes from a text what was added behind it; `None` if it is no text, or does not end with that.
+fn without_end(node: &mut Node, end: &str) -> Option<()> {
+    let Kind::Text(text, origins) = &mut node.kind else {
+        return None;
+    };
+    let length = text.strip_suffix(end)?.trim_end_matches(' ').len();
+    text.truncate(length);
+    origins.retain(|origin| origin.at < length);
+    if let Some(last) = origins.last_mut() {
+        last.len = last.len.min(length - last.at);
+    }
+    Some(())
 }
 
 /// What the only node in as many levels of only nodes as are open around it holds, if all of these began before `from`

@@ -256,15 +256,35 @@ fn a_paragraph_of_which_a_part_is_final_does_not_turn_out_to_be_a_definition() {
 }
 
 #[test]
+fn no_part_is_empty_where_spaces_and_line_breaks_stand_at_its_border() {
+    for length in 40..56 {
+        for spaces in [" ", "     ", "\r\n", "\n", "  \r\n", "\t"] {
+            for after in ["| a | b |\n|---|:-:|\n", "> a", "word", "- a", ""] {
+                let text = format!("{}{spaces}{after}", "(".repeat(length));
+                check_streams(&text, 48);
+                let html = plain_html(&at_once(&text, 48));
+                assert!(!html.contains("\"></p>"), "{text:?}: {html}");
+            }
+            check_streams(&format!("a{}b", " ".repeat(length)), 48);
+        }
+    }
+}
+
+#[test]
 fn a_line_that_goes_on_in_the_next_part_is_no_rule_and_no_underline() {
     let words = "&amp; some words\n";
     for line in ["*", "=", "-", "_", "* ", "| ", "|-"] {
+        let line = line.repeat(60);
         for before in ["", "> ", "- "] {
-            check_streams(&format!("{before}{words}{} and", line.repeat(60)), 48);
-            check_streams(
-                &format!("{before}{words}{words}{words}{}a\nb", line.repeat(60)),
-                48,
-            );
+            for text in [
+                format!("{before}{words}{line} and"),
+                format!("{before}{words}{line}\n{words}"),
+                format!("{before}{words}{words}{words}{line}a\nb"),
+            ] {
+                check_streams(&text, 48);
+                let html = plain_html(&at_once(&text, 48));
+                assert!(!html.contains('x'), "{text:?}: {html}");
+            }
         }
     }
 }
