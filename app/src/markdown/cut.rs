@@ -364,7 +364,10 @@ impl Scan {
             let mut characters = written.char_indices().peekable();
             while let Some((at, c)) = characters.next() {
                 let next = characters.peek().map(|(_, c)| *c);
-                let next = next.or_else(|| source[origin.source + origin.len..].chars().next());
+                let next = next.or_else(|| {
+                    let after = source.get(origin.source + origin.len..)?;
+                    after.chars().next()
+                });
                 if is_escaped && at == 0 {
                     self.is_open |= matches!(c, '(' | '[');
                 } else {
