@@ -8,7 +8,7 @@ use super::depth::LEVELS;
 use super::html::html;
 use super::parse::parse_whole;
 use super::proof::{SHALLOW, deepest, depth, pieces, streamed, whole, whole_within};
-use super::tests::cases;
+use super::tests::random_cases;
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -280,7 +280,7 @@ fn a_footnote_behind_another_one_is_as_deep_as_its_line_says() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
+    #![proptest_config(random_cases())]
 
     #[test]
     fn what_nests_in_every_mix_ends_as_the_whole_text(

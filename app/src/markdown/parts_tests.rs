@@ -11,7 +11,7 @@ use super::parse::{Own, parse, parse_whole};
 use super::parts::PART;
 use super::proof;
 use super::stream::Stream;
-use super::tests::cases;
+use super::tests::random_cases;
 
 /// Parts as short as can be, so that short texts have many.
 fn limits(part: usize) -> Limits {
@@ -374,7 +374,7 @@ fn fragment() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
+    #![proptest_config(random_cases())]
 
     #[test]
     fn a_text_of_marks_has_the_same_parts_however_it_comes(
