@@ -1,8 +1,8 @@
-//! What a screen reader is told while one chats.
+//! Announcements for screen readers while a reply streams and when it has ended.
 
 use crate::reply::transcript::{End, Transcript};
 
-/// What a screen reader is told. The text of a reply is not: it would be read in fragments.
+/// An announcement for a screen reader. It never holds the text of a reply, which would be read in fragments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Announcement {
     /// Nothing yet.

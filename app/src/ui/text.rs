@@ -1,5 +1,5 @@
-//! Every sentence that a person reads, in one place: what went wrong and what to do about it, how a
-//! reply ended, and what a screen reader is told.
+//! Every sentence that the page shows to a person or has a screen reader say: how a reply ended, what is
+//! waited for, what an import did.
 //!
 //! The sentence of an error stands at its kind ([`crate::protocol::ErrorKind::sentence`]), which the server uses too. Names of
 //! buttons stand in the components: they are part of the view.

@@ -13,6 +13,8 @@ pub(super) mod ending;
 mod finish;
 pub(super) mod json;
 mod lenient;
+#[cfg(test)]
+mod mapped;
 mod parts;
 mod prompt;
 mod said;

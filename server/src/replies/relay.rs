@@ -206,57 +206,35 @@ impl Report {
 
     /// Writes the reply's one line into the log.
     pub(crate) fn log(&self, generation: &str, model: &str, outcome: &Outcome) {
-        // Only the head of the id, by which a line is found; who knows the whole may read the reply.
+        // Only the head of the id, which is enough to find a line: whoever knows the whole id may read the reply.
         let generation = &generation[..8];
         let attempts = self.attempts;
         let ttft_ms = self.first_token.map(|time| time.as_millis());
         let duration_ms = self.started.elapsed().as_millis();
         let tokens = self.usage.and_then(|usage| usage.completion_tokens);
         let (deltas, bytes) = (self.deltas, self.bytes);
+        // The level of an event is fixed where it is written, so a macro repeats the fields.
+        macro_rules! line {
+            ($level:ident, $($field:tt)*) => {
+                tracing::$level!(
+                    generation,
+                    model,
+                    attempts,
+                    ttft_ms,
+                    duration_ms,
+                    tokens,
+                    deltas,
+                    bytes,
+                    $($field)*,
+                    "reply"
+                )
+            };
+        }
         match outcome {
-            Outcome::Done(finish) => {
-                tracing::info!(
-                    generation,
-                    model,
-                    attempts,
-                    ttft_ms,
-                    duration_ms,
-                    tokens,
-                    deltas,
-                    bytes,
-                    finish = finish.as_str(),
-                    "reply"
-                );
-            }
-            Outcome::Left => {
-                tracing::info!(
-                    generation,
-                    model,
-                    attempts,
-                    ttft_ms,
-                    duration_ms,
-                    tokens,
-                    deltas,
-                    bytes,
-                    finish = "left",
-                    "reply"
-                );
-            }
+            Outcome::Done(finish) => line!(info, finish = finish.as_str()),
+            Outcome::Left => line!(info, finish = "left"),
             Outcome::Failed(error) => {
-                let (kind, cause) = (error.kind.as_str(), self.cause.trim());
-                tracing::warn!(
-                    generation,
-                    model,
-                    attempts,
-                    ttft_ms,
-                    duration_ms,
-                    tokens,
-                    deltas,
-                    bytes,
-                    kind,
-                    cause,
-                    "reply"
-                );
+                line!(warn, kind = error.kind.as_str(), cause = self.cause.trim());
             }
         }
     }

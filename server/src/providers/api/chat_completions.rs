@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::providers::api::ending::Ending;
-use crate::providers::api::json::{is_last, read_unusual};
+use crate::providers::api::json::{can_be_plain, read_unusual};
 use crate::providers::api::lenient::{List, Number, Object, Presence, Text};
 use crate::providers::api::said::{Growing, Said};
 use crate::providers::caching::{self, Caching};
@@ -106,16 +106,10 @@ impl Mapper {
         event: sse::Event<'_>,
         out: &mut impl FnMut(ChatEvent<'_>),
     ) -> Result<(), Failure> {
-        if self.ending.done {
+        if self.ending.is_over_at(event.data) {
             return Ok(());
         }
-        if is_last(event.data) {
-            self.ending.done = true;
-            return Ok(());
-        }
-        // A list would be read as the fields of an object, in their order.
-        if event.name != "error"
-            && event.data.starts_with('{')
+        if can_be_plain(&event)
             && let Ok(chunk) = serde_json::from_str::<Chunk<'_>>(event.data)
             && chunk.is_plain()
         {
@@ -623,27 +617,12 @@ mod tests {
     use std::borrow::Cow;
 
     use super::*;
+    use crate::providers::api::Kind;
+    use crate::providers::api::mapped::{Mapped, mapped};
     use app::protocol::{Finish, Role};
 
-    /// What the events of a stream become: text, reasoning, and the finish or the kind of the error.
-    fn map(events: &[(&str, &str)]) -> (String, String, Result<Option<Finish>, ErrorKind>) {
-        let mut mapper = Mapper::default();
-        let (mut text, mut reasoning) = (String::new(), String::new());
-        for (name, data) in events {
-            let result = mapper.map(
-                sse::Event { name, data, id: "" },
-                &mut |event| match event {
-                    ChatEvent::Text(piece) => text.push_str(&piece),
-                    ChatEvent::Reasoning(piece) => reasoning.push_str(&piece),
-                    other => panic!("{other:?}"),
-                },
-            );
-            if let Err(failure) = result {
-                return (text, reasoning, Err(failure.kind));
-            }
-        }
-        let end = mapper.ending().verdict().transpose();
-        (text, reasoning, end.map_err(|failure| failure.kind))
+    fn map(events: &[(&str, &str)]) -> Mapped {
+        mapped(Kind::ChatCompletions, events)
     }
 
     fn check(data: &[&str], text: &str, reasoning: &str, end: Result<Option<Finish>, ErrorKind>) {

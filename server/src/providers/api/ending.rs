@@ -3,6 +3,7 @@
 use app::protocol::{ErrorKind, Finish, Usage};
 
 use crate::providers::api::finish::{Meaning, meaning};
+use crate::providers::api::json::is_last;
 use crate::providers::error::Failure;
 
 /// What has come of an answer and of its end, as far as it is known.
@@ -39,6 +40,13 @@ pub(in crate::providers) enum Standing {
 }
 
 impl Ending {
+    /// Whether an answer is over when an event with this data comes: it was over before, or the event is
+    /// the one after which a provider sends no more.
+    pub(super) fn is_over_at(&mut self, data: &str) -> bool {
+        self.done = self.done || is_last(data);
+        self.done
+    }
+
     /// Notes that a piece of text came.
     pub(in crate::providers) fn note_text(&mut self) {
         self.has_text = true;

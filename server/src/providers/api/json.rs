@@ -43,6 +43,12 @@ pub(in crate::providers) fn is_last(data: &str) -> bool {
             .eq_ignore_ascii_case("[DONE]")
 }
 
+/// Whether an event may hold the plain form of a chunk, which is read without a detour. A list is not: serde
+/// would read it as the fields of a struct, in their order.
+pub(super) fn can_be_plain(event: &sse::Event<'_>) -> bool {
+    event.name != "error" && event.data.starts_with('{')
+}
+
 /// The deepest that values are read; serde reads none deeper than 128.
 const DEEPEST: usize = 100;
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::providers::api::ending::Ending;
-use crate::providers::api::json::{is_last, read_unusual};
+use crate::providers::api::json::{can_be_plain, read_unusual};
 use crate::providers::api::lenient::{List, Number, Object, Presence, Text};
 use crate::providers::api::parts::Parts;
 use crate::providers::caching::{self, Caching};
@@ -154,16 +154,10 @@ impl Mapper {
         event: sse::Event<'_>,
         out: &mut impl FnMut(ChatEvent<'_>),
     ) -> Result<(), Failure> {
-        if self.ending.done {
+        if self.ending.is_over_at(event.data) {
             return Ok(());
         }
-        if is_last(event.data) {
-            self.ending.done = true;
-            return Ok(());
-        }
-        // A list would be read as the fields of an object, in their order.
-        if event.name != "error"
-            && event.data.starts_with('{')
+        if can_be_plain(&event)
             && let Ok(plain) = serde_json::from_str::<Event<'_>>(event.data)
             && plain.is_plain()
             && self.take(&plain, event.name, out)
@@ -462,10 +456,12 @@ impl RawUsage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::providers::api::Kind;
+    use crate::providers::api::mapped::mapped;
     use app::protocol::{ChatMessage, Finish, Usage};
     use serde_json::json;
 
-    /// What the events of a stream become: text, reasoning, and the finish or the kind of the error.
+    /// Checks what the events of a stream become: text, reasoning, and the finish or the kind of the error.
     #[track_caller]
     fn check(
         events: &[Value],
@@ -473,32 +469,13 @@ mod tests {
         reasoning: &str,
         end: Result<Option<Finish>, ErrorKind>,
     ) {
-        let mut mapper = Mapper::default();
-        let (mut got_text, mut got_reasoning) = (String::new(), String::new());
-        let mut got = Ok(());
-        for event in events {
-            let data = event.to_string();
-            let event = sse::Event {
-                name: "message",
-                data: &data,
-                id: "",
-            };
-            got = mapper.map(event, &mut |event| match event {
-                ChatEvent::Text(piece) => got_text.push_str(&piece),
-                ChatEvent::Reasoning(piece) => got_reasoning.push_str(&piece),
-                other => panic!("{other:?}"),
-            });
-            if got.is_err() {
-                break;
-            }
-        }
-        let got = got
-            .and_then(|()| mapper.ending().verdict().transpose())
-            .map_err(|failure| failure.kind);
-        assert_eq!(
-            (got_text.as_str(), got_reasoning.as_str(), got),
-            (text, reasoning, end)
-        );
+        let events: Vec<_> = events.iter().map(Value::to_string).collect();
+        let events: Vec<_> = events
+            .iter()
+            .map(|data| ("message", data.as_str()))
+            .collect();
+        let expect = (text.to_owned(), reasoning.to_owned(), end);
+        assert_eq!(mapped(Kind::Messages, &events), expect);
     }
 
     fn delta(index: u64, delta: Value) -> Value {

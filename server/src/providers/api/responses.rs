@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::providers::api::ending::Ending;
 use crate::providers::api::finish::{Meaning, meaning};
-use crate::providers::api::json::{is_last, read_unusual};
+use crate::providers::api::json::{can_be_plain, read_unusual};
 use crate::providers::api::lenient::{Number, Text};
 use crate::providers::api::parts::Parts;
 use crate::providers::caching::Caching;
@@ -105,16 +105,10 @@ impl Mapper {
         event: sse::Event<'_>,
         out: &mut impl FnMut(ChatEvent<'_>),
     ) -> Result<(), Failure> {
-        if self.ending.done {
+        if self.ending.is_over_at(event.data) {
             return Ok(());
         }
-        if is_last(event.data) {
-            self.ending.done = true;
-            return Ok(());
-        }
-        // A list would be read as the fields of an object, in their order.
-        if event.name != "error"
-            && event.data.starts_with('{')
+        if can_be_plain(&event)
             && let Ok(delta) = serde_json::from_str::<Delta<'_>>(event.data)
             && self.take(&delta, event.name, out)
         {
@@ -484,10 +478,12 @@ struct Delta<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::providers::api::Kind;
+    use crate::providers::api::mapped::mapped;
     use app::protocol::Role;
     use serde_json::json;
 
-    /// What the events of a stream become: text, reasoning, and the finish or the kind of the error.
+    /// Checks what the events of a stream become: text, reasoning, and the finish or the kind of the error.
     #[track_caller]
     fn check(
         events: &[Value],
@@ -495,32 +491,13 @@ mod tests {
         reasoning: &str,
         end: Result<Option<Finish>, ErrorKind>,
     ) {
-        let mut mapper = Mapper::default();
-        let (mut got_text, mut got_reasoning) = (String::new(), String::new());
-        let mut got = Ok(());
-        for event in events {
-            let data = event.to_string();
-            let event = sse::Event {
-                name: "message",
-                data: &data,
-                id: "",
-            };
-            got = mapper.map(event, &mut |event| match event {
-                ChatEvent::Text(piece) => got_text.push_str(&piece),
-                ChatEvent::Reasoning(piece) => got_reasoning.push_str(&piece),
-                other => panic!("{other:?}"),
-            });
-            if got.is_err() {
-                break;
-            }
-        }
-        let got = got
-            .and_then(|()| mapper.ending().verdict().transpose())
-            .map_err(|failure| failure.kind);
-        assert_eq!(
-            (got_text.as_str(), got_reasoning.as_str(), got),
-            (text, reasoning, end)
-        );
+        let events: Vec<_> = events.iter().map(Value::to_string).collect();
+        let events: Vec<_> = events
+            .iter()
+            .map(|data| ("message", data.as_str()))
+            .collect();
+        let expect = (text.to_owned(), reasoning.to_owned(), end);
+        assert_eq!(mapped(Kind::Responses, &events), expect);
     }
 
     fn delta(kind: &str, item: u64, text: &str) -> Value {

@@ -1,0 +1,33 @@
+//! What the tests of the three APIs share: the events of a stream, played through a mapper.
+
+use app::protocol::{ChatEvent, ErrorKind, Finish};
+use app::sse;
+
+use super::Kind;
+
+/// What a stream becomes: its text, its reasoning, and how it ended.
+pub(super) type Mapped = (String, String, Result<Option<Finish>, ErrorKind>);
+
+/// Maps the events of a stream, each with its name and data, up to the first that is an error.
+///
+/// # Panics
+/// When something else than text and reasoning comes of them.
+pub(super) fn mapped(kind: Kind, events: &[(&str, &str)]) -> Mapped {
+    let mut mapper = kind.mapper();
+    let (mut text, mut reasoning) = (String::new(), String::new());
+    for (name, data) in events {
+        let result = mapper.map(
+            sse::Event { name, data, id: "" },
+            &mut |event| match event {
+                ChatEvent::Text(piece) => text.push_str(&piece),
+                ChatEvent::Reasoning(piece) => reasoning.push_str(&piece),
+                other => panic!("{other:?}"),
+            },
+        );
+        if let Err(failure) = result {
+            return (text, reasoning, Err(failure.kind));
+        }
+    }
+    let end = mapper.verdict().transpose();
+    (text, reasoning, end.map_err(|failure| failure.kind))
+}
