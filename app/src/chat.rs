@@ -5,8 +5,8 @@
 //!
 //! It holds one conversation at a time: a saved one, which the server knows by its id, or a temporary
 //! one, which lives and dies here. It does not know the DOM or the network: a [`ChatTransport`] gives
-//! the events, a [`Clock`] the frames. `send` starts replies,
-//! `receive` reads them, `stop` ends them, and `load` shows a conversation that was saved.
+//! the events, a [`Clock`] the frames. `send` starts replies, `receive` reads them, `stop` ends them, and
+//! `load` shows a conversation that was saved.
 
 pub mod announcement;
 pub mod draft;

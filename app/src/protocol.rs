@@ -3,7 +3,7 @@
 //!
 //! A type is serializable here, and only here, because it crosses that wire. What an upstream
 //! provider sends and wants is not described here: those types stay private to its file in the
-//! server. The contract itself, with its prose, is `PROTOCOL` in the README's section "HTTP API".
+//! server. The contract itself, with its prose, is `docs/protocol.md`.
 
 mod error;
 mod id;

@@ -40,7 +40,7 @@ impl Chat {
         if let Some(generation) = generation_of(&running.reply) {
             self.tell_to_stop(generation);
         }
-        // Else it is told as soon as the reply has begun, see `reading`.
+        // Otherwise `receive` stops it as soon as the reply has begun.
         let clock = self
             .outside
             .with_value(|outside| Arc::clone(&outside.clock));
