@@ -241,6 +241,8 @@ for (const { choice, hint, value } of [
 const LONG = Array.from({ length: 20_000 }, (_, line) => `line ${line} of what was pasted, with some words`).join("\n");
 
 test("a key in 20,000 lines neither reads, measures nor stores them", async ({ chat, page }, testInfo) => {
+  // To lay out 20,000 lines takes the browser itself seconds where other tests run beside it.
+  test.slow();
   await chat.open();
   await chat.composer.click();
   // Counts what the page does with the text, key by key.

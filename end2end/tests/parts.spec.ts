@@ -96,8 +96,9 @@ test("an old question is edited in its place, and the model is told what came be
   const first = articles(page).first();
   const number = Number(/\d+/.exec((await first.locator(".text").first().textContent())!)![0]);
   // The first one that is loaded is the hardest: what it follows is not.
-  const old = page.locator("article.question").first();
   const question = number % 2 === 0 ? number : number + 1;
+  // By its text: scrolling to it brings others before it.
+  const old = page.locator("article.question").filter({ has: page.getByText(`Question ${question}?`, { exact: true }) });
   await old.scrollIntoViewIfNeeded();
   await old.getByRole("button", { name: "Edit" }).click();
   upstream.willAnswer(["Of the other question."]);
