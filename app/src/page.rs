@@ -50,7 +50,7 @@ pub fn ChatPage(
         lifecycle: use_lifecycle(),
     };
     let preferences = Preferences::new();
-    preferences.recall();
+    preferences.load();
     provide_context(preferences);
     provide_context(ChosenTheme::new());
     let chat = Chat::new(outside, preferences);

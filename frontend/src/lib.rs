@@ -15,7 +15,7 @@ use app::library::import::provide_import;
 use app::library::models::provide_models;
 use app::library::requests::provide_requests;
 use app::platform::lifecycle::provide_lifecycle;
-use app::platform::storage::provide_memory;
+use app::platform::storage::provide_storage;
 use app::reply::transport::provide_transport;
 use leptos::prelude::provide_context;
 use wasm_bindgen_futures::spawn_local;
@@ -43,7 +43,7 @@ pub fn hydrate() {
             provide_import(Network);
             provide_models(Network);
             provide_lifecycle(lifecycle::BrowserLifecycle);
-            provide_memory(local_storage::LocalStorage);
+            provide_storage(local_storage::LocalStorage);
             app::App()
         });
     });

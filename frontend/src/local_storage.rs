@@ -1,19 +1,18 @@
-//! The browser's local storage as the page's memory. It may be missing, full or forbidden; then
+//! The browser's local storage as the page's storage. It may be missing, full or forbidden; then
 //! nothing is remembered, and that is all.
 
-use app::platform::storage::{Item, Memory};
-use web_sys::Storage;
+use app::platform::storage::{Item, Storage};
 
 /// What the browser keeps for this site.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LocalStorage;
 
-impl Memory for LocalStorage {
-    fn recall(&self, item: Item) -> Option<String> {
+impl Storage for LocalStorage {
+    fn get(&self, item: Item) -> Option<String> {
         storage()?.get_item(item.name()).ok()?
     }
 
-    fn remember(&self, item: Item, value: &str) {
+    fn set(&self, item: Item, value: &str) {
         let Some(storage) = storage() else { return };
         // Failing is allowed, see above.
         let _ = if value.is_empty() {
@@ -24,6 +23,6 @@ impl Memory for LocalStorage {
     }
 }
 
-fn storage() -> Option<Storage> {
+fn storage() -> Option<web_sys::Storage> {
     web_sys::window()?.local_storage().ok()?
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use leptos::prelude::*;
 
 use crate::chat::enter_key::EnterSends;
-use crate::platform::storage::{Item, Memory, use_memory};
+use crate::platform::storage::{Item, Storage, use_storage};
 use crate::protocol::{ChatMessage, ChatRequest, ReasoningEffort, Role};
 
 /// The choices, each as a person writes it; empty where nothing was chosen.
@@ -162,14 +162,14 @@ pub fn read_max_tokens(text: &str) -> Result<Option<u32>, &'static str> {
     }
 }
 
-/// The choices as a signal, kept in the browser's memory.
+/// The choices as a signal, kept in the browser's storage.
 #[derive(Clone, Copy)]
 pub struct Preferences {
     choices: RwSignal<Choices>,
     enter_sends: RwSignal<EnterSends>,
     /// Whether the main pointer is a finger. The server cannot know it.
     is_touch: RwSignal<bool>,
-    memory: StoredValue<Option<Arc<dyn Memory>>>,
+    storage: StoredValue<Option<Arc<dyn Storage>>>,
 }
 
 impl Preferences {
@@ -180,21 +180,21 @@ impl Preferences {
             choices: RwSignal::new(Choices::default()),
             enter_sends: RwSignal::new(EnterSends::default()),
             is_touch: RwSignal::new(false),
-            memory: StoredValue::new(use_memory()),
+            storage: StoredValue::new(use_storage()),
         }
     }
 
     /// Takes the choices of an earlier visit, once the page is alive: the server cannot know them.
-    pub fn recall(self) {
+    pub fn load(self) {
         Effect::new(move |_| {
-            let recall = |item| {
-                self.memory
-                    .with_value(|memory| memory.as_ref()?.recall(item))
+            let stored = |item| {
+                self.storage
+                    .with_value(|storage| storage.as_ref()?.get(item))
             };
-            if let Some(text) = recall(Item::Preferences) {
+            if let Some(text) = stored(Item::Preferences) {
                 self.choices.set(Choices::from_text(&text));
             }
-            if let Some(name) = recall(Item::EnterSends) {
+            if let Some(name) = stored(Item::EnterSends) {
                 self.enter_sends.set(EnterSends::named(&name));
             }
         });
@@ -214,7 +214,7 @@ impl Preferences {
 
     /// Changes the choices, and remembers them.
     pub fn set(self, choices: Choices) {
-        self.remember(Item::Preferences, &choices.to_text());
+        self.store(Item::Preferences, &choices.to_text());
         self.choices.set(choices);
     }
 
@@ -245,14 +245,14 @@ impl Preferences {
 
     /// Changes when Enter sends, and remembers it.
     pub fn set_enter_sends(self, choice: EnterSends) {
-        self.remember(Item::EnterSends, choice.name());
+        self.store(Item::EnterSends, choice.name());
         self.enter_sends.set(choice);
     }
 
-    fn remember(self, item: Item, value: &str) {
-        self.memory.with_value(|memory| {
-            if let Some(memory) = memory {
-                memory.remember(item, value);
+    fn store(self, item: Item, value: &str) {
+        self.storage.with_value(|storage| {
+            if let Some(storage) = storage {
+                storage.set(item, value);
             }
         });
     }

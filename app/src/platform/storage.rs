@@ -33,22 +33,22 @@ impl Item {
     }
 }
 
-/// A small memory that outlives the page.
-pub trait Memory: Send + Sync {
+/// A small storage that outlives the page.
+pub trait Storage: Send + Sync {
     /// What was remembered, if anything was and it can be read.
-    fn recall(&self, item: Item) -> Option<String>;
+    fn get(&self, item: Item) -> Option<String>;
 
     /// Remembers a value in the place of the older one; an empty one is forgotten.
-    fn remember(&self, item: Item, value: &str);
+    fn set(&self, item: Item, value: &str);
 }
 
-/// Makes the memory available to the page.
-pub fn provide_memory(memory: impl Memory + 'static) {
-    provide_context::<Arc<dyn Memory>>(Arc::new(memory));
+/// Makes the storage available to the page.
+pub fn provide_storage(storage: impl Storage + 'static) {
+    provide_context::<Arc<dyn Storage>>(Arc::new(storage));
 }
 
-/// The memory, if there is one here.
+/// The storage, if there is one here.
 #[must_use]
-pub fn use_memory() -> Option<Arc<dyn Memory>> {
+pub fn use_storage() -> Option<Arc<dyn Storage>> {
     use_context()
 }

@@ -14,7 +14,7 @@ use leptos::prelude::*;
 use super::composer_field::ComposerField;
 use crate::chat::Chat;
 use crate::chat::draft::recovered;
-use crate::platform::storage::{Item, Memory, use_memory};
+use crate::platform::storage::{Item, Storage, use_storage};
 
 /// A text of so many bytes is short.
 const SHORT: usize = 16 * 1024;
@@ -30,7 +30,7 @@ pub(super) struct DraftField {
     field: ComposerField,
     /// The text that gives the field its height.
     beginning: RwSignal<String>,
-    memory: StoredValue<Option<Arc<dyn Memory>>>,
+    storage: StoredValue<Option<Arc<dyn Storage>>>,
     unread: StoredValue<Unread>,
 }
 
@@ -48,7 +48,7 @@ impl DraftField {
             chat,
             field,
             beginning: RwSignal::new(String::new()),
-            memory: StoredValue::new(use_memory()),
+            storage: StoredValue::new(use_storage()),
             unread: StoredValue::default(),
         }
     }
@@ -144,16 +144,16 @@ impl DraftField {
     }
 
     fn stored(self) -> Option<String> {
-        self.memory
-            .with_value(|memory| memory.as_ref()?.recall(Item::Draft))
+        self.storage
+            .with_value(|storage| storage.as_ref()?.get(Item::Draft))
     }
 
     fn save(self) {
         self.forget_due();
         self.chat.draft().with_untracked(|draft| {
-            self.memory.with_value(|memory| {
-                if let Some(memory) = memory {
-                    memory.remember(Item::Draft, draft.unsent());
+            self.storage.with_value(|storage| {
+                if let Some(storage) = storage {
+                    storage.set(Item::Draft, draft.unsent());
                 }
             });
         });

@@ -5,7 +5,7 @@
 
 use leptos::prelude::*;
 
-use crate::platform::storage::{Item, use_memory};
+use crate::platform::storage::{Item, use_storage};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Theme {
@@ -17,7 +17,7 @@ enum Theme {
 impl Theme {
     const ALL: [Self; 3] = [Self::System, Self::Light, Self::Dark];
 
-    /// The name in the document and in the memory; none for the system's.
+    /// The name in the document and in the storage; none for the system's.
     fn name(self) -> &'static str {
         match self {
             Self::System => "",
@@ -78,14 +78,14 @@ pub fn ThemeSwitch(
     #[prop(default = "theme")]
     group: &'static str,
 ) -> impl IntoView {
-    let memory = StoredValue::new(use_memory());
+    let storage = StoredValue::new(use_storage());
     let ChosenTheme(chosen) = expect_context();
     // What was chosen on an earlier visit. The server cannot know, so it is read once the page is alive.
     Effect::new(move |_| {
-        let name = memory.with_value(|memory| {
-            memory
+        let name = storage.with_value(|storage| {
+            storage
                 .as_ref()
-                .and_then(|memory| memory.recall(Item::Theme))
+                .and_then(|storage| storage.get(Item::Theme))
         });
         chosen.set(Theme::named(&name.unwrap_or_default()));
     });
@@ -95,9 +95,9 @@ pub fn ThemeSwitch(
             // Only an invalid name could make it fail.
             let _ = root.set_attribute("data-theme", theme.name());
         }
-        memory.with_value(|memory| {
-            if let Some(memory) = memory {
-                memory.remember(Item::Theme, theme.name());
+        storage.with_value(|storage| {
+            if let Some(storage) = storage {
+                storage.set(Item::Theme, theme.name());
             }
         });
     };
