@@ -13,7 +13,7 @@ use app::platform::clock::{BrowserClock, Clock};
 use app::protocol::saved::{Change, ImportReport, InitialData};
 use app::protocol::{ErrorBody, ErrorKind, ModelList, ReplyError};
 use app::reply::reader::backoff;
-use app::reply::transport::{Ask, Broken, ChatTransport, Connection};
+use app::reply::transport::{Ask, ChatTransport, Connection, ConnectionError};
 use futures::FutureExt;
 use futures::future::{LocalBoxFuture, ready};
 use futures::stream::{LocalBoxStream, StreamExt, once};
@@ -81,15 +81,17 @@ impl ChatTransport for Network {
         let connection = async {
             match network().await {
                 Ok(network) => network.transport.open(ask),
-                Err(_) => once(ready(Err(Broken::lost()))).boxed_local(),
+                Err(_) => once(ready(Err(ConnectionError::unreachable()))).boxed_local(),
             }
         };
         connection.flatten_stream().boxed_local()
     }
 
-    fn stop(&self, generation: String) -> LocalBoxFuture<'static, Result<(), Broken>> {
+    fn stop(&self, generation: String) -> LocalBoxFuture<'static, Result<(), ConnectionError>> {
         async {
-            let network = network().await.map_err(|_| Broken::lost())?;
+            let network = network()
+                .await
+                .map_err(|_| ConnectionError::unreachable())?;
             network.transport.stop(generation).await
         }
         .boxed_local()

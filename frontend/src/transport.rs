@@ -3,7 +3,7 @@
 use app::protocol::saved::{events_path, generation_path, messages_path};
 use app::protocol::{CHAT_PATH, EVENT_STREAM, ErrorBody, ErrorKind, NOT_THE_SERVER, ReplyError};
 use app::reply::decode::Incoming;
-use app::reply::transport::{Ask, Broken, ChatTransport, Connection, Received};
+use app::reply::transport::{Ask, ChatTransport, Connection, ConnectionError, Received};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use futures::stream::{StreamExt, unfold};
@@ -24,7 +24,7 @@ impl ChatTransport for HttpTransport {
         unfold(Stage::Ask(ask), next).boxed_local()
     }
 
-    fn stop(&self, generation: String) -> LocalBoxFuture<'static, Result<(), Broken>> {
+    fn stop(&self, generation: String) -> LocalBoxFuture<'static, Result<(), ConnectionError>> {
         async move {
             let path = generation_path(&generation);
             let call = Call {
@@ -33,7 +33,9 @@ impl ChatTransport for HttpTransport {
                 accept: "application/json",
                 json: None,
             };
-            let response = fetch::send(call).await.map_err(|_| Broken::lost())?;
+            let response = fetch::send(call)
+                .await
+                .map_err(|_| ConnectionError::unreachable())?;
             match response.status {
                 200..300 => Ok(()),
                 _ => Err(refusal(response).await),
@@ -51,7 +53,7 @@ enum Stage {
 }
 
 /// What comes next of a request, with the stage after it.
-async fn next(stage: Stage) -> Option<(Result<Received, Broken>, Stage)> {
+async fn next(stage: Stage) -> Option<(Result<Received, ConnectionError>, Stage)> {
     let (mut response, mut incoming) = match stage {
         Stage::Ask(ask) => {
             return Some(match open(ask).await {
@@ -74,12 +76,12 @@ async fn next(stage: Stage) -> Option<(Result<Received, Broken>, Stage)> {
             Some((Ok(Received::Bytes), Stage::Read(response, incoming)))
         }
         Ok(None) => None,
-        Err(_) => Some((Err(Broken::lost()), Stage::Over)),
+        Err(_) => Some((Err(ConnectionError::unreachable()), Stage::Over)),
     }
 }
 
 /// Sends the request and waits until the server has accepted or refused it.
-async fn open(ask: Ask) -> Result<Response, Broken> {
+async fn open(ask: Ask) -> Result<Response, ConnectionError> {
     let (method, path, json) = match ask {
         Ask::Once(request) => (Method::POST, CHAT_PATH.to_owned(), Some(json(&request))),
         Ask::Send {
@@ -101,7 +103,9 @@ async fn open(ask: Ask) -> Result<Response, Broken> {
         accept: EVENT_STREAM,
         json,
     };
-    let response = fetch::send(call).await.map_err(|_| Broken::lost())?;
+    let response = fetch::send(call)
+        .await
+        .map_err(|_| ConnectionError::unreachable())?;
     let content_type = response.headers.get("content-type").unwrap_or_default();
     if response.status == 200 && content_type.starts_with(EVENT_STREAM) {
         return Ok(response);
@@ -114,7 +118,7 @@ fn json(value: &impl Serialize) -> String {
 }
 
 /// What the server said, or what can be told when something else than it answered.
-async fn refusal(response: Response) -> Broken {
+async fn refusal(response: Response) -> ConnectionError {
     let status = response.status;
     let retry_after = response.headers.get("retry-after");
     let retry_after_ms =
@@ -129,7 +133,7 @@ async fn refusal(response: Response) -> Broken {
     };
     // A server that has too much to do or is being restarted, or the proxy in front of it meanwhile.
     match status {
-        429 | 502..=504 => Broken::Lost(error),
-        _ => Broken::Refused(error),
+        429 | 502..=504 => ConnectionError::Transient(error),
+        _ => ConnectionError::Rejected(error),
     }
 }

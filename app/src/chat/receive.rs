@@ -18,7 +18,7 @@ use crate::chat::tree::MessageId;
 use crate::platform::clock::Clock;
 use crate::protocol::{ChatEvent, ReplyError, Start};
 use crate::reply::Reply;
-use crate::reply::reader::{News, Reader};
+use crate::reply::reader::{Reader, ReaderEvent};
 use crate::reply::transport::Ask;
 
 /// So long after the end of a reply it is announced: the picture of its last words does not wait until they
@@ -106,20 +106,20 @@ impl Chat {
         let folding = async {
             while let Some(update) = updates.next().await {
                 let event = match update {
-                    News::Event(event) => event,
-                    News::Lost => {
+                    ReaderEvent::Event(event) => event,
+                    ReaderEvent::Lost => {
                         self.set_link(Link::Lost, Announcement::ConnectionLost);
                         continue;
                     }
-                    News::Resumed => {
+                    ReaderEvent::Resumed => {
                         self.set_link(Link::Fine, Announcement::Answering);
                         continue;
                     }
-                    News::HeldBack => {
+                    ReaderEvent::HeldBack => {
                         self.link.set(Link::HeldBack);
                         continue;
                     }
-                    News::Refused(error) => return Err(error),
+                    ReaderEvent::Rejected(error) => return Err(error),
                 };
                 if let ChatEvent::Error(error) = &event
                     && reply.with_untracked(|reply| !reply.transcript().was_accepted())

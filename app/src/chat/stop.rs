@@ -9,7 +9,7 @@ use leptos::task::spawn_local;
 use super::{Chat, Outside, Running};
 use crate::reply::Reply;
 use crate::reply::reader::backoff;
-use crate::reply::transport::Broken;
+use crate::reply::transport::ConnectionError;
 
 /// How long the server may take to say that a reply is stopped. Then the page says so by itself.
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
@@ -71,8 +71,10 @@ impl Chat {
         spawn_local(async move {
             for attempt in 1..=STOP_ATTEMPTS {
                 match transport.stop(generation.clone()).await {
-                    Ok(()) | Err(Broken::Refused(_)) => return,
-                    Err(Broken::Lost(_)) => clock.wait(backoff(attempt, clock.chance())).await,
+                    Ok(()) | Err(ConnectionError::Rejected(_)) => return,
+                    Err(ConnectionError::Transient(_)) => {
+                        clock.wait(backoff(attempt, clock.chance())).await
+                    }
                 }
             }
         });

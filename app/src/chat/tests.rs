@@ -16,11 +16,11 @@ use crate::protocol::saved::{ConversationDetail, MessageState, SavedMessage};
 use crate::protocol::{ChatEvent, ErrorKind, Finish, ReplyError, Start};
 use crate::reply::decode::Numbered;
 use crate::reply::transcript::End;
-use crate::reply::transport::{Ask, Broken, Connection, Received};
+use crate::reply::transport::{Ask, Connection, ConnectionError, Received};
 
-type Events = UnboundedSender<Result<Received, Broken>>;
+type Events = UnboundedSender<Result<Received, ConnectionError>>;
 
-type Coming = UnboundedReceiver<Result<Received, Broken>>;
+type Coming = UnboundedReceiver<Result<Received, ConnectionError>>;
 
 /// Plays what the test tells it to.
 #[derive(Clone, Default)]
@@ -44,7 +44,7 @@ impl ChatTransport for Script {
         reply.expect("the test has prepared a reply").boxed_local()
     }
 
-    fn stop(&self, generation: String) -> LocalBoxFuture<'static, Result<(), Broken>> {
+    fn stop(&self, generation: String) -> LocalBoxFuture<'static, Result<(), ConnectionError>> {
         self.stopped
             .lock()
             .expect("no test panics while it holds this")
@@ -257,11 +257,11 @@ fn start_named(number: usize) -> ChatEvent<'static> {
 
 /// The server cannot be reached.
 fn refuse(events: &Events) {
-    let Broken::Lost(error) = Broken::lost() else {
+    let ConnectionError::Transient(error) = ConnectionError::unreachable() else {
         unreachable!("it is lost")
     };
     events
-        .unbounded_send(Err(Broken::Refused(error)))
+        .unbounded_send(Err(ConnectionError::Rejected(error)))
         .expect("the page still listens");
     Executor::poll_local();
 }

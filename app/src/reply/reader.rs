@@ -21,7 +21,7 @@ use crate::platform::clock::Clock;
 use crate::platform::lifecycle::{Lifecycle, LifecycleEvent};
 use crate::protocol::{ChatEvent, ReplyError};
 use crate::reply::decode::Numbered;
-use crate::reply::transport::{Ask, Broken, ChatTransport, Connection, Received};
+use crate::reply::transport::{Ask, ChatTransport, Connection, ConnectionError, Received};
 
 /// The server gives a sign of life at least every 15 s. After a longer silence the connection is dead,
 /// whatever the browser believes: a laptop that slept is never told.
@@ -48,7 +48,7 @@ const HELD_BACK: Duration = Duration::from_secs(2);
 
 /// What a reader tells of its reply.
 #[derive(Debug, Clone, PartialEq)]
-pub enum News {
+pub enum ReaderEvent {
     /// The next event. None comes twice, and none is left out.
     Event(ChatEvent<'static>),
     /// The connection is lost, and the first attempt to resume it failed. The reader goes on trying.
@@ -58,7 +58,7 @@ pub enum News {
     /// Something on the way to the server holds the stream back and lets it go in bursts.
     HeldBack,
     /// The server does not give the reply, or could not be reached to ask for it. It is over.
-    Refused(ReplyError),
+    Rejected(ReplyError),
 }
 
 /// Reads a reply to its end. As a stream it ends after the terminal event or a refusal; a reply that
@@ -197,7 +197,7 @@ impl Reader {
         }
     }
 
-    fn on_received(&mut self, received: Received) -> Option<News> {
+    fn on_received(&mut self, received: Received) -> Option<ReaderEvent> {
         let now = self.clock.now();
         let Stage::Connected(line) = &mut self.stage else {
             return None;
@@ -206,7 +206,7 @@ impl Reader {
             Received::Accepted => {
                 line.accepted_at = Some(now);
                 line.alive_at = now;
-                std::mem::take(&mut self.is_told_lost).then_some(News::Resumed)
+                std::mem::take(&mut self.is_told_lost).then_some(ReaderEvent::Resumed)
             }
             Received::Bytes => {
                 line.alive_at = now;
@@ -214,7 +214,7 @@ impl Reader {
                 let waited = now.saturating_sub(line.accepted_at.unwrap_or(now));
                 let is_held_back = is_first && waited > HELD_BACK && self.hidden_since.is_none();
                 (is_held_back && !std::mem::replace(&mut self.is_told_held_back, true))
-                    .then_some(News::HeldBack)
+                    .then_some(ReaderEvent::HeldBack)
             }
             Received::Event(Numbered { position, event }) => {
                 // A start that comes again tells the reply from its beginning: a server that was killed
@@ -238,12 +238,12 @@ impl Reader {
                         after: None,
                     };
                 }
-                Some(News::Event(event))
+                Some(ReaderEvent::Event(event))
             }
         }
     }
 
-    fn on_end(&mut self, why: Broken) -> Option<News> {
+    fn on_end(&mut self, why: ConnectionError) -> Option<ReaderEvent> {
         let now = self.clock.now();
         let (was_good, was_accepted) = match &self.stage {
             Stage::Connected(line) => (
@@ -260,17 +260,17 @@ impl Reader {
         self.failures += 1;
         let mut wait = backoff(self.failures, self.clock.chance());
         match why {
-            Broken::Refused(error) => return Some(News::Refused(error)),
-            Broken::Lost(error) => {
+            ConnectionError::Rejected(error) => return Some(ReaderEvent::Rejected(error)),
+            ConnectionError::Transient(error) => {
                 // A server that has too much to do says when it makes sense to come again.
                 let asked = error.retry_after_ms.map(Duration::from_millis);
                 wait = wait.max(asked.unwrap_or_default().min(LONGEST_WAIT));
                 match &self.ask {
                     // Asked once: what has come is all there is. Before that, it was never accepted.
                     Ask::Once(_) if was_accepted => return None,
-                    Ask::Once(_) => return Some(News::Refused(error)),
+                    Ask::Once(_) => return Some(ReaderEvent::Rejected(error)),
                     Ask::Send { .. } if self.failures > SENDS_AGAIN => {
-                        return Some(News::Refused(error));
+                        return Some(ReaderEvent::Rejected(error));
                     }
                     Ask::Send { .. } => {}
                     Ask::Follow { .. } if self.hidden_since.is_some() => {
@@ -283,16 +283,17 @@ impl Reader {
         }
         self.stage = Stage::Waiting(self.clock.wait(wait));
         let is_worth_telling = self.failures > 1 && self.can_resume();
-        (is_worth_telling && !std::mem::replace(&mut self.is_told_lost, true)).then_some(News::Lost)
+        (is_worth_telling && !std::mem::replace(&mut self.is_told_lost, true))
+            .then_some(ReaderEvent::Lost)
     }
 
     /// The watch rang: whether it is too late, and for what.
-    fn on_watch(&mut self) -> Option<News> {
+    fn on_watch(&mut self) -> Option<ReaderEvent> {
         let now = self.clock.now();
         if now >= self.rest_at() {
             self.stage = Stage::Resting;
         } else if now >= self.dead_at() {
-            return self.on_end(Broken::lost());
+            return self.on_end(ConnectionError::unreachable());
         }
         None
     }
@@ -328,9 +329,9 @@ impl Reader {
 }
 
 impl Stream for Reader {
-    type Item = News;
+    type Item = ReaderEvent;
 
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<News>> {
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<ReaderEvent>> {
         let this = &mut *self;
         loop {
             while let Poll::Ready(Some(lifecycle_event)) =
@@ -355,7 +356,7 @@ impl Stream for Reader {
                 Stage::Connected(line) => match line.connection.poll_next_unpin(context) {
                     Poll::Ready(Some(Ok(received))) => this.on_received(received),
                     Poll::Ready(Some(Err(why))) => this.on_end(why),
-                    Poll::Ready(None) => this.on_end(Broken::lost()),
+                    Poll::Ready(None) => this.on_end(ConnectionError::unreachable()),
                     Poll::Pending => {
                         if this.poll_watch(context).is_pending() {
                             return Poll::Pending;

@@ -47,23 +47,23 @@ pub enum Received {
 
 /// Why there is no connection, or no more of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Broken {
+pub enum ConnectionError {
     /// The network failed, or the server is not there at the moment: it makes sense to try again.
-    Lost(ReplyError),
+    Transient(ReplyError),
     /// The server said no, and would say it again.
-    Refused(ReplyError),
+    Rejected(ReplyError),
 }
 
-impl Broken {
+impl ConnectionError {
     /// The network failed, and nothing more is known.
     #[must_use]
-    pub fn lost() -> Self {
-        Self::Lost(ReplyError::of(ErrorKind::ServerUnreachable))
+    pub fn unreachable() -> Self {
+        Self::Transient(ReplyError::of(ErrorKind::ServerUnreachable))
     }
 }
 
 /// What comes over one connection. It ends where the connection does; dropping it aborts the request.
-pub type Connection = LocalBoxStream<'static, Result<Received, Broken>>;
+pub type Connection = LocalBoxStream<'static, Result<Received, ConnectionError>>;
 
 /// A way to ask the server for replies.
 pub trait ChatTransport: Send + Sync {
@@ -75,7 +75,7 @@ pub trait ChatTransport: Send + Sync {
     fn open(&self, ask: Ask) -> Connection;
 
     /// Stops a saved reply, as often as it is said. All its readers get the end of it.
-    fn stop(&self, generation: String) -> LocalBoxFuture<'static, Result<(), Broken>>;
+    fn stop(&self, generation: String) -> LocalBoxFuture<'static, Result<(), ConnectionError>>;
 }
 
 /// Makes the transport available to the page.

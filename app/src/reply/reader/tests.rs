@@ -15,7 +15,7 @@ use crate::protocol::saved::SendMessage;
 use crate::protocol::{ErrorKind, Finish, Start, Usage};
 use crate::reply::decode::Incoming;
 use crate::reply::transcript::Transcript;
-use crate::reply::transport::Broken;
+use crate::reply::transport::ConnectionError;
 use crate::sse::write_event;
 
 /// What becomes of one connection.
@@ -191,7 +191,7 @@ impl ChatTransport for World {
             end = Some(cut.how);
         }
         if end == Some(How::NoHeaders) {
-            return iter([Err(Broken::lost())]).boxed_local();
+            return iter([Err(ConnectionError::unreachable())]).boxed_local();
         }
         if end == Some(How::Busy) {
             let error = ReplyError {
@@ -200,7 +200,7 @@ impl ChatTransport for World {
                 retryable: true,
                 retry_after_ms: Some(8000),
             };
-            return iter([Err(Broken::Lost(error))]).boxed_local();
+            return iter([Err(ConnectionError::Transient(error))]).boxed_local();
         }
         let mut incoming = Incoming::default();
         for chunk in bytes.chunks(chunk) {
@@ -209,14 +209,14 @@ impl ChatTransport for World {
             items.extend(incoming.by_ref().map(|event| Ok(Received::Event(event))));
         }
         match end {
-            Some(How::Error) => items.push(Err(Broken::lost())),
+            Some(How::Error) => items.push(Err(ConnectionError::unreachable())),
             Some(How::Silence) => return iter(items).chain(pending()).boxed_local(),
             _ => {}
         }
         iter(items).boxed_local()
     }
 
-    fn stop(&self, _: String) -> LocalBoxFuture<'static, Result<(), Broken>> {
+    fn stop(&self, _: String) -> LocalBoxFuture<'static, Result<(), ConnectionError>> {
         unreachable!("a reader stops nothing")
     }
 }
@@ -261,7 +261,7 @@ impl Lifecycle for World {
 }
 
 /// Reads until nothing more happens without a test's doing: the updates, and whether it is over.
-fn read(world: &World, reader: &mut Reader) -> (Vec<News>, bool) {
+fn read(world: &World, reader: &mut Reader) -> (Vec<ReaderEvent>, bool) {
     let mut context = Context::from_waker(futures::task::noop_waker_ref());
     let mut updates = Vec::new();
     loop {
@@ -282,10 +282,10 @@ fn read(world: &World, reader: &mut Reader) -> (Vec<News>, bool) {
 }
 
 /// What the page shows in the end: the fold of the events.
-fn told(updates: &[News]) -> Transcript {
+fn told(updates: &[ReaderEvent]) -> Transcript {
     let mut told = Transcript::default();
     for update in updates {
-        if let News::Event(event) = update {
+        if let ReaderEvent::Event(event) = update {
             told.apply(event);
         }
     }
@@ -330,7 +330,7 @@ fn follow() -> Ask {
 }
 
 #[track_caller]
-fn check(fates: impl IntoIterator<Item = Fate>, attempts: usize) -> Vec<News> {
+fn check(fates: impl IntoIterator<Item = Fate>, attempts: usize) -> Vec<ReaderEvent> {
     let world = World::new(reply(), fates);
     let (updates, is_over) = read(&world, &mut world.reader(follow()));
     assert!(is_over);
@@ -369,7 +369,7 @@ fn an_end_is_passed_on_whatever_its_number() {
     });
     let mut context = Context::from_waker(futures::task::noop_waker_ref());
     let first = reader.poll_next_unpin(&mut context);
-    let end = News::Event(ChatEvent::Done(Finish::Stop));
+    let end = ReaderEvent::Event(ChatEvent::Done(Finish::Stop));
     assert_eq!(first, Poll::Ready(Some(end)));
     assert_eq!(reader.poll_next_unpin(&mut context), Poll::Ready(None));
 }
@@ -401,7 +401,7 @@ fn a_server_that_lost_the_end_tells_the_reply_again_from_its_beginning() {
     let (updates, _) = read(&world, &mut world.reader(follow()));
     let starts = updates
         .iter()
-        .filter(|update| matches!(update, News::Event(ChatEvent::Start(_))));
+        .filter(|update| matches!(update, ReaderEvent::Event(ChatEvent::Start(_))));
     assert_eq!(starts.count(), 2);
     assert_eq!(told(&updates), told_of(&reply()));
 }
@@ -411,7 +411,7 @@ fn a_loss_is_told_once_when_the_first_attempt_to_resume_fails() {
     let beside = |fates: &[Fate]| {
         check(fates.iter().cloned(), fates.len() + 1)
             .into_iter()
-            .filter(|update| !matches!(update, News::Event(_)))
+            .filter(|update| !matches!(update, ReaderEvent::Event(_)))
             .collect::<Vec<_>>()
     };
     let gone = Fate::cut(0, How::NoHeaders);
@@ -419,7 +419,7 @@ fn a_loss_is_told_once_when_the_first_attempt_to_resume_fails() {
     assert_eq!(beside(std::slice::from_ref(&cut)), []);
     assert_eq!(
         beside(&[cut, gone.clone(), gone.clone(), gone]),
-        [News::Lost, News::Resumed]
+        [ReaderEvent::Lost, ReaderEvent::Resumed]
     );
 }
 
@@ -444,7 +444,7 @@ fn a_busy_server_is_asked_again_when_it_says_and_nothing_is_lost() {
     let world = World::new(reply(), vec![busy; 99]);
     let (updates, _) = read(&world, &mut world.reader(send()));
     assert!(
-        matches!(updates.as_slice(), [News::Refused(error)] if error.kind == ErrorKind::TooMany)
+        matches!(updates.as_slice(), [ReaderEvent::Rejected(error)] if error.kind == ErrorKind::TooMany)
     );
 }
 
@@ -458,7 +458,7 @@ fn a_reply_that_nobody_keeps_is_asked_for_once() {
 
     let world = World::new(reply(), [Fate::cut(0, How::NoHeaders)]);
     let (updates, _) = read(&world, &mut world.reader(ask()));
-    assert!(matches!(updates.as_slice(), [News::Refused(_)]));
+    assert!(matches!(updates.as_slice(), [ReaderEvent::Rejected(_)]));
 }
 
 fn send() -> Ask {
@@ -502,7 +502,7 @@ fn a_message_that_is_not_accepted_is_given_back_in_the_end() {
     let (updates, is_over) = read(&world, &mut world.reader(send()));
     assert!(is_over);
     assert!(
-        matches!(updates.as_slice(), [News::Refused(error)] if error.kind == ErrorKind::ServerUnreachable)
+        matches!(updates.as_slice(), [ReaderEvent::Rejected(error)] if error.kind == ErrorKind::ServerUnreachable)
     );
     assert_eq!(world.asked().len(), 4);
 }
@@ -623,7 +623,7 @@ proptest! {
             is_over = over;
         }
         prop_assert!(is_over);
-        if let Some(News::Refused(_)) = updates.last() {
+        if let Some(ReaderEvent::Rejected(_)) = updates.last() {
             // Given back: then nothing of it was ever seen.
             prop_assert!(is_sent && told(&updates) == Transcript::default());
         } else {
