@@ -1,5 +1,5 @@
 //! The way to the server, as a part of the page: it reads and writes JSON, which makes it large, and an
-//! empty page has nothing to ask.
+//! empty page has nothing to request.
 //!
 //! What is here stands for the real thing until that is loaded, and passes on. A part that cannot be had
 //! is a server that cannot be reached.
@@ -13,7 +13,7 @@ use app::platform::clock::{BrowserClock, Clock};
 use app::protocol::saved::{Change, ImportReport, InitialData};
 use app::protocol::{ErrorBody, ErrorKind, ModelList, ReplyError};
 use app::reply::reader::backoff;
-use app::reply::transport::{Ask, ChatTransport, Connection, ConnectionError};
+use app::reply::transport::{ChatTransport, Connection, ConnectionError, ReplyRequest};
 use futures::FutureExt;
 use futures::future::{LocalBoxFuture, ready};
 use futures::stream::{LocalBoxStream, StreamExt, once};
@@ -77,10 +77,10 @@ pub(crate) async fn read_saved_data() -> InitialData {
 pub(crate) struct Network;
 
 impl ChatTransport for Network {
-    fn open(&self, ask: Ask) -> Connection {
+    fn open(&self, request: ReplyRequest) -> Connection {
         let connection = async {
             match network().await {
-                Ok(network) => network.transport.open(ask),
+                Ok(network) => network.transport.open(request),
                 Err(_) => once(ready(Err(ConnectionError::unreachable()))).boxed_local(),
             }
         };

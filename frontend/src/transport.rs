@@ -3,7 +3,7 @@
 use app::protocol::saved::{events_path, generation_path, messages_path};
 use app::protocol::{CHAT_PATH, EVENT_STREAM, ErrorBody, ErrorKind, NOT_THE_SERVER, ReplyError};
 use app::reply::decode::Incoming;
-use app::reply::transport::{Ask, ChatTransport, Connection, ConnectionError, Received};
+use app::reply::transport::{ChatTransport, Connection, ConnectionError, Received, ReplyRequest};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use futures::stream::{StreamExt, unfold};
@@ -20,8 +20,8 @@ const REFUSAL_LIMIT: usize = 64 * 1024;
 pub(crate) struct HttpTransport;
 
 impl ChatTransport for HttpTransport {
-    fn open(&self, ask: Ask) -> Connection {
-        unfold(Stage::Ask(ask), next).boxed_local()
+    fn open(&self, ask: ReplyRequest) -> Connection {
+        unfold(Stage::Requested(ask), next).boxed_local()
     }
 
     fn stop(&self, generation: String) -> LocalBoxFuture<'static, Result<(), ConnectionError>> {
@@ -47,7 +47,7 @@ impl ChatTransport for HttpTransport {
 
 /// How far a request has come. Dropping it in any stage ends it.
 enum Stage {
-    Ask(Ask),
+    Requested(ReplyRequest),
     Read(Response, Incoming),
     Over,
 }
@@ -55,7 +55,7 @@ enum Stage {
 /// What comes next of a request, with the stage after it.
 async fn next(stage: Stage) -> Option<(Result<Received, ConnectionError>, Stage)> {
     let (mut response, mut incoming) = match stage {
-        Stage::Ask(ask) => {
+        Stage::Requested(ask) => {
             return Some(match open(ask).await {
                 Ok(response) => (
                     Ok(Received::Accepted),
@@ -81,10 +81,12 @@ async fn next(stage: Stage) -> Option<(Result<Received, ConnectionError>, Stage)
 }
 
 /// Sends the request and waits until the server has accepted or refused it.
-async fn open(ask: Ask) -> Result<Response, ConnectionError> {
+async fn open(ask: ReplyRequest) -> Result<Response, ConnectionError> {
     let (method, path, json) = match ask {
-        Ask::Once(request) => (Method::POST, CHAT_PATH.to_owned(), Some(json(&request))),
-        Ask::Send {
+        ReplyRequest::Ephemeral(request) => {
+            (Method::POST, CHAT_PATH.to_owned(), Some(json(&request)))
+        }
+        ReplyRequest::Send {
             conversation,
             message,
         } => (
@@ -92,7 +94,7 @@ async fn open(ask: Ask) -> Result<Response, ConnectionError> {
             messages_path(&conversation),
             Some(json(&message)),
         ),
-        Ask::Follow { generation, after } => {
+        ReplyRequest::Resume { generation, after } => {
             let after = after.map_or_else(String::new, |after| format!("?after={after}"));
             (Method::GET, events_path(&generation) + &after, None)
         }

@@ -11,7 +11,7 @@ use crate::protocol::Role;
 use crate::protocol::saved::{ConversationDetail, MessageState, MessageVersion, SavedMessage};
 use crate::reply::Reply;
 use crate::reply::transcript::End;
-use crate::reply::transport::Ask;
+use crate::reply::transport::ReplyRequest;
 
 impl Chat {
     /// Shows a saved conversation, or the end of one, in the place of the one before. Its replies that
@@ -239,7 +239,7 @@ impl Chat {
                 && !self.is_reading(id)
                 && !is_old(message, &reply)
             {
-                let ask = Ask::Follow {
+                let ask = ReplyRequest::Resume {
                     generation: generation.clone(),
                     after: Some(*last_seq),
                 };

@@ -19,7 +19,7 @@ use crate::platform::clock::Clock;
 use crate::protocol::{ChatEvent, ReplyError, Start};
 use crate::reply::Reply;
 use crate::reply::reader::{Reader, ReaderEvent};
-use crate::reply::transport::Ask;
+use crate::reply::transport::ReplyRequest;
 
 /// So long after the end of a reply it is announced: the picture of its last words does not wait until they
 /// are counted and the number is written as the person's language does.
@@ -41,7 +41,7 @@ impl Chat {
         self,
         message: MessageId,
         reply: ArcRwSignal<Reply>,
-        ask: Ask,
+        ask: ReplyRequest,
         if_refused: IfRefused,
     ) {
         let Outside {
@@ -50,7 +50,7 @@ impl Chat {
             lifecycle,
         } = self.outside.get_value();
         let Some(transport) = transport else { return };
-        let is_saved = !matches!(ask, Ask::Once(_));
+        let is_saved = !matches!(ask, ReplyRequest::Ephemeral(_));
         let reader = Reader::new(transport, Arc::clone(&clock), lifecycle.as_deref(), ask);
         let (task, registration) = AbortHandle::new_pair();
         self.announcement.set(Announcement::Answering);

@@ -10,7 +10,7 @@ use crate::chat::tree::MessageId;
 use crate::protocol::saved::SendMessage;
 use crate::protocol::{ChatMessage, ChatRequest, Role};
 use crate::reply::Reply;
-use crate::reply::transport::Ask;
+use crate::reply::transport::ReplyRequest;
 
 /// How to take back what could not be sent.
 pub(super) struct Undo {
@@ -54,7 +54,7 @@ impl Chat {
         };
         let begins = self.id.with_untracked(Option::is_none) && !self.is_temporary.get_untracked();
         let ask = if self.is_temporary.get_untracked() {
-            Ask::Once(self.temporary_request(question))
+            ReplyRequest::Ephemeral(self.temporary_request(question))
         } else {
             let known = outgoing.sent.take();
             let conversation = self.id.get_untracked();
@@ -72,7 +72,7 @@ impl Chat {
             };
             outgoing.sent = Some(sent.clone());
             self.id.set(Some(sent.conversation.clone()));
-            Ask::Send {
+            ReplyRequest::Send {
                 conversation: sent.conversation,
                 message: SendMessage {
                     content: Some(outgoing.text.clone()),
@@ -102,7 +102,7 @@ impl Chat {
             .with_untracked(|conversation| conversation.parent(reply));
         let ask = if self.is_temporary.get_untracked() {
             let Some(question) = question else { return };
-            Ask::Once(self.temporary_request(question))
+            ReplyRequest::Ephemeral(self.temporary_request(question))
         } else {
             let Some(ask) = self.ask_about(reply, |name, chosen| SendMessage {
                 regenerate: Some(name),
@@ -152,12 +152,12 @@ impl Chat {
         self,
         message: MessageId,
         request: impl FnOnce(String, SendMessage) -> SendMessage,
-    ) -> Option<Ask> {
+    ) -> Option<ReplyRequest> {
         let conversation = self.id.get_untracked()?;
         let name = self
             .conversation
             .with_untracked(|conversation| conversation.name(message).map(str::to_owned))?;
-        Some(Ask::Send {
+        Some(ReplyRequest::Send {
             conversation,
             message: request(name, self.chosen_for(new_id())),
         })
@@ -172,7 +172,12 @@ impl Chat {
     }
 
     /// Adds an empty reply to a question and asks for it.
-    fn ask(self, question: Option<MessageId>, ask: Ask, undo: impl FnOnce(MessageId) -> Undo) {
+    fn ask(
+        self,
+        question: Option<MessageId>,
+        ask: ReplyRequest,
+        undo: impl FnOnce(MessageId) -> Undo,
+    ) {
         let reply = ArcRwSignal::new(Reply::asked(self.now()));
         let added = self.conversation.try_update(|conversation| {
             conversation.append(question, Message::Reply(reply.clone()))

@@ -16,7 +16,7 @@ use crate::protocol::saved::{ConversationDetail, MessageState, SavedMessage};
 use crate::protocol::{ChatEvent, ErrorKind, Finish, ReplyError, Start};
 use crate::reply::decode::Numbered;
 use crate::reply::transcript::End;
-use crate::reply::transport::{Ask, Connection, ConnectionError, Received};
+use crate::reply::transport::{Connection, ConnectionError, Received, ReplyRequest};
 
 type Events = UnboundedSender<Result<Received, ConnectionError>>;
 
@@ -25,13 +25,13 @@ type Coming = UnboundedReceiver<Result<Received, ConnectionError>>;
 /// Plays what the test tells it to.
 #[derive(Clone, Default)]
 struct Script {
-    asked: Arc<Mutex<Vec<Ask>>>,
+    asked: Arc<Mutex<Vec<ReplyRequest>>>,
     replies: Arc<Mutex<VecDeque<Coming>>>,
     stopped: Arc<Mutex<Vec<String>>>,
 }
 
 impl ChatTransport for Script {
-    fn open(&self, ask: Ask) -> Connection {
+    fn open(&self, ask: ReplyRequest) -> Connection {
         self.asked
             .lock()
             .expect("no test panics while it holds this")
@@ -197,13 +197,13 @@ impl Stage {
     /// What was asked for, in short: the history of a temporary request, what a saved one is about.
     fn sent(&self) -> Vec<Vec<String>> {
         let asked = self.script.asked.lock().expect("no poison");
-        let in_short = |ask: &Ask| match ask {
-            Ask::Once(request) => request
+        let in_short = |ask: &ReplyRequest| match ask {
+            ReplyRequest::Ephemeral(request) => request
                 .messages
                 .iter()
                 .map(|message| message.content.clone())
                 .collect(),
-            Ask::Send { message, .. } => [
+            ReplyRequest::Send { message, .. } => [
                 ("", &message.content),
                 ("after ", &message.parent),
                 ("again ", &message.regenerate),
@@ -212,7 +212,9 @@ impl Stage {
             .into_iter()
             .filter_map(|(what, value)| Some(format!("{what}{}", value.as_ref()?)))
             .collect(),
-            Ask::Follow { generation, after } => vec![format!("follow {generation} {after:?}")],
+            ReplyRequest::Resume { generation, after } => {
+                vec![format!("follow {generation} {after:?}")]
+            }
         };
         asked.iter().map(in_short).collect()
     }

@@ -21,7 +21,7 @@ use crate::platform::clock::Clock;
 use crate::platform::lifecycle::{Lifecycle, LifecycleEvent};
 use crate::protocol::{ChatEvent, ReplyError};
 use crate::reply::decode::Numbered;
-use crate::reply::transport::{Ask, ChatTransport, Connection, ConnectionError, Received};
+use crate::reply::transport::{ChatTransport, Connection, ConnectionError, Received, ReplyRequest};
 
 /// The server gives a sign of life at least every 15 s. After a longer silence the connection is dead,
 /// whatever the browser believes: a laptop that slept is never told.
@@ -67,7 +67,7 @@ pub struct Reader {
     transport: Arc<dyn ChatTransport>,
     clock: Arc<dyn Clock>,
     lifecycle_events: LocalBoxStream<'static, LifecycleEvent>,
-    ask: Ask,
+    request: ReplyRequest,
     /// The number of the last event that was passed on.
     position: Option<u64>,
     stage: Stage,
@@ -112,7 +112,7 @@ impl Reader {
         transport: Arc<dyn ChatTransport>,
         clock: Arc<dyn Clock>,
         lifecycle: Option<&dyn Lifecycle>,
-        ask: Ask,
+        request: ReplyRequest,
     ) -> Self {
         let is_hidden = lifecycle.is_some_and(Lifecycle::is_hidden);
         Self {
@@ -120,12 +120,12 @@ impl Reader {
             lifecycle_events: lifecycle
                 .map_or_else(|| empty().boxed_local(), Lifecycle::lifecycle_events),
             position: match &ask {
-                Ask::Follow { after, .. } => *after,
-                Ask::Once(_) | Ask::Send { .. } => None,
+                ReplyRequest::Resume { after, .. } => *after,
+                ReplyRequest::Ephemeral(_) | ReplyRequest::Send { .. } => None,
             },
             transport,
             clock,
-            ask,
+            request,
             stage: Stage::Ready,
             has_opened: false,
             was_resumed: false,
@@ -145,24 +145,24 @@ impl Reader {
 
     /// Whether a new connection could go on where this one ends.
     fn can_resume(&self) -> bool {
-        matches!(self.ask, Ask::Follow { .. })
+        matches!(self.request, ReplyRequest::Resume { .. })
     }
 
     /// Whether it does no harm to ask again: for a saved reply it is the same request.
     fn can_ask_again(&self) -> bool {
-        !matches!(self.ask, Ask::Once(_))
+        !matches!(self.request, ReplyRequest::Ephemeral(_))
     }
 
     fn open(&mut self) {
         let now = self.clock.now();
-        if let Ask::Follow { after, .. } = &mut self.ask {
+        if let ReplyRequest::Resume { after, .. } = &mut self.ask {
             *after = self.position;
             self.was_resumed |= self.has_opened;
         }
         self.has_opened = true;
         self.watch = None;
         self.stage = Stage::Connected(Line {
-            connection: self.transport.open(self.ask.clone()),
+            connection: self.transport.open(self.request.clone()),
             opened_at: now,
             accepted_at: None,
             alive_at: now,
@@ -230,10 +230,10 @@ impl Reader {
                 if event.is_terminal() {
                     self.stage = Stage::Over;
                 } else if let ChatEvent::Start(start) = &event
-                    && matches!(self.ask, Ask::Send { .. })
+                    && matches!(self.request, ReplyRequest::Send { .. })
                 {
                     // From now on it can be read without being asked for again.
-                    self.ask = Ask::Follow {
+                    self.ask = ReplyRequest::Resume {
                         generation: start.generation.clone(),
                         after: None,
                     };
@@ -267,17 +267,17 @@ impl Reader {
                 wait = wait.max(asked.unwrap_or_default().min(LONGEST_WAIT));
                 match &self.ask {
                     // Asked once: what has come is all there is. Before that, it was never accepted.
-                    Ask::Once(_) if was_accepted => return None,
-                    Ask::Once(_) => return Some(ReaderEvent::Rejected(error)),
-                    Ask::Send { .. } if self.failures > SENDS_AGAIN => {
+                    ReplyRequest::Ephemeral(_) if was_accepted => return None,
+                    ReplyRequest::Ephemeral(_) => return Some(ReaderEvent::Rejected(error)),
+                    ReplyRequest::Send { .. } if self.failures > SENDS_AGAIN => {
                         return Some(ReaderEvent::Rejected(error));
                     }
-                    Ask::Send { .. } => {}
-                    Ask::Follow { .. } if self.hidden_since.is_some() => {
+                    ReplyRequest::Send { .. } => {}
+                    ReplyRequest::Resume { .. } if self.hidden_since.is_some() => {
                         self.stage = Stage::Resting;
                         return None;
                     }
-                    Ask::Follow { .. } => {}
+                    ReplyRequest::Resume { .. } => {}
                 }
             }
         }

@@ -15,9 +15,9 @@ use crate::reply::decode::Numbered;
 
 /// How a reply is asked for.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Ask {
+pub enum ReplyRequest {
     /// A reply that nobody keeps: it ends with its connection, and cannot be read again.
-    Once(ChatRequest),
+    Ephemeral(ChatRequest),
     /// A new message of a saved conversation. Sent twice it is one message, and starts one reply.
     Send {
         /// The id of the conversation.
@@ -26,7 +26,7 @@ pub enum Ask {
         message: SendMessage,
     },
     /// A saved reply that has begun.
-    Follow {
+    Resume {
         /// The reply.
         generation: String,
         /// The number of the last event that is known.
@@ -72,7 +72,7 @@ pub trait ChatTransport: Send + Sync {
     /// * A stream that ends without a terminal event was cut.
     /// * Dropping it aborts the request. A reply that nobody keeps ends with that, up to the provider;
     ///   a saved one goes on.
-    fn open(&self, ask: Ask) -> Connection;
+    fn open(&self, request: ReplyRequest) -> Connection;
 
     /// Stops a saved reply, as often as it is said. All its readers get the end of it.
     fn stop(&self, generation: String) -> LocalBoxFuture<'static, Result<(), ConnectionError>>;

@@ -72,7 +72,7 @@ impl Fate {
 struct World {
     log: Arc<Vec<ChatEvent<'static>>>,
     fates: Arc<Mutex<VecDeque<Fate>>>,
-    asked: Arc<Mutex<Vec<Ask>>>,
+    asked: Arc<Mutex<Vec<ReplyRequest>>>,
     asked_at: Arc<Mutex<Vec<Duration>>>,
     now: Arc<Mutex<Duration>>,
     /// The moments that somebody waits for.
@@ -100,7 +100,7 @@ impl World {
         send
     }
 
-    fn reader(&self, ask: Ask) -> Reader {
+    fn reader(&self, ask: ReplyRequest) -> Reader {
         Reader::new(
             Arc::new(self.clone()),
             Arc::new(self.clone()),
@@ -109,7 +109,7 @@ impl World {
         )
     }
 
-    fn asked(&self) -> Vec<Ask> {
+    fn asked(&self) -> Vec<ReplyRequest> {
         self.asked.lock().expect("no poison").clone()
     }
 
@@ -166,7 +166,7 @@ impl World {
 }
 
 impl ChatTransport for World {
-    fn open(&self, ask: Ask) -> Connection {
+    fn open(&self, ask: ReplyRequest) -> Connection {
         self.asked.lock().expect("no poison").push(ask.clone());
         let now = Clock::now(self);
         self.asked_at.lock().expect("no poison").push(now);
@@ -178,7 +178,7 @@ impl ChatTransport for World {
             joins,
         } = fate.unwrap_or(WHOLE);
         let known = match ask {
-            Ask::Follow {
+            ReplyRequest::Resume {
                 after: Some(after), ..
             } => after + 1,
             _ => 0,
@@ -322,8 +322,8 @@ fn reply() -> Vec<ChatEvent<'static>> {
     ]
 }
 
-fn follow() -> Ask {
-    Ask::Follow {
+fn follow() -> ReplyRequest {
+    ReplyRequest::Resume {
         generation: "g".into(),
         after: None,
     }
@@ -363,7 +363,7 @@ fn what_comes_twice_is_passed_over() {
 fn an_end_is_passed_on_whatever_its_number() {
     // The reader knows the events up to the number that the end has.
     let world = World::new(reply(), [Fate { again: 1, ..WHOLE }]);
-    let mut reader = world.reader(Ask::Follow {
+    let mut reader = world.reader(ReplyRequest::Resume {
         generation: "g".into(),
         after: Some(4),
     });
@@ -450,7 +450,7 @@ fn a_busy_server_is_asked_again_when_it_says_and_nothing_is_lost() {
 
 #[test]
 fn a_reply_that_nobody_keeps_is_asked_for_once() {
-    let ask = || Ask::Once(crate::protocol::ChatRequest::new(Vec::new()));
+    let ask = || ReplyRequest::Ephemeral(crate::protocol::ChatRequest::new(Vec::new()));
     let world = World::new(reply(), [Fate::cut(100, How::Error)]);
     let (updates, is_over) = read(&world, &mut world.reader(ask()));
     assert!(is_over && world.asked().len() == 1);
@@ -461,8 +461,8 @@ fn a_reply_that_nobody_keeps_is_asked_for_once() {
     assert!(matches!(updates.as_slice(), [ReaderEvent::Rejected(_)]));
 }
 
-fn send() -> Ask {
-    Ask::Send {
+fn send() -> ReplyRequest {
+    ReplyRequest::Send {
         conversation: "c".into(),
         message: SendMessage {
             request_id: "r".into(),
@@ -492,7 +492,10 @@ fn a_message_that_started_a_reply_is_never_sent_again() {
     assert_eq!(told(&updates), told_of(&reply()));
     assert!(matches!(
         world.asked().as_slice(),
-        [Ask::Send { .. }, Ask::Follow { after: Some(_), .. }]
+        [
+            ReplyRequest::Send { .. },
+            ReplyRequest::Resume { after: Some(_), .. }
+        ]
     ));
 }
 
@@ -631,11 +634,11 @@ proptest! {
         }
         // A message is sent again only as itself, and never once its reply has begun.
         let asked = world.asked();
-        let sends = asked.iter().take_while(|ask| matches!(ask, Ask::Send { .. })).count();
+        let sends = asked.iter().take_while(|ask| matches!(ask, ReplyRequest::Send { .. })).count();
         let are_the_same = asked[..sends].iter().all(|ask| *ask == asked[0]);
         let are_followed = asked[sends..]
             .iter()
-            .all(|ask| matches!(ask, Ask::Follow { .. }));
+            .all(|ask| matches!(ask, ReplyRequest::Resume { .. }));
         prop_assert!(are_the_same && are_followed);
     }
 }
