@@ -3,7 +3,7 @@
 
 use leptos::prelude::*;
 
-use super::receive::IfRefused;
+use super::receive::OnRejected;
 use super::{Chat, Link, Message};
 use crate::chat::announcement::Announcement;
 use crate::chat::tree::{Conversation, MessageId, Version};
@@ -243,7 +243,7 @@ impl Chat {
                     generation: generation.clone(),
                     after: Some(*last_seq),
                 };
-                self.read(id, reply, ask, IfRefused::AskTheServer);
+                self.read(id, reply, ask, OnRejected::Resync);
             }
         }
     }

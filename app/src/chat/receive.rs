@@ -9,7 +9,7 @@ use futures::future::{AbortHandle, Abortable, Either, select};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use super::send::Undo;
+use super::send::Rollback;
 use super::stop::generation_of;
 use super::{Chat, Link, Outside, Running};
 use crate::chat::announcement::Announcement;
@@ -26,13 +26,13 @@ use crate::reply::transport::ReplyRequest;
 const ANNOUNCE_AFTER: Duration = Duration::from_millis(50);
 
 /// What to do when the server refuses before the reply has begun.
-pub(super) enum IfRefused {
+pub(super) enum OnRejected {
     /// It is as if it had not been asked for.
-    TakeBack(Box<Undo>),
+    RollBack(Box<Rollback>),
     /// The reply is what it was before it was to go on.
-    PutBack(Box<Reply>),
+    Restore(Box<Reply>),
     /// The server knows better what became of it.
-    AskTheServer,
+    Resync,
 }
 
 impl Chat {
@@ -42,7 +42,7 @@ impl Chat {
         message: MessageId,
         reply: ArcRwSignal<Reply>,
         ask: ReplyRequest,
-        if_refused: IfRefused,
+        on_rejected: OnRejected,
     ) {
         let Outside {
             transport,
@@ -81,7 +81,7 @@ impl Chat {
                         self.announce_end(&reply);
                     }
                 }
-                Err(error) => self.on_refused(&reply, if_refused, &error, &clock),
+                Err(error) => self.on_rejection(&reply, on_rejected, &error, &clock),
             }
         };
         spawn_local(async move {
@@ -169,10 +169,10 @@ impl Chat {
         }
     }
 
-    fn on_refused(
+    fn on_rejection(
         self,
         reply: &ArcRwSignal<Reply>,
-        if_refused: IfRefused,
+        on_rejected: OnRejected,
         error: &ReplyError,
         clock: &Arc<dyn Clock>,
     ) {
@@ -182,10 +182,10 @@ impl Chat {
             self.doubts.update(|doubts| *doubts += 1);
             return self.announce_end(reply);
         }
-        match if_refused {
-            IfRefused::TakeBack(undo) => self.take_back(*undo),
-            IfRefused::PutBack(before) => reply.set(*before),
-            IfRefused::AskTheServer => self.doubts.update(|doubts| *doubts += 1),
+        match on_rejected {
+            OnRejected::RollBack(rollback) => self.roll_back(*rollback),
+            OnRejected::Restore(before) => reply.set(*before),
+            OnRejected::Resync => self.doubts.update(|doubts| *doubts += 1),
         }
         self.complain(error);
     }

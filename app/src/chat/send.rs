@@ -3,7 +3,7 @@
 
 use leptos::prelude::*;
 
-use super::receive::IfRefused;
+use super::receive::OnRejected;
 use super::{Chat, Message};
 use crate::chat::draft::{Draft, Outgoing, Sent};
 use crate::chat::tree::MessageId;
@@ -13,7 +13,7 @@ use crate::reply::Reply;
 use crate::reply::transport::ReplyRequest;
 
 /// How to take back what could not be sent.
-pub(super) struct Undo {
+pub(super) struct Rollback {
     /// The first message that was added for it.
     added: MessageId,
     /// What was shown in its place.
@@ -81,13 +81,13 @@ impl Chat {
                 },
             }
         };
-        let undo = Undo {
+        let rollback = Rollback {
             added: question,
             shown_before,
             outgoing: Some(outgoing),
             begins,
         };
-        self.ask(Some(question), ask, |_| undo);
+        self.ask(Some(question), ask, |_| rollback);
         true
     }
 
@@ -112,7 +112,7 @@ impl Chat {
             };
             ask
         };
-        self.ask(question, ask, |added| Undo {
+        self.ask(question, ask, |added| Rollback {
             added,
             shown_before: Some(reply),
             outgoing: None,
@@ -144,7 +144,7 @@ impl Chat {
         let now = self.now();
         reply.update(|reply| reply.go_on(now));
         self.notice.set(None);
-        self.read(message, reply, ask, IfRefused::PutBack(Box::new(before)));
+        self.read(message, reply, ask, OnRejected::Restore(Box::new(before)));
     }
 
     /// A request about a message that the server knows.
@@ -176,7 +176,7 @@ impl Chat {
         self,
         question: Option<MessageId>,
         ask: ReplyRequest,
-        undo: impl FnOnce(MessageId) -> Undo,
+        rollback: impl FnOnce(MessageId) -> Rollback,
     ) {
         let reply = ArcRwSignal::new(Reply::asked(self.now()));
         let added = self.conversation.try_update(|conversation| {
@@ -184,8 +184,8 @@ impl Chat {
         });
         let Some(added) = added else { return };
         self.notice.set(None);
-        let undo = undo(added);
-        self.read(added, reply, ask, IfRefused::TakeBack(Box::new(undo)));
+        let rollback = rollback(added);
+        self.read(added, reply, ask, OnRejected::RollBack(Box::new(rollback)));
     }
 
     /// A request that carries its conversation, and what the person has chosen.
@@ -230,17 +230,17 @@ impl Chat {
     }
 
     /// The server never accepted the message: it is as if it had not been sent, and the words are back.
-    pub(super) fn take_back(self, undo: Undo) {
+    pub(super) fn roll_back(self, rollback: Rollback) {
         self.conversation.update(|conversation| {
-            conversation.withdraw(undo.added);
-            if let Some(before) = undo.shown_before {
+            conversation.withdraw(rollback.added);
+            if let Some(before) = rollback.shown_before {
                 conversation.show(before);
             }
         });
-        if undo.begins {
+        if rollback.begins {
             self.id.set(None);
         }
-        if let Some(outgoing) = undo.outgoing {
+        if let Some(outgoing) = rollback.outgoing {
             self.change_draft(|draft| draft.give_back(outgoing));
         }
     }
