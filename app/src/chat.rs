@@ -67,7 +67,7 @@ pub struct Chat {
     title: RwSignal<Option<String>>,
     is_temporary: RwSignal<bool>,
     /// How often another conversation took the place of the one before.
-    changes: RwSignal<u32>,
+    epoch: RwSignal<u32>,
     /// The temporary conversation that was put aside. Nothing that was said is lost by one click.
     put_aside: RwSignal<Conversation<Message>>,
     draft: RwSignal<Draft>,
@@ -85,7 +85,7 @@ pub struct Chat {
     running: RwSignal<Vec<Running>>,
     link: RwSignal<Link>,
     /// How often something was noticed that the server knows better.
-    doubts: RwSignal<u32>,
+    resyncs: RwSignal<u32>,
     notice: RwSignal<Option<String>>,
     announcement: RwSignal<Announcement>,
     preferences: Preferences,
@@ -130,7 +130,7 @@ impl Chat {
             id: RwSignal::new(None),
             title: RwSignal::new(None),
             is_temporary: RwSignal::new(false),
-            changes: RwSignal::new(0),
+            epoch: RwSignal::new(0),
             put_aside: RwSignal::new(Conversation::default()),
             draft: RwSignal::new(Draft::default()),
             read_draft: StoredValue::new(None),
@@ -140,7 +140,7 @@ impl Chat {
             has_later: RwSignal::new(false),
             running: RwSignal::new(Vec::new()),
             link: RwSignal::new(Link::Fine),
-            doubts: RwSignal::new(0),
+            resyncs: RwSignal::new(0),
             notice: RwSignal::new(None),
             announcement: RwSignal::new(Announcement::Nothing),
             preferences,
@@ -181,14 +181,14 @@ impl Chat {
 
     /// A number that changes when another conversation takes the place of this one.
     #[must_use]
-    pub fn changes(self) -> u32 {
-        self.changes.get()
+    pub fn epoch(self) -> u32 {
+        self.epoch.get()
     }
 
     /// A number that changes when the server should be asked what it has of this conversation.
     #[must_use]
-    pub fn doubts(self) -> u32 {
-        self.doubts.get()
+    pub fn resyncs(self) -> u32 {
+        self.resyncs.get()
     }
 
     /// The messages that are shown, in order.

@@ -29,7 +29,7 @@ pub struct Reply {
     /// When the upstream is asked again that could not answer yet.
     asked_again_at: Option<Duration>,
     /// How often it was told from its beginning.
-    tellings: u32,
+    restarts: u32,
 }
 
 /// What a reply cost.
@@ -59,7 +59,7 @@ impl Reply {
             thought_until: None,
             ended_at: None,
             asked_again_at: None,
-            tellings: 0,
+            restarts: 0,
         }
     }
 
@@ -107,7 +107,7 @@ impl Reply {
             thinking_since,
             thought_until,
             asked_again_at: None,
-            tellings: 0,
+            restarts: 0,
         }
     }
 
@@ -133,7 +133,7 @@ impl Reply {
     /// Folds one event in.
     pub fn apply(&mut self, event: &ChatEvent<'_>, now: Duration) {
         if matches!(event, ChatEvent::Start(_)) && self.has_begun() {
-            self.tellings += 1;
+            self.restarts += 1;
         }
         self.transcript.apply(event);
         if let ChatEvent::Retrying(retrying) = event {
@@ -166,7 +166,7 @@ impl Reply {
     /// The same reply is asked for again and goes on in this place.
     pub fn go_on(&mut self, now: Duration) {
         // What is shown has ended, and is shown anew so that it can grow.
-        self.tellings += 1;
+        self.restarts += 1;
         self.transcript.end = None;
         self.transcript.generation = None;
         self.asked_at = now;
@@ -176,14 +176,14 @@ impl Reply {
     /// How often it was told from its beginning after the first time: its text is then not what it
     /// was with something added.
     #[must_use]
-    pub fn tellings(&self) -> u32 {
-        self.tellings
+    pub fn restarts(&self) -> u32 {
+        self.restarts
     }
 
     /// The same reply, told once more than this often.
     #[must_use]
-    pub fn told_again(mut self, tellings: u32) -> Self {
-        self.tellings = tellings + 1;
+    pub fn restarted(mut self, restarts: u32) -> Self {
+        self.restarts = restarts + 1;
         self
     }
 

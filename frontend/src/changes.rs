@@ -46,8 +46,8 @@ impl ChangeFeed for SharedFeed {
         let heard = channel
             .as_ref()
             .map(|channel| listen(channel, changes.clone()));
-        let telling = Telling { changes, channel };
-        lead(move || spawn_local(telling.read()));
+        let restarts = Telling { changes, channel };
+        lead(move || spawn_local(restarts.read()));
         stream
             .map(move |change| {
                 // It listens as long as somebody reads.

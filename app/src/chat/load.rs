@@ -167,7 +167,7 @@ impl Chat {
 
     fn put(self, conversation: Conversation<Message>, id: Option<String>, is_temporary: bool) {
         // First of all, so that what shows messages of the other one is gone before this one is there.
-        self.changes.update(|changes| *changes += 1);
+        self.epoch.update(|epoch| *epoch += 1);
         self.conversation.set(conversation);
         self.is_temporary.set(is_temporary);
         self.has_later.set(false);
@@ -216,8 +216,8 @@ impl Chat {
         {
             let saved = Reply::saved(message, self.now());
             if !reply.with_untracked(|reply| reply.says_the_same_as(&saved)) {
-                let tellings = reply.with_untracked(Reply::tellings);
-                reply.set(saved.told_again(tellings));
+                let restarts = reply.with_untracked(Reply::restarts);
+                reply.set(saved.restarted(restarts));
             }
         }
     }

@@ -72,12 +72,12 @@ impl Chat {
                 Ok(was_resumed) => {
                     if was_resumed {
                         // Another page may have continued it while this one was away.
-                        self.doubts.update(|doubts| *doubts += 1);
+                        self.resyncs.update(|resyncs| *resyncs += 1);
                     }
-                    let before = self.changes.get_untracked();
+                    let before = self.epoch.get_untracked();
                     clock.wait(ANNOUNCE_AFTER).await;
                     // Another reply, or another conversation, has its own to say.
-                    if self.changes.get_untracked() == before && !self.is_streaming_untracked() {
+                    if self.epoch.get_untracked() == before && !self.is_streaming_untracked() {
                         self.announce_end(&reply);
                     }
                 }
@@ -179,13 +179,13 @@ impl Chat {
         if generation_of(reply).is_some() {
             // It had begun, and now the server does not know it: what it has saved counts.
             reply.update(|reply| reply.close(clock.now()));
-            self.doubts.update(|doubts| *doubts += 1);
+            self.resyncs.update(|resyncs| *resyncs += 1);
             return self.announce_end(reply);
         }
         match on_rejected {
             OnRejected::RollBack(rollback) => self.roll_back(*rollback),
             OnRejected::Restore(before) => reply.set(*before),
-            OnRejected::Resync => self.doubts.update(|doubts| *doubts += 1),
+            OnRejected::Resync => self.resyncs.update(|resyncs| *resyncs += 1),
         }
         self.complain(error);
     }

@@ -878,10 +878,10 @@ fn a_reply_that_the_server_forgot_raises_a_doubt() {
     let events = stage.expect_request();
     stage.send("go");
     play(&events, [start_named(1), ChatEvent::Text("half".into())]);
-    let before = stage.chat.doubts();
+    let before = stage.chat.resyncs();
     refuse(&events);
     assert_eq!(stage.shown(), ["Q go", "A half [cut]"]);
-    assert_eq!(stage.chat.doubts(), before + 1);
+    assert_eq!(stage.chat.resyncs(), before + 1);
 }
 
 #[test]
@@ -891,7 +891,7 @@ fn a_reply_that_was_resumed_may_have_been_continued_elsewhere() {
         let mut events = stage.expect_request();
         stage.send("go");
         play(&events, [start_named(1), ChatEvent::Text("half".into())]);
-        let before = stage.chat.doubts();
+        let before = stage.chat.resyncs();
         if is_resumed {
             let next = stage.expect_request();
             drop(events);
@@ -901,6 +901,6 @@ fn a_reply_that_was_resumed_may_have_been_continued_elsewhere() {
         }
         play(&events, [failure(ErrorKind::Interrupted)]);
         assert_eq!(stage.shown(), ["Q go", "A half [interrupted]"]);
-        assert_eq!(stage.chat.doubts(), before + u32::from(is_resumed));
+        assert_eq!(stage.chat.resyncs(), before + u32::from(is_resumed));
     }
 }

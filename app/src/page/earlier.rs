@@ -122,16 +122,16 @@ impl Earlier {
 
     /// What the first message is known by: what comes before it.
     fn first(self) -> (u32, Option<String>) {
-        untrack(|| (self.chat.changes(), self.chat.earlier()))
+        untrack(|| (self.chat.epoch(), self.chat.earlier()))
     }
 
     /// Loads part after part until it is enough, or nothing comes before. Stops where another
     /// conversation takes the place of this one.
     async fn load(self, what: Loading, is_enough: impl Fn() -> bool) -> Result<(), ErrorBody> {
-        let (changes, _) = self.first();
+        let (epoch, _) = self.first();
         let is_over = || {
             let (now, earlier) = self.first();
-            now != changes || earlier.is_none() || is_enough()
+            now != epoch || earlier.is_none() || is_enough()
         };
         while !is_over() {
             // Another one loads, too.

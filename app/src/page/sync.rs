@@ -94,7 +94,7 @@ impl Sync {
         self.open_what_the_address_names(address.clone());
         self.seek_what_the_address_names(rendered.as_ref());
         self.load_the_wanted_version();
-        self.ask_in_doubt();
+        self.resync_when_needed();
         self.note_the_path();
         self.hear_of_changes();
         self.mark_as_read();
@@ -189,13 +189,13 @@ impl Sync {
     }
 
     /// Something in the open conversation is not as the page thought.
-    fn ask_in_doubt(self) {
+    fn resync_when_needed(self) {
         Effect::new(move |before: Option<u32>| {
-            let doubts = self.chat.doubts();
-            if before.unwrap_or(0) != doubts {
+            let resyncs = self.chat.resyncs();
+            if before.unwrap_or(0) != resyncs {
                 self.catch_up();
             }
-            doubts
+            resyncs
         });
     }
 

@@ -24,11 +24,11 @@ pub fn Transcript() -> impl IntoView {
     let is_empty = Memo::new(move |_| chat.is_empty());
     // A conversation that comes into view is seen at its end.
     Effect::new(move |before: Option<u32>| {
-        let changes = chat.changes();
-        if before.is_some_and(|before| before != changes) {
+        let epoch = chat.epoch();
+        if before.is_some_and(|before| before != epoch) {
             follow.resume();
         }
-        changes
+        epoch
     });
     let jump = move |_| {
         follow.resume();

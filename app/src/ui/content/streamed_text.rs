@@ -81,7 +81,7 @@ pub fn StreamedText(
     let follow = expect_context::<Follow>();
     // A reply that is told again is shown anew, by another one of these in the same place: here it must
     // only grow.
-    let telling = reply.with_untracked(Reply::tellings);
+    let restarts = reply.with_untracked(Reply::restarts);
     let next_frame = NextFrame::new();
     Effect::new(move |flow: Option<Option<Flow>>| {
         next_frame.came.track();
@@ -91,8 +91,8 @@ pub fn StreamedText(
             let is_streaming = transcript.is_streaming();
             let mut flow = flow
                 .flatten()
-                .unwrap_or_else(|| Flow::new(&place, source, is_streaming, telling > 0));
-            if reply.tellings() == telling && !next_frame.is_awaited() {
+                .unwrap_or_else(|| Flow::new(&place, source, is_streaming, restarts > 0));
+            if reply.restarts() == restarts && !next_frame.is_awaited() {
                 let share = next_frame.share.get();
                 let is_all = flow.show(source.of(transcript), is_streaming, share);
                 if !is_all {
@@ -175,7 +175,7 @@ struct Flow {
 
 impl Flow {
     fn new(place: &Element, source: Source, is_streaming: bool, is_told_again: bool) -> Self {
-        // What stands there of an earlier telling is another text.
+        // What stands there of an earlier restarts is another text.
         let is_shown = !is_told_again && place.first_element_child().is_some();
         if is_shown && matches!(place.query_selector("figure.code"), Ok(Some(_))) {
             load_highlighter();

@@ -53,13 +53,13 @@ pub fn ReplyView(
     let notice = Memo::new(move |_| {
         reply.with(|reply| Some(reply.transcript().notice.as_ref()?.message.clone()))
     });
-    let tellings = Memo::new(move |_| reply.with(Reply::tellings));
+    let restarts = Memo::new(move |_| reply.with(Reply::restarts));
     let source = move || reply.with_untracked(|reply| reply.transcript().text.clone());
     view! {
         <article class="reply" aria-label="Assistant">
             // A reply that is told from its beginning once more is shown anew.
             {move || {
-                tellings.get();
+                restarts.get();
                 view! {
                     {move || if has_reasoning.get() { view! { <Reasoning reply/> }.into_any() } else { ().into_any() }}
                     <StreamedText reply source=Source::Answer/>

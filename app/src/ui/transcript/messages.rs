@@ -100,10 +100,10 @@ fn as_it_stands(chat: Chat) -> Option<Standing> {
         let is_as_saved = |id: &MessageId| match chat.message(*id) {
             Message::Question(_) => true,
             Message::Reply(reply) => {
-                reply.with(|reply| reply.tellings() == 0 && !reply.transcript().is_streaming())
+                reply.with(|reply| reply.restarts() == 0 && !reply.transcript().is_streaming())
             }
         };
-        path.iter().all(is_as_saved).then(|| (chat.changes(), path))
+        path.iter().all(is_as_saved).then(|| (chat.epoch(), path))
     })
 }
 
@@ -114,7 +114,7 @@ fn MessageList() -> impl IntoView {
         <EarlierRow/>
         // Another conversation has other messages, though they are counted in the same way.
         {move || {
-            let _ = chat.changes();
+            let _ = chat.epoch();
             view! { <Parts/> }.into_any()
         }}
         <LaterRow/>
