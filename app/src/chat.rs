@@ -69,7 +69,7 @@ pub struct Chat {
     /// How often another conversation took the place of the one before.
     epoch: RwSignal<u32>,
     /// The temporary conversation that was put aside. Nothing that was said is lost by one click.
-    put_aside: RwSignal<Conversation<Message>>,
+    stashed: RwSignal<Conversation<Message>>,
     draft: RwSignal<Draft>,
     /// Takes what the person has written into the draft, where that was put off.
     read_draft: StoredValue<Option<ReadDraft>>,
@@ -91,7 +91,7 @@ pub struct Chat {
     preferences: Preferences,
     /// The keys that the person presses.
     keys: StoredValue<Keys>,
-    outside: StoredValue<Outside>,
+    deps: StoredValue<Deps>,
 }
 
 /// What reads the draft out of its field.
@@ -112,7 +112,7 @@ struct Running {
 
 /// What the chat needs from the browser.
 #[derive(Clone)]
-pub struct Outside {
+pub struct Deps {
     /// `None` on the server, where nothing is sent.
     pub transport: Option<Arc<dyn ChatTransport>>,
     /// The time and the frames.
@@ -124,14 +124,14 @@ pub struct Outside {
 impl Chat {
     /// An empty chat.
     #[must_use]
-    pub fn new(outside: Outside, preferences: Preferences) -> Self {
+    pub fn new(deps: Deps, preferences: Preferences) -> Self {
         Self {
             conversation: RwSignal::new(Conversation::default()),
             id: RwSignal::new(None),
             title: RwSignal::new(None),
             is_temporary: RwSignal::new(false),
             epoch: RwSignal::new(0),
-            put_aside: RwSignal::new(Conversation::default()),
+            stashed: RwSignal::new(Conversation::default()),
             draft: RwSignal::new(Draft::default()),
             read_draft: StoredValue::new(None),
             chosen: RwSignal::new(None),
@@ -145,13 +145,13 @@ impl Chat {
             announcement: RwSignal::new(Announcement::Nothing),
             preferences,
             keys: StoredValue::new(Keys::default()),
-            outside: StoredValue::new(outside),
+            deps: StoredValue::new(deps),
         }
     }
 
     /// The person has pressed a key, whose picture comes before that of new words.
     pub fn note_key(self) {
-        let now = self.outside.with_value(|outside| outside.clock.now());
+        let now = self.deps.with_value(|deps| deps.clock.now());
         self.keys.with_value(|keys| keys.note(now));
     }
 
@@ -283,7 +283,7 @@ impl Chat {
     /// The time, as replies count it.
     #[must_use]
     pub fn now(self) -> Duration {
-        self.outside.with_value(|outside| outside.clock.now())
+        self.deps.with_value(|deps| deps.clock.now())
     }
 
     /// Puts a question into the composer, to be asked in another form. It happens there and not in its
@@ -413,7 +413,7 @@ impl Chat {
     /// Whether there is a conversation to go back to: only while the new one is empty.
     #[must_use]
     pub fn can_restore(self) -> bool {
-        self.is_empty() && !self.put_aside.with(Conversation::is_empty)
+        self.is_empty() && !self.stashed.with(Conversation::is_empty)
     }
 
     /// Says why something could not be done.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use leptos::prelude::*;
 
 use crate::chat::preferences::Preferences;
-use crate::chat::{Chat, Outside};
+use crate::chat::{Chat, Deps};
 use crate::library::index::Today;
 use crate::library::list::Conversations;
 use crate::library::requests::use_server;
@@ -44,7 +44,7 @@ pub fn ChatPage(
     rendered_at: i64,
 ) -> impl IntoView {
     let clock: Arc<dyn Clock> = Arc::new(BrowserClock);
-    let outside = Outside {
+    let deps = Deps {
         transport: use_transport(),
         clock: Arc::clone(&clock),
         lifecycle: use_lifecycle(),
@@ -53,7 +53,7 @@ pub fn ChatPage(
     preferences.load();
     provide_context(preferences);
     provide_context(ChosenTheme::new());
-    let chat = Chat::new(outside, preferences);
+    let chat = Chat::new(deps, preferences);
     let navigation = expect_context::<Navigation>();
     // The first picture is the same on the server and here; what day it is here is seen after it.
     let today = Today {

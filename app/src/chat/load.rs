@@ -141,7 +141,7 @@ impl Chat {
     /// Goes back to the conversation that was put aside.
     pub fn restore(self) {
         if self.conversation.with_untracked(Conversation::is_empty) {
-            let before = self.put_aside.try_update(std::mem::take);
+            let before = self.stashed.try_update(std::mem::take);
             self.put(before.unwrap_or_default(), None, true);
         }
     }
@@ -153,7 +153,7 @@ impl Chat {
             self.stop();
             let before = self.conversation.get_untracked();
             if !before.is_empty() {
-                self.put_aside.set(before);
+                self.stashed.set(before);
             }
         }
         let running = self.running.try_update(std::mem::take).unwrap_or_default();

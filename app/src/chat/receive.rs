@@ -11,7 +11,7 @@ use leptos::task::spawn_local;
 
 use super::send::Rollback;
 use super::stop::generation_of;
-use super::{Chat, Link, Outside, Running};
+use super::{Chat, Deps, Link, Running};
 use crate::chat::announcement::Announcement;
 use crate::chat::pacing::pace;
 use crate::chat::tree::MessageId;
@@ -44,11 +44,11 @@ impl Chat {
         ask: ReplyRequest,
         on_rejected: OnRejected,
     ) {
-        let Outside {
+        let Deps {
             transport,
             clock,
             lifecycle,
-        } = self.outside.get_value();
+        } = self.deps.get_value();
         let Some(transport) = transport else { return };
         let is_saved = !matches!(ask, ReplyRequest::Ephemeral(_));
         let reader = Reader::new(transport, Arc::clone(&clock), lifecycle.as_deref(), ask);

@@ -166,9 +166,7 @@ impl Chat {
     fn can_ask(self) -> bool {
         !self.is_streaming_untracked()
             && !self.has_later.get_untracked()
-            && self
-                .outside
-                .with_value(|outside| outside.transport.is_some())
+            && self.deps.with_value(|deps| deps.transport.is_some())
     }
 
     /// Adds an empty reply to a question and asks for it.

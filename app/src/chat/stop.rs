@@ -6,7 +6,7 @@ use std::time::Duration;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use super::{Chat, Outside, Running};
+use super::{Chat, Deps, Running};
 use crate::reply::Reply;
 use crate::reply::reader::backoff;
 use crate::reply::transport::ConnectionError;
@@ -41,9 +41,7 @@ impl Chat {
             self.tell_to_stop(generation);
         }
         // Otherwise `receive` stops it as soon as the reply has begun.
-        let clock = self
-            .outside
-            .with_value(|outside| Arc::clone(&outside.clock));
+        let clock = self.deps.with_value(|deps| Arc::clone(&deps.clock));
         let running = running.clone();
         spawn_local(async move {
             clock.wait(STOP_PATIENCE).await;
@@ -64,9 +62,9 @@ impl Chat {
 
     /// Tells the server to stop a reply, again and again until it has heard it.
     pub(super) fn tell_to_stop(self, generation: String) {
-        let Outside {
+        let Deps {
             transport, clock, ..
-        } = self.outside.get_value();
+        } = self.deps.get_value();
         let Some(transport) = transport else { return };
         spawn_local(async move {
             for attempt in 1..=STOP_ATTEMPTS {

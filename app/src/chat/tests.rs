@@ -104,12 +104,12 @@ impl Stage {
         let owner = Owner::new();
         owner.set();
         let (script, screen) = (Script::default(), Screen::default());
-        let outside = Outside {
+        let deps = Deps {
             transport: Some(Arc::new(script.clone())),
             clock: Arc::new(screen.clone()),
             lifecycle: None,
         };
-        let chat = Chat::new(outside, Preferences::new());
+        let chat = Chat::new(deps, Preferences::new());
         Self {
             is_temporary: false,
             chat,
