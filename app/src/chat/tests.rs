@@ -14,7 +14,7 @@ use super::*;
 use crate::protocol::Role;
 use crate::protocol::saved::{ConversationDetail, MessageState, SavedMessage};
 use crate::protocol::{ChatEvent, ErrorKind, Finish, ReplyError, Start};
-use crate::reply::decode::Numbered;
+use crate::reply::decode::NumberedEvent;
 use crate::reply::transcript::End;
 use crate::reply::transport::{Connection, ConnectionError, Received, ReplyRequest};
 
@@ -227,10 +227,7 @@ impl Stage {
 /// Lets the server send these events.
 fn play<const N: usize>(events: &Events, list: [ChatEvent<'static>; N]) {
     for event in list {
-        let event = Numbered {
-            position: None,
-            event,
-        };
+        let event = NumberedEvent { seq: None, event };
         events
             .unbounded_send(Ok(Received::Event(event)))
             .expect("the page still listens");

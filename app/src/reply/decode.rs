@@ -13,10 +13,10 @@ const EVENT_LIMIT: usize = 16 * 1024 * 1024;
 
 /// An event with its place in the reply.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Numbered {
+pub struct NumberedEvent {
     /// The sequence number of the event, or of the last one that was joined in it. None where the
     /// stream gives none.
-    pub position: Option<u64>,
+    pub seq: Option<u64>,
     /// What happened.
     pub event: ChatEvent<'static>,
 }
@@ -26,7 +26,7 @@ pub struct Numbered {
 pub struct Incoming {
     decoder: Decoder,
     /// Events that came in one chunk, on their way out together.
-    ready: VecDeque<Numbered>,
+    ready: VecDeque<NumberedEvent>,
 }
 
 impl Default for Incoming {
@@ -46,15 +46,12 @@ impl Incoming {
             // What is told in passing has no place in the reply.
             Item::Comment(comment) => {
                 let told = ChatEvent::from_comment(comment);
-                ready.extend(told.map(|event| Numbered {
-                    position: None,
-                    event,
-                }));
+                ready.extend(told.map(|event| NumberedEvent { seq: None, event }));
             }
             Item::Event(event) => {
-                let position = event.id.parse().ok();
+                let seq = event.id.parse().ok();
                 match ChatEvent::from_sse(event.name, event.data) {
-                    Ok(Some(event)) => ready.push_back(Numbered { position, event }),
+                    Ok(Some(event)) => ready.push_back(NumberedEvent { seq, event }),
                     Ok(None) => {}
                     Err(_) => ready.push_back(unreadable()),
                 }
@@ -67,18 +64,18 @@ impl Incoming {
 }
 
 impl Iterator for Incoming {
-    type Item = Numbered;
+    type Item = NumberedEvent;
 
     /// The next event that has come as a whole.
-    fn next(&mut self) -> Option<Numbered> {
+    fn next(&mut self) -> Option<NumberedEvent> {
         self.ready.pop_front()
     }
 }
 
 /// After something unreadable nothing that follows counts, so it is a terminal event.
-fn unreadable() -> Numbered {
-    Numbered {
-        position: None,
+fn unreadable() -> NumberedEvent {
+    NumberedEvent {
+        seq: None,
         event: ChatEvent::Error(ReplyError {
             message: UNREADABLE_STREAM.to_owned(),
             ..ReplyError::of(ErrorKind::Internal)
@@ -91,7 +88,7 @@ mod tests {
     use super::*;
     use crate::protocol::Finish;
 
-    fn read(bytes: &[u8]) -> Vec<Numbered> {
+    fn read(bytes: &[u8]) -> Vec<NumberedEvent> {
         let mut incoming = Incoming::default();
         incoming.feed(bytes);
         incoming.collect()
@@ -106,11 +103,8 @@ mod tests {
             (Some(3), ChatEvent::Text("a".into())),
             (Some(4), ChatEvent::Done(Finish::Stop)),
         ];
-        assert_eq!(
-            got,
-            expect.map(|(position, event)| Numbered { position, event })
-        );
-        assert_eq!(read(b"data: \"a\"\n\n")[0].position, None);
+        assert_eq!(got, expect.map(|(seq, event)| NumberedEvent { seq, event }));
+        assert_eq!(read(b"data: \"a\"\n\n")[0].seq, None);
     }
 
     #[test]
@@ -121,7 +115,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_ends_the_reply_with_a_sentence() {
         let got = read(b"data: {\n\n");
-        let [Numbered { event, .. }] = got.as_slice() else {
+        let [NumberedEvent { event, .. }] = got.as_slice() else {
             panic!("one event: {got:?}")
         };
         assert!(event.is_terminal());

@@ -20,7 +20,7 @@ use futures::stream::{LocalBoxStream, Stream, empty};
 use crate::platform::clock::Clock;
 use crate::platform::lifecycle::{Lifecycle, LifecycleEvent};
 use crate::protocol::{ChatEvent, ReplyError};
-use crate::reply::decode::Numbered;
+use crate::reply::decode::NumberedEvent;
 use crate::reply::transport::{ChatTransport, Connection, ConnectionError, Received, ReplyRequest};
 
 /// The server gives a sign of life at least every 15 s. After a longer silence the connection is dead,
@@ -69,7 +69,7 @@ pub struct Reader {
     lifecycle_events: LocalBoxStream<'static, LifecycleEvent>,
     request: ReplyRequest,
     /// The number of the last event that was passed on.
-    position: Option<u64>,
+    seq: Option<u64>,
     stage: Stage,
     has_opened: bool,
     was_resumed: bool,
@@ -105,7 +105,7 @@ struct Line {
 }
 
 impl Reader {
-    /// A reader of the reply that `ask` asks for. `position` is the number of the last event that is
+    /// A reader of the reply that `ask` asks for. `seq` is the number of the last event that is
     /// already known.
     #[must_use]
     pub fn new(
@@ -119,7 +119,7 @@ impl Reader {
             hidden_since: is_hidden.then(|| clock.now()),
             lifecycle_events: lifecycle
                 .map_or_else(|| empty().boxed_local(), Lifecycle::lifecycle_events),
-            position: match &ask {
+            seq: match &ask {
                 ReplyRequest::Resume { after, .. } => *after,
                 ReplyRequest::Ephemeral(_) | ReplyRequest::Send { .. } => None,
             },
@@ -156,7 +156,7 @@ impl Reader {
     fn open(&mut self) {
         let now = self.clock.now();
         if let ReplyRequest::Resume { after, .. } = &mut self.ask {
-            *after = self.position;
+            *after = self.seq;
             self.was_resumed |= self.has_opened;
         }
         self.has_opened = true;
@@ -216,16 +216,15 @@ impl Reader {
                 (is_held_back && !std::mem::replace(&mut self.is_told_held_back, true))
                     .then_some(ReaderEvent::HeldBack)
             }
-            Received::Event(Numbered { position, event }) => {
+            Received::Event(NumberedEvent { seq, event }) => {
                 // A start that comes again tells the reply from its beginning: a server that was killed
                 // has saved less than it had sent, and what it saved is what counts.
                 // An end is never a repetition: a reader that has read one asks for nothing more.
-                let is_known =
-                    matches!((position, self.position), (Some(new), Some(last)) if new <= last);
+                let is_known = matches!((seq, self.seq), (Some(new), Some(last)) if new <= last);
                 if is_known && !matches!(event, ChatEvent::Start(_)) && !event.is_terminal() {
                     return None;
                 }
-                self.position = position.or(self.position);
+                self.seq = seq.or(self.seq);
                 self.failures = 0;
                 if event.is_terminal() {
                     self.stage = Stage::Over;

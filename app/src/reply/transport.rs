@@ -11,7 +11,7 @@ use leptos::prelude::{provide_context, use_context};
 
 use crate::protocol::saved::SendMessage;
 use crate::protocol::{ChatRequest, ErrorKind, ReplyError};
-use crate::reply::decode::Numbered;
+use crate::reply::decode::NumberedEvent;
 
 /// How a reply is asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,7 +42,7 @@ pub enum Received {
     /// Bytes came. The events that they complete follow.
     Bytes,
     /// An event.
-    Event(Numbered),
+    Event(NumberedEvent),
 }
 
 /// Why there is no connection, or no more of one.
