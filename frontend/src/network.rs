@@ -8,7 +8,7 @@ use app::library::changes::ChangeFeed;
 use app::library::import::Import;
 use app::library::models::Models;
 use app::library::requests::Requests;
-use app::page::lazy::part;
+use app::page::lazy::lazy_part;
 use app::platform::clock::{BrowserClock, Clock};
 use app::protocol::saved::{Change, ImportReport, InitialData};
 use app::protocol::{ErrorBody, ErrorKind, ModelList, ReplyError};
@@ -35,7 +35,7 @@ struct Loaded {
     read_initial_data: fn(&str) -> InitialData,
 }
 
-part! {
+lazy_part! {
     fn network() -> Loaded {
         Loaded {
             transport: &HttpTransport,

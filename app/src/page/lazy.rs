@@ -27,7 +27,7 @@ impl From<leptos::wasm_split::SplitLoaderError> for NotLoaded {
 /// Makes a function the way into a part of the same name. Calling it gives a future of its result, or
 /// [`NotLoaded`].
 #[macro_export]
-macro_rules! part {
+macro_rules! lazy_part {
     ($(#[$attribute:meta])* $visibility:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) -> $output:ty $body:block) => {
         $(#[$attribute])*
         #[cfg(feature = "split")]
@@ -44,18 +44,18 @@ macro_rules! part {
     };
 }
 
-pub use part;
+pub use lazy_part;
 
 /// What happens when a person turns to the page, or the network is back with which the file of a part
 /// may have been lost.
-pub(crate) const A_TURN: &[&str] = &["keydown", "pointerdown", "online"];
+pub(crate) const FIRST_INTERACTION: &[&str] = &["keydown", "pointerdown", "online"];
 
 /// Calls this at each of these events of the window. In the browser only.
-pub(crate) fn at_each(events: &'static [&'static str], wake: impl Fn() + Clone + 'static) {
+pub(crate) fn on_each(events: &'static [&'static str], load: impl Fn() + Clone + 'static) {
     Effect::new(move |_| {
         let listen = |event: &&str| {
-            let wake = wake.clone();
-            window_event_listener_untyped(event, move |_| wake())
+            let load = load.clone();
+            window_event_listener_untyped(event, move |_| load())
         };
         let listeners: Vec<_> = events.iter().map(listen).collect();
         on_cleanup(move || listeners.into_iter().for_each(WindowListenerHandle::remove));
@@ -64,8 +64,8 @@ pub(crate) fn at_each(events: &'static [&'static str], wake: impl Fn() + Clone +
 
 /// How far a part is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Asleep,
+enum LoadState {
+    NotLoaded,
     Loading,
     Live,
     Failed,
@@ -73,36 +73,36 @@ enum State {
 
 /// A part that comes to life once, when somebody first turns to it: a handle that can be copied.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Part(RwSignal<State>);
+pub(crate) struct LazyPart(RwSignal<LoadState>);
 
-impl Part {
+impl LazyPart {
     /// One that nobody has turned to.
     pub(crate) fn new() -> Self {
-        Self(RwSignal::new(State::Asleep))
+        Self(RwSignal::new(LoadState::NotLoaded))
     }
 
     /// Whether it works.
     pub(crate) fn is_live(self) -> bool {
-        self.0.get() == State::Live
+        self.0.get() == LoadState::Live
     }
 
     /// Whether its file could not be had. Waking it tries again.
     pub(crate) fn has_failed(self) -> bool {
-        self.0.get() == State::Failed
+        self.0.get() == LoadState::Failed
     }
 
     /// Brings it to life by this future, unless it is alive or about to be.
-    pub(crate) fn wake(self, coming: impl Future<Output = Result<(), NotLoaded>> + 'static) {
-        let can_wake = |state: State| matches!(state, State::Asleep | State::Failed);
+    pub(crate) fn load(self, coming: impl Future<Output = Result<(), NotLoaded>> + 'static) {
+        let can_load = |state: LoadState| matches!(state, LoadState::NotLoaded | LoadState::Failed);
         // Its place may be gone by now, and by the time that its file is there.
-        if self.0.try_get_untracked().is_some_and(can_wake) {
-            self.0.set(State::Loading);
+        if self.0.try_get_untracked().is_some_and(can_load) {
+            self.0.set(LoadState::Loading);
             spawn_local(async move {
                 // The key that woke it is answered before files are asked for.
                 BrowserClock.wait(Duration::ZERO).await;
                 let state = match coming.await {
-                    Ok(()) => State::Live,
-                    Err(NotLoaded) => State::Failed,
+                    Ok(()) => LoadState::Live,
+                    Err(NotLoaded) => LoadState::Failed,
                 };
                 let _ = self.0.try_set(state);
             });

@@ -16,7 +16,7 @@ use crate::library::list::Conversations;
 use crate::library::requests::Server;
 use crate::library::{GetPath, ShowMessage};
 use crate::page::earlier::Earlier;
-use crate::page::lazy::{A_TURN, Part, at_each, part};
+use crate::page::lazy::{FIRST_INTERACTION, LazyPart, lazy_part, on_each};
 use crate::page::navigation::{Address, Navigation};
 use crate::platform::clock::{BrowserClock, next_frame};
 use crate::platform::lifecycle::{LifecycleEvent, use_lifecycle};
@@ -49,7 +49,7 @@ struct AtFirst {
     rendered: Option<ConversationDetail>,
 }
 
-part! {
+lazy_part! {
     /// Keeps it at one from now on, with what has changed since the page was opened.
     fn keep_at_one(sync: Sync, owner: Owner, at_first: StoredValue<AtFirst>) -> () {
         owner.with(|| {
@@ -64,26 +64,26 @@ impl Sync {
     /// else as soon as the person turns to the page.
     pub fn begin(self, rendered: Option<ConversationDetail>) {
         self.name_what_begins(rendered.as_ref().map(|detail| detail.id.clone()));
-        let part = Part::new();
+        let part = LazyPart::new();
         let owner = Owner::current().expect("a component has one");
         let at_first = StoredValue::new(AtFirst {
             address: self.navigation.address_untracked(),
             rendered,
         });
-        let wake = move || part.wake(keep_at_one(self, owner.clone(), at_first));
+        let load = move || part.load(keep_at_one(self, owner.clone(), at_first));
         let index = self.conversations.index();
         let is_something_saved = Memo::new(move |_| {
             self.chat.id().is_some() || !index.with(ConversationIndex::is_empty)
         });
-        let on_something = wake.clone();
+        let on_something = load.clone();
         Effect::new(move |_| {
             if is_something_saved.get() {
                 on_something();
             }
         });
-        at_each(A_TURN, wake.clone());
+        on_each(FIRST_INTERACTION, load.clone());
         // Somebody writes in another tab, of which this one's list is to know.
-        at_each(&["storage"], wake);
+        on_each(&["storage"], load);
     }
 
     fn keep_at_one(self, AtFirst { address, rendered }: &AtFirst) {

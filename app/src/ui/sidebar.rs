@@ -16,7 +16,7 @@ use leptos::prelude::*;
 use self::rest::{Rest, rest};
 use crate::chat::Chat;
 use crate::library::list::Conversations;
-use crate::page::lazy::{A_TURN, Part, at_each};
+use crate::page::lazy::{FIRST_INTERACTION, LazyPart, on_each};
 use crate::page::navigation::{Address, Navigation};
 use crate::ui::composer::composer_field::{ComposerField, focus_in_place};
 use crate::ui::transcript::passed_over::PassedOver;
@@ -46,12 +46,12 @@ pub fn Sidebar() -> impl IntoView {
     let nav = NodeRef::<Nav>::new();
     let search = NodeRef::<Input>::new();
     let place = NodeRef::<Div>::new();
-    let part = Part::new();
+    let part = LazyPart::new();
     let owner = Owner::current().expect("a component has one");
     // Where it fails, the server's list is there, and its links work.
     let come_alive = move || {
         if let Some(place) = place.get_untracked() {
-            part.wake(rest(place, owner.clone()));
+            part.load(rest(place, owner.clone()));
         }
     };
     // Something is to be shown that the server has not shown.
@@ -67,7 +67,7 @@ pub fn Sidebar() -> impl IntoView {
         )
     });
     // Who begins to write will soon have a new entry in it, and then there is enough to do.
-    at_each(A_TURN, come_alive.clone());
+    on_each(FIRST_INTERACTION, come_alive.clone());
     let on_change = come_alive.clone();
     Effect::new(move |is_later: Option<bool>| {
         // A memo that nobody has read follows nothing.

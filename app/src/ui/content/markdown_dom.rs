@@ -10,7 +10,7 @@ use web_sys::{Element, Node, Text};
 use crate::markdown::formula::{Step, formula};
 use crate::markdown::node::{Attr, Kind, Sink, Tag};
 use crate::markdown::patch::Dom;
-use crate::page::lazy::part;
+use crate::page::lazy::lazy_part;
 use crate::platform::clock::{BrowserClock, after_picture, next_frame};
 use crate::ui::content::code_block::load_highlighter;
 
@@ -106,7 +106,7 @@ fn draw_formula(place: Element, tex: String, is_display: bool) {
     });
 }
 
-part! {
+lazy_part! {
     /// What draws formulas is loaded with the first one.
     fn steps_of(tex: String, is_display: bool) -> Option<Vec<Step>> {
         formula(&tex, is_display)

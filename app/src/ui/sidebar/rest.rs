@@ -6,12 +6,12 @@ use wasm_bindgen::JsCast;
 
 use crate::library::index::Group;
 use crate::library::list::Conversations;
-use crate::page::lazy::part;
+use crate::page::lazy::lazy_part;
 use crate::ui::sidebar::entry::Entry;
 use crate::ui::sidebar::foot::Foot;
 use crate::ui::sidebar::found::Found;
 
-part! {
+lazy_part! {
     /// Puts the live list in the place of the server's. The focus stays where it was.
     pub(in crate::ui) fn rest(place: web_sys::HtmlDivElement, owner: Owner) -> () {
         let focused = document().active_element();

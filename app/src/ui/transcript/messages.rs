@@ -14,7 +14,7 @@ use web_sys::HtmlDivElement;
 
 use crate::chat::tree::MessageId;
 use crate::chat::{Chat, Message};
-use crate::page::lazy::{A_TURN, Part, at_each, part};
+use crate::page::lazy::{FIRST_INTERACTION, LazyPart, lazy_part, on_each};
 use crate::ui::message::question::QuestionView;
 use crate::ui::message::reply::ReplyView;
 use crate::ui::text;
@@ -27,25 +27,25 @@ use crate::ui::transcript::warm_up::warm_up;
 pub fn Messages() -> impl IntoView {
     let chat = expect_context::<Chat>();
     let place = NodeRef::<Div>::new();
-    let part = Part::new();
+    let part = LazyPart::new();
     let owner = Owner::current().expect("a component has one");
     // What the server has shown, too.
     let at_first = StoredValue::new(as_it_stands(chat));
-    let wake = move || {
+    let load = move || {
         if let Some(place) = place.get_untracked() {
-            part.wake(come_to_life(place, owner.clone(), at_first));
+            part.load(come_to_life(place, owner.clone(), at_first));
         }
     };
     let is_empty = Memo::new(move |_| chat.is_empty());
     {
-        let wake = wake.clone();
+        let load = load.clone();
         Effect::new(move |_| {
             if place.get().is_some() && !is_empty.get() {
-                wake();
+                load();
             }
         });
     }
-    at_each(A_TURN, wake.clone());
+    on_each(FIRST_INTERACTION, load.clone());
     view! {
         <div class="messages" node_ref=place>
             {PassedOver::new(|| view! { <MessageList/> })}
@@ -56,12 +56,12 @@ pub fn Messages() -> impl IntoView {
             hidden=move || is_empty.get() || !part.has_failed()
         >
             {text::MESSAGES_NOT_LOADED}
-            <button type="button" on:click=move |_| wake()>"Try again"</button>
+            <button type="button" on:click=move |_| load()>"Try again"</button>
         </p>
     }
 }
 
-part! {
+lazy_part! {
     /// Makes the messages live in their place: what stands there is taken over where it is what the
     /// conversation holds, and is shown anew where that has gone on.
     fn come_to_life(
