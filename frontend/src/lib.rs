@@ -27,7 +27,7 @@ use crate::network::Network;
 /// Nothing uses this, so it is in none of them.
 #[cfg(feature = "split")]
 #[used]
-static ROOM: [u8; 4096] = [1; 4096];
+static SPLIT_PADDING: [u8; 4096] = [1; 4096];
 
 /// Called by the page once the wasm is loaded: brings the server's HTML to life.
 #[wasm_bindgen::prelude::wasm_bindgen]

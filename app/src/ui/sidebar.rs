@@ -19,7 +19,7 @@ use crate::library::list::Conversations;
 use crate::page::lazy::{FIRST_INTERACTION, LazyPart, on_each};
 use crate::page::navigation::{Address, Navigation};
 use crate::ui::composer::composer_field::{ComposerField, focus_in_place};
-use crate::ui::transcript::passed_over::PassedOver;
+use crate::ui::transcript::server_rendered::ServerRendered;
 
 /// Whether the drawer is open, where the sidebar is one, and the button that opens it.
 #[derive(Clone, Copy)]
@@ -133,7 +133,7 @@ pub fn Sidebar() -> impl IntoView {
                     }
                 }
             />
-            <div class="rest" node_ref=place>{PassedOver::new(|| view! { <Rest/> })}</div>
+            <div class="rest" node_ref=place>{ServerRendered::new(|| view! { <Rest/> })}</div>
         </nav>
         <div class="scrim" hidden=move || !drawer.0.get() on:click=move |_| drawer.close()></div>
     }

@@ -3,7 +3,7 @@
 pub mod earlier_row;
 pub mod follow;
 pub mod messages;
-pub(super) mod passed_over;
+pub(super) mod server_rendered;
 mod warm_up;
 pub mod welcome;
 

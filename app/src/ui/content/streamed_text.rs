@@ -27,7 +27,7 @@ use crate::reply::transcript::Transcript;
 use crate::ui::content::code_block::{load_highlighter, on_text_click};
 use crate::ui::content::markdown_dom::{PageDom, append, create, set};
 use crate::ui::transcript::follow::Follow;
-use crate::ui::transcript::passed_over::PassedOver;
+use crate::ui::transcript::server_rendered::ServerRendered;
 
 /// What the cursor is known by.
 const CURSOR: &str = "data-cursor";
@@ -110,7 +110,7 @@ pub fn StreamedText(
             data-text=(source == Source::Answer).then_some("")
             on:click=move |click| on_text_click(&click, follow)
         >
-            {PassedOver::new(move || {
+            {ServerRendered::new(move || {
                 let text = reply.with_untracked(|reply| source.of(reply.transcript()).to_owned());
                 InertElement::new(RenderBudget::of_page().html_of(&text))
             })}

@@ -19,7 +19,7 @@ use crate::ui::message::question::QuestionView;
 use crate::ui::message::reply::ReplyView;
 use crate::ui::text;
 use crate::ui::transcript::earlier_row::{EarlierRow, LaterRow};
-use crate::ui::transcript::passed_over::PassedOver;
+use crate::ui::transcript::server_rendered::ServerRendered;
 use crate::ui::transcript::warm_up::warm_up;
 
 /// The place of the messages.
@@ -48,7 +48,7 @@ pub fn Messages() -> impl IntoView {
     on_each(FIRST_INTERACTION, load.clone());
     view! {
         <div class="messages" node_ref=place>
-            {PassedOver::new(|| view! { <MessageList/> })}
+            {ServerRendered::new(|| view! { <MessageList/> })}
         </div>
         <p
             class="note error"

@@ -8,9 +8,9 @@ use leptos::tachys::hydration::Cursor;
 use leptos::tachys::view::{Position, PositionState};
 
 /// A view that only the server makes, the only child of its element.
-pub(in crate::ui) struct PassedOver(Option<AnyView>);
+pub(in crate::ui) struct ServerRendered(Option<AnyView>);
 
-impl PassedOver {
+impl ServerRendered {
     pub(in crate::ui) fn new<V: IntoView + 'static>(view: impl FnOnce() -> V) -> Self {
         // Known while it is compiled, so that nothing of the view is in the wasm's first file.
         Self(cfg!(feature = "ssr").then(|| view().into_any()))
@@ -30,7 +30,7 @@ pub(in crate::ui) fn pass_over(cursor: &Cursor, position: &PositionState) {
     }
 }
 
-impl Render for PassedOver {
+impl Render for ServerRendered {
     type State = ();
 
     fn build(self) -> Self::State {}
@@ -38,7 +38,7 @@ impl Render for PassedOver {
     fn rebuild(self, (): &mut Self::State) {}
 }
 
-impl AddAnyAttr for PassedOver {
+impl AddAnyAttr for ServerRendered {
     type Output<NewAttr: Attribute> = Self;
 
     fn add_any_attr<NewAttr: Attribute>(self, _: NewAttr) -> Self::Output<NewAttr> {
@@ -46,7 +46,7 @@ impl AddAnyAttr for PassedOver {
     }
 }
 
-impl RenderHtml for PassedOver {
+impl RenderHtml for ServerRendered {
     type AsyncOutput = Self;
     type Owned = Self;
 
