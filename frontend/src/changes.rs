@@ -113,7 +113,7 @@ impl Telling {
         loop {
             let came = self.read_once().await;
             failures = if came { 1 } else { failures + 1 };
-            let wait = BrowserClock.wait(backoff(failures, BrowserClock.chance()));
+            let wait = BrowserClock.wait(backoff(failures, BrowserClock.random()));
             // A network that is back, or a person who is, ends the wait.
             let _ = select(wait, lifecycle_events.next()).await;
         }

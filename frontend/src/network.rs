@@ -57,7 +57,7 @@ async fn network_at_last() -> Loaded {
         }
         failures += 1;
         BrowserClock
-            .wait(backoff(failures, BrowserClock.chance()))
+            .wait(backoff(failures, BrowserClock.random()))
             .await;
     }
 }

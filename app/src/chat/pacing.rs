@@ -202,7 +202,7 @@ mod tests {
             rings.map(|_| ()).boxed_local()
         }
 
-        fn chance(&self) -> f64 {
+        fn random(&self) -> f64 {
             0.5
         }
     }

@@ -71,7 +71,7 @@ impl Chat {
                 match transport.stop(generation.clone()).await {
                     Ok(()) | Err(ConnectionError::Rejected(_)) => return,
                     Err(ConnectionError::Transient(_)) => {
-                        clock.wait(backoff(attempt, clock.chance())).await
+                        clock.wait(backoff(attempt, clock.random())).await
                     }
                 }
             }

@@ -83,7 +83,7 @@ impl Clock for Screen {
         }
     }
 
-    fn chance(&self) -> f64 {
+    fn random(&self) -> f64 {
         0.5
     }
 }

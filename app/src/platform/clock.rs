@@ -1,4 +1,4 @@
-//! What the page needs from the browser's clock: the time, the next frame, a wait, and chance.
+//! What the page needs from the browser's clock: the time, the next frame, a wait, and random.
 //!
 //! A trait, so that the verbs of the chat can be tested without a browser and without waiting.
 
@@ -21,8 +21,8 @@ pub trait Clock: Send + Sync {
     /// Waits. In a hidden tab it may take much longer. Dropping it ends the wait.
     fn wait(&self, time: Duration) -> LocalBoxFuture<'static, ()>;
 
-    /// A number from 0 to 1, by chance.
-    fn chance(&self) -> f64;
+    /// A number from 0 to 1, by random.
+    fn random(&self) -> f64;
 }
 
 /// The moment before the next picture is drawn.
@@ -84,7 +84,7 @@ impl Clock for BrowserClock {
         .boxed_local()
     }
 
-    fn chance(&self) -> f64 {
+    fn random(&self) -> f64 {
         js_sys::Math::random()
     }
 }

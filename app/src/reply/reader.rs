@@ -257,7 +257,7 @@ impl Reader {
             self.failures = 0;
         }
         self.failures += 1;
-        let mut wait = backoff(self.failures, self.clock.chance());
+        let mut wait = backoff(self.failures, self.clock.random());
         match why {
             ConnectionError::Rejected(error) => return Some(ReaderEvent::Rejected(error)),
             ConnectionError::Transient(error) => {
@@ -375,13 +375,13 @@ impl Stream for Reader {
 /// short; later ones wait twice as long each. Chance, 0 to 1, keeps the tabs of a server that was
 /// restarted from all coming at the same moment.
 #[must_use]
-pub fn backoff(failures: u32, chance: f64) -> Duration {
+pub fn backoff(failures: u32, random: f64) -> Duration {
     let most = match failures {
         0 | 1 => Duration::from_millis(200),
         _ => Duration::from_millis(500) * 2_u32.saturating_pow((failures - 2).min(10)),
     };
     most.min(LONGEST_WAIT)
-        .mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0)
+        .mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0)
 }
 
 #[cfg(test)]

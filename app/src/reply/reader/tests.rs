@@ -244,7 +244,7 @@ impl Clock for World {
         .boxed_local()
     }
 
-    fn chance(&self) -> f64 {
+    fn random(&self) -> f64 {
         0.5
     }
 }
