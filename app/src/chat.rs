@@ -28,7 +28,7 @@ use leptos::prelude::*;
 use crate::chat::announcement::Announcement;
 use crate::chat::draft::Draft;
 use crate::chat::preferences::Preferences;
-use crate::chat::tree::{Conversation, MessageId, Step, Version};
+use crate::chat::tree::{Conversation, MessageId, Version, VersionStep};
 use crate::platform::clock::Clock;
 use crate::platform::keys::Keys;
 use crate::platform::lifecycle::Lifecycle;
@@ -47,7 +47,7 @@ pub enum Message {
 
 /// How the page and the server are connected, while a reply streams.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Link {
+pub enum ConnectionState {
     /// As it should be.
     #[default]
     Fine,
@@ -82,8 +82,8 @@ pub struct Chat {
     sought: RwSignal<Option<(String, String)>>,
     /// Whether the path goes on beyond what is loaded. Then nothing can be said.
     has_later: RwSignal<bool>,
-    running: RwSignal<Vec<Running>>,
-    link: RwSignal<Link>,
+    running: RwSignal<Vec<StreamingReply>>,
+    link: RwSignal<ConnectionState>,
     /// How often something was noticed that the server knows better.
     resyncs: RwSignal<u32>,
     notice: RwSignal<Option<String>>,
@@ -99,7 +99,7 @@ type ReadDraft = Arc<dyn Fn() + Send + Sync>;
 
 /// A reply that streams now. A conversation has one as a rule, and more where other tabs ask, too.
 #[derive(Clone)]
-struct Running {
+struct StreamingReply {
     message: MessageId,
     reply: ArcRwSignal<Reply>,
     /// Whether it goes on without this page.
@@ -139,7 +139,7 @@ impl Chat {
             sought: RwSignal::new(None),
             has_later: RwSignal::new(false),
             running: RwSignal::new(Vec::new()),
-            link: RwSignal::new(Link::Fine),
+            link: RwSignal::new(ConnectionState::Fine),
             resyncs: RwSignal::new(0),
             notice: RwSignal::new(None),
             announcement: RwSignal::new(Announcement::Nothing),
@@ -265,7 +265,7 @@ impl Chat {
 
     /// How the page and the server are connected.
     #[must_use]
-    pub fn link(self) -> Link {
+    pub fn link(self) -> ConnectionState {
         self.link.get()
     }
 
@@ -314,7 +314,7 @@ impl Chat {
     }
 
     /// Shows the version of a message before or after the one that is shown, as soon as it is loaded.
-    pub fn show_version(self, id: MessageId, step: Step) {
+    pub fn show_version(self, id: MessageId, step: VersionStep) {
         let not_loaded = self
             .conversation
             .try_update(|conversation| conversation.step(id, step));

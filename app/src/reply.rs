@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::protocol::saved::{MessageState, SavedMessage};
 use crate::protocol::{ChatEvent, ErrorBody, ErrorKind, Finish, Notice, ReplyError, Usage};
-use crate::reply::transcript::{End, Transcript};
+use crate::reply::transcript::{ReplyEnd, Transcript};
 
 /// A reply that streams or has ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,7 +44,7 @@ pub struct Figures {
     /// From there to the end.
     pub writing: Option<Duration>,
     /// How it ended.
-    pub end: Option<End>,
+    pub end: Option<ReplyEnd>,
 }
 
 impl Reply {
@@ -68,16 +68,16 @@ impl Reply {
     pub fn saved(message: &SavedMessage, now: Duration) -> Self {
         let (generation, end) = match &message.state {
             MessageState::Streaming { generation, .. } => (Some(generation.clone()), None),
-            MessageState::Done { finish } => (None, Some(End::Done(*finish))),
+            MessageState::Done { finish } => (None, Some(ReplyEnd::Done(*finish))),
             // How long there was to wait then says nothing about now.
             MessageState::Error(error) => {
                 let error = ReplyError {
                     retry_after_ms: None,
                     ..error.clone()
                 };
-                (None, Some(End::Error(error)))
+                (None, Some(ReplyEnd::Error(error)))
             }
-            MessageState::Interrupted => (None, Some(End::Error(interrupted()))),
+            MessageState::Interrupted => (None, Some(ReplyEnd::Error(interrupted()))),
         };
         let timing = message.timing.unwrap_or_default();
         let thinking_since = (!message.reasoning.is_empty()).then_some(now);
@@ -117,7 +117,7 @@ impl Reply {
     pub fn says_the_same_as(&self, saved: &Self) -> bool {
         let (here, there) = (&self.transcript, &saved.transcript);
         let ends_alike = match (&here.end, &there.end) {
-            (Some(End::Error(here)), Some(End::Error(there))) => here.kind == there.kind,
+            (Some(ReplyEnd::Error(here)), Some(ReplyEnd::Error(there))) => here.kind == there.kind,
             (here, there) => here == there,
         };
         here.text == there.text && ends_alike
@@ -127,7 +127,10 @@ impl Reply {
     #[must_use]
     pub fn has_ended_in(&self, generation: &str) -> bool {
         self.transcript.generation.as_deref() == Some(generation)
-            && matches!(self.transcript.end, Some(End::Done(_) | End::Error(_)))
+            && matches!(
+                self.transcript.end,
+                Some(ReplyEnd::Done(_) | ReplyEnd::Error(_))
+            )
     }
 
     /// Folds one event in.
@@ -192,8 +195,8 @@ impl Reply {
     #[must_use]
     pub fn can_go_on(&self) -> bool {
         let was_cut_off = match &self.transcript.end {
-            Some(End::Cut | End::Done(Finish::Length | Finish::Stopped)) => true,
-            Some(End::Error(error)) => error.retryable,
+            Some(ReplyEnd::Cut | ReplyEnd::Done(Finish::Length | Finish::Stopped)) => true,
+            Some(ReplyEnd::Error(error)) => error.retryable,
             _ => false,
         };
         was_cut_off && !self.transcript.text.trim().is_empty()
@@ -250,7 +253,7 @@ impl Reply {
     /// How long to wait before it makes sense to ask again, if the provider said so.
     #[must_use]
     pub fn retry_wait(&self, now: Duration) -> Option<Duration> {
-        let Some(End::Error(error)) = &self.transcript.end else {
+        let Some(ReplyEnd::Error(error)) = &self.transcript.end else {
             return None;
         };
         let wait = Duration::from_millis(error.retry_after_ms?);
@@ -389,7 +392,7 @@ mod tests {
         let done = saved(MessageState::Done {
             finish: Finish::Stop,
         });
-        assert_eq!(done.transcript().end, Some(End::Done(Finish::Stop)));
+        assert_eq!(done.transcript().end, Some(ReplyEnd::Done(Finish::Stop)));
         assert_eq!(done.thinking_time(), Some(at(2)));
         assert!(!done.can_go_on());
         let interrupted = saved(MessageState::Interrupted);

@@ -2,7 +2,7 @@
 
 use app::protocol::saved::{events_path, generation_path, messages_path};
 use app::protocol::{CHAT_PATH, EVENT_STREAM, ErrorBody, ErrorKind, NOT_THE_SERVER, ReplyError};
-use app::reply::decode::Incoming;
+use app::reply::decode::ReplyDecoder;
 use app::reply::transport::{ChatTransport, Connection, ConnectionError, Received, ReplyRequest};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
@@ -20,8 +20,8 @@ const REFUSAL_LIMIT: usize = 64 * 1024;
 pub(crate) struct HttpTransport;
 
 impl ChatTransport for HttpTransport {
-    fn open(&self, ask: ReplyRequest) -> Connection {
-        unfold(Stage::Requested(ask), next).boxed_local()
+    fn open(&self, request: ReplyRequest) -> Connection {
+        unfold(RequestState::Requested(request), next).boxed_local()
     }
 
     fn stop(&self, generation: String) -> LocalBoxFuture<'static, Result<(), ConnectionError>> {
@@ -45,44 +45,47 @@ impl ChatTransport for HttpTransport {
     }
 }
 
-/// How far a request has come. Dropping it in any stage ends it.
-enum Stage {
+/// How far a request has come. Dropping it in any state ends it.
+enum RequestState {
     Requested(ReplyRequest),
-    Read(Response, Incoming),
+    Read(Response, ReplyDecoder),
     Over,
 }
 
-/// What comes next of a request, with the stage after it.
-async fn next(stage: Stage) -> Option<(Result<Received, ConnectionError>, Stage)> {
-    let (mut response, mut incoming) = match stage {
-        Stage::Requested(ask) => {
-            return Some(match open(ask).await {
+/// What comes next of a request, with the state after it.
+async fn next(state: RequestState) -> Option<(Result<Received, ConnectionError>, RequestState)> {
+    let (mut response, mut incoming) = match state {
+        RequestState::Requested(request) => {
+            return Some(match open(request).await {
                 Ok(response) => (
                     Ok(Received::Accepted),
-                    Stage::Read(response, Incoming::default()),
+                    RequestState::Read(response, ReplyDecoder::default()),
                 ),
-                Err(why) => (Err(why), Stage::Over),
+                Err(why) => (Err(why), RequestState::Over),
             });
         }
-        Stage::Read(response, incoming) => (response, incoming),
-        Stage::Over => return None,
+        RequestState::Read(response, incoming) => (response, incoming),
+        RequestState::Over => return None,
     };
     if let Some(event) = incoming.next() {
-        return Some((Ok(Received::Event(event)), Stage::Read(response, incoming)));
+        return Some((
+            Ok(Received::Event(event)),
+            RequestState::Read(response, incoming),
+        ));
     }
     match response.chunk().await {
         Ok(Some(bytes)) => {
             incoming.feed(&bytes);
-            Some((Ok(Received::Bytes), Stage::Read(response, incoming)))
+            Some((Ok(Received::Bytes), RequestState::Read(response, incoming)))
         }
         Ok(None) => None,
-        Err(_) => Some((Err(ConnectionError::unreachable()), Stage::Over)),
+        Err(_) => Some((Err(ConnectionError::unreachable()), RequestState::Over)),
     }
 }
 
 /// Sends the request and waits until the server has accepted or refused it.
-async fn open(ask: ReplyRequest) -> Result<Response, ConnectionError> {
-    let (method, path, json) = match ask {
+async fn open(request: ReplyRequest) -> Result<Response, ConnectionError> {
+    let (method, path, json) = match request {
         ReplyRequest::Ephemeral(request) => {
             (Method::POST, CHAT_PATH.to_owned(), Some(json(&request)))
         }

@@ -1,6 +1,6 @@
 //! Announcements for screen readers while a reply streams and when it has ended.
 
-use crate::reply::transcript::{End, Transcript};
+use crate::reply::transcript::{ReplyEnd, Transcript};
 
 /// An announcement for a screen reader. It never holds the text of a reply, which would be read in fragments.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub enum Announcement {
     /// A reply has ended.
     Ended {
         /// How.
-        end: End,
+        end: ReplyEnd,
         /// How many words it has.
         words: usize,
     },

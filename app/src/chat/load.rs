@@ -4,13 +4,13 @@
 use leptos::prelude::*;
 
 use super::receive::OnRejected;
-use super::{Chat, Link, Message};
+use super::{Chat, ConnectionState, Message};
 use crate::chat::announcement::Announcement;
 use crate::chat::tree::{Conversation, MessageId, Version};
 use crate::protocol::Role;
 use crate::protocol::saved::{ConversationDetail, MessageState, MessageVersion, SavedMessage};
 use crate::reply::Reply;
-use crate::reply::transcript::End;
+use crate::reply::transcript::ReplyEnd;
 use crate::reply::transport::ReplyRequest;
 
 impl Chat {
@@ -114,7 +114,7 @@ impl Chat {
                     return false;
                 };
                 let has_no_end = reply.with_untracked(|reply| {
-                    matches!(reply.transcript().end, None | Some(End::Cut))
+                    matches!(reply.transcript().end, None | Some(ReplyEnd::Cut))
                 });
                 has_no_end && !self.is_reading(*id)
             });
@@ -161,7 +161,7 @@ impl Chat {
             one.task.abort();
         }
         self.cancel_edit();
-        self.link.set(Link::Fine);
+        self.link.set(ConnectionState::Fine);
         self.announcement.set(Announcement::Nothing);
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use leptos::prelude::*;
 
 use crate::chat::enter_key::EnterSends;
-use crate::platform::storage::{Item, Storage, use_storage};
+use crate::platform::storage::{Storage, StorageKey, use_storage};
 use crate::protocol::{ChatMessage, ChatRequest, ReasoningEffort, Role};
 
 /// The choices, each as a person writes it; empty where nothing was chosen.
@@ -187,14 +187,14 @@ impl Preferences {
     /// Takes the choices of an earlier visit, once the page is alive: the server cannot know them.
     pub fn load(self) {
         Effect::new(move |_| {
-            let stored = |item| {
+            let stored = |key| {
                 self.storage
-                    .with_value(|storage| storage.as_ref()?.get(item))
+                    .with_value(|storage| storage.as_ref()?.get(key))
             };
-            if let Some(text) = stored(Item::Preferences) {
+            if let Some(text) = stored(StorageKey::Preferences) {
                 self.choices.set(Choices::from_text(&text));
             }
-            if let Some(name) = stored(Item::EnterSends) {
+            if let Some(name) = stored(StorageKey::EnterSends) {
                 self.enter_sends.set(EnterSends::named(&name));
             }
         });
@@ -214,7 +214,7 @@ impl Preferences {
 
     /// Changes the choices, and remembers them.
     pub fn set(self, choices: Choices) {
-        self.store(Item::Preferences, &choices.to_text());
+        self.store(StorageKey::Preferences, &choices.to_text());
         self.choices.set(choices);
     }
 
@@ -245,14 +245,14 @@ impl Preferences {
 
     /// Changes when Enter sends, and remembers it.
     pub fn set_enter_sends(self, choice: EnterSends) {
-        self.store(Item::EnterSends, choice.name());
+        self.store(StorageKey::EnterSends, choice.name());
         self.enter_sends.set(choice);
     }
 
-    fn store(self, item: Item, value: &str) {
+    fn store(self, key: StorageKey, value: &str) {
         self.storage.with_value(|storage| {
             if let Some(storage) = storage {
-                storage.set(item, value);
+                storage.set(key, value);
             }
         });
     }

@@ -11,14 +11,14 @@ use leptos::task::spawn_local;
 
 use super::send::Rollback;
 use super::stop::generation_of;
-use super::{Chat, Deps, Link, Running};
+use super::{Chat, ConnectionState, Deps, StreamingReply};
 use crate::chat::announcement::Announcement;
 use crate::chat::pacing::pace;
 use crate::chat::tree::MessageId;
 use crate::platform::clock::Clock;
 use crate::protocol::{ChatEvent, ReplyError, Start};
 use crate::reply::Reply;
-use crate::reply::reader::{Reader, ReaderEvent};
+use crate::reply::reader::{ReaderEvent, ReplyReader};
 use crate::reply::transport::ReplyRequest;
 
 /// So long after the end of a reply it is announced: the picture of its last words does not wait until they
@@ -51,11 +51,11 @@ impl Chat {
         } = self.deps.get_value();
         let Some(transport) = transport else { return };
         let is_saved = !matches!(ask, ReplyRequest::Ephemeral(_));
-        let reader = Reader::new(transport, Arc::clone(&clock), lifecycle.as_deref(), ask);
+        let reader = ReplyReader::new(transport, Arc::clone(&clock), lifecycle.as_deref(), ask);
         let (task, registration) = AbortHandle::new_pair();
         self.announcement.set(Announcement::Answering);
         self.running.update(|running| {
-            running.push(Running {
+            running.push(StreamingReply {
                 message,
                 reply: reply.clone(),
                 is_saved,
@@ -67,7 +67,7 @@ impl Chat {
             let refused = self.fold(message, &reply, reader, &clock).await;
             self.running
                 .update(|running| running.retain(|one| one.message != message));
-            self.link.set(Link::Fine);
+            self.link.set(ConnectionState::Fine);
             match refused {
                 Ok(was_resumed) => {
                     if was_resumed {
@@ -97,7 +97,7 @@ impl Chat {
         self,
         message: MessageId,
         reply: &ArcRwSignal<Reply>,
-        mut updates: Reader,
+        mut updates: ReplyReader,
         clock: &Arc<dyn Clock>,
     ) -> Result<bool, ReplyError> {
         let shown = reply.clone();
@@ -108,15 +108,15 @@ impl Chat {
                 let event = match update {
                     ReaderEvent::Event(event) => event,
                     ReaderEvent::Lost => {
-                        self.set_link(Link::Lost, Announcement::ConnectionLost);
+                        self.set_link(ConnectionState::Lost, Announcement::ConnectionLost);
                         continue;
                     }
                     ReaderEvent::Resumed => {
-                        self.set_link(Link::Fine, Announcement::Answering);
+                        self.set_link(ConnectionState::Fine, Announcement::Answering);
                         continue;
                     }
                     ReaderEvent::HeldBack => {
-                        self.link.set(Link::HeldBack);
+                        self.link.set(ConnectionState::HeldBack);
                         continue;
                     }
                     ReaderEvent::Rejected(error) => return Err(error),
@@ -190,7 +190,7 @@ impl Chat {
         self.complain(error);
     }
 
-    fn set_link(self, link: Link, announcement: Announcement) {
+    fn set_link(self, link: ConnectionState, announcement: Announcement) {
         self.link.set(link);
         self.announcement.set(announcement);
     }

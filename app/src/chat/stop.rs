@@ -6,7 +6,7 @@ use std::time::Duration;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use super::{Chat, Deps, Running};
+use super::{Chat, Deps, StreamingReply};
 use crate::reply::Reply;
 use crate::reply::reader::backoff;
 use crate::reply::transport::ConnectionError;
@@ -36,7 +36,7 @@ impl Chat {
 
     /// Asks the server to stop a reply. What the server had sent by then still comes, and then the end:
     /// so the page shows what is saved.
-    fn stop_saved(self, running: &Running) {
+    fn stop_saved(self, running: &StreamingReply) {
         if let Some(generation) = generation_of(&running.reply) {
             self.tell_to_stop(generation);
         }
@@ -79,7 +79,7 @@ impl Chat {
     }
 
     /// Ends a reply on this page, whatever becomes of it elsewhere.
-    fn end_here(self, running: &Running) {
+    fn end_here(self, running: &StreamingReply) {
         running.task.abort();
         let now = self.now();
         running.reply.update(|reply| reply.stop(now));

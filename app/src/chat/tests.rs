@@ -15,7 +15,7 @@ use crate::protocol::Role;
 use crate::protocol::saved::{ConversationDetail, MessageState, SavedMessage};
 use crate::protocol::{ChatEvent, ErrorKind, Finish, ReplyError, Start};
 use crate::reply::decode::NumberedEvent;
-use crate::reply::transcript::End;
+use crate::reply::transcript::ReplyEnd;
 use crate::reply::transport::{Connection, ConnectionError, Received, ReplyRequest};
 
 type Events = UnboundedSender<Result<Received, ConnectionError>>;
@@ -89,7 +89,7 @@ impl Clock for Screen {
 }
 
 /// A chat with a scripted server.
-struct Stage {
+struct Harness {
     is_temporary: bool,
     chat: Chat,
     script: Script,
@@ -97,7 +97,7 @@ struct Stage {
     _owner: Owner,
 }
 
-impl Stage {
+impl Harness {
     fn new() -> Self {
         // Set once for all tests of the process; every thread has its own queue.
         let _ = Executor::init_futures_executor();
@@ -121,11 +121,11 @@ impl Stage {
 
     /// A chat that nobody keeps.
     fn temporary() -> Self {
-        let stage = Self::new();
-        stage.chat.start_anew(true);
+        let harness = Self::new();
+        harness.chat.start_anew(true);
         Self {
             is_temporary: true,
-            ..stage
+            ..harness
         }
     }
 
@@ -172,13 +172,13 @@ impl Stage {
             Message::Question(text) => format!("Q {text}"),
             Message::Reply(reply) => reply.with_untracked(|reply| match &reply.transcript().end {
                 None => format!("A {} …", reply.transcript().text),
-                Some(End::Done(finish)) => {
+                Some(ReplyEnd::Done(finish)) => {
                     format!("A {} [{}]", reply.transcript().text, finish.as_str())
                 }
-                Some(End::Error(error)) => {
+                Some(ReplyEnd::Error(error)) => {
                     format!("A {} [{}]", reply.transcript().text, error.kind.as_str())
                 }
-                Some(End::Cut) => format!("A {} [cut]", reply.transcript().text),
+                Some(ReplyEnd::Cut) => format!("A {} [cut]", reply.transcript().text),
             }),
         };
         self.chat.path().into_iter().map(describe).collect()
@@ -276,17 +276,17 @@ fn failure(kind: ErrorKind) -> ChatEvent<'static> {
 
 #[test]
 fn a_message_is_sent_and_its_reply_streams_in() {
-    let stage = Stage::new();
-    let events = stage.expect_request();
-    stage.send("hello");
-    assert_eq!(stage.shown(), ["Q hello", "A  …"]);
+    let harness = Harness::new();
+    let events = harness.expect_request();
+    harness.send("hello");
+    assert_eq!(harness.shown(), ["Q hello", "A  …"]);
     assert_eq!(
-        (stage.composer().as_str(), stage.chat.is_streaming()),
+        (harness.composer().as_str(), harness.chat.is_streaming()),
         ("", true)
     );
-    assert_eq!(stage.chat.announcement(), Announcement::Answering);
+    assert_eq!(harness.chat.announcement(), Announcement::Answering);
     play(&events, [start(), ChatEvent::Text("Hi ".into())]);
-    assert_eq!(stage.shown(), ["Q hello", "A Hi  …"]);
+    assert_eq!(harness.shown(), ["Q hello", "A Hi  …"]);
     play(
         &events,
         [
@@ -294,15 +294,15 @@ fn a_message_is_sent_and_its_reply_streams_in() {
             ChatEvent::Done(Finish::Stop),
         ],
     );
-    assert_eq!(stage.shown(), ["Q hello", "A Hi there [stop]"]);
+    assert_eq!(harness.shown(), ["Q hello", "A Hi there [stop]"]);
     assert_eq!(
-        (stage.chat.is_streaming(), events.is_closed()),
+        (harness.chat.is_streaming(), events.is_closed()),
         (false, true)
     );
     assert_eq!(
-        stage.chat.announcement(),
+        harness.chat.announcement(),
         Announcement::Ended {
-            end: End::Done(Finish::Stop),
+            end: ReplyEnd::Done(Finish::Stop),
             words: 2
         }
     );
@@ -310,12 +310,12 @@ fn a_message_is_sent_and_its_reply_streams_in() {
 
 #[test]
 fn the_whole_line_of_the_conversation_is_sent_without_empty_replies() {
-    let stage = Stage::temporary();
-    stage.turn("one", "first");
-    stage.turn("two", "");
-    stage.turn("three", "third");
+    let harness = Harness::temporary();
+    harness.turn("one", "first");
+    harness.turn("two", "");
+    harness.turn("three", "third");
     assert_eq!(
-        stage.sent(),
+        harness.sent(),
         [
             vec!["one"],
             vec!["one", "first", "two"],
@@ -326,113 +326,119 @@ fn the_whole_line_of_the_conversation_is_sent_without_empty_replies() {
 
 #[test]
 fn nothing_is_sent_while_a_reply_streams_and_the_next_message_stays() {
-    let stage = Stage::new();
-    let events = stage.expect_request();
-    stage.send("one");
-    stage.send("two");
-    stage.chat.ask_again(stage.last());
-    assert_eq!((stage.sent().len(), stage.composer().as_str()), (1, "two"));
+    let harness = Harness::new();
+    let events = harness.expect_request();
+    harness.send("one");
+    harness.send("two");
+    harness.chat.ask_again(harness.last());
+    assert_eq!(
+        (harness.sent().len(), harness.composer().as_str()),
+        (1, "two")
+    );
     play(&events, [start(), ChatEvent::Done(Finish::Stop)]);
-    assert_eq!(stage.composer(), "two");
+    assert_eq!(harness.composer(), "two");
 }
 
 #[test]
 fn a_stop_lets_go_of_the_stream_and_keeps_the_text() {
-    let stage = Stage::temporary();
-    let events = stage.expect_request();
-    stage.send("go");
+    let harness = Harness::temporary();
+    let events = harness.expect_request();
+    harness.send("go");
     play(&events, [start(), ChatEvent::Text("half".into())]);
-    stage.chat.stop();
+    harness.chat.stop();
     Executor::poll_local();
     assert!(events.is_closed());
-    assert_eq!(stage.shown(), ["Q go", "A half [stopped]"]);
+    assert_eq!(harness.shown(), ["Q go", "A half [stopped]"]);
     assert_eq!(
-        stage.chat.announcement(),
+        harness.chat.announcement(),
         Announcement::Ended {
-            end: End::Done(Finish::Stopped),
+            end: ReplyEnd::Done(Finish::Stopped),
             words: 1
         }
     );
-    assert!(!stage.chat.is_streaming());
+    assert!(!harness.chat.is_streaming());
 }
 
 #[test]
 fn a_stop_at_the_moment_of_sending_works_too() {
-    let stage = Stage::temporary();
-    let _events = stage.expect_request();
-    stage.chat.draft.update(|draft| draft.write("go".into()));
-    stage.chat.send();
-    stage.chat.stop();
+    let harness = Harness::temporary();
+    let _events = harness.expect_request();
+    harness.chat.draft.update(|draft| draft.write("go".into()));
+    harness.chat.send();
+    harness.chat.stop();
     Executor::poll_local();
-    assert!(stage.sent().is_empty(), "the request had not left yet");
-    assert_eq!(stage.shown(), ["Q go", "A  [stopped]"]);
+    assert!(harness.sent().is_empty(), "the request had not left yet");
+    assert_eq!(harness.shown(), ["Q go", "A  [stopped]"]);
 }
 
 #[test]
 fn a_message_that_was_not_accepted_is_back_in_the_composer() {
-    let stage = Stage::new();
-    stage.turn("one", "first");
-    let events = stage.expect_request();
-    stage.send("two");
-    stage.chat.draft.update(|draft| draft.write("three".into()));
+    let harness = Harness::new();
+    harness.turn("one", "first");
+    let events = harness.expect_request();
+    harness.send("two");
+    harness
+        .chat
+        .draft
+        .update(|draft| draft.write("three".into()));
     play(&events, [failure(ErrorKind::ServerUnreachable)]);
-    assert_eq!(stage.shown(), ["Q one", "A first [stop]"]);
-    assert_eq!(stage.composer(), "two\n\nthree");
-    assert_eq!(stage.chat.notice(), Some("It failed.".into()));
+    assert_eq!(harness.shown(), ["Q one", "A first [stop]"]);
+    assert_eq!(harness.composer(), "two\n\nthree");
+    assert_eq!(harness.chat.notice(), Some("It failed.".into()));
     assert_eq!(
-        stage.chat.announcement(),
+        harness.chat.announcement(),
         Announcement::Sentence("It failed.".into())
     );
-    let events = stage.expect_request();
-    stage.chat.send();
+    let events = harness.expect_request();
+    harness.chat.send();
     play(&events, [start()]);
-    assert_eq!(stage.chat.notice(), None);
+    assert_eq!(harness.chat.notice(), None);
 }
 
 #[test]
 fn what_was_written_and_not_read_yet_is_read_before_the_draft_is_used() {
-    let stage = Stage::new();
+    let harness = Harness::new();
     let typed = Arc::new(Mutex::new(Some("one".to_owned())));
-    let (chat, field) = (stage.chat, Arc::clone(&typed));
-    stage.chat.read_draft_by(move || {
+    let (chat, field) = (harness.chat, Arc::clone(&typed));
+    harness.chat.read_draft_by(move || {
         if let Some(text) = field.lock().expect("no poison").take() {
             chat.draft().update_untracked(|draft| draft.write(text));
         }
     });
     let write = |text: &str| *typed.lock().expect("no poison") = Some(text.into());
-    let events = stage.expect_request();
-    assert!(stage.chat.send(), "what is in the field is sent");
+    let events = harness.expect_request();
+    assert!(harness.chat.send(), "what is in the field is sent");
     Executor::poll_local();
     // The message comes back while the next one is being written.
     write("two");
     play(&events, [failure(ErrorKind::ServerUnreachable)]);
-    assert_eq!(stage.composer(), "one\n\ntwo");
-    stage.turn("one", "first");
+    assert_eq!(harness.composer(), "one\n\ntwo");
+    harness.turn("one", "first");
     write("a thought");
-    stage.chat.edit(stage.chat.path()[0]);
+    harness.chat.edit(harness.chat.path()[0]);
     write("another form");
-    stage.chat.cancel_edit();
-    assert_eq!(stage.composer(), "a thought");
+    harness.chat.cancel_edit();
+    assert_eq!(harness.composer(), "a thought");
 }
 
 #[test]
 fn an_edit_or_a_retry_that_was_not_accepted_changes_nothing() {
-    let stage = Stage::temporary();
-    stage.turn("one", "first");
-    let before = stage.shown();
-    let events = stage.expect_request();
-    stage.chat.ask_again(stage.last());
+    let harness = Harness::temporary();
+    harness.turn("one", "first");
+    let before = harness.shown();
+    let events = harness.expect_request();
+    harness.chat.ask_again(harness.last());
     play(&events, [failure(ErrorKind::ServerUnreachable)]);
-    assert_eq!(stage.shown(), before);
+    assert_eq!(harness.shown(), before);
 
-    let events = stage.expect_request();
-    stage.chat.edit_last();
-    stage.send("one, better");
+    let events = harness.expect_request();
+    harness.chat.edit_last();
+    harness.send("one, better");
     play(&events, [failure(ErrorKind::ServerUnreachable)]);
-    assert_eq!(stage.shown(), before);
-    assert_eq!(stage.composer(), "one, better");
+    assert_eq!(harness.shown(), before);
+    assert_eq!(harness.composer(), "one, better");
     assert!(
-        stage
+        harness
             .chat
             .draft
             .with_untracked(|draft| draft.editing().is_some())
@@ -441,9 +447,9 @@ fn an_edit_or_a_retry_that_was_not_accepted_changes_nothing() {
 
 #[test]
 fn an_error_after_the_start_belongs_to_the_reply() {
-    let stage = Stage::new();
-    let events = stage.expect_request();
-    stage.send("go");
+    let harness = Harness::new();
+    let events = harness.expect_request();
+    harness.send("go");
     play(
         &events,
         [
@@ -452,32 +458,35 @@ fn an_error_after_the_start_belongs_to_the_reply() {
             failure(ErrorKind::UpstreamCut),
         ],
     );
-    assert_eq!(stage.shown(), ["Q go", "A half [upstream_cut]"]);
-    assert_eq!((stage.composer().as_str(), stage.chat.notice()), ("", None));
-    let announcement = stage.chat.announcement();
+    assert_eq!(harness.shown(), ["Q go", "A half [upstream_cut]"]);
+    assert_eq!(
+        (harness.composer().as_str(), harness.chat.notice()),
+        ("", None)
+    );
+    let announcement = harness.chat.announcement();
     let Announcement::Ended { end, words: 1 } = announcement else {
         panic!("{announcement:?}");
     };
-    assert!(matches!(end, End::Error(error) if error.message == "It failed."));
+    assert!(matches!(end, ReplyEnd::Error(error) if error.message == "It failed."));
 }
 
 #[test]
 fn a_stream_that_just_ends_was_cut() {
-    let stage = Stage::temporary();
-    let events = stage.expect_request();
-    stage.send("go");
+    let harness = Harness::temporary();
+    let events = harness.expect_request();
+    harness.send("go");
     play(&events, [start(), ChatEvent::Text("half".into())]);
     drop(events);
     Executor::poll_local();
-    assert_eq!(stage.shown(), ["Q go", "A half [cut]"]);
+    assert_eq!(harness.shown(), ["Q go", "A half [cut]"]);
 }
 
 #[test]
 fn asking_again_makes_a_version_and_the_older_one_can_be_shown() {
-    let stage = Stage::temporary();
-    stage.turn("one", "first");
-    let events = stage.expect_request();
-    stage.chat.ask_again(stage.last());
+    let harness = Harness::temporary();
+    harness.turn("one", "first");
+    let events = harness.expect_request();
+    harness.chat.ask_again(harness.last());
     play(
         &events,
         [
@@ -486,29 +495,31 @@ fn asking_again_makes_a_version_and_the_older_one_can_be_shown() {
             ChatEvent::Done(Finish::Stop),
         ],
     );
-    assert_eq!(stage.shown(), ["Q one", "A second [stop]"]);
+    assert_eq!(harness.shown(), ["Q one", "A second [stop]"]);
     assert_eq!(
-        stage.chat.version(stage.last()),
+        harness.chat.version(harness.last()),
         Version { number: 2, of: 2 }
     );
-    stage.chat.show_version(stage.last(), Step::Previous);
-    assert_eq!(stage.shown(), ["Q one", "A first [stop]"]);
-    assert_eq!(stage.sent(), [vec!["one"], vec!["one"]]);
+    harness
+        .chat
+        .show_version(harness.last(), VersionStep::Previous);
+    assert_eq!(harness.shown(), ["Q one", "A first [stop]"]);
+    assert_eq!(harness.sent(), [vec!["one"], vec!["one"]]);
 }
 
 #[test]
 fn an_edited_question_is_asked_in_its_place_and_the_draft_waits() {
-    let stage = Stage::temporary();
-    stage.turn("one", "first");
-    stage.turn("two", "second");
-    stage
+    let harness = Harness::temporary();
+    harness.turn("one", "first");
+    harness.turn("two", "second");
+    harness
         .chat
         .draft
         .update(|draft| draft.write("a thought".into()));
-    stage.chat.edit(stage.chat.path()[0]);
-    assert_eq!(stage.composer(), "one");
-    let events = stage.expect_request();
-    stage.send("one, better");
+    harness.chat.edit(harness.chat.path()[0]);
+    assert_eq!(harness.composer(), "one");
+    let events = harness.expect_request();
+    harness.send("one, better");
     play(
         &events,
         [
@@ -517,32 +528,32 @@ fn an_edited_question_is_asked_in_its_place_and_the_draft_waits() {
             ChatEvent::Done(Finish::Stop),
         ],
     );
-    assert_eq!(stage.shown(), ["Q one, better", "A better [stop]"]);
-    assert_eq!(stage.composer(), "a thought");
-    assert_eq!(stage.sent()[2], ["one, better"]);
+    assert_eq!(harness.shown(), ["Q one, better", "A better [stop]"]);
+    assert_eq!(harness.composer(), "a thought");
+    assert_eq!(harness.sent()[2], ["one, better"]);
 }
 
 #[test]
 fn leaving_a_temporary_chat_stops_its_reply_and_it_can_be_restored() {
-    let stage = Stage::temporary();
-    let events = stage.expect_request();
-    stage.send("go");
+    let harness = Harness::temporary();
+    let events = harness.expect_request();
+    harness.send("go");
     play(&events, [start(), ChatEvent::Text("half".into())]);
-    stage.chat.start_anew(false);
+    harness.chat.start_anew(false);
     Executor::poll_local();
     assert!(events.is_closed());
-    assert!(stage.chat.is_empty() && stage.chat.can_restore());
-    stage.chat.restore();
-    assert_eq!(stage.shown(), ["Q go", "A half [stopped]"]);
-    assert!(!stage.chat.can_restore());
+    assert!(harness.chat.is_empty() && harness.chat.can_restore());
+    harness.chat.restore();
+    assert_eq!(harness.shown(), ["Q go", "A half [stopped]"]);
+    assert!(!harness.chat.can_restore());
 }
 
 #[test]
 fn whoever_looks_is_told_once_a_frame_and_at_once_at_the_end() {
-    let stage = Stage::new();
-    let events = stage.expect_request();
-    stage.send("go");
-    let Message::Reply(reply) = stage.chat.message(stage.last()) else {
+    let harness = Harness::new();
+    let events = harness.expect_request();
+    harness.send("go");
+    let Message::Reply(reply) = harness.chat.message(harness.last()) else {
         panic!("the last message is the reply")
     };
     // A memo is computed anew only after it was told of a change.
@@ -553,7 +564,7 @@ fn whoever_looks_is_told_once_a_frame_and_at_once_at_the_end() {
         play(&events, [ChatEvent::Text("x".into())]);
     }
     assert_eq!(length.get_untracked(), 0, "no frame was drawn yet");
-    let due = std::mem::take(&mut *stage.screen.due.lock().expect("no poison"));
+    let due = std::mem::take(&mut *harness.screen.due.lock().expect("no poison"));
     assert_eq!(due.len(), 1, "a hundred events ask for one frame");
     for SendBox(paint) in due {
         paint.take()();
@@ -569,51 +580,51 @@ fn whoever_looks_is_told_once_a_frame_and_at_once_at_the_end() {
 
 #[test]
 fn the_first_message_begins_the_conversation_and_later_ones_follow_by_name() {
-    let stage = Stage::new();
-    assert_eq!(stage.chat.id_untracked(), None);
-    stage.turn("one", "first");
-    let id = stage.chat.id_untracked();
+    let harness = Harness::new();
+    assert_eq!(harness.chat.id_untracked(), None);
+    harness.turn("one", "first");
+    let id = harness.chat.id_untracked();
     assert!(id.is_some());
-    stage.turn("two", "second");
-    assert_eq!(stage.chat.id_untracked(), id);
-    assert_eq!(stage.sent(), [vec!["one"], vec!["two", "after r1"]]);
-    let events = stage.expect_request();
-    stage.chat.ask_again(stage.last());
+    harness.turn("two", "second");
+    assert_eq!(harness.chat.id_untracked(), id);
+    assert_eq!(harness.sent(), [vec!["one"], vec!["two", "after r1"]]);
+    let events = harness.expect_request();
+    harness.chat.ask_again(harness.last());
     play(&events, [start_named(3), ChatEvent::Done(Finish::Stop)]);
-    assert_eq!(stage.sent()[2], ["again r2"]);
-    stage.chat.edit(stage.chat.path()[2]);
-    let _events = stage.expect_request();
-    stage.send("two, better");
-    assert_eq!(stage.sent()[3], ["two, better", "after r1"]);
+    assert_eq!(harness.sent()[2], ["again r2"]);
+    harness.chat.edit(harness.chat.path()[2]);
+    let _events = harness.expect_request();
+    harness.send("two, better");
+    assert_eq!(harness.sent()[3], ["two, better", "after r1"]);
 }
 
 #[test]
 fn a_first_message_that_was_not_accepted_begins_nothing_and_is_the_same_when_it_is_sent_again() {
-    let stage = Stage::new();
-    let events = stage.expect_request();
-    stage.send("one");
+    let harness = Harness::new();
+    let events = harness.expect_request();
+    harness.send("one");
     refuse(&events);
     assert_eq!(
-        (stage.chat.id_untracked(), stage.composer().as_str()),
+        (harness.chat.id_untracked(), harness.composer().as_str()),
         (None, "one")
     );
-    let _events = stage.expect_request();
-    stage.chat.send();
+    let _events = harness.expect_request();
+    harness.chat.send();
     Executor::poll_local();
-    let asked = stage.script.asked.lock().expect("no poison").clone();
+    let asked = harness.script.asked.lock().expect("no poison").clone();
     assert_eq!(asked[0], asked[1]);
 }
 
 #[test]
 fn a_stop_of_a_saved_reply_is_the_servers_and_the_text_up_to_it_still_comes() {
-    let stage = Stage::new();
-    let events = stage.expect_request();
-    stage.send("go");
+    let harness = Harness::new();
+    let events = harness.expect_request();
+    harness.send("go");
     play(&events, [start_named(1), ChatEvent::Text("half".into())]);
-    stage.chat.stop();
-    stage.chat.stop();
+    harness.chat.stop();
+    harness.chat.stop();
     Executor::poll_local();
-    assert_eq!(stage.stopped(), ["g1"]);
+    assert_eq!(harness.stopped(), ["g1"]);
     assert!(!events.is_closed());
     play(
         &events,
@@ -622,41 +633,41 @@ fn a_stop_of_a_saved_reply_is_the_servers_and_the_text_up_to_it_still_comes() {
             ChatEvent::Done(Finish::Stopped),
         ],
     );
-    assert_eq!(stage.shown(), ["Q go", "A half and [stopped]"]);
-    assert!(!stage.chat.is_streaming());
+    assert_eq!(harness.shown(), ["Q go", "A half and [stopped]"]);
+    assert!(!harness.chat.is_streaming());
 }
 
 #[test]
 fn a_saved_reply_that_is_stopped_before_it_began_is_stopped_when_it_begins() {
-    let stage = Stage::new();
-    let events = stage.expect_request();
-    stage.send("go");
-    stage.chat.stop();
+    let harness = Harness::new();
+    let events = harness.expect_request();
+    harness.send("go");
+    harness.chat.stop();
     Executor::poll_local();
-    assert!(stage.stopped().is_empty());
+    assert!(harness.stopped().is_empty());
     play(&events, [start_named(1)]);
-    assert_eq!(stage.stopped(), ["g1"]);
+    assert_eq!(harness.stopped(), ["g1"]);
     play(&events, [ChatEvent::Done(Finish::Stopped)]);
-    assert_eq!(stage.shown(), ["Q go", "A  [stopped]"]);
+    assert_eq!(harness.shown(), ["Q go", "A  [stopped]"]);
 }
 
 #[test]
 fn leaving_a_saved_conversation_lets_its_reply_go_on() {
-    let stage = Stage::new();
-    let events = stage.expect_request();
-    stage.send("go");
+    let harness = Harness::new();
+    let events = harness.expect_request();
+    harness.send("go");
     play(&events, [start_named(1), ChatEvent::Text("half".into())]);
-    stage.chat.start_anew(false);
+    harness.chat.start_anew(false);
     Executor::poll_local();
-    assert!(events.is_closed() && stage.stopped().is_empty());
-    assert!(stage.chat.is_empty() && !stage.chat.can_restore());
+    assert!(events.is_closed() && harness.stopped().is_empty());
+    assert!(harness.chat.is_empty() && !harness.chat.can_restore());
 }
 
 #[test]
 fn a_reply_that_was_cut_off_goes_on_in_its_place() {
-    let stage = Stage::new();
-    let events = stage.expect_request();
-    stage.send("go");
+    let harness = Harness::new();
+    let events = harness.expect_request();
+    harness.send("go");
     play(
         &events,
         [
@@ -665,14 +676,14 @@ fn a_reply_that_was_cut_off_goes_on_in_its_place() {
             ChatEvent::Done(Finish::Length),
         ],
     );
-    let events = stage.expect_request();
-    stage.chat.go_on(stage.last());
+    let events = harness.expect_request();
+    harness.chat.go_on(harness.last());
     Executor::poll_local();
-    assert_eq!(stage.shown(), ["Q go", "A half …"]);
+    assert_eq!(harness.shown(), ["Q go", "A half …"]);
     refuse(&events);
-    assert_eq!(stage.shown(), ["Q go", "A half [length]"]);
-    let events = stage.expect_request();
-    stage.chat.go_on(stage.last());
+    assert_eq!(harness.shown(), ["Q go", "A half [length]"]);
+    let events = harness.expect_request();
+    harness.chat.go_on(harness.last());
     Executor::poll_local();
     // It is told from its beginning.
     play(
@@ -684,8 +695,8 @@ fn a_reply_that_was_cut_off_goes_on_in_its_place() {
             ChatEvent::Done(Finish::Stop),
         ],
     );
-    assert_eq!(stage.shown(), ["Q go", "A half and half [stop]"]);
-    assert_eq!(stage.sent()[1..], [["on with r1"], ["on with r1"]]);
+    assert_eq!(harness.shown(), ["Q go", "A half and half [stop]"]);
+    assert_eq!(harness.sent()[1..], [["on with r1"], ["on with r1"]]);
 }
 
 fn saved(id: &str, parent: Option<&str>, text: &str, state: MessageState) -> SavedMessage {
@@ -725,7 +736,7 @@ fn detail(leaf: &str, messages: Vec<SavedMessage>) -> ConversationDetail {
 
 #[test]
 fn a_saved_conversation_is_shown_as_it_was_left() {
-    let stage = Stage::new();
+    let harness = Harness::new();
     let detail = detail(
         "r1",
         vec![
@@ -734,17 +745,17 @@ fn a_saved_conversation_is_shown_as_it_was_left() {
             saved("r1b", Some("q1"), "second", MessageState::Interrupted),
         ],
     );
-    stage.chat.open(&detail);
-    assert_eq!(stage.chat.id_untracked().as_deref(), Some("c"));
-    assert_eq!(stage.shown(), ["Q one", "A first [stop]"]);
-    stage.chat.show_version(stage.last(), Step::Next);
-    assert_eq!(stage.shown(), ["Q one", "A second [interrupted]"]);
-    assert_eq!(stage.chat.chosen().as_deref(), Some("r1b"));
+    harness.chat.open(&detail);
+    assert_eq!(harness.chat.id_untracked().as_deref(), Some("c"));
+    assert_eq!(harness.shown(), ["Q one", "A first [stop]"]);
+    harness.chat.show_version(harness.last(), VersionStep::Next);
+    assert_eq!(harness.shown(), ["Q one", "A second [interrupted]"]);
+    assert_eq!(harness.chat.chosen().as_deref(), Some("r1b"));
 }
 
 #[test]
 fn a_reply_that_streams_elsewhere_is_followed_from_where_it_was_saved() {
-    let stage = Stage::new();
+    let harness = Harness::new();
     let streaming = MessageState::Streaming {
         generation: "g".into(),
         last_seq: 7,
@@ -756,14 +767,14 @@ fn a_reply_that_streams_elsewhere_is_followed_from_where_it_was_saved() {
             saved("r1", Some("q1"), "half", streaming),
         ],
     );
-    stage.chat.open(&detail);
-    assert!(!stage.chat.is_streaming());
-    let events = stage.expect_request();
-    stage.chat.follow_running(&detail);
+    harness.chat.open(&detail);
+    assert!(!harness.chat.is_streaming());
+    let events = harness.expect_request();
+    harness.chat.follow_running(&detail);
     // It is told more than once.
-    stage.chat.follow_running(&detail);
+    harness.chat.follow_running(&detail);
     Executor::poll_local();
-    assert_eq!(stage.sent(), [["follow g Some(7)"]]);
+    assert_eq!(harness.sent(), [["follow g Some(7)"]]);
     play(
         &events,
         [
@@ -771,12 +782,12 @@ fn a_reply_that_streams_elsewhere_is_followed_from_where_it_was_saved() {
             ChatEvent::Done(Finish::Stop),
         ],
     );
-    assert_eq!(stage.shown(), ["Q one", "A half and half [stop]"]);
+    assert_eq!(harness.shown(), ["Q one", "A half and half [stop]"]);
 }
 
 #[test]
 fn what_another_tab_said_is_caught_up_with() {
-    let stage = Stage::new();
+    let harness = Harness::new();
     let mut there = detail(
         "r1",
         vec![
@@ -784,29 +795,29 @@ fn what_another_tab_said_is_caught_up_with() {
             saved("r1", Some("q1"), "half", MessageState::Interrupted),
         ],
     );
-    stage.chat.open(&there);
+    harness.chat.open(&there);
     there.messages[1] = saved("r1", Some("q1"), "half and half", DONE);
     there.messages.push(saved("q2", Some("r1"), "two", DONE));
     there.messages.push(saved("r2", Some("q2"), "second", DONE));
     there.leaf = Some("r2".into());
-    assert!(stage.chat.catch_up(&there));
+    assert!(harness.chat.catch_up(&there));
     let expect = [
         "Q one",
         "A half and half [stop]",
         "Q two",
         "A second [stop]",
     ];
-    assert_eq!(stage.shown(), expect);
-    assert!(stage.chat.catch_up(&there));
-    assert_eq!(stage.shown(), expect);
+    assert_eq!(harness.shown(), expect);
+    assert!(harness.chat.catch_up(&there));
+    assert_eq!(harness.shown(), expect);
 }
 
 #[test]
 fn word_of_a_reply_as_streaming_that_comes_after_its_end_is_old() {
     let check = |generation: &str, expect: &str, asks: usize| {
-        let stage = Stage::new();
-        let events = stage.expect_request();
-        stage.send("go");
+        let harness = Harness::new();
+        let events = harness.expect_request();
+        harness.send("go");
         play(
             &events,
             [
@@ -826,12 +837,12 @@ fn word_of_a_reply_as_streaming_that_comes_after_its_end_is_old() {
                 saved("r1", Some("q1"), "the", streaming),
             ],
         );
-        there.id = stage.chat.id_untracked().expect("a saved conversation");
-        let _goes_on = (asks > 1).then(|| stage.expect_request());
-        assert!(stage.chat.catch_up(&there));
+        there.id = harness.chat.id_untracked().expect("a saved conversation");
+        let _goes_on = (asks > 1).then(|| harness.expect_request());
+        assert!(harness.chat.catch_up(&there));
         Executor::poll_local();
-        assert_eq!(stage.shown(), ["Q go", expect], "{generation}");
-        let asked = stage.script.asked.lock().expect("no poison").len();
+        assert_eq!(harness.shown(), ["Q go", expect], "{generation}");
+        let asked = harness.script.asked.lock().expect("no poison").len();
         assert_eq!(asked, asks, "{generation}");
     };
     check("g1", "A the whole [stop]", 1);
@@ -847,9 +858,9 @@ fn what_the_server_saved_does_not_take_away_how_long_there_is_to_wait() {
         retryable: true,
         retry_after_ms,
     };
-    let stage = Stage::new();
-    let events = stage.expect_request();
-    stage.send("go");
+    let harness = Harness::new();
+    let events = harness.expect_request();
+    harness.send("go");
     play(
         &events,
         [start_named(1), ChatEvent::Error(limited(Some(90_000)))],
@@ -861,9 +872,9 @@ fn what_the_server_saved_does_not_take_away_how_long_there_is_to_wait() {
             saved("r1", Some("q1"), "", MessageState::Error(limited(None))),
         ],
     );
-    there.id = stage.chat.id_untracked().expect("a saved conversation");
-    assert!(stage.chat.catch_up(&there));
-    let Message::Reply(reply) = stage.chat.message(stage.last()) else {
+    there.id = harness.chat.id_untracked().expect("a saved conversation");
+    assert!(harness.chat.catch_up(&there));
+    let Message::Reply(reply) = harness.chat.message(harness.last()) else {
         panic!("a reply");
     };
     assert!(reply.with_untracked(|reply| reply.retry_wait(Duration::ZERO).is_some()));
@@ -871,33 +882,33 @@ fn what_the_server_saved_does_not_take_away_how_long_there_is_to_wait() {
 
 #[test]
 fn a_reply_that_the_server_forgot_raises_a_doubt() {
-    let stage = Stage::new();
-    let events = stage.expect_request();
-    stage.send("go");
+    let harness = Harness::new();
+    let events = harness.expect_request();
+    harness.send("go");
     play(&events, [start_named(1), ChatEvent::Text("half".into())]);
-    let before = stage.chat.resyncs();
+    let before = harness.chat.resyncs();
     refuse(&events);
-    assert_eq!(stage.shown(), ["Q go", "A half [cut]"]);
-    assert_eq!(stage.chat.resyncs(), before + 1);
+    assert_eq!(harness.shown(), ["Q go", "A half [cut]"]);
+    assert_eq!(harness.chat.resyncs(), before + 1);
 }
 
 #[test]
 fn a_reply_that_was_resumed_may_have_been_continued_elsewhere() {
     for is_resumed in [false, true] {
-        let stage = Stage::new();
-        let mut events = stage.expect_request();
-        stage.send("go");
+        let harness = Harness::new();
+        let mut events = harness.expect_request();
+        harness.send("go");
         play(&events, [start_named(1), ChatEvent::Text("half".into())]);
-        let before = stage.chat.resyncs();
+        let before = harness.chat.resyncs();
         if is_resumed {
-            let next = stage.expect_request();
+            let next = harness.expect_request();
             drop(events);
             Executor::poll_local();
             events = next;
             play(&events, []);
         }
         play(&events, [failure(ErrorKind::Interrupted)]);
-        assert_eq!(stage.shown(), ["Q go", "A half [interrupted]"]);
-        assert_eq!(stage.chat.resyncs(), before + u32::from(is_resumed));
+        assert_eq!(harness.shown(), ["Q go", "A half [interrupted]"]);
+        assert_eq!(harness.chat.resyncs(), before + u32::from(is_resumed));
     }
 }

@@ -17,7 +17,7 @@ pub struct MessageId(usize);
 #[derive(Debug, Clone)]
 pub struct Conversation<T> {
     /// All messages, addressed by id. A withdrawn one stays here, reachable from nowhere.
-    nodes: Vec<Node<T>>,
+    nodes: Vec<TreeNode<T>>,
     /// The versions of the first message that is loaded.
     roots: Versions,
     /// What the server calls the message before that one, which is not loaded.
@@ -27,7 +27,7 @@ pub struct Conversation<T> {
 }
 
 #[derive(Debug, Clone)]
-struct Node<T> {
+struct TreeNode<T> {
     message: T,
     /// What the server calls it.
     name: Option<String>,
@@ -114,7 +114,7 @@ pub struct Version {
 
 /// A step between the versions of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum VersionStep {
     /// To the older one.
     Previous,
     /// To the newer one.
@@ -152,7 +152,7 @@ impl<T> Conversation<T> {
 
     fn add(&mut self, parent: Option<MessageId>, message: T) -> MessageId {
         let id = MessageId(self.nodes.len());
-        self.nodes.push(Node {
+        self.nodes.push(TreeNode {
             message,
             name: None,
             parent,
@@ -264,12 +264,12 @@ impl<T> Conversation<T> {
 
     /// Shows the version before or after the one that is shown, if there is one. Where it is not
     /// loaded, nothing changes and its number comes back.
-    pub fn step(&mut self, id: MessageId, step: Step) -> Option<usize> {
+    pub fn step(&mut self, id: MessageId, step: VersionStep) -> Option<usize> {
         let versions = self.versions_mut(self.nodes[id.0].parent);
         let (number, _) = *versions.ids.get(versions.shown)?;
         let wanted = match step {
-            Step::Previous => number.saturating_sub(1).max(1),
-            Step::Next => (number + 1).min(versions.of),
+            VersionStep::Previous => number.saturating_sub(1).max(1),
+            VersionStep::Next => (number + 1).min(versions.of),
         };
         match versions
             .ids
@@ -408,7 +408,7 @@ mod tests {
         let again = talk.append(Some(second), "r2 again");
         check(&talk, &["q1", "r1", "q2", "r2 again"]);
         assert_eq!(talk.version(again), Version { number: 2, of: 2 });
-        talk.step(again, Step::Previous);
+        talk.step(again, VersionStep::Previous);
         check(&talk, &["q1", "r1", "q2", "r2"]);
     }
 
@@ -426,8 +426,8 @@ mod tests {
     #[test]
     fn a_step_beyond_the_first_or_last_version_changes_nothing() {
         let (mut talk, [.., last]) = talk();
-        talk.step(last, Step::Previous);
-        talk.step(last, Step::Next);
+        talk.step(last, VersionStep::Previous);
+        talk.step(last, VersionStep::Next);
         check(&talk, &["q1", "r1", "q2", "r2"]);
     }
 
@@ -507,17 +507,17 @@ mod tests {
         let (mut talk, [.., second, last]) = talk();
         assert!(talk.set_version(last, Version { number: 3, of: 4 }));
         assert!(!talk.set_version(last, Version { number: 3, of: 4 }));
-        assert_eq!(talk.step(last, Step::Previous), Some(2));
-        assert_eq!(talk.step(last, Step::Next), Some(4));
+        assert_eq!(talk.step(last, VersionStep::Previous), Some(2));
+        assert_eq!(talk.step(last, VersionStep::Next), Some(4));
         check(&talk, &["q1", "r1", "q2", "r2"]);
         // One that is asked for now is the newest, and there is still one between.
         let again = talk.append(Some(second), "r2 again");
         assert_eq!(talk.version(again), Version { number: 5, of: 5 });
-        assert_eq!(talk.step(again, Step::Previous), Some(4));
+        assert_eq!(talk.step(again, VersionStep::Previous), Some(4));
         talk.insert(Some(second), "r2 of before", Version { number: 4, of: 5 });
         check(&talk, &["q1", "r1", "q2", "r2 of before"]);
         talk.show(again);
-        assert_eq!(talk.step(again, Step::Previous), None);
+        assert_eq!(talk.step(again, VersionStep::Previous), None);
         check(&talk, &["q1", "r1", "q2", "r2 of before"]);
         assert_eq!(talk.version(again), Version { number: 5, of: 5 });
     }
@@ -572,7 +572,7 @@ mod tests {
                     }
                     Deed::Show(id) => talk.show(pick(id)),
                     Deed::Step(id, next) => {
-                        let step = if next { Step::Next } else { Step::Previous };
+                        let step = if next { VersionStep::Next } else { VersionStep::Previous };
                         prop_assert_eq!(talk.step(pick(id), step), None);
                     }
                 }

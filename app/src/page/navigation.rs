@@ -57,8 +57,8 @@ fn plain(part: &str) -> String {
     ];
     ESCAPES
         .iter()
-        .fold(part.to_owned(), |part, (escape, lifecycle_event)| {
-            part.replace(escape, lifecycle_event)
+        .fold(part.to_owned(), |part, (escape, character)| {
+            part.replace(escape, character)
         })
 }
 

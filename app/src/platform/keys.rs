@@ -7,10 +7,10 @@ use futures::channel::oneshot;
 
 /// The keys that are pressed, as a handle that can be cloned.
 #[derive(Debug, Clone, Default)]
-pub struct Keys(Arc<Mutex<State>>);
+pub struct Keys(Arc<Mutex<KeyState>>);
 
 #[derive(Debug, Default)]
-struct State {
+struct KeyState {
     last: Option<Duration>,
     waiting: Vec<oneshot::Sender<()>>,
 }
@@ -43,7 +43,7 @@ impl Keys {
         let _ = rings.await;
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, KeyState> {
         self.0.lock().expect("nothing panics while it is held")
     }
 }

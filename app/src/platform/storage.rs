@@ -9,7 +9,7 @@ use leptos::prelude::{provide_context, use_context};
 
 /// What is remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Item {
+pub enum StorageKey {
     /// The message that is being written.
     Draft,
     /// Light or dark, if the person chose. `public/theme.js` reads it too, under this name.
@@ -20,7 +20,7 @@ pub enum Item {
     EnterSends,
 }
 
-impl Item {
+impl StorageKey {
     /// The name under which a browser keeps it.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -36,10 +36,10 @@ impl Item {
 /// A small storage that outlives the page.
 pub trait Storage: Send + Sync {
     /// What was remembered, if anything was and it can be read.
-    fn get(&self, item: Item) -> Option<String>;
+    fn get(&self, key: StorageKey) -> Option<String>;
 
     /// Remembers a value in the place of the older one; an empty one is forgotten.
-    fn set(&self, item: Item, value: &str);
+    fn set(&self, key: StorageKey, value: &str);
 }
 
 /// Makes the storage available to the page.

@@ -23,13 +23,13 @@ pub struct NumberedEvent {
 
 /// Reads the bytes of one connection.
 #[derive(Debug)]
-pub struct Incoming {
+pub struct ReplyDecoder {
     decoder: Decoder,
     /// Events that came in one chunk, on their way out together.
     ready: VecDeque<NumberedEvent>,
 }
 
-impl Default for Incoming {
+impl Default for ReplyDecoder {
     fn default() -> Self {
         Self {
             decoder: Decoder::with_comments(EVENT_LIMIT),
@@ -38,7 +38,7 @@ impl Default for Incoming {
     }
 }
 
-impl Incoming {
+impl ReplyDecoder {
     /// Takes the next bytes.
     pub fn feed(&mut self, bytes: &[u8]) {
         let Self { decoder, ready } = self;
@@ -63,7 +63,7 @@ impl Incoming {
     }
 }
 
-impl Iterator for Incoming {
+impl Iterator for ReplyDecoder {
     type Item = NumberedEvent;
 
     /// The next event that has come as a whole.
@@ -89,7 +89,7 @@ mod tests {
     use crate::protocol::Finish;
 
     fn read(bytes: &[u8]) -> Vec<NumberedEvent> {
-        let mut incoming = Incoming::default();
+        let mut incoming = ReplyDecoder::default();
         incoming.feed(bytes);
         incoming.collect()
     }

@@ -2,7 +2,7 @@
 //!
 //! A saved reply goes on without its readers, and every event of it has a number. So a connection that
 //! breaks is no loss: the next one asks for what comes after the last event that was read. What comes
-//! twice is passed over, and what was cut in the middle comes again as a whole. A [`Reader`] is a pure
+//! twice is passed over, and what was cut in the middle comes again as a whole. A [`ReplyReader`] is a pure
 //! state machine over what it is given: a transport, the time, and the lifecycle_events of the surroundings.
 //!
 //! It does not know what a reply is: events are passed on as they come. It opens no connection itself.
@@ -63,14 +63,14 @@ pub enum ReaderEvent {
 
 /// Reads a reply to its end. As a stream it ends after the terminal event or a refusal; a reply that
 /// cannot be resumed may end without either, and then it was cut.
-pub struct Reader {
+pub struct ReplyReader {
     transport: Arc<dyn ChatTransport>,
     clock: Arc<dyn Clock>,
     lifecycle_events: LocalBoxStream<'static, LifecycleEvent>,
     request: ReplyRequest,
     /// The number of the last event that was passed on.
     seq: Option<u64>,
-    stage: Stage,
+    state: ReaderState,
     has_opened: bool,
     was_resumed: bool,
     /// Attempts that came to nothing, in a row.
@@ -82,10 +82,10 @@ pub struct Reader {
     watch: Option<LocalBoxFuture<'static, ()>>,
 }
 
-enum Stage {
+enum ReaderState {
     /// To be connected at once.
     Ready,
-    Connected(Line),
+    Connected(OpenConnection),
     /// To be connected later.
     Waiting(LocalBoxFuture<'static, ()>),
     /// To be connected when the page is shown.
@@ -94,7 +94,7 @@ enum Stage {
 }
 
 /// A connection and what is known of it.
-struct Line {
+struct OpenConnection {
     connection: Connection,
     opened_at: Duration,
     /// When the server accepted the request.
@@ -104,8 +104,8 @@ struct Line {
     has_bytes: bool,
 }
 
-impl Reader {
-    /// A reader of the reply that `ask` asks for. `seq` is the number of the last event that is
+impl ReplyReader {
+    /// A reader of the reply that `request` asks for. `seq` is the number of the last event that is
     /// already known.
     #[must_use]
     pub fn new(
@@ -119,14 +119,14 @@ impl Reader {
             hidden_since: is_hidden.then(|| clock.now()),
             lifecycle_events: lifecycle
                 .map_or_else(|| empty().boxed_local(), Lifecycle::lifecycle_events),
-            seq: match &ask {
+            seq: match &request {
                 ReplyRequest::Resume { after, .. } => *after,
                 ReplyRequest::Ephemeral(_) | ReplyRequest::Send { .. } => None,
             },
             transport,
             clock,
             request,
-            stage: Stage::Ready,
+            state: ReaderState::Ready,
             has_opened: false,
             was_resumed: false,
             failures: 0,
@@ -155,13 +155,13 @@ impl Reader {
 
     fn open(&mut self) {
         let now = self.clock.now();
-        if let ReplyRequest::Resume { after, .. } = &mut self.ask {
+        if let ReplyRequest::Resume { after, .. } = &mut self.request {
             *after = self.seq;
             self.was_resumed |= self.has_opened;
         }
         self.has_opened = true;
         self.watch = None;
-        self.stage = Stage::Connected(Line {
+        self.state = ReaderState::Connected(OpenConnection {
             connection: self.transport.open(self.request.clone()),
             opened_at: now,
             accepted_at: None,
@@ -174,7 +174,7 @@ impl Reader {
         let now = self.clock.now();
         self.watch = None;
         let can_ask_again = self.can_ask_again();
-        match (lifecycle_event, &self.stage) {
+        match (lifecycle_event, &self.state) {
             (LifecycleEvent::Hidden, _) => {
                 self.hidden_since.get_or_insert(now);
                 return;
@@ -182,24 +182,24 @@ impl Reader {
             (LifecycleEvent::Shown, _) => self.hidden_since = None,
             (LifecycleEvent::Online, _) => {}
         }
-        let is_in_vain = match &self.stage {
-            Stage::Resting => lifecycle_event == LifecycleEvent::Shown,
-            Stage::Waiting(_) => true,
+        let is_in_vain = match &self.state {
+            ReaderState::Resting => lifecycle_event == LifecycleEvent::Shown,
+            ReaderState::Waiting(_) => true,
             // Another network: what was connected over the last one is dead, even if nobody said so.
-            Stage::Connected(_) if lifecycle_event == LifecycleEvent::Online => can_ask_again,
-            Stage::Connected(line) => {
+            ReaderState::Connected(_) if lifecycle_event == LifecycleEvent::Online => can_ask_again,
+            ReaderState::Connected(line) => {
                 can_ask_again && now.saturating_sub(line.alive_at) > SUSPICIOUS
             }
-            Stage::Ready | Stage::Over => false,
+            ReaderState::Ready | ReaderState::Over => false,
         };
         if is_in_vain {
-            self.stage = Stage::Ready;
+            self.state = ReaderState::Ready;
         }
     }
 
     fn on_received(&mut self, received: Received) -> Option<ReaderEvent> {
         let now = self.clock.now();
-        let Stage::Connected(line) = &mut self.stage else {
+        let ReaderState::Connected(line) = &mut self.state else {
             return None;
         };
         match received {
@@ -227,12 +227,12 @@ impl Reader {
                 self.seq = seq.or(self.seq);
                 self.failures = 0;
                 if event.is_terminal() {
-                    self.stage = Stage::Over;
+                    self.state = ReaderState::Over;
                 } else if let ChatEvent::Start(start) = &event
                     && matches!(self.request, ReplyRequest::Send { .. })
                 {
                     // From now on it can be read without being asked for again.
-                    self.ask = ReplyRequest::Resume {
+                    self.request = ReplyRequest::Resume {
                         generation: start.generation.clone(),
                         after: None,
                     };
@@ -244,14 +244,14 @@ impl Reader {
 
     fn on_end(&mut self, why: ConnectionError) -> Option<ReaderEvent> {
         let now = self.clock.now();
-        let (was_good, was_accepted) = match &self.stage {
-            Stage::Connected(line) => (
+        let (was_good, was_accepted) = match &self.state {
+            ReaderState::Connected(line) => (
                 line.accepted_at.is_some() && now.saturating_sub(line.opened_at) > GOOD_CONNECTION,
                 line.accepted_at.is_some(),
             ),
             _ => (false, false),
         };
-        self.stage = Stage::Over;
+        self.state = ReaderState::Over;
         self.watch = None;
         if was_good {
             self.failures = 0;
@@ -264,7 +264,7 @@ impl Reader {
                 // A server that has too much to do says when it makes sense to come again.
                 let asked = error.retry_after_ms.map(Duration::from_millis);
                 wait = wait.max(asked.unwrap_or_default().min(LONGEST_WAIT));
-                match &self.ask {
+                match &self.request {
                     // Asked once: what has come is all there is. Before that, it was never accepted.
                     ReplyRequest::Ephemeral(_) if was_accepted => return None,
                     ReplyRequest::Ephemeral(_) => return Some(ReaderEvent::Rejected(error)),
@@ -273,14 +273,14 @@ impl Reader {
                     }
                     ReplyRequest::Send { .. } => {}
                     ReplyRequest::Resume { .. } if self.hidden_since.is_some() => {
-                        self.stage = Stage::Resting;
+                        self.state = ReaderState::Resting;
                         return None;
                     }
                     ReplyRequest::Resume { .. } => {}
                 }
             }
         }
-        self.stage = Stage::Waiting(self.clock.wait(wait));
+        self.state = ReaderState::Waiting(self.clock.wait(wait));
         let is_worth_telling = self.failures > 1 && self.can_resume();
         (is_worth_telling && !std::mem::replace(&mut self.is_told_lost, true))
             .then_some(ReaderEvent::Lost)
@@ -290,7 +290,7 @@ impl Reader {
     fn on_watch(&mut self) -> Option<ReaderEvent> {
         let now = self.clock.now();
         if now >= self.rest_at() {
-            self.stage = Stage::Resting;
+            self.state = ReaderState::Resting;
         } else if now >= self.dead_at() {
             return self.on_end(ConnectionError::unreachable());
         }
@@ -307,8 +307,8 @@ impl Reader {
 
     /// When the connection counts as dead, unless something comes before.
     fn dead_at(&self) -> Duration {
-        match &self.stage {
-            Stage::Connected(line) if self.can_ask_again() => line.alive_at + SILENCE,
+        match &self.state {
+            ReaderState::Connected(line) if self.can_ask_again() => line.alive_at + SILENCE,
             _ => Duration::MAX,
         }
     }
@@ -327,7 +327,7 @@ impl Reader {
     }
 }
 
-impl Stream for Reader {
+impl Stream for ReplyReader {
     type Item = ReaderEvent;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<ReaderEvent>> {
@@ -338,21 +338,21 @@ impl Stream for Reader {
             {
                 this.on_lifecycle_event(lifecycle_event);
             }
-            let update = match &mut this.stage {
-                Stage::Over => return Poll::Ready(None),
-                Stage::Ready => {
+            let update = match &mut this.state {
+                ReaderState::Over => return Poll::Ready(None),
+                ReaderState::Ready => {
                     this.open();
                     None
                 }
-                Stage::Resting => return Poll::Pending,
-                Stage::Waiting(wait) => {
+                ReaderState::Resting => return Poll::Pending,
+                ReaderState::Waiting(wait) => {
                     if wait.poll_unpin(context).is_pending() {
                         return Poll::Pending;
                     }
-                    this.stage = Stage::Ready;
+                    this.state = ReaderState::Ready;
                     None
                 }
-                Stage::Connected(line) => match line.connection.poll_next_unpin(context) {
+                ReaderState::Connected(line) => match line.connection.poll_next_unpin(context) {
                     Poll::Ready(Some(Ok(received))) => this.on_received(received),
                     Poll::Ready(Some(Err(why))) => this.on_end(why),
                     Poll::Ready(None) => this.on_end(ConnectionError::unreachable()),

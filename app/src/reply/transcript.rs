@@ -21,12 +21,12 @@ pub struct Transcript {
     /// What went wrong beside it, such as that it could not be saved.
     pub notice: Option<Notice>,
     /// How it ended; `None` while it streams.
-    pub end: Option<End>,
+    pub end: Option<ReplyEnd>,
 }
 
 /// How a reply ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
+pub enum ReplyEnd {
     /// With a reason, without an error.
     Done(Finish),
     /// With an error; the text before it stays valid.
@@ -56,19 +56,19 @@ impl Transcript {
             ChatEvent::Retrying(_) => {}
             ChatEvent::Model(model) => self.model = Some(model.clone().into_owned()),
             ChatEvent::Notice(notice) => self.notice = Some(notice.clone()),
-            ChatEvent::Done(finish) => self.end = Some(End::Done(*finish)),
-            ChatEvent::Error(error) => self.end = Some(End::Error(error.clone())),
+            ChatEvent::Done(finish) => self.end = Some(ReplyEnd::Done(*finish)),
+            ChatEvent::Error(error) => self.end = Some(ReplyEnd::Error(error.clone())),
         }
     }
 
     /// The stream ended: without a terminal event before, it was cut.
     pub fn close(&mut self) {
-        self.end.get_or_insert(End::Cut);
+        self.end.get_or_insert(ReplyEnd::Cut);
     }
 
     /// The person stopped it. What was on screen stays.
     pub fn stop(&mut self) {
-        self.end.get_or_insert(End::Done(Finish::Stopped));
+        self.end.get_or_insert(ReplyEnd::Done(Finish::Stopped));
     }
 
     /// Whether more can come.
@@ -82,10 +82,10 @@ impl Transcript {
     pub fn invites_retry(&self) -> bool {
         match &self.end {
             None => false,
-            Some(End::Cut | End::Done(Finish::Length | Finish::ContentFilter)) => true,
-            Some(End::Error(error)) => error.retryable,
-            Some(End::Done(Finish::Stop)) => self.text.trim().is_empty(),
-            Some(End::Done(Finish::Refusal | Finish::ToolCalls | Finish::Stopped)) => false,
+            Some(ReplyEnd::Cut | ReplyEnd::Done(Finish::Length | Finish::ContentFilter)) => true,
+            Some(ReplyEnd::Error(error)) => error.retryable,
+            Some(ReplyEnd::Done(Finish::Stop)) => self.text.trim().is_empty(),
+            Some(ReplyEnd::Done(Finish::Refusal | Finish::ToolCalls | Finish::Stopped)) => false,
         }
     }
 
@@ -127,7 +127,7 @@ mod tests {
             ChatEvent::Done(Finish::Stop),
         ]);
         assert_eq!((got.text.as_str(), got.reasoning.as_str()), ("ab", "hmm"));
-        assert_eq!(got.end, Some(End::Done(Finish::Stop)));
+        assert_eq!(got.end, Some(ReplyEnd::Done(Finish::Stop)));
         assert!(got.was_accepted());
     }
 
@@ -160,7 +160,7 @@ mod tests {
             ChatEvent::Error(error.clone()),
         ]);
         assert_eq!(got.text, "half");
-        assert_eq!(got.end, Some(End::Error(error)));
+        assert_eq!(got.end, Some(ReplyEnd::Error(error)));
     }
 
     #[test]
@@ -178,7 +178,7 @@ mod tests {
         let mut got = fold(&[ChatEvent::Text("a".into())]);
         assert!(got.is_streaming());
         got.close();
-        assert_eq!(got.end, Some(End::Cut));
+        assert_eq!(got.end, Some(ReplyEnd::Cut));
     }
 
     #[test]
@@ -187,7 +187,7 @@ mod tests {
         got.stop();
         assert_eq!(
             (got.text.as_str(), got.end),
-            ("a", Some(End::Done(Finish::Stopped)))
+            ("a", Some(ReplyEnd::Done(Finish::Stopped)))
         );
     }
 

@@ -13,7 +13,7 @@ use leptos::prelude::*;
 use self::draft_field::DraftField;
 use crate::chat::draft::Draft;
 use crate::chat::preferences::Preferences;
-use crate::chat::{Chat, Link};
+use crate::chat::{Chat, ConnectionState};
 use crate::ui::composer::composer_field::ComposerField;
 use crate::ui::text;
 use crate::ui::transcript::follow::Follow;
@@ -71,9 +71,9 @@ pub fn Composer() -> impl IntoView {
 
     // One quiet line about the conversation as a whole.
     let said = move || match chat.link() {
-        Link::Lost => Some(text::CONNECTION_LOST),
-        Link::HeldBack => Some(text::HELD_BACK),
-        Link::Fine => chat.is_temporary().then_some(text::TEMPORARY),
+        ConnectionState::Lost => Some(text::CONNECTION_LOST),
+        ConnectionState::HeldBack => Some(text::HELD_BACK),
+        ConnectionState::Fine => chat.is_temporary().then_some(text::TEMPORARY),
     };
     view! {
         <div class="composer">

@@ -11,7 +11,7 @@ use crate::page::earlier::Loading;
 use crate::protocol::Finish;
 use crate::protocol::saved::ImportReport;
 use crate::reply::Figures;
-use crate::reply::transcript::End;
+use crate::reply::transcript::ReplyEnd;
 
 /// The link for those who come by keyboard.
 pub const SKIP_LINK: &str = "Skip to the message field";
@@ -146,31 +146,35 @@ pub enum Tone {
 
 /// The note below a reply that ended so; `None` when it simply ended. `is_empty` says that it has no text.
 #[must_use]
-pub fn end_note(end: &End, is_empty: bool) -> Option<EndNote> {
+pub fn end_note(end: &ReplyEnd, is_empty: bool) -> Option<EndNote> {
     let (sentence, tone) = match end {
-        End::Done(Finish::Stop) if is_empty => ("The model returned an empty answer.", Tone::Plain),
-        End::Done(Finish::Stop) => return None,
-        End::Done(Finish::Length) if is_empty => {
+        ReplyEnd::Done(Finish::Stop) if is_empty => {
+            ("The model returned an empty answer.", Tone::Plain)
+        }
+        ReplyEnd::Done(Finish::Stop) => return None,
+        ReplyEnd::Done(Finish::Length) if is_empty => {
             ("The token limit was reached before any text.", Tone::Plain)
         }
-        End::Done(Finish::Length) => ("The answer was cut off at the token limit.", Tone::Plain),
-        End::Done(Finish::ContentFilter) if is_empty => {
+        ReplyEnd::Done(Finish::Length) => {
+            ("The answer was cut off at the token limit.", Tone::Plain)
+        }
+        ReplyEnd::Done(Finish::ContentFilter) if is_empty => {
             ("The provider's filter blocked the answer.", Tone::Plain)
         }
-        End::Done(Finish::ContentFilter) => {
+        ReplyEnd::Done(Finish::ContentFilter) => {
             ("The provider's filter cut the answer off.", Tone::Plain)
         }
-        End::Done(Finish::Refusal) => ("The model refused to answer.", Tone::Plain),
-        End::Done(Finish::ToolCalls) => (
+        ReplyEnd::Done(Finish::Refusal) => ("The model refused to answer.", Tone::Plain),
+        ReplyEnd::Done(Finish::ToolCalls) => (
             "The model asked for a tool this app does not offer.",
             Tone::Plain,
         ),
-        End::Done(Finish::Stopped) => ("Stopped", Tone::Plain),
-        End::Cut => (
+        ReplyEnd::Done(Finish::Stopped) => ("Stopped", Tone::Plain),
+        ReplyEnd::Cut => (
             "The connection was cut before the answer was complete.",
             Tone::Error,
         ),
-        End::Error(error) => (error.kind.sentence_or(&error.message), Tone::Error),
+        ReplyEnd::Error(error) => (error.kind.sentence_or(&error.message), Tone::Error),
     };
     Some(EndNote {
         sentence: sentence.to_owned(),
@@ -236,9 +240,9 @@ pub fn figures(figures: &Figures) -> String {
         parts.push(format!("{tokens} tokens of conversation{cached}"));
     }
     match &figures.end {
-        Some(End::Done(finish)) => parts.push(format!("finish: {}", finish.as_str())),
-        Some(End::Error(error)) => parts.push(format!("finish: {}", error.kind.as_str())),
-        Some(End::Cut) => parts.push("finish: cut".to_owned()),
+        Some(ReplyEnd::Done(finish)) => parts.push(format!("finish: {}", finish.as_str())),
+        Some(ReplyEnd::Error(error)) => parts.push(format!("finish: {}", error.kind.as_str())),
+        Some(ReplyEnd::Cut) => parts.push("finish: cut".to_owned()),
         None => {}
     }
     parts.join(" · ")
@@ -293,7 +297,7 @@ mod tests {
     use crate::protocol::{ErrorKind, ReplyError, Usage};
     use crate::reply::transcript::Transcript;
 
-    fn check(text: &str, end: Option<End>, expect: Option<(&str, Tone)>) {
+    fn check(text: &str, end: Option<ReplyEnd>, expect: Option<(&str, Tone)>) {
         let expect = expect.map(|(sentence, tone)| EndNote {
             sentence: sentence.into(),
             tone,
@@ -305,13 +309,13 @@ mod tests {
     #[test]
     fn a_reply_that_simply_ended_or_still_streams_has_no_note() {
         check("a", None, None);
-        check("a", Some(End::Done(Finish::Stop)), None);
+        check("a", Some(ReplyEnd::Done(Finish::Stop)), None);
     }
 
     #[test]
     fn every_other_end_is_said() {
         use Tone::{Error, Plain};
-        let done = |finish| Some(End::Done(finish));
+        let done = |finish| Some(ReplyEnd::Done(finish));
         check(
             "\n",
             done(Finish::Stop),
@@ -335,7 +339,7 @@ mod tests {
         );
         check(
             "a",
-            Some(End::Cut),
+            Some(ReplyEnd::Cut),
             Some((
                 "The connection was cut before the answer was complete.",
                 Error,
@@ -348,7 +352,7 @@ mod tests {
         let say = |text: &str, finish| {
             let reply = Transcript {
                 text: text.into(),
-                end: Some(End::Done(finish)),
+                end: Some(ReplyEnd::Done(finish)),
                 ..Transcript::default()
             };
             let ended = Announcement::ended(&reply).expect("it has an end");
@@ -437,7 +441,7 @@ mod tests {
     #[test]
     fn an_error_is_told_in_the_servers_words_or_else_in_ours() {
         let error = |message: &str| {
-            Some(End::Error(ReplyError {
+            Some(ReplyEnd::Error(ReplyError {
                 kind: ErrorKind::Quota,
                 message: message.into(),
                 retryable: false,
@@ -469,7 +473,7 @@ mod tests {
             },
             first_token: Some(Duration::from_millis(840)),
             writing: Some(Duration::from_secs(2)),
-            end: Some(End::Done(Finish::Length)),
+            end: Some(ReplyEnd::Done(Finish::Length)),
         };
         check(
             &full,
@@ -501,7 +505,7 @@ mod tests {
         check(
             &Figures {
                 writing: Some(Duration::from_millis(3)),
-                end: Some(End::Cut),
+                end: Some(ReplyEnd::Cut),
                 ..full
             },
             "m · first token after 0.8 s · 90 tokens (30 of them reasoning) · 12 tokens of conversation · finish: cut",

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use app::protocol::saved::{events_path, generation_path, messages_path};
 use app::protocol::{ErrorBody, ErrorKind};
-use app::reply::decode::Incoming;
-use app::reply::transcript::End;
+use app::reply::decode::ReplyDecoder;
+use app::reply::transcript::ReplyEnd;
 use rand::random_range;
 use serde_json::{Value, json};
 use server::store::new_id;
@@ -79,7 +79,7 @@ pub(crate) async fn chat(world: &Arc<World>) {
 
 fn was_cut(told: &Told) -> bool {
     let is_cut = |kind| matches!(kind, ErrorKind::Interrupted | ErrorKind::UpstreamCut);
-    matches!(&told.transcript.end, Some(End::Error(error)) if is_cut(error.kind))
+    matches!(&told.transcript.end, Some(ReplyEnd::Error(error)) if is_cut(error.kind))
         && !told.transcript.text.is_empty()
 }
 
@@ -184,7 +184,7 @@ async fn read(
     told: &mut Told,
     mut stay: Option<u32>,
 ) -> Result<()> {
-    let mut incoming = Incoming::default();
+    let mut incoming = ReplyDecoder::default();
     while let Some(bytes) = answer.next().await? {
         incoming.feed(&bytes);
         for event in incoming.by_ref() {

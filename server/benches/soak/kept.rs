@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use app::protocol::{ErrorKind, ReplyError};
-use app::reply::transcript::End;
+use app::reply::transcript::ReplyEnd;
 use sqlx::{Row, query};
 
 use crate::chats::BY_ITS_QUESTION;
@@ -119,20 +119,20 @@ fn check(world: &World, told: &Told, kept: &HashMap<String, Kept>) {
         world.violated(format!("{name}: {is} bytes are kept, {was} were told"));
     }
     let is_same_end = match &told.transcript.end {
-        Some(End::Done(finish)) => {
+        Some(ReplyEnd::Done(finish)) => {
             message.state == "done" && message.finish.as_deref() == Some(finish.as_str())
         }
-        Some(End::Error(error)) if error.kind == ErrorKind::Interrupted => {
+        Some(ReplyEnd::Error(error)) if error.kind == ErrorKind::Interrupted => {
             message.state == "interrupted"
         }
-        Some(End::Error(error)) => {
+        Some(ReplyEnd::Error(error)) => {
             let kept: Option<ReplyError> = message
                 .error
                 .as_deref()
                 .and_then(|json| serde_json::from_str(json).ok());
             message.state == "error" && kept.is_some_and(|kept| kept.kind == error.kind)
         }
-        Some(End::Cut) | None => false,
+        Some(ReplyEnd::Cut) | None => false,
     };
     if !is_same_end {
         let (state, end) = (&message.state, &told.transcript.end);

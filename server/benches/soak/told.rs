@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use app::protocol::{ChatEvent, ErrorKind, Start};
-use app::reply::decode::Numbered;
-use app::reply::transcript::{End, Transcript};
+use app::reply::decode::NumberedEvent;
+use app::reply::transcript::{ReplyEnd, Transcript};
 
 use crate::provider::is_said;
 use crate::world::{World, lock};
@@ -65,8 +65,8 @@ impl Told {
     }
 
     /// Takes an event.
-    pub(crate) fn take(&mut self, world: &World, Numbered { position, event }: Numbered) {
-        let Some(seq) = position else {
+    pub(crate) fn take(&mut self, world: &World, NumberedEvent { seq, event }: NumberedEvent) {
+        let Some(seq) = seq else {
             return;
         };
         if self.is_over() {
@@ -120,11 +120,11 @@ impl Told {
             world.violated(format!("{}: a gap in the text: {text}", self.name()));
         }
         match &self.transcript.end {
-            Some(End::Error(error)) if error.kind == ErrorKind::Interrupted => {
+            Some(ReplyEnd::Error(error)) if error.kind == ErrorKind::Interrupted => {
                 world.count("ends: interrupted");
                 self.check_loss(world);
             }
-            Some(End::Error(error)) => {
+            Some(ReplyEnd::Error(error)) => {
                 let is_cut = matches!(
                     error.kind,
                     ErrorKind::UpstreamCut | ErrorKind::UpstreamUnreachable
@@ -138,11 +138,11 @@ impl Told {
                     world.violated(format!("{}: {error:?}", self.name()));
                 }
             }
-            Some(End::Done(finish)) => world.count(match finish {
+            Some(ReplyEnd::Done(finish)) => world.count(match finish {
                 app::protocol::Finish::Stopped => "ends: stopped",
                 _ => "ends: complete",
             }),
-            Some(End::Cut) | None => {}
+            Some(ReplyEnd::Cut) | None => {}
         }
     }
 

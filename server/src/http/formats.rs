@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use app::protocol::{ChatEvent, ErrorBody, ErrorKind, Finish, Refusal, ReplyError, Usage};
-use app::reply::transcript::{End, Transcript};
+use app::reply::transcript::{ReplyEnd, Transcript};
 use app::sse::{Decoder, Item};
 use axum::Json;
 use axum::body::Body;
@@ -280,7 +280,7 @@ pub(super) async fn whole(mut events: Events) -> Response {
         transcript.apply(&event);
     }
     match &transcript.end {
-        Some(End::Done(finish)) => {
+        Some(ReplyEnd::Done(finish)) => {
             let reply = Reply {
                 content: &transcript.text,
                 reasoning: &transcript.reasoning,
@@ -290,8 +290,8 @@ pub(super) async fn whole(mut events: Events) -> Response {
             };
             ([(CACHE_CONTROL, "no-store")], Json(reply)).into_response()
         }
-        Some(End::Error(error)) => failed(error, Some(&transcript)),
-        Some(End::Cut) | None => failed(&cut(), Some(&transcript)),
+        Some(ReplyEnd::Error(error)) => failed(error, Some(&transcript)),
+        Some(ReplyEnd::Cut) | None => failed(&cut(), Some(&transcript)),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use app::protocol::{ChatEvent, ErrorKind, Finish, ReplyError, Start, Usage};
-use app::reply::decode::{Incoming, Numbered};
+use app::reply::decode::{NumberedEvent, ReplyDecoder};
 use app::reply::transcript::Transcript;
 use futures::FutureExt;
 use proptest::prelude::*;
@@ -321,7 +321,7 @@ impl<'a> World<'a> {
 
     fn read(&mut self, at: usize) {
         let client = &mut self.clients[at];
-        let mut incoming = Incoming::default();
+        let mut incoming = ReplyDecoder::default();
         while let Some((reader, log)) = &mut client.connection
             && let Some(given) = reader.next().now_or_never()
         {
@@ -330,8 +330,8 @@ impl<'a> World<'a> {
                 Some(bytes) => incoming.feed(&bytes),
                 None => client.connection = None,
             }
-            for Numbered { position, event } in incoming.by_ref() {
-                let seq = position.expect("every event has a number");
+            for NumberedEvent { seq, event } in incoming.by_ref() {
+                let seq = seq.expect("every event has a number");
                 let begins_again = seq == 0;
                 assert!(client.last < Some(seq) || begins_again, "{seq} comes late");
                 assert_eq!(client.ends, 0, "{event:?} after the end");
@@ -440,7 +440,7 @@ async fn check_crash(store: &Store, stored: u64, seen: u64) {
     world.resume(0).await;
     world.read(0);
     let client = &world.clients[0];
-    let interrupted = app::reply::transcript::End::Error(ReplyError {
+    let interrupted = app::reply::transcript::ReplyEnd::Error(ReplyError {
         kind: ErrorKind::Interrupted,
         message: ErrorKind::Interrupted.sentence().to_owned(),
         retryable: true,

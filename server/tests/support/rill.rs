@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use app::protocol::{CHAT_PATH, ChatEvent, ErrorKind, Finish, ReplyError};
-use app::reply::transcript::{End, Transcript};
+use app::reply::transcript::{ReplyEnd, Transcript};
 use app::sse;
 use clap::Parser;
 use serde_json::{Value, json};
@@ -299,22 +299,22 @@ impl Reply {
     /// The word of the conformance file for how it ended.
     pub(crate) fn outcome(&self) -> &'static str {
         match &self.transcript.end {
-            Some(End::Done(Finish::Stop)) => "complete",
-            Some(End::Done(Finish::Length)) => "truncated",
-            Some(End::Done(Finish::ContentFilter)) => "filtered",
-            Some(End::Done(Finish::Refusal)) => "refused",
-            Some(End::Done(Finish::ToolCalls)) => "tool_call",
-            Some(End::Done(Finish::Stopped)) => "stopped",
-            Some(End::Error(_)) if self.transcript.text.is_empty() => "failed",
-            Some(End::Error(_)) => "partial",
-            Some(End::Cut) | None => "cut",
+            Some(ReplyEnd::Done(Finish::Stop)) => "complete",
+            Some(ReplyEnd::Done(Finish::Length)) => "truncated",
+            Some(ReplyEnd::Done(Finish::ContentFilter)) => "filtered",
+            Some(ReplyEnd::Done(Finish::Refusal)) => "refused",
+            Some(ReplyEnd::Done(Finish::ToolCalls)) => "tool_call",
+            Some(ReplyEnd::Done(Finish::Stopped)) => "stopped",
+            Some(ReplyEnd::Error(_)) if self.transcript.text.is_empty() => "failed",
+            Some(ReplyEnd::Error(_)) => "partial",
+            Some(ReplyEnd::Cut) | None => "cut",
         }
     }
 
     /// The error that ended it, if one did.
     pub(crate) fn error(&self) -> Option<&ReplyError> {
         match &self.transcript.end {
-            Some(End::Error(error)) => Some(error),
+            Some(ReplyEnd::Error(error)) => Some(error),
             _ => None,
         }
     }

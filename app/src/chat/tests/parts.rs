@@ -21,10 +21,10 @@ fn end() -> ConversationDetail {
 
 const END: [&str; 4] = ["Q two", "A second [stop]", "Q three", "A third [stop]"];
 
-fn opened(detail: &ConversationDetail) -> Stage {
-    let stage = Stage::new();
-    stage.chat.open(detail);
-    stage
+fn opened(detail: &ConversationDetail) -> Harness {
+    let harness = Harness::new();
+    harness.chat.open(detail);
+    harness
 }
 
 fn version(message: &str, number: u32, of: u32) -> MessageVersion {
@@ -37,52 +37,52 @@ fn version(message: &str, number: u32, of: u32) -> MessageVersion {
 
 #[test]
 fn what_comes_before_is_put_before_the_first_message() {
-    let stage = opened(&end());
-    assert_eq!(stage.shown(), END);
-    assert_eq!(stage.chat.earlier().as_deref(), Some("r1"));
+    let harness = opened(&end());
+    assert_eq!(harness.shown(), END);
+    assert_eq!(harness.chat.earlier().as_deref(), Some("r1"));
     let before = [
         saved("q1", None, "one", DONE),
         saved("r1", Some("q1"), "first", DONE),
     ];
-    stage.chat.prepend(&before, &[version("r1", 2, 2)], None);
-    assert_eq!(stage.chat.earlier(), None);
-    assert_eq!(stage.shown()[..2], ["Q one", "A first [stop]"]);
-    assert_eq!(stage.shown()[2..], END);
-    let reply = stage.chat.path()[1];
-    assert_eq!(stage.chat.version(reply), Version { number: 2, of: 2 });
+    harness.chat.prepend(&before, &[version("r1", 2, 2)], None);
+    assert_eq!(harness.chat.earlier(), None);
+    assert_eq!(harness.shown()[..2], ["Q one", "A first [stop]"]);
+    assert_eq!(harness.shown()[2..], END);
+    let reply = harness.chat.path()[1];
+    assert_eq!(harness.chat.version(reply), Version { number: 2, of: 2 });
 }
 
 #[test]
 fn what_follows_a_message_that_is_not_loaded_is_sent_after_that() {
     // The first question in another form: after the reply before it.
-    let stage = opened(&end());
-    stage.chat.edit(stage.chat.path()[0]);
-    let _events = stage.expect_request();
-    stage.send("two again");
-    assert_eq!(stage.sent(), [["two again", "after r1"]]);
-    assert_eq!(stage.shown(), ["Q two again", "A  …"]);
+    let harness = opened(&end());
+    harness.chat.edit(harness.chat.path()[0]);
+    let _events = harness.expect_request();
+    harness.send("two again");
+    assert_eq!(harness.sent(), [["two again", "after r1"]]);
+    assert_eq!(harness.shown(), ["Q two again", "A  …"]);
 
     // A reply whose question is not loaded, once more.
-    let stage = opened(&ConversationDetail {
+    let harness = opened(&ConversationDetail {
         earlier: Some("q2".into()),
         ..detail("r2", vec![saved("r2", Some("q2"), "second", DONE)])
     });
-    let _events = stage.expect_request();
-    stage.chat.ask_again(stage.last());
+    let _events = harness.expect_request();
+    harness.chat.ask_again(harness.last());
     Executor::poll_local();
-    assert_eq!(stage.sent(), [["again r2"]]);
-    assert_eq!(stage.shown(), ["A  …"]);
+    assert_eq!(harness.sent(), [["again r2"]]);
+    assert_eq!(harness.shown(), ["A  …"]);
     let versions = Version { number: 2, of: 2 };
-    assert_eq!(stage.chat.version(stage.last()), versions);
+    assert_eq!(harness.chat.version(harness.last()), versions);
 }
 
 #[test]
 fn what_the_server_has_is_caught_up_with_where_it_follows_what_is_loaded() {
     let check = |messages: Vec<SavedMessage>, leaf: &str, expect: Option<&[&str]>| {
-        let stage = opened(&end());
+        let harness = opened(&end());
         let there = detail(leaf, messages);
-        assert_eq!(stage.chat.catch_up(&there), expect.is_some(), "{leaf}");
-        assert_eq!(stage.shown(), expect.unwrap_or(&END), "{leaf}");
+        assert_eq!(harness.chat.catch_up(&there), expect.is_some(), "{leaf}");
+        assert_eq!(harness.shown(), expect.unwrap_or(&END), "{leaf}");
     };
     let more = || {
         vec![
@@ -110,11 +110,11 @@ fn what_the_server_has_is_caught_up_with_where_it_follows_what_is_loaded() {
 fn a_version_that_is_not_loaded_is_wanted_and_then_shown() {
     let mut end = end();
     end.versions = vec![version("q3", 2, 2)];
-    let stage = opened(&end);
-    let question = stage.chat.path()[2];
-    stage.chat.show_version(question, Step::Previous);
-    assert_eq!(stage.shown(), END);
-    assert_eq!(stage.chat.wanted(), Some(("q3".into(), 1)));
+    let harness = opened(&end);
+    let question = harness.chat.path()[2];
+    harness.chat.show_version(question, VersionStep::Previous);
+    assert_eq!(harness.shown(), END);
+    assert_eq!(harness.chat.wanted(), Some(("q3".into(), 1)));
     let mut path = detail(
         "r3b",
         vec![
@@ -125,32 +125,34 @@ fn a_version_that_is_not_loaded_is_wanted_and_then_shown() {
     );
     path.earlier = Some("q2".into());
     path.versions = vec![version("q3b", 1, 2)];
-    assert!(stage.chat.show_path(&path));
+    assert!(harness.chat.show_path(&path));
     let other = ["Q two", "A second [stop]", "Q other", "A another [stop]"];
-    assert_eq!(stage.shown(), other);
-    assert_eq!(stage.chat.chosen().as_deref(), Some("r3b"));
-    assert_eq!(stage.chat.earlier().as_deref(), Some("r1"));
+    assert_eq!(harness.shown(), other);
+    assert_eq!(harness.chat.chosen().as_deref(), Some("r3b"));
+    assert_eq!(harness.chat.earlier().as_deref(), Some("r1"));
     // Now both are there.
-    stage.chat.show_version(stage.chat.path()[2], Step::Next);
-    assert_eq!(stage.shown(), END);
-    stage.chat.show_version(question, Step::Previous);
-    assert_eq!(stage.shown(), other);
+    harness
+        .chat
+        .show_version(harness.chat.path()[2], VersionStep::Next);
+    assert_eq!(harness.shown(), END);
+    harness.chat.show_version(question, VersionStep::Previous);
+    assert_eq!(harness.shown(), other);
 }
 
 #[test]
 fn nothing_is_said_to_a_conversation_whose_end_is_not_loaded() {
-    let stage = opened(&ConversationDetail {
+    let harness = opened(&ConversationDetail {
         later: true,
         ..end()
     });
-    stage.send("four");
-    stage.chat.ask_again(stage.last());
-    assert_eq!(stage.sent(), [[""; 0]; 0]);
-    assert_eq!(stage.composer(), "four");
-    stage.chat.open(&end());
-    let _events = stage.expect_request();
-    stage.send("four");
-    assert_eq!(stage.sent(), [["four", "after r3"]]);
+    harness.send("four");
+    harness.chat.ask_again(harness.last());
+    assert_eq!(harness.sent(), [[""; 0]; 0]);
+    assert_eq!(harness.composer(), "four");
+    harness.chat.open(&end());
+    let _events = harness.expect_request();
+    harness.send("four");
+    assert_eq!(harness.sent(), [["four", "after r3"]]);
 }
 
 #[test]
@@ -161,28 +163,28 @@ fn replies_without_an_end_that_the_server_did_not_tell_of_are_asked_for() {
     };
     let mut end = end();
     end.messages[3] = saved("r3", Some("q3"), "thi", streaming);
-    let stage = opened(&end);
-    assert_eq!(stage.chat.unsettled(&end), [""; 0]);
+    let harness = opened(&end);
+    assert_eq!(harness.chat.unsettled(&end), [""; 0]);
     let elsewhere = detail("x", Vec::new());
-    assert_eq!(stage.chat.unsettled(&elsewhere), ["r3"]);
-    let _events = stage.expect_request();
-    stage.chat.follow_running(&end);
+    assert_eq!(harness.chat.unsettled(&elsewhere), ["r3"]);
+    let _events = harness.expect_request();
+    harness.chat.follow_running(&end);
     Executor::poll_local();
-    assert_eq!(stage.chat.unsettled(&elsewhere), [""; 0]);
+    assert_eq!(harness.chat.unsettled(&elsewhere), [""; 0]);
 }
 
 #[test]
 fn a_message_that_is_sought_is_shown_with_all_that_leads_to_it() {
     let mut end = end();
     end.messages.push(saved("r3b", Some("q3"), "other", DONE));
-    let stage = opened(&end);
-    assert_eq!(stage.chat.sought(), None);
-    stage.chat.seek("c".into(), "r3b".into());
-    assert_eq!(stage.chat.sought().as_deref(), Some("r3b"));
-    assert_eq!(stage.chat.show_message("r3b"), Some(3));
-    assert_eq!(stage.shown()[3], "A other [stop]");
-    assert_eq!(stage.chat.show_message("q2"), Some(0));
-    assert_eq!(stage.chat.show_message("r1"), None);
-    stage.chat.seek("elsewhere".into(), "r3".into());
-    assert_eq!(stage.chat.sought(), None);
+    let harness = opened(&end);
+    assert_eq!(harness.chat.sought(), None);
+    harness.chat.seek("c".into(), "r3b".into());
+    assert_eq!(harness.chat.sought().as_deref(), Some("r3b"));
+    assert_eq!(harness.chat.show_message("r3b"), Some(3));
+    assert_eq!(harness.shown()[3], "A other [stop]");
+    assert_eq!(harness.chat.show_message("q2"), Some(0));
+    assert_eq!(harness.chat.show_message("r1"), None);
+    harness.chat.seek("elsewhere".into(), "r3".into());
+    assert_eq!(harness.chat.sought(), None);
 }

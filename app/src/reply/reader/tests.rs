@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::protocol::saved::SendMessage;
 use crate::protocol::{ErrorKind, Finish, Start, Usage};
-use crate::reply::decode::Incoming;
+use crate::reply::decode::ReplyDecoder;
 use crate::reply::transcript::Transcript;
 use crate::reply::transport::ConnectionError;
 use crate::sse::write_event;
@@ -42,7 +42,7 @@ enum How {
     /// The network says that it failed.
     Error,
     /// The body just ends, as a proxy that gives up does it.
-    End,
+    ReplyEnd,
     /// Nothing is said, nothing comes any more.
     Silence,
     /// The server could not be reached, before any headers.
@@ -100,12 +100,12 @@ impl World {
         send
     }
 
-    fn reader(&self, ask: ReplyRequest) -> Reader {
-        Reader::new(
+    fn reader(&self, request: ReplyRequest) -> ReplyReader {
+        ReplyReader::new(
             Arc::new(self.clone()),
             Arc::new(self.clone()),
             Some(self),
-            ask,
+            request,
         )
     }
 
@@ -166,8 +166,8 @@ impl World {
 }
 
 impl ChatTransport for World {
-    fn open(&self, ask: ReplyRequest) -> Connection {
-        self.asked.lock().expect("no poison").push(ask.clone());
+    fn open(&self, request: ReplyRequest) -> Connection {
+        self.asked.lock().expect("no poison").push(request.clone());
         let now = Clock::now(self);
         self.asked_at.lock().expect("no poison").push(now);
         let fate = self.fates.lock().expect("no poison").pop_front();
@@ -177,7 +177,7 @@ impl ChatTransport for World {
             chunk,
             joins,
         } = fate.unwrap_or(WHOLE);
-        let known = match ask {
+        let known = match request {
             ReplyRequest::Resume {
                 after: Some(after), ..
             } => after + 1,
@@ -202,7 +202,7 @@ impl ChatTransport for World {
             };
             return iter([Err(ConnectionError::Transient(error))]).boxed_local();
         }
-        let mut incoming = Incoming::default();
+        let mut incoming = ReplyDecoder::default();
         for chunk in bytes.chunks(chunk) {
             incoming.feed(chunk);
             items.push(Ok(Received::Bytes));
@@ -261,7 +261,7 @@ impl Lifecycle for World {
 }
 
 /// Reads until nothing more happens without a test's doing: the updates, and whether it is over.
-fn read(world: &World, reader: &mut Reader) -> (Vec<ReaderEvent>, bool) {
+fn read(world: &World, reader: &mut ReplyReader) -> (Vec<ReaderEvent>, bool) {
     let mut context = Context::from_waker(futures::task::noop_waker_ref());
     let mut updates = Vec::new();
     loop {
@@ -346,7 +346,7 @@ fn a_connection_that_holds_is_read_to_the_end() {
 
 #[test]
 fn a_cut_is_resumed_after_the_last_event_that_came_as_a_whole() {
-    for how in [How::Error, How::End, How::Silence] {
+    for how in [How::Error, How::ReplyEnd, How::Silence] {
         for bytes in [0, 1, 70, 90, 100, 130] {
             check([Fate::cut(bytes, how)], 2);
         }
@@ -356,7 +356,7 @@ fn a_cut_is_resumed_after_the_last_event_that_came_as_a_whole() {
 #[test]
 fn what_comes_twice_is_passed_over() {
     let again = Fate { again: 1, ..WHOLE };
-    check([Fate::cut(100, How::End), again], 2);
+    check([Fate::cut(100, How::ReplyEnd), again], 2);
 }
 
 #[test]
@@ -377,14 +377,14 @@ fn an_end_is_passed_on_whatever_its_number() {
 #[test]
 fn a_reader_knows_whether_it_had_to_resume() {
     let unreached = || Fate::cut(0, How::NoHeaders);
-    for (ask, fates, expect) in [
+    for (request, fates, expect) in [
         (follow(), vec![], false),
         (follow(), vec![Fate::cut(90, How::Error)], true),
         (send(), vec![unreached(), unreached()], false),
         (send(), vec![unreached(), Fate::cut(90, How::Error)], true),
     ] {
         let world = World::new(reply(), fates);
-        let mut reader = world.reader(ask);
+        let mut reader = world.reader(request);
         let (_, is_over) = read(&world, &mut reader);
         assert!(is_over);
         assert_eq!(reader.was_resumed(), expect);
@@ -396,7 +396,7 @@ fn a_server_that_lost_the_end_tells_the_reply_again_from_its_beginning() {
     // It was killed and has saved less than was read; `again` goes back before the start.
     let world = World::new(
         reply(),
-        [Fate::cut(130, How::End), Fate { again: 99, ..WHOLE }],
+        [Fate::cut(130, How::ReplyEnd), Fate { again: 99, ..WHOLE }],
     );
     let (updates, _) = read(&world, &mut world.reader(follow()));
     let starts = updates
@@ -431,9 +431,9 @@ fn asked_at(world: &World) -> Vec<Duration> {
 #[test]
 fn a_busy_server_is_asked_again_when_it_says_and_nothing_is_lost() {
     let busy = Fate::cut(0, How::Busy);
-    for ask in [follow(), send()] {
+    for request in [follow(), send()] {
         let world = World::new(reply(), [busy.clone(), busy.clone()]);
-        let (updates, is_over) = read(&world, &mut world.reader(ask));
+        let (updates, is_over) = read(&world, &mut world.reader(request));
         assert!(is_over);
         assert_eq!(told(&updates), told_of(&reply()));
         let at = asked_at(&world);
@@ -450,14 +450,14 @@ fn a_busy_server_is_asked_again_when_it_says_and_nothing_is_lost() {
 
 #[test]
 fn a_reply_that_nobody_keeps_is_asked_for_once() {
-    let ask = || ReplyRequest::Ephemeral(crate::protocol::ChatRequest::new(Vec::new()));
+    let request = || ReplyRequest::Ephemeral(crate::protocol::ChatRequest::new(Vec::new()));
     let world = World::new(reply(), [Fate::cut(100, How::Error)]);
-    let (updates, is_over) = read(&world, &mut world.reader(ask()));
+    let (updates, is_over) = read(&world, &mut world.reader(request()));
     assert!(is_over && world.asked().len() == 1);
     assert!(told(&updates).is_streaming());
 
     let world = World::new(reply(), [Fate::cut(0, How::NoHeaders)]);
-    let (updates, _) = read(&world, &mut world.reader(ask()));
+    let (updates, _) = read(&world, &mut world.reader(request()));
     assert!(matches!(updates.as_slice(), [ReaderEvent::Rejected(_)]));
 }
 
@@ -476,13 +476,13 @@ fn send() -> ReplyRequest {
 fn a_message_whose_answer_was_lost_is_sent_again_as_the_same_message() {
     let world = World::new(
         reply(),
-        [Fate::cut(0, How::NoHeaders), Fate::cut(5, How::End)],
+        [Fate::cut(0, How::NoHeaders), Fate::cut(5, How::ReplyEnd)],
     );
-    let ask = send();
-    let (updates, is_over) = read(&world, &mut world.reader(ask.clone()));
+    let request = send();
+    let (updates, is_over) = read(&world, &mut world.reader(request.clone()));
     assert!(is_over);
     assert_eq!(told(&updates), told_of(&reply()));
-    assert_eq!(world.asked(), [ask.clone(), ask.clone(), ask]);
+    assert_eq!(world.asked(), [request.clone(), request.clone(), request]);
 }
 
 #[test]
@@ -577,7 +577,7 @@ fn events() -> impl Strategy<Value = Vec<ChatEvent<'static>>> {
 fn fates() -> impl Strategy<Value = Vec<(Fate, Option<LifecycleEvent>)>> {
     let how = prop_oneof![
         Just(How::Error),
-        Just(How::End),
+        Just(How::ReplyEnd),
         Just(How::Silence),
         Just(How::NoHeaders),
         Just(How::Busy)
@@ -634,11 +634,11 @@ proptest! {
         }
         // A message is sent again only as itself, and never once its reply has begun.
         let asked = world.asked();
-        let sends = asked.iter().take_while(|ask| matches!(ask, ReplyRequest::Send { .. })).count();
-        let are_the_same = asked[..sends].iter().all(|ask| *ask == asked[0]);
+        let sends = asked.iter().take_while(|request| matches!(request, ReplyRequest::Send { .. })).count();
+        let are_the_same = asked[..sends].iter().all(|request| *request == asked[0]);
         let are_followed = asked[sends..]
             .iter()
-            .all(|ask| matches!(ask, ReplyRequest::Resume { .. }));
+            .all(|request| matches!(request, ReplyRequest::Resume { .. }));
         prop_assert!(are_the_same && are_followed);
     }
 }

@@ -14,7 +14,7 @@ use leptos::prelude::*;
 use super::composer_field::ComposerField;
 use crate::chat::Chat;
 use crate::chat::draft::recovered;
-use crate::platform::storage::{Item, Storage, use_storage};
+use crate::platform::storage::{Storage, StorageKey, use_storage};
 
 /// A text of so many bytes is short.
 const SHORT: usize = 16 * 1024;
@@ -145,7 +145,7 @@ impl DraftField {
 
     fn stored(self) -> Option<String> {
         self.storage
-            .with_value(|storage| storage.as_ref()?.get(Item::Draft))
+            .with_value(|storage| storage.as_ref()?.get(StorageKey::Draft))
     }
 
     fn save(self) {
@@ -153,7 +153,7 @@ impl DraftField {
         self.chat.draft().with_untracked(|draft| {
             self.storage.with_value(|storage| {
                 if let Some(storage) = storage {
-                    storage.set(Item::Draft, draft.unsent());
+                    storage.set(StorageKey::Draft, draft.unsent());
                 }
             });
         });

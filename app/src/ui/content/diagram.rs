@@ -121,22 +121,22 @@ fn listen() {
 
 /// What a frame can say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Said {
+enum FrameMessage {
     Ready,
     Drawn(u32),
     Mistake(Option<u32>),
 }
 
 /// Reads what a frame has said; `None` where it is nothing that we know.
-fn read(said: &str) -> Option<Said> {
+fn read(said: &str) -> Option<FrameMessage> {
     let (word, number) = match said.split_once(' ') {
         Some((word, number)) => (word, number.parse().ok()),
         None => (said, None),
     };
     match (word, number) {
-        ("ready", _) => Some(Said::Ready),
-        ("drawn", Some(height)) => Some(Said::Drawn(u32::clamp(height, LOWEST, HIGHEST))),
-        ("mistake", line) => Some(Said::Mistake(line.filter(|line| *line > 0))),
+        ("ready", _) => Some(FrameMessage::Ready),
+        ("drawn", Some(height)) => Some(FrameMessage::Drawn(u32::clamp(height, LOWEST, HIGHEST))),
+        ("mistake", line) => Some(FrameMessage::Mistake(line.filter(|line| *line > 0))),
         _ => None,
     }
 }
@@ -154,7 +154,7 @@ fn on_message(message: &MessageEvent) {
         return;
     };
     match message.data().as_string().as_deref().and_then(read) {
-        Some(Said::Ready) => {
+        Some(FrameMessage::Ready) => {
             set(&frame, IS_READY, "");
             ask(&frame);
             let late = move || {
@@ -164,12 +164,12 @@ fn on_message(message: &MessageEvent) {
             };
             set_timeout(late, DRAWN_WITHIN);
         }
-        Some(Said::Drawn(height)) => {
+        Some(FrameMessage::Drawn(height)) => {
             set(&frame, "height", &height.to_string());
             let _ = block.class_list().add_1(IS_DRAWN);
             name_button(&block, SHOW_CODE);
         }
-        Some(Said::Mistake(line)) => fail(&block, &frame, &text::no_diagram(line)),
+        Some(FrameMessage::Mistake(line)) => fail(&block, &frame, &text::no_diagram(line)),
         None => {}
     }
 }
@@ -237,20 +237,21 @@ mod tests {
 
     #[test]
     fn a_frame_can_say_few_things_and_numbers_within_limits() {
-        let check = |said: &str, expect: Option<Said>| assert_eq!(read(said), expect, "{said}");
-        check("ready", Some(Said::Ready));
-        check("drawn 320", Some(Said::Drawn(320)));
-        check("drawn 0", Some(Said::Drawn(24)));
-        check("drawn 4294967295", Some(Said::Drawn(4000)));
+        let check =
+            |said: &str, expect: Option<FrameMessage>| assert_eq!(read(said), expect, "{said}");
+        check("ready", Some(FrameMessage::Ready));
+        check("drawn 320", Some(FrameMessage::Drawn(320)));
+        check("drawn 0", Some(FrameMessage::Drawn(24)));
+        check("drawn 4294967295", Some(FrameMessage::Drawn(4000)));
         check("drawn 4294967296", None);
         check("drawn -1", None);
         check("drawn 1.5", None);
         check("drawn 100%", None);
         check("drawn", None);
-        check("mistake", Some(Said::Mistake(None)));
-        check("mistake 3", Some(Said::Mistake(Some(3))));
-        check("mistake 0", Some(Said::Mistake(None)));
-        check("mistake <b>", Some(Said::Mistake(None)));
+        check("mistake", Some(FrameMessage::Mistake(None)));
+        check("mistake 3", Some(FrameMessage::Mistake(Some(3))));
+        check("mistake 0", Some(FrameMessage::Mistake(None)));
+        check("mistake <b>", Some(FrameMessage::Mistake(None)));
         check("", None);
         check("<script>", None);
     }

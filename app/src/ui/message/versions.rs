@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use crate::chat::Chat;
-use crate::chat::tree::{MessageId, Step};
+use crate::chat::tree::{MessageId, VersionStep};
 use crate::ui::transcript::follow::Follow;
 
 /// "2 of 3" and a button to each side; hidden where there is one version.
@@ -28,14 +28,14 @@ pub fn Versions(
                 type="button"
                 aria-label="Previous version"
                 disabled=move || version.get().number == 1
-                on:click=move |_| step(Step::Previous)
+                on:click=move |_| step(VersionStep::Previous)
             >"‹"</button>
             <span>{move || { let version = version.get(); format!("{} of {}", version.number, version.of) }}</span>
             <button
                 type="button"
                 aria-label="Next version"
                 disabled=move || { let version = version.get(); version.number == version.of }
-                on:click=move |_| step(Step::Next)
+                on:click=move |_| step(VersionStep::Next)
             >"›"</button>
         </span>
     }

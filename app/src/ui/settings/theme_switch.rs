@@ -5,7 +5,7 @@
 
 use leptos::prelude::*;
 
-use crate::platform::storage::{Item, use_storage};
+use crate::platform::storage::{StorageKey, use_storage};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Theme {
@@ -85,7 +85,7 @@ pub fn ThemeSwitch(
         let name = storage.with_value(|storage| {
             storage
                 .as_ref()
-                .and_then(|storage| storage.get(Item::Theme))
+                .and_then(|storage| storage.get(StorageKey::Theme))
         });
         chosen.set(Theme::named(&name.unwrap_or_default()));
     });
@@ -97,7 +97,7 @@ pub fn ThemeSwitch(
         }
         storage.with_value(|storage| {
             if let Some(storage) = storage {
-                storage.set(Item::Theme, theme.name());
+                storage.set(StorageKey::Theme, theme.name());
             }
         });
     };

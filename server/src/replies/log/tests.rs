@@ -429,7 +429,7 @@ proptest! {
             prop_assert_eq!(seen.ends, expect_ends);
             prop_assert_eq!(
                 seen.transcript.end,
-                end.map(app::reply::transcript::End::Done)
+                end.map(app::reply::transcript::ReplyEnd::Done)
             );
         }
         // What is stored is what was read.
