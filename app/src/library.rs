@@ -5,13 +5,10 @@
 //! alike. What they do is the [`Library`]'s affair, which the server provides as a context; so this
 //! crate knows no database. Replies are not read here: they are streams.
 
-pub mod changes;
+pub mod backend;
 mod functions;
-pub mod import;
 pub mod index;
 pub mod list;
-pub mod models;
-pub mod requests;
 
 use std::sync::Arc;
 

@@ -12,9 +12,9 @@ use leptos::prelude::*;
 
 use crate::chat::preferences::Preferences;
 use crate::chat::{Chat, Deps};
+use crate::library::backend::use_server;
 use crate::library::index::Today;
 use crate::library::list::Conversations;
-use crate::library::requests::use_server;
 use crate::page::earlier::Earlier;
 use crate::page::navigation::{Address, Navigation};
 use crate::page::sync::Sync;

@@ -1,10 +1,9 @@
-//! The changes of all conversations, read by one tab and told to the others.
+//! The stream of changes to all conversations, read by one tab and shared with the others.
 //!
-//! A browser allows six connections to one server over HTTP/1.1, so ten tabs cannot each hold one open.
-//! The tab that gets the lock reads the stream and passes it on over a channel of the browser; when it
-//! is closed, the lock goes to the next. Where there are no locks, every tab reads for itself.
+//! A browser allows six connections to one server over HTTP/1.1, so ten tabs cannot hold one open each. The tab
+//! that holds a Web Lock reads the stream and forwards it over a `BroadcastChannel`; when that tab is closed, the
+//! lock goes to the next. Without Web Locks, every tab reads the stream itself.
 
-use app::library::changes::ChangeFeed;
 use app::platform::clock::{BrowserClock, Clock};
 use app::platform::lifecycle::Lifecycle;
 use app::protocol::EVENT_STREAM;
@@ -32,53 +31,48 @@ const NAME: &str = "rill.changes";
 /// The most bytes that one change may have.
 const EVENT_LIMIT: usize = 1024 * 1024;
 
-/// The server gives a sign of life at least every 15 s; after a longer silence the connection is dead.
+/// The connection counts as dead after this time without bytes. The server sends something at least every 15 s.
 const SILENCE: Duration = Duration::from_secs(40);
 
-/// The changes, as one tab reads them for all.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct SharedFeed;
-
-impl ChangeFeed for SharedFeed {
-    fn changes(&self) -> LocalBoxStream<'static, Change> {
-        let (changes, stream) = unbounded();
-        let channel = BroadcastChannel::new(NAME).ok();
-        let heard = channel
-            .as_ref()
-            .map(|channel| listen(channel, changes.clone()));
-        let restarts = Telling { changes, channel };
-        lead(move || spawn_local(restarts.read()));
-        stream
-            .map(move |change| {
-                // It listens as long as somebody reads.
-                let _ = &heard;
-                change
-            })
-            .boxed_local()
-    }
+/// The changes from now on, read by one tab for all.
+pub(crate) fn shared_changes() -> LocalBoxStream<'static, Change> {
+    let (changes, stream) = unbounded();
+    let channel = BroadcastChannel::new(NAME).ok();
+    let listener = channel
+        .as_ref()
+        .map(|channel| listen(channel, changes.clone()));
+    let leader = Leader { changes, channel };
+    become_leader(move || spawn_local(leader.read()));
+    stream
+        .map(move |change| {
+            // The listener lives as long as the stream.
+            let _ = &listener;
+            change
+        })
+        .boxed_local()
 }
 
-/// Takes in what another tab tells.
+/// Receives the changes that another tab forwards.
 fn listen(
     channel: &BroadcastChannel,
     changes: UnboundedSender<Change>,
 ) -> Closure<dyn FnMut(MessageEvent)> {
-    let hear = Closure::<dyn FnMut(MessageEvent)>::new(move |message: MessageEvent| {
+    let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |message: MessageEvent| {
         let text = message.data().as_string().unwrap_or_default();
         if let Some(change) = text
             .split_once('\n')
             .and_then(|(name, data)| Change::from_sse(name, data).ok()?)
         {
-            // The page may be about to go.
+            // Sending fails only if the stream was dropped.
             let _ = changes.unbounded_send(change);
         }
     });
-    channel.set_onmessage(Some(hear.as_ref().unchecked_ref()));
-    hear
+    channel.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+    on_message
 }
 
-/// Calls `begin` when this tab is the one that reads: at once, or when the one before it is closed.
-fn lead(begin: impl FnOnce() + 'static) {
+/// Calls `begin` when this tab becomes the one that reads: at once, or when the tab before it is closed.
+fn become_leader(begin: impl FnOnce() + 'static) {
     let locks = web_sys::window()
         .and_then(|window| Reflect::get(&window.navigator(), &"locks".into()).ok())
         .filter(JsValue::is_object);
@@ -93,33 +87,33 @@ fn lead(begin: impl FnOnce() + 'static) {
     };
     let hold = Closure::once_into_js(move || {
         begin();
-        // A promise that never ends holds the lock as long as the page lives.
+        // A promise that never resolves holds the lock as long as the page lives.
         Promise::new(&mut |_, _| {})
     });
-    // A refusal would mean that the page is going away.
+    // The request fails only while the page is unloaded.
     let _ = request.call2(&locks, &NAME.into(), &hold);
 }
 
-/// Reads the stream and tells of it.
-struct Telling {
+/// Reads the stream for all tabs.
+struct Leader {
     changes: UnboundedSender<Change>,
     channel: Option<BroadcastChannel>,
 }
 
-impl Telling {
+impl Leader {
     async fn read(self) {
         let mut failures = 0;
-        let mut lifecycle_events = BrowserLifecycle.lifecycle_events();
+        let mut lifecycle = BrowserLifecycle.events();
         loop {
-            let came = self.read_once().await;
-            failures = if came { 1 } else { failures + 1 };
+            let received = self.read_once().await;
+            failures = if received { 1 } else { failures + 1 };
             let wait = BrowserClock.wait(backoff(failures, BrowserClock.random()));
-            // A network that is back, or a person who is, ends the wait.
-            let _ = select(wait, lifecycle_events.next()).await;
+            // The wait ends early when the page is shown or the network is back.
+            let _ = select(wait, lifecycle.next()).await;
         }
     }
 
-    /// Reads one connection to its end; says whether anything came.
+    /// Reads one connection to its end. Returns whether the server accepted it.
     async fn read_once(&self) -> bool {
         let call = Call {
             method: Method::GET,
@@ -133,8 +127,8 @@ impl Telling {
         if response.status != 200 {
             return false;
         }
-        // From here on nothing is missed; what changed before was told to nobody.
-        self.tell("reload", "{}");
+        // Earlier changes may have been missed; from here on none is.
+        self.publish("reload", "{}");
         let mut decoder = Decoder::new(EVENT_LIMIT);
         loop {
             let chunk = match select(pin!(response.chunk()), BrowserClock.wait(SILENCE)).await {
@@ -142,7 +136,7 @@ impl Telling {
                 Either::Left(_) | Either::Right(_) => return true,
             };
             if decoder
-                .feed(&chunk, |event| self.tell(event.name, event.data))
+                .feed(&chunk, |event| self.publish(event.name, event.data))
                 .is_err()
             {
                 return true;
@@ -150,10 +144,10 @@ impl Telling {
         }
     }
 
-    /// Tells this tab and the others.
-    fn tell(&self, name: &str, data: &str) {
+    /// Sends a change to this tab and to the others.
+    fn publish(&self, name: &str, data: &str) {
         if let Ok(Some(change)) = Change::from_sse(name, data) {
-            // The page may be about to go.
+            // Sending fails only if the stream was dropped.
             let _ = self.changes.unbounded_send(change);
             if let Some(channel) = &self.channel {
                 let _ = channel.post_message(&format!("{name}\n{data}").into());

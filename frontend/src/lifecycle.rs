@@ -1,4 +1,4 @@
-//! Whether the page is seen and the browser has a network, by the browser's own events.
+//! The page lifecycle as the browser reports it.
 
 use app::platform::lifecycle::{Lifecycle, LifecycleEvent};
 use futures::channel::mpsc::{UnboundedSender, unbounded};
@@ -7,7 +7,7 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::Closure;
 use web_sys::{Document, EventTarget, VisibilityState};
 
-/// What the browser tells.
+/// The browser's page lifecycle.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BrowserLifecycle;
 
@@ -16,21 +16,21 @@ impl Lifecycle for BrowserLifecycle {
         document().is_some_and(|document| is_hidden(&document))
     }
 
-    fn lifecycle_events(&self) -> LocalBoxStream<'static, LifecycleEvent> {
-        let (lifecycle_events, stream) = unbounded();
-        let listeners = listeners(&lifecycle_events);
+    fn events(&self) -> LocalBoxStream<'static, LifecycleEvent> {
+        let (events, stream) = unbounded();
+        let listeners = listeners(&events);
         stream
-            .map(move |lifecycle_event| {
-                // They live as long as somebody reads.
+            .map(move |event| {
+                // The listeners live as long as the stream.
                 let _ = &listeners;
-                lifecycle_event
+                event
             })
             .boxed_local()
     }
 }
 
-/// Listens to all that can mean a change.
-fn listeners(lifecycle_events: &UnboundedSender<LifecycleEvent>) -> Vec<Listener> {
+/// Listens to every DOM event that can mean a change.
+fn listeners(events: &UnboundedSender<LifecycleEvent>) -> Vec<Listener> {
     let (Some(window), Some(document)) = (web_sys::window(), document()) else {
         return Vec::new();
     };
@@ -44,49 +44,44 @@ fn listeners(lifecycle_events: &UnboundedSender<LifecycleEvent>) -> Vec<Listener
             }
         }
     };
+    let shown = || LifecycleEvent::Shown;
     [
-        Listener::new(&document, "visibilitychange", lifecycle_events, visibility),
-        // A page that comes out of the back/forward cache, and one that was frozen.
-        Listener::new(&window, "pageshow", lifecycle_events, || {
-            LifecycleEvent::Shown
-        }),
-        Listener::new(&document, "resume", lifecycle_events, || {
-            LifecycleEvent::Shown
-        }),
-        Listener::new(&window, "online", lifecycle_events, || {
-            LifecycleEvent::Online
-        }),
+        Listener::new(&document, "visibilitychange", events, visibility),
+        // The page comes out of the back/forward cache, or was frozen.
+        Listener::new(&window, "pageshow", events, shown),
+        Listener::new(&document, "resume", events, shown),
+        Listener::new(&window, "online", events, || LifecycleEvent::Online),
     ]
     .into_iter()
     .flatten()
     .collect()
 }
 
-/// Listens until it is dropped.
+/// A DOM event listener, removed when it is dropped.
 struct Listener {
     target: EventTarget,
-    event: &'static str,
+    name: &'static str,
     handle: Closure<dyn FnMut()>,
 }
 
 impl Listener {
     fn new(
         target: &EventTarget,
-        event: &'static str,
-        lifecycle_events: &UnboundedSender<LifecycleEvent>,
-        lifecycle_event: impl Fn() -> LifecycleEvent + 'static,
+        name: &'static str,
+        events: &UnboundedSender<LifecycleEvent>,
+        read: impl Fn() -> LifecycleEvent + 'static,
     ) -> Option<Self> {
-        let lifecycle_events = lifecycle_events.clone();
+        let events = events.clone();
         let handle = Closure::<dyn FnMut()>::new(move || {
-            // Nobody may be reading any more.
-            let _ = lifecycle_events.unbounded_send(lifecycle_event());
+            // Sending fails only if the stream was dropped.
+            let _ = events.unbounded_send(read());
         });
         target
-            .add_event_listener_with_callback(event, handle.as_ref().unchecked_ref())
+            .add_event_listener_with_callback(name, handle.as_ref().unchecked_ref())
             .ok()?;
         Some(Self {
             target: target.clone(),
-            event,
+            name,
             handle,
         })
     }
@@ -94,10 +89,10 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        // It fails only for what is no listener.
+        // Removing fails only for a value that is not a listener.
         let _ = self
             .target
-            .remove_event_listener_with_callback(self.event, self.handle.as_ref().unchecked_ref());
+            .remove_event_listener_with_callback(self.name, self.handle.as_ref().unchecked_ref());
     }
 }
 

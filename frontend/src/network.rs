@@ -1,13 +1,10 @@
-//! The way to the server, as a part of the page: it reads and writes JSON, which makes it large, and an
-//! empty page has nothing to request.
+//! The connection to the server as a lazy part: it contains the code that reads and writes JSON, which is large,
+//! and a page without saved conversations sends nothing at first.
 //!
-//! What is here stands for the real thing until that is loaded, and passes on. A part that cannot be had
-//! is a server that cannot be reached.
+//! [`Network`] loads the part at the first request and forwards to it. If the part cannot be loaded, the server
+//! counts as unreachable.
 
-use app::library::changes::ChangeFeed;
-use app::library::import::Import;
-use app::library::models::Models;
-use app::library::requests::Requests;
+use app::library::backend::Backend;
 use app::page::lazy::lazy_part;
 use app::platform::clock::{BrowserClock, Clock};
 use app::protocol::saved::{Change, ImportReport, InitialData};
@@ -18,20 +15,14 @@ use futures::FutureExt;
 use futures::future::{LocalBoxFuture, ready};
 use futures::stream::{LocalBoxStream, StreamExt, once};
 
-use crate::changes::SharedFeed;
+use crate::backend::HttpBackend;
 use crate::fetch::failure;
-use crate::import::Upload;
-use crate::models::HttpModels;
-use crate::requests::HttpRequests;
 use crate::transport::HttpTransport;
 
-/// All that asks the server something.
+/// What the lazy part contains.
 struct Loaded {
     transport: &'static dyn ChatTransport,
-    requests: &'static dyn Requests,
-    changes: &'static dyn ChangeFeed,
-    import: &'static dyn Import,
-    models: &'static dyn Models,
+    backend: &'static dyn Backend,
     read_initial_data: fn(&str) -> InitialData,
 }
 
@@ -39,17 +30,14 @@ lazy_part! {
     fn network() -> Loaded {
         Loaded {
             transport: &HttpTransport,
-            requests: &HttpRequests,
-            changes: &SharedFeed,
-            import: &Upload,
-            models: &HttpModels,
+            backend: &HttpBackend,
             read_initial_data: |json| serde_json::from_str(json).unwrap_or_default(),
         }
     }
 }
 
-/// The same, as soon as it can be had.
-async fn network_at_last() -> Loaded {
+/// Loads the part, with as many attempts as it takes.
+async fn load_network() -> Loaded {
     let mut failures = 0;
     loop {
         if let Ok(network) = network().await {
@@ -62,17 +50,17 @@ async fn network_at_last() -> Loaded {
     }
 }
 
-/// What the server has written into the page of what is saved. Without it the page cannot come to life,
-/// but it can be read, and its links work.
+/// Reads the initial data that the server has written into the page. Hydration waits for it; until then the page
+/// can be read and its links work.
 pub(crate) async fn read_saved_data() -> InitialData {
     let element = leptos::prelude::document().get_element_by_id(app::SAVED_DATA);
     match element.and_then(|element| element.text_content()) {
-        Some(json) => (network_at_last().await.read_initial_data)(&json),
+        Some(json) => (load_network().await.read_initial_data)(&json),
         None => InitialData::default(),
     }
 }
 
-/// The way to the server.
+/// The connection to the server, loaded when it is first used.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Network;
 
@@ -98,7 +86,7 @@ impl ChatTransport for Network {
     }
 }
 
-impl Requests for Network {
+impl Backend for Network {
     fn post(
         &self,
         path: &'static str,
@@ -107,21 +95,17 @@ impl Requests for Network {
         async move {
             let unreachable = |_| ErrorBody::of(ErrorKind::ServerUnreachable);
             let network = network().await.map_err(unreachable)?;
-            network.requests.post(path, json).await
+            network.backend.post(path, json).await
         }
         .boxed_local()
     }
-}
 
-impl ChangeFeed for Network {
     fn changes(&self) -> LocalBoxStream<'static, Change> {
-        let changes = async { network_at_last().await.changes.changes() };
+        let changes = async { load_network().await.backend.changes() };
         changes.flatten_stream().boxed_local()
     }
-}
 
-impl Import for Network {
-    fn send(
+    fn import(
         &self,
         file: web_sys::File,
         on_progress: Box<dyn Fn(u8)>,
@@ -129,14 +113,12 @@ impl Import for Network {
         async {
             let unreachable = |_| failure(ErrorKind::ServerUnreachable, "");
             let network = network().await.map_err(unreachable)?;
-            network.import.send(file, on_progress).await
+            network.backend.import(file, on_progress).await
         }
         .boxed_local()
     }
-}
 
-impl Models for Network {
-    fn list(&self) -> LocalBoxFuture<'static, Option<ModelList>> {
-        async { network().await.ok()?.models.list().await }.boxed_local()
+    fn models(&self) -> LocalBoxFuture<'static, Option<ModelList>> {
+        async { network().await.ok()?.backend.models().await }.boxed_local()
     }
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
+use crate::library::backend::Server;
 use crate::library::index::{ConversationIndex, Today};
-use crate::library::requests::Server;
 use crate::library::{
     DeleteConversation, ListConversations, PinConversation, ReadConversation, RenameConversation,
     RestoreConversation, SearchConversations,

@@ -10,7 +10,7 @@ use leptos::prelude::*;
 
 use crate::chat::Chat;
 use crate::library::GetPath;
-use crate::library::requests::Server;
+use crate::library::backend::Server;
 use crate::platform::clock::{BrowserClock, Clock, after_picture, next_frame};
 use crate::protocol::ErrorBody;
 use crate::protocol::saved::{ConversationDetail, SavedMessage};

@@ -10,10 +10,9 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use crate::chat::Chat;
-use crate::library::changes::use_changes;
+use crate::library::backend::{Server, use_backend};
 use crate::library::index::{ConversationIndex, Today};
 use crate::library::list::Conversations;
-use crate::library::requests::Server;
 use crate::library::{GetPath, ShowMessage};
 use crate::page::earlier::Earlier;
 use crate::page::lazy::{FIRST_INTERACTION, LazyPart, lazy_part, on_each};
@@ -326,9 +325,11 @@ impl Sync {
     }
 
     fn hear_of_changes(self) {
-        let Some(feed) = use_changes() else { return };
+        let Some(backend) = use_backend() else {
+            return;
+        };
         Effect::new(move |_| {
-            let mut changes = feed.changes();
+            let mut changes = backend.changes();
             // What changed since the server rendered the page was told to nobody here.
             self.conversations.reload();
             spawn_local(async move {
@@ -369,7 +370,7 @@ impl Sync {
         };
         let is_seen = RwSignal::new(!lifecycle.is_hidden());
         Effect::new(move |_| {
-            let mut lifecycle_events = lifecycle.lifecycle_events();
+            let mut lifecycle_events = lifecycle.events();
             spawn_local(async move {
                 while let Some(lifecycle_event) = lifecycle_events.next().await {
                     match lifecycle_event {

@@ -24,7 +24,7 @@ pub trait Lifecycle: Send + Sync {
     fn is_hidden(&self) -> bool;
 
     /// The changes from now on. It ends with the page.
-    fn lifecycle_events(&self) -> LocalBoxStream<'static, LifecycleEvent>;
+    fn events(&self) -> LocalBoxStream<'static, LifecycleEvent>;
 }
 
 /// Makes the lifecycle known to the page.

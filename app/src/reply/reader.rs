@@ -117,8 +117,7 @@ impl ReplyReader {
         let is_hidden = lifecycle.is_some_and(Lifecycle::is_hidden);
         Self {
             hidden_since: is_hidden.then(|| clock.now()),
-            lifecycle_events: lifecycle
-                .map_or_else(|| empty().boxed_local(), Lifecycle::lifecycle_events),
+            lifecycle_events: lifecycle.map_or_else(|| empty().boxed_local(), Lifecycle::events),
             seq: match &request {
                 ReplyRequest::Resume { after, .. } => *after,
                 ReplyRequest::Ephemeral(_) | ReplyRequest::Send { .. } => None,

@@ -94,7 +94,7 @@ impl World {
     }
 
     /// The lifecycle_events that a test gives.
-    fn lifecycle_events(&self) -> UnboundedSender<LifecycleEvent> {
+    fn events(&self) -> UnboundedSender<LifecycleEvent> {
         let (send, receive) = unbounded();
         *self.lifecycle_events.lock().expect("no poison") = Some(receive);
         send
@@ -254,7 +254,7 @@ impl Lifecycle for World {
         false
     }
 
-    fn lifecycle_events(&self) -> LocalBoxStream<'static, LifecycleEvent> {
+    fn events(&self) -> LocalBoxStream<'static, LifecycleEvent> {
         let given = self.lifecycle_events.lock().expect("no poison").take();
         given.map_or_else(|| pending().boxed_local(), StreamExt::boxed_local)
     }
@@ -513,7 +513,7 @@ fn a_message_that_is_not_accepted_is_given_back_in_the_end() {
 #[test]
 fn a_hidden_page_lets_the_connection_go_and_resumes_when_it_is_shown() {
     let world = World::new(reply(), [Fate::cut(100, How::Silence)]);
-    let lifecycle_events = world.lifecycle_events();
+    let lifecycle_events = world.events();
     let mut reader = world.reader(follow());
     lifecycle_events
         .unbounded_send(LifecycleEvent::Hidden)
@@ -533,7 +533,7 @@ fn a_hidden_page_lets_the_connection_go_and_resumes_when_it_is_shown() {
 #[test]
 fn a_network_that_is_back_is_used_at_once() {
     let world = World::new(reply(), vec![Fate::cut(0, How::NoHeaders); 9]);
-    let lifecycle_events = world.lifecycle_events();
+    let lifecycle_events = world.events();
     let mut reader = world.reader(follow());
     let mut context = Context::from_waker(futures::task::noop_waker_ref());
     // Until it waits.
@@ -612,7 +612,7 @@ proptest! {
     ) {
         let (fates, given): (Vec<_>, Vec<_>) = fates.into_iter().unzip();
         let world = World::new(log.clone(), fates);
-        let lifecycle_events = world.lifecycle_events();
+        let lifecycle_events = world.events();
         let mut reader = world.reader(if is_sent { send() } else { follow() });
         let mut updates = Vec::new();
         let mut is_over = false;

@@ -14,7 +14,7 @@ use wasm_bindgen::JsCast;
 use web_sys::Element;
 
 use crate::chat::preferences::{Choices, Preferences};
-use crate::library::models::{Models, use_models};
+use crate::library::backend::{Backend, use_backend};
 use crate::protocol::{ModelChoice, PageInfo};
 use crate::ui::composer::composer_field::ComposerField;
 
@@ -69,8 +69,8 @@ fn offers(models: &[ModelChoice], default: &str, typed: &str) -> Vec<Offer> {
 struct Picker {
     preferences: Preferences,
     composer: ComposerField,
-    /// The way to the list; there is none while the server renders.
-    source: StoredValue<Option<Arc<dyn Models>>>,
+    /// The source of the list; `None` while the server renders.
+    backend: StoredValue<Option<Arc<dyn Backend>>>,
     default: StoredValue<String>,
     input: NodeRef<Input>,
     listbox: NodeRef<Ul>,
@@ -100,8 +100,8 @@ impl Picker {
             input.select();
         }
         self.show();
-        if let Some(models) = self.source.get_value() {
-            let list = models.list();
+        if let Some(backend) = self.backend.get_value() {
+            let list = backend.models();
             spawn_local(async move {
                 if let Some(list) = list.await {
                     self.models.set_value(list.models);
@@ -227,7 +227,7 @@ pub fn ModelPicker() -> impl IntoView {
     let picker = Picker {
         preferences: expect_context(),
         composer: expect_context(),
-        source: StoredValue::new(use_models()),
+        backend: StoredValue::new(use_backend()),
         default: StoredValue::new(use_context::<PageInfo>().unwrap_or_default().model),
         input: NodeRef::new(),
         listbox: NodeRef::new(),

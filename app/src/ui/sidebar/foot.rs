@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use crate::chat::Chat;
-use crate::library::import::{Import, use_import};
+use crate::library::backend::use_backend;
 use crate::library::list::{Conversations, Toast};
 use crate::page::navigation::{Address, Navigation};
 use crate::protocol::saved::EXPORT_PATH;
@@ -71,7 +71,7 @@ fn of_all(place: usize, count: usize, percent: u8) -> u8 {
 fn ImportButton() -> impl IntoView {
     let conversations = expect_context::<Conversations>();
     let chat = expect_context::<Chat>();
-    let import = StoredValue::new(use_import());
+    let backend = StoredValue::new(use_backend());
     let field = NodeRef::<Input>::new();
     let progress = RwSignal::new(None::<u8>);
     let choose = move |_| {
@@ -83,7 +83,7 @@ fn ImportButton() -> impl IntoView {
         let Some(field) = field.get_untracked() else {
             return;
         };
-        let Some((list, import)) = field.files().zip(import.get_value()) else {
+        let Some((list, backend)) = field.files().zip(backend.get_value()) else {
             return;
         };
         let files: Vec<_> = (0..list.length()).filter_map(|at| list.get(at)).collect();
@@ -98,7 +98,7 @@ fn ImportButton() -> impl IntoView {
             for (place, file) in files.into_iter().enumerate() {
                 let name = file.name();
                 let on_progress = move |percent| progress.set(Some(of_all(place, count, percent)));
-                let outcome = Import::send(&*import, file, Box::new(on_progress)).await;
+                let outcome = backend.import(file, Box::new(on_progress)).await;
                 let outcome =
                     outcome.map_err(|error| error.kind.sentence_or(&error.message).to_owned());
                 outcomes.push((name, outcome));
