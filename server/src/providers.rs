@@ -34,7 +34,7 @@ pub(crate) use answer::{Answer, Progress};
 pub(crate) use caching::Reuse;
 pub use client::Upstream;
 pub(crate) use dispatch::Step;
-pub use registry::Directory;
+pub use registry::Registry;
 pub(crate) use registry::{Choice, Route};
 pub(crate) use secrets::Secrets;
 

@@ -3,7 +3,7 @@
 //! `relay` reads the provider's answer, with its limits and its line in the log. `stateless` writes the
 //! events into a pipe for the one reader of a reply that is not saved. `begin` stores a message and starts
 //! the reply to it; `saved` makes that reply whether anybody reads it or not, and `log` keeps its events for
-//! any number of readers. `registry` knows which replies are being made.
+//! any number of readers. `running` knows which replies are being made.
 
 pub mod frame;
 pub mod log;
@@ -11,7 +11,7 @@ mod relay;
 
 pub(crate) mod begin;
 mod prompt;
-pub mod registry;
+pub mod running;
 mod saved;
 pub(crate) mod stateless;
 pub(crate) mod stream;
@@ -26,21 +26,21 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::log::Log;
-use self::registry::Registry;
-use crate::providers::Directory;
+use self::running::RunningReplies;
+use crate::providers::Registry;
 use crate::store::{ChangeFeed, Store, StoreError};
 
 /// What makes replies; cheap to clone.
 #[derive(Clone)]
 pub struct Replies {
     /// The models that can be asked.
-    pub providers: Arc<Directory>,
+    pub providers: Arc<Registry>,
     /// Where saved replies are kept.
     pub store: Arc<Store>,
     /// Where changes of conversations are announced.
     pub changes: ChangeFeed,
     /// The saved replies that are being made.
-    pub running: Arc<Registry>,
+    pub running: Arc<RunningReplies>,
     /// All tasks that make replies, saved or not.
     pub tasks: TaskTracker,
     /// Cancelled when no new replies are to begin.

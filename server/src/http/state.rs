@@ -12,7 +12,7 @@ use crate::http::descriptors;
 use crate::http::limits::{self, Numbers};
 use crate::providers::api::Kind;
 use crate::providers::settings::Settings;
-use crate::providers::{Directory, Limits, Upstream, demo, ollama};
+use crate::providers::{Limits, Registry, Upstream, demo, ollama};
 use crate::replies::{self, Replies};
 use crate::store::{self, ChangeFeed, Store};
 
@@ -22,7 +22,7 @@ pub struct AppState {
     /// The configuration, read once.
     pub config: Arc<Config>,
     /// The models that can be asked.
-    pub upstreams: Arc<Directory>,
+    pub upstreams: Arc<Registry>,
     /// How much may go on at once.
     pub limits: Arc<limits::Limits>,
     /// The most connections at one time.
@@ -83,7 +83,7 @@ impl AppState {
             .map(|settings| Upstream::new(settings, limits).map(Arc::new))
             .collect::<Result<_, _>>()?;
         let fallback = std::mem::take(&mut config.fallback);
-        let upstreams = Directory::new(upstreams, config.model.clone(), fallback, limits);
+        let upstreams = Registry::new(upstreams, config.model.clone(), fallback, limits);
         let opened = store::open(&config.saving.store())
             .await
             .map_err(StartError::Store)?;

@@ -13,12 +13,12 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::providers::Answer;
 use crate::providers::caching::Reuse;
 use crate::providers::error::{Failure, Stage};
-use crate::providers::registry::{Directory, Route};
+use crate::providers::registry::{Registry, Route};
 use crate::providers::retry;
 
 /// A question that is being asked.
 pub(crate) struct Asking<'a> {
-    directory: &'a Directory,
+    registry: &'a Registry,
     prompt: &'a ChatRequest,
     reuse: &'a Reuse,
     /// The models that have not been asked, the next one first.
@@ -43,21 +43,21 @@ pub(crate) enum Step {
 
 impl<'a> Asking<'a> {
     pub(super) fn new(
-        directory: &'a Directory,
+        registry: &'a Registry,
         prompt: &'a ChatRequest,
         reuse: &'a Reuse,
         model: &str,
     ) -> Self {
         Self {
-            directory,
+            registry,
             prompt,
             reuse,
-            models: directory.fallbacks(model).iter().cloned().collect(),
+            models: registry.fallbacks(model).iter().cloned().collect(),
             model: model.to_owned(),
             route: None,
             retries: 0,
             pause: None,
-            deadline: Instant::now() + directory.limits.total,
+            deadline: Instant::now() + registry.limits.total,
         }
     }
 
@@ -81,7 +81,7 @@ impl<'a> Asking<'a> {
             ));
         }
         if self.route.is_none() {
-            self.route = self.directory.route(&self.model).await;
+            self.route = self.registry.route(&self.model).await;
         }
         let Some(Route { upstream, model }) = &self.route else {
             return Err(Failure::request(
@@ -96,7 +96,7 @@ impl<'a> Asking<'a> {
             Ok(answer) => return Ok(Step::Answer(Box::new(answer))),
             Err(failure) => failure,
         };
-        let limits = self.directory.limits;
+        let limits = self.registry.limits;
         let pause = failure.retry_after.unwrap_or_else(|| {
             retry::backoff(limits.backoff_base, self.retries + 1, rand::random())
         });

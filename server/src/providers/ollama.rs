@@ -9,7 +9,7 @@ use std::time::Duration;
 use reqwest::Url;
 use tokio::time::timeout;
 
-use crate::providers::Directory;
+use crate::providers::Registry;
 use crate::providers::Upstream;
 use crate::providers::api::Kind;
 use crate::providers::settings::Settings;
@@ -22,17 +22,17 @@ const NAME: &str = "ollama";
 const TIME_LIMIT: Duration = Duration::from_millis(500);
 
 /// Adds the Ollama at this address to the upstreams, if it is there and none of them already.
-pub(crate) async fn look_for(url: &Url, directory: &Directory) {
+pub(crate) async fn look_for(url: &Url, registry: &Registry) {
     let base_url = url.join("/v1").expect("a path");
     let is_known = |upstream: &Arc<Upstream>| {
         let settings = upstream.settings();
         settings.name == NAME || settings.base_url == base_url
     };
-    if directory.upstreams().iter().any(is_known) {
+    if registry.upstreams().iter().any(is_known) {
         return;
     }
     let settings = Settings::new(NAME, Kind::ChatCompletions, base_url);
-    let Ok(upstream) = Upstream::new(settings, directory.limits) else {
+    let Ok(upstream) = Upstream::new(settings, registry.limits) else {
         return;
     };
     let is_there = timeout(TIME_LIMIT, upstream.refresh_models()).await == Ok(true);
@@ -41,6 +41,6 @@ pub(crate) async fn look_for(url: &Url, directory: &Directory) {
         .is_some_and(|models| !models.is_empty());
     if is_there && has_models {
         tracing::info!("found Ollama");
-        directory.add(Arc::new(upstream));
+        registry.add(Arc::new(upstream));
     }
 }

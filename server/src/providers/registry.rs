@@ -24,7 +24,7 @@ const USUAL_CLAUDE: &str = "claude-haiku-4-5";
 
 /// The upstreams that can be asked.
 #[derive(Debug)]
-pub struct Directory {
+pub struct Registry {
     /// In the order of the configuration. One more can come while we run.
     list: RwLock<Arc<[Arc<Upstream>]>>,
     /// The model that answers when a request names none, if one is configured.
@@ -53,7 +53,7 @@ pub(crate) struct Choice {
     pub(crate) model: Model,
 }
 
-impl Directory {
+impl Registry {
     /// These upstreams, of which the first one answers where nothing else is said.
     #[must_use]
     pub fn new(
@@ -352,13 +352,13 @@ mod tests {
     #[tokio::test]
     async fn a_model_that_no_upstream_may_be_asked_for_has_no_route() {
         let check = async |upstreams: &[Arc<Upstream>], name: &str, expect: Option<&str>| {
-            let directory = Directory::new(
+            let registry = Registry::new(
                 upstreams.to_vec(),
                 None,
                 BTreeMap::new(),
                 Limits::for_tests(),
             );
-            let route = directory.route(name).await;
+            let route = registry.route(name).await;
             let upstream = route
                 .as_ref()
                 .map(|route| route.upstream.settings().name.as_str());
@@ -377,8 +377,8 @@ mod tests {
     #[test]
     fn the_usual_model_is_the_one_that_is_there() {
         let check = |upstreams: Vec<Arc<Upstream>>, expect: &str| {
-            let directory = Directory::new(upstreams, None, BTreeMap::new(), Limits::for_tests());
-            assert_eq!(directory.default_model(), expect);
+            let registry = Registry::new(upstreams, None, BTreeMap::new(), Limits::for_tests());
+            assert_eq!(registry.default_model(), expect);
         };
         check(vec![local("a", &["x", "y"]), local("b", &["z"])], "x");
         check(vec![local("a", &[])], USUAL_MODEL);
@@ -391,13 +391,13 @@ mod tests {
 
     #[tokio::test]
     async fn two_models_of_one_name_are_told_apart_by_their_upstreams() {
-        let directory = Directory::new(
+        let registry = Registry::new(
             vec![local("a", &["x", "y"]), local("b", &["y", "z"])],
             None,
             BTreeMap::new(),
             Limits::for_tests(),
         );
-        let names: Vec<String> = directory
+        let names: Vec<String> = registry
             .choices()
             .await
             .into_iter()

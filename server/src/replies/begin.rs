@@ -8,7 +8,7 @@ use app::protocol::{ChatMessage, Role};
 
 use super::log::Log;
 use super::prompt::{chat_request, parameters};
-use super::registry::Running;
+use super::running::Running;
 use super::saved::{self, Place};
 use super::{Guard, Replies, new_id, title};
 use crate::store::{self, Ask, Begun, NewReply, PathEnd, PathLimit, Piece, Store, StoreError};

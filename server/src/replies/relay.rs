@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::providers::Reuse;
 use crate::providers::error::Failure;
-use crate::providers::{Answer, Directory, Progress, Step};
+use crate::providers::{Answer, Progress, Registry, Step};
 
 /// As many bytes are gathered before they are handed on, if they are there already.
 const FRAME_BYTES: usize = 16 * 1024;
@@ -49,7 +49,7 @@ pub(crate) fn shutting_down() -> Outcome {
 /// Relays the reply up to its end, but not the end itself: neither that nor its cost. Where another
 /// model stands in, `model` is that one in the end.
 pub(crate) async fn relay(
-    providers: &Arc<Directory>,
+    providers: &Arc<Registry>,
     request: &ChatRequest,
     reuse: &Reuse,
     model: &mut String,

@@ -15,8 +15,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::log::Log;
-use super::registry::Running;
 use super::relay::{Outcome, Report, relay, shutting_down};
+use super::running::Running;
 use super::{Guard, Replies};
 use crate::providers::Reuse;
 use crate::store::{Begun, End, Finished, Piece, StoreError, now};

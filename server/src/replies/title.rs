@@ -11,8 +11,8 @@ use app::protocol::{ChatEvent, ChatMessage, ChatRequest, Finish, Role};
 use tokio::time::timeout;
 
 use super::Replies;
-use super::registry::Running;
 use super::relay::{Outcome, Report, Sink, relay};
+use super::running::Running;
 use super::title_text::{beside_reasoning, title_in};
 use crate::providers::Reuse;
 use crate::store::TitledBy;

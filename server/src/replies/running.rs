@@ -16,7 +16,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(6);
 
 /// The replies that run here, and those that could not be stored.
 #[derive(Default)]
-pub struct Registry {
+pub struct RunningReplies {
     table: Mutex<Table>,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct Running {
     pub(super) is_reported: AtomicBool,
 }
 
-impl Registry {
+impl RunningReplies {
     /// The reply with this id, if it is this owner's and runs here.
     pub(crate) fn get(&self, owner: &str, id: &str) -> Option<Arc<Running>> {
         let running = self.table().by_id.get(id).cloned()?;
