@@ -17,7 +17,7 @@ use crate::providers::registry::{Registry, Route};
 use crate::providers::retry;
 
 /// A question that is being asked.
-pub(crate) struct Asking<'a> {
+pub(crate) struct Dispatch<'a> {
     registry: &'a Registry,
     prompt: &'a ChatRequest,
     reuse: &'a Reuse,
@@ -31,7 +31,7 @@ pub(crate) struct Asking<'a> {
     deadline: Instant,
 }
 
-/// What came of asking.
+/// What came of dispatch.
 pub(crate) enum Step {
     /// The upstream has begun to answer.
     Answer(Box<Answer>),
@@ -41,7 +41,7 @@ pub(crate) enum Step {
     OtherModel,
 }
 
-impl<'a> Asking<'a> {
+impl<'a> Dispatch<'a> {
     pub(super) fn new(
         registry: &'a Registry,
         prompt: &'a ChatRequest,

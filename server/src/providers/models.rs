@@ -44,7 +44,7 @@ impl Model {
 pub(super) struct Models {
     known: Mutex<Known>,
     /// Held while the upstream is asked, so that it is asked once.
-    asking: tokio::sync::Mutex<()>,
+    fetching: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -90,7 +90,7 @@ impl Models {
 }
 
 impl Upstream {
-    /// The models that are known without asking.
+    /// The models that are known without dispatch.
     pub(crate) fn known_models(&self) -> Option<Arc<[Model]>> {
         self.models.known().list
     }
@@ -117,7 +117,7 @@ impl Upstream {
 
     /// Asks for the models. Says whether the upstream gave any.
     pub(crate) async fn refresh_models(&self) -> bool {
-        let _asking = self.models.asking.lock().await;
+        let _fetching = self.models.fetching.lock().await;
         if self.models.known().is_enough() {
             return self.known_models().is_some();
         }

@@ -14,7 +14,7 @@ use crate::providers::Upstream;
 use crate::providers::api::Kind;
 use crate::providers::caching::Reuse;
 use crate::providers::demo;
-use crate::providers::dispatch::Asking;
+use crate::providers::dispatch::Dispatch;
 use crate::providers::models::Model;
 
 /// The model that is asked where nothing else is known of an upstream.
@@ -71,13 +71,13 @@ impl Registry {
     }
 
     /// Begins to ask a model; without a name, the usual one.
-    pub(crate) fn ask<'a>(
+    pub(crate) fn dispatch<'a>(
         &'a self,
         prompt: &'a ChatRequest,
         reuse: &'a Reuse,
         model: &str,
-    ) -> Asking<'a> {
-        Asking::new(self, prompt, reuse, model)
+    ) -> Dispatch<'a> {
+        Dispatch::new(self, prompt, reuse, model)
     }
 
     /// The upstreams as they are now.

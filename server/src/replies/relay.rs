@@ -59,8 +59,8 @@ pub(crate) async fn relay(
     if sink.hand_on().await.is_err() {
         return Outcome::Left;
     }
-    let mut asking = providers.ask(request, reuse, model);
-    let mut step = asking.next(&mut report.attempts).await;
+    let mut dispatch = providers.dispatch(request, reuse, model);
+    let mut step = dispatch.next(&mut report.attempts).await;
     loop {
         match step {
             Ok(Step::Answer(answer)) => match relay_answer(*answer, sink, report).await {
@@ -68,7 +68,7 @@ pub(crate) async fn relay(
                 // What a reader has seen cannot be taken back, so nobody may begin again.
                 Err(failure) if report.first_token.is_some() => return report.fail(&failure),
                 Err(failure) => {
-                    step = asking.turn_from(failure);
+                    step = dispatch.turn_from(failure);
                     continue;
                 }
             },
@@ -77,15 +77,15 @@ pub(crate) async fn relay(
                 sink.push(&ChatEvent::Retrying(Retrying { in_ms }));
             }
             Ok(Step::OtherModel) => {
-                asking.model().clone_into(model);
-                sink.push(&ChatEvent::Model(asking.model().into()));
+                dispatch.model().clone_into(model);
+                sink.push(&ChatEvent::Model(dispatch.model().into()));
             }
             Err(failure) => return report.fail(&failure),
         }
         if sink.hand_on().await.is_err() {
             return Outcome::Left;
         }
-        step = asking.next(&mut report.attempts).await;
+        step = dispatch.next(&mut report.attempts).await;
     }
 }
 
