@@ -33,7 +33,7 @@ use self::prompt::in_order;
 use self::think_tags::{Habit, ThinkTags};
 use crate::providers::caching::Caching;
 use crate::providers::error::Failure;
-use crate::providers::quirks::{Dialect, Optional};
+use crate::providers::quirks::{Optional, Quirks};
 
 /// Which API an upstream speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -77,14 +77,14 @@ impl Kind {
         self,
         prompt: &ChatRequest,
         model: &str,
-        dialect: Dialect,
+        quirks: Quirks,
         caching: Caching<'_>,
     ) -> Vec<u8> {
-        let prompt = &*in_order(prompt, dialect.sends(Optional::SystemRole));
+        let prompt = &*in_order(prompt, quirks.sends(Optional::SystemRole));
         match self {
-            Self::ChatCompletions => chat_completions::request(prompt, model, dialect, caching),
-            Self::Responses => responses::request(prompt, model, dialect, caching),
-            Self::Messages => messages::request(prompt, model, dialect, caching),
+            Self::ChatCompletions => chat_completions::request(prompt, model, quirks, caching),
+            Self::Responses => responses::request(prompt, model, quirks, caching),
+            Self::Messages => messages::request(prompt, model, quirks, caching),
         }
     }
 

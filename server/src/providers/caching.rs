@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::providers::api::Kind;
-use crate::providers::quirks::{Dialect, Optional};
+use crate::providers::quirks::{Optional, Quirks};
 use crate::providers::settings::Settings;
 
 /// The least bytes of a prompt that is marked. No model caches fewer than 512 tokens, and a token has at
@@ -111,17 +111,15 @@ impl<'a> Caching<'a> {
     }
 
     /// The key to send, unless the server was found to refuse it.
-    pub(super) fn key(self, dialect: Dialect) -> Option<&'a str> {
-        self.key.filter(|_| dialect.sends(Optional::CacheKey))
+    pub(super) fn key(self, quirks: Quirks) -> Option<&'a str> {
+        self.key.filter(|_| quirks.sends(Optional::CacheKey))
     }
 
     /// The lifetime of the marks to set in a prompt of this many bytes, if any are to be set.
-    fn marks(self, bytes: usize, dialect: Dialect) -> Option<Lifetime> {
+    fn marks(self, bytes: usize, quirks: Quirks) -> Option<Lifetime> {
         match self.marks? {
-            _ if bytes < LEAST_BYTES || !dialect.sends(Optional::CacheMarks) => None,
-            Lifetime::Hour if !dialect.sends(Optional::CacheLifetime) => {
-                Some(Lifetime::FiveMinutes)
-            }
+            _ if bytes < LEAST_BYTES || !quirks.sends(Optional::CacheMarks) => None,
+            Lifetime::Hour if !quirks.sends(Optional::CacheLifetime) => Some(Lifetime::FiveMinutes),
             lifetime => Some(lifetime),
         }
     }
@@ -187,11 +185,11 @@ pub(super) fn mark<'a>(
     instructions: Option<&'a str>,
     messages: &[&'a ChatMessage],
     caching: Caching<'_>,
-    dialect: Dialect,
+    quirks: Quirks,
 ) -> (Option<Content<'a>>, Vec<Message<'a>>) {
     let texts = messages.iter().map(|message| message.content.len());
     let bytes = instructions.map_or(0, str::len) + texts.sum::<usize>();
-    let marks = caching.marks(bytes, dialect);
+    let marks = caching.marks(bytes, quirks);
     let first_marked = messages.len().saturating_sub(2);
     let content = |at: usize, message: &&'a ChatMessage| match marks {
         None => Content::Text(&message.content),
@@ -293,14 +291,14 @@ mod tests {
             marks: Some(Lifetime::FiveMinutes),
             key: None,
         };
-        let marked = |messages: &[&ChatMessage], dialect| {
-            let (_, messages) = mark(None, messages, caching, dialect);
+        let marked = |messages: &[&ChatMessage], quirks| {
+            let (_, messages) = mark(None, messages, caching, quirks);
             let json = serde_json::to_value(messages).expect("JSON");
             let contents = json.as_array().expect("a list").iter();
             let marks = contents.map(|one| one["content"][0].get("cache_control").is_some());
             marks.collect::<Vec<_>>()
         };
-        let usual = Dialect::default();
+        let usual = Quirks::default();
         assert_eq!(marked(&messages, usual), [true, false, true, true]);
         assert_eq!(marked(&messages[..2], usual), [true, true]);
         // Too short to be cached by anybody.

@@ -27,7 +27,7 @@ use crate::providers::connections::Connections;
 use crate::providers::error::Failure;
 use crate::providers::error::body::ProviderError;
 use crate::providers::models::Models;
-use crate::providers::quirks::Dialect;
+use crate::providers::quirks::Quirks;
 use crate::providers::retry;
 use crate::providers::secrets::Secrets;
 use crate::providers::settings::Settings;
@@ -38,9 +38,9 @@ const MAX_ERROR_BYTES: usize = 64 * 1024;
 const STREAM_WINDOW: u32 = 128 * 1024;
 /// And of all answers on it together.
 const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
-/// The most models whose dialects are remembered. Clients name them, so there is no end to them.
-const MAX_DIALECTS: usize = 256;
-/// The name under which what holds for all models is remembered: no model is called so.
+/// The most models whose quirks and habits are kept. Clients name the models, so their number has no bound.
+const MAX_MODELS: usize = 256;
+/// The key of the quirks that hold for all models. No model has this name.
 const SERVER: &str = "";
 
 /// A provider that can be asked.
@@ -56,7 +56,7 @@ pub struct Upstream {
     pub(super) usual_model: OnceLock<String>,
     /// What each model was found to accept, where it is not the usual. Learnt once, kept as long as
     /// we run.
-    dialects: Mutex<HashMap<String, Dialect>>,
+    quirks: Mutex<HashMap<String, Quirks>>,
     /// How each model begins its answers, where it writes tags into them.
     habits: Mutex<HashMap<String, Arc<Habit>>>,
     /// Whether the API lies below the host itself, although a version was guessed.
@@ -77,7 +77,7 @@ impl Upstream {
             usual_model: OnceLock::new(),
             settings,
             limits,
-            dialects: Mutex::default(),
+            quirks: Mutex::default(),
             habits: Mutex::default(),
             lacks_version: AtomicBool::new(false),
         })
@@ -99,7 +99,7 @@ impl Upstream {
         &self.settings
     }
 
-    /// Sends a question once; again only in another dialect, where this one was refused, or below
+    /// Sends a question once; again only with other quirks, where these were refused, or below
     /// another path, where that was only guessed. Counts each request that is sent in `attempts`.
     pub(super) async fn attempt(
         &self,
@@ -109,16 +109,16 @@ impl Upstream {
         deadline: Instant,
         attempts: &mut u32,
     ) -> Result<Answer, Failure> {
-        let mut dialect = self.dialect(model);
+        let mut quirks = self.quirks(model);
         let caching = Caching::new(&self.settings, model, reuse);
-        let mut body = self.body(prompt, model, dialect, caching);
+        let mut body = self.body(prompt, model, quirks, caching);
         let mut has_other_path = self.settings.is_version_guessed;
         loop {
             let first_byte = (Instant::now() + self.limits.first_byte).min(deadline);
             return match timeout_at(first_byte, self.send(body.clone(), attempts)).await {
                 Ok(Ok(response)) if response.status().is_success() => {
-                    self.remember(model, dialect);
-                    let limit = dialect.limit(prompt.max_tokens);
+                    self.learn(model, quirks);
+                    let limit = quirks.limit(prompt.max_tokens);
                     let mapper = self.mapper(model).with_limit(limit);
                     Ok(Answer::read(
                         response,
@@ -138,9 +138,9 @@ impl Upstream {
                         continue;
                     }
                     let kind = self.settings.kind;
-                    if let Some(learnt) = dialect.learn(kind, prompt, status, &error) {
-                        dialect = learnt;
-                        let translated = self.body(prompt, model, dialect, caching);
+                    if let Some(learnt) = quirks.learn(kind, prompt, status, &error) {
+                        quirks = learnt;
+                        let translated = self.body(prompt, model, quirks, caching);
                         // A configured field may stand in the place of what was left out.
                         if translated != body {
                             body = translated;
@@ -262,10 +262,10 @@ impl Upstream {
         &self,
         prompt: &ChatRequest,
         model: &str,
-        dialect: Dialect,
+        quirks: Quirks,
         caching: Caching<'_>,
     ) -> Bytes {
-        let body = self.settings.kind.request(prompt, model, dialect, caching);
+        let body = self.settings.kind.request(prompt, model, quirks, caching);
         self.settings.with_extra_fields(body).into()
     }
 
@@ -280,36 +280,30 @@ impl Upstream {
 
     fn habit(&self, model: &str) -> Arc<Habit> {
         let mut habits = self.habits.lock().expect("nobody panics while holding it");
-        if habits.len() >= MAX_DIALECTS {
+        if habits.len() >= MAX_MODELS {
             habits.clear();
         }
         Arc::clone(habits.entry(model.to_owned()).or_default())
     }
 
-    fn dialect(&self, model: &str) -> Dialect {
-        let dialects = self
-            .dialects
-            .lock()
-            .expect("nobody panics while holding it");
-        let of_server = dialects.get(SERVER).copied().unwrap_or_default();
-        let of_model = dialects.get(model).copied().unwrap_or_default();
+    fn quirks(&self, model: &str) -> Quirks {
+        let known = self.quirks.lock().expect("nobody panics while holding it");
+        let of_server = known.get(SERVER).copied().unwrap_or_default();
+        let of_model = known.get(model).copied().unwrap_or_default();
         of_model.and(of_server)
     }
 
-    fn remember(&self, model: &str, dialect: Dialect) {
-        if dialect == self.dialect(model) {
+    fn learn(&self, model: &str, quirks: Quirks) {
+        if quirks == self.quirks(model) {
             return;
         }
-        let mut dialects = self
-            .dialects
-            .lock()
-            .expect("nobody panics while holding it");
-        if dialects.len() >= MAX_DIALECTS {
+        let mut known = self.quirks.lock().expect("nobody panics while holding it");
+        if known.len() >= MAX_MODELS {
             // They are learnt again where they are needed again.
-            dialects.clear();
+            known.clear();
         }
-        dialects.insert(SERVER.to_owned(), dialect.of_server());
-        dialects.insert(model.to_owned(), dialect);
+        known.insert(SERVER.to_owned(), quirks.of_server());
+        known.insert(model.to_owned(), quirks);
     }
 }
 

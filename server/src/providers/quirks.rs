@@ -38,7 +38,7 @@ pub enum Optional {
 
 /// How a server wants what it can be told in more than one way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Dialect {
+pub struct Quirks {
     /// The fields that are left out, a bit for each.
     pub(super) left_out: u16,
     /// Chat Completions: whether the limit is called `max_completion_tokens`, as OpenAI's newer
@@ -61,7 +61,7 @@ pub enum Thinking {
     Never,
 }
 
-impl Default for Dialect {
+impl Default for Quirks {
     fn default() -> Self {
         Self {
             left_out: 0,
@@ -72,7 +72,7 @@ impl Default for Dialect {
     }
 }
 
-impl Dialect {
+impl Quirks {
     /// Whether a field may be sent.
     #[must_use]
     pub fn sends(self, field: Optional) -> bool {
@@ -117,7 +117,7 @@ impl Dialect {
         of_server
     }
 
-    /// The dialect to try next after this error to a request of this kind, if the error was about
+    /// The quirks to try next after this error to a request of this kind, if the error was about
     /// something in it that can be left out or written in another way.
     #[must_use]
     pub fn learn(
@@ -318,22 +318,22 @@ mod tests {
 
     #[test]
     fn each_step_is_taken_once() {
-        let check = |kind, error: &ProviderError, steps: &[Dialect]| {
-            let mut dialect = Dialect::default();
+        let check = |kind, error: &ProviderError, steps: &[Quirks]| {
+            let mut quirks = Quirks::default();
             for step in steps {
-                dialect = dialect.learn(kind, &full(), 400, error).expect("a step");
-                assert_eq!(dialect, *step, "{error:?}");
+                quirks = quirks.learn(kind, &full(), 400, error).expect("a step");
+                assert_eq!(quirks, *step, "{error:?}");
             }
-            assert_eq!(dialect.learn(kind, &full(), 400, error), None, "{error:?}");
-            assert_eq!(Dialect::default().learn(kind, &full(), 503, error), None);
+            assert_eq!(quirks.learn(kind, &full(), 400, error), None, "{error:?}");
+            assert_eq!(Quirks::default().learn(kind, &full(), 503, error), None);
         };
-        let first = Dialect::default();
+        let first = Quirks::default();
         check(
             CHAT,
             &saying("Unknown field: stream_options"),
             &[first.without(Optional::StreamOptions)],
         );
-        let renamed = Dialect {
+        let renamed = Quirks {
             max_completion_tokens: true,
             ..first
         };
@@ -359,7 +359,7 @@ mod tests {
             &saying(
                 "max_tokens: 32000 > 8192, which is the maximum allowed number of output tokens for m",
             ),
-            &[Dialect {
+            &[Quirks {
                 most_tokens: Some(8192),
                 ..first
             }],
@@ -368,11 +368,11 @@ mod tests {
             Kind::Messages,
             &saying("adaptive thinking is not supported on this model"),
             &[
-                Dialect {
+                Quirks {
                     thinking: Thinking::Budget,
                     ..first
                 },
-                Dialect {
+                Quirks {
                     thinking: Thinking::Never,
                     ..first
                 },
@@ -388,8 +388,8 @@ mod tests {
     #[test]
     fn a_field_is_left_out_however_a_server_refuses_it() {
         let check = |kind, status, body: &str, field| {
-            let learnt = Dialect::default().learn(kind, &full(), status, &error(body));
-            assert_eq!(learnt, Some(Dialect::default().without(field)), "{body}");
+            let learnt = Quirks::default().learn(kind, &full(), status, &error(body));
+            assert_eq!(learnt, Some(Quirks::default().without(field)), "{body}");
         };
         use Optional::{
             Limit, ReasoningEffort, ReasoningSummary, Stream, StreamOptions, SystemRole,
@@ -477,7 +477,7 @@ mod tests {
     #[test]
     fn a_limit_that_is_too_high_is_lowered_to_what_the_model_allows() {
         let check = |message: &str, most| {
-            let learnt = Dialect::default().learn(CHAT, &full(), 400, &saying(message));
+            let learnt = Quirks::default().learn(CHAT, &full(), 400, &saying(message));
             assert_eq!(
                 learnt.and_then(|learnt| learnt.limit(Some(9000))),
                 most,
@@ -502,7 +502,7 @@ mod tests {
     #[test]
     fn what_is_about_something_else_changes_nothing() {
         let check = |status, message: &str| {
-            let learnt = Dialect::default().learn(CHAT, &full(), status, &saying(message));
+            let learnt = Quirks::default().learn(CHAT, &full(), status, &saying(message));
             assert_eq!(learnt, None, "{message}");
         };
         check(401, "temperature");
@@ -519,6 +519,6 @@ mod tests {
         }]);
         // Not in this request at all.
         let error = saying("Unsupported parameter: 'temperature'");
-        assert_eq!(Dialect::default().learn(CHAT, &plain, 400, &error), None);
+        assert_eq!(Quirks::default().learn(CHAT, &plain, 400, &error), None);
     }
 }

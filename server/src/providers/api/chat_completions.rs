@@ -19,19 +19,14 @@ use crate::providers::api::said::{Growing, Said};
 use crate::providers::caching::{self, Caching};
 use crate::providers::error::Failure;
 use crate::providers::error::body::{Found, error_frame, error_in, is_nothing};
-use crate::providers::quirks::{Dialect, Optional};
+use crate::providers::quirks::{Optional, Quirks};
 
 /// Where the request goes, below the base URL.
 pub(in crate::providers) const PATH: &str = "chat/completions";
 
 /// The JSON body of a streaming request.
 #[must_use]
-pub fn request(
-    prompt: &ChatRequest,
-    model: &str,
-    dialect: Dialect,
-    caching: Caching<'_>,
-) -> Vec<u8> {
+pub fn request(prompt: &ChatRequest, model: &str, quirks: Quirks, caching: Caching<'_>) -> Vec<u8> {
     #[derive(Serialize)]
     struct StreamOptions {
         include_usage: bool,
@@ -54,28 +49,28 @@ pub fn request(
         #[serde(skip_serializing_if = "Option::is_none")]
         prompt_cache_key: Option<&'a str>,
     }
-    let limit = dialect.limit(prompt.max_tokens);
-    let is_stream = dialect.sends(Optional::Stream);
+    let limit = quirks.limit(prompt.max_tokens);
+    let is_stream = quirks.sends(Optional::Stream);
     let messages: Vec<&ChatMessage> = prompt.messages.iter().collect();
-    let (_, messages) = caching::mark(None, &messages, caching, dialect);
+    let (_, messages) = caching::mark(None, &messages, caching, quirks);
     let body = Body {
         model,
         messages,
         stream: is_stream,
-        stream_options: (is_stream && dialect.sends(Optional::StreamOptions)).then_some(
+        stream_options: (is_stream && quirks.sends(Optional::StreamOptions)).then_some(
             StreamOptions {
                 include_usage: true,
             },
         ),
         temperature: prompt
             .temperature
-            .filter(|_| dialect.sends(Optional::Temperature)),
-        max_tokens: limit.filter(|_| !dialect.max_completion_tokens),
-        max_completion_tokens: limit.filter(|_| dialect.max_completion_tokens),
+            .filter(|_| quirks.sends(Optional::Temperature)),
+        max_tokens: limit.filter(|_| !quirks.max_completion_tokens),
+        max_completion_tokens: limit.filter(|_| quirks.max_completion_tokens),
         reasoning_effort: prompt
             .reasoning_effort
-            .filter(|_| dialect.sends(Optional::ReasoningEffort)),
-        prompt_cache_key: caching.key(dialect),
+            .filter(|_| quirks.sends(Optional::ReasoningEffort)),
+        prompt_cache_key: caching.key(quirks),
     };
     serde_json::to_vec(&body).expect("strings and finite numbers always become JSON")
 }
@@ -885,16 +880,16 @@ mod tests {
             content: "Hi".into(),
         }]);
         prompt.max_tokens = Some(9);
-        let body = |dialect| {
-            serde_json::from_slice::<Value>(&request(&prompt, "m", dialect, Caching::default()))
+        let body = |quirks| {
+            serde_json::from_slice::<Value>(&request(&prompt, "m", quirks, Caching::default()))
                 .expect("JSON")
         };
-        let first = body(Dialect::default());
+        let first = body(Quirks::default());
         assert_eq!(first["stream_options"]["include_usage"], true);
         assert_eq!(first["max_tokens"], 9);
-        let renamed = Dialect {
+        let renamed = Quirks {
             max_completion_tokens: true,
-            ..Dialect::default()
+            ..Quirks::default()
         };
         let other = body(renamed.without(Optional::StreamOptions));
         assert_eq!(other.get("stream_options"), None);

@@ -19,7 +19,7 @@ use crate::providers::api::parts::Parts;
 use crate::providers::caching::{self, Caching};
 use crate::providers::error::Failure;
 use crate::providers::error::body::{Found, error_frame, error_in, is_nothing};
-use crate::providers::quirks::{Dialect, Optional, Thinking};
+use crate::providers::quirks::{Optional, Quirks, Thinking};
 
 /// Where the request goes, below the base URL that ends in `/v1`.
 pub(in crate::providers) const PATH: &str = "messages";
@@ -36,12 +36,7 @@ const LEAST_ANSWER: u32 = 1024;
 
 /// The JSON body of a streaming request.
 #[must_use]
-pub fn request(
-    prompt: &ChatRequest,
-    model: &str,
-    dialect: Dialect,
-    caching: Caching<'_>,
-) -> Vec<u8> {
+pub fn request(prompt: &ChatRequest, model: &str, quirks: Quirks, caching: Caching<'_>) -> Vec<u8> {
     #[derive(Serialize)]
     #[serde(tag = "type", rename_all = "snake_case")]
     enum Think {
@@ -84,12 +79,12 @@ pub fn request(
         .collect();
     let system = system.join("\n\n");
     let instructions = (!system.is_empty()).then_some(system.as_str());
-    let (system, messages) = caching::mark(instructions, &messages, caching, dialect);
+    let (system, messages) = caching::mark(instructions, &messages, caching, quirks);
     let max_tokens = prompt
         .max_tokens
         .unwrap_or(MOST_TOKENS)
-        .min(dialect.most_tokens.unwrap_or(u32::MAX));
-    let (thinking, effort) = match (prompt.reasoning_effort, dialect.thinking) {
+        .min(quirks.most_tokens.unwrap_or(u32::MAX));
+    let (thinking, effort) = match (prompt.reasoning_effort, quirks.thinking) {
         (None, _) | (_, Thinking::Never) => (None, None),
         (effort, Thinking::Adaptive) => (
             Some(Think::Adaptive {
@@ -107,11 +102,11 @@ pub fn request(
         max_tokens,
         system,
         messages,
-        stream: dialect.sends(Optional::Stream),
+        stream: quirks.sends(Optional::Stream),
         // Here it goes up to 1, and a model that thinks wants it left alone.
         temperature: prompt
             .temperature
-            .filter(|_| thinking.is_none() && dialect.sends(Optional::Temperature))
+            .filter(|_| thinking.is_none() && quirks.sends(Optional::Temperature))
             .map(|temperature| temperature.min(1.0)),
         thinking,
         output_config: effort.map(|effort| OutputConfig { effort }),
@@ -646,8 +641,8 @@ mod tests {
         );
     }
 
-    fn body(prompt: &ChatRequest, dialect: Dialect) -> Value {
-        serde_json::from_slice(&request(prompt, "m", dialect, Caching::default())).expect("JSON")
+    fn body(prompt: &ChatRequest, quirks: Quirks) -> Value {
+        serde_json::from_slice(&request(prompt, "m", quirks, Caching::default())).expect("JSON")
     }
 
     fn prompt(messages: &[(Role, &str)]) -> ChatRequest {
@@ -667,7 +662,7 @@ mod tests {
             (Role::System, "In French."),
         ]);
         assert_eq!(
-            body(&prompt, Dialect::default()),
+            body(&prompt, Quirks::default()),
             json!({
                 "model": "m",
                 "max_tokens": MOST_TOKENS,
@@ -677,23 +672,23 @@ mod tests {
             })
         );
         let plain = ChatRequest::new(prompt.messages[1..2].to_vec());
-        assert_eq!(body(&plain, Dialect::default()).get("system"), None);
+        assert_eq!(body(&plain, Quirks::default()).get("system"), None);
     }
 
     #[test]
     fn an_effort_is_written_as_the_model_wants_it() {
         let mut prompt = prompt(&[(Role::User, "Hi")]);
         prompt.temperature = Some(1.5);
-        assert_eq!(body(&prompt, Dialect::default())["temperature"], 1.0);
+        assert_eq!(body(&prompt, Quirks::default())["temperature"], 1.0);
         prompt.reasoning_effort = Some(ReasoningEffort::High);
-        let adaptive = body(&prompt, Dialect::default());
+        let adaptive = body(&prompt, Quirks::default());
         assert_eq!(adaptive["thinking"]["type"], "adaptive");
         assert_eq!(adaptive["output_config"], json!({"effort": "high"}));
         assert_eq!(adaptive.get("temperature"), None);
 
-        let of = |thinking| Dialect {
+        let of = |thinking| Quirks {
             thinking,
-            ..Dialect::default()
+            ..Quirks::default()
         };
         let budget = body(&prompt, of(Thinking::Budget));
         assert_eq!(

@@ -23,19 +23,14 @@ use crate::providers::api::parts::Parts;
 use crate::providers::caching::Caching;
 use crate::providers::error::Failure;
 use crate::providers::error::body::{Found, error_frame, error_in, is_nothing};
-use crate::providers::quirks::{Dialect, Optional};
+use crate::providers::quirks::{Optional, Quirks};
 
 /// Where the request goes, below the base URL.
 pub(in crate::providers) const PATH: &str = "responses";
 
 /// The JSON body of a streaming request.
 #[must_use]
-pub fn request(
-    prompt: &ChatRequest,
-    model: &str,
-    dialect: Dialect,
-    caching: Caching<'_>,
-) -> Vec<u8> {
+pub fn request(prompt: &ChatRequest, model: &str, quirks: Quirks, caching: Caching<'_>) -> Vec<u8> {
     #[derive(Serialize)]
     struct Reasoning {
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,22 +56,22 @@ pub fn request(
     }
     let effort = prompt
         .reasoning_effort
-        .filter(|_| dialect.sends(Optional::ReasoningEffort));
-    let has_summary = dialect.sends(Optional::ReasoningSummary);
+        .filter(|_| quirks.sends(Optional::ReasoningEffort));
+    let has_summary = quirks.sends(Optional::ReasoningSummary);
     let body = Body {
         model,
         input: &prompt.messages,
-        stream: dialect.sends(Optional::Stream),
-        store: dialect.sends(Optional::Store).then_some(false),
+        stream: quirks.sends(Optional::Stream),
+        store: quirks.sends(Optional::Store).then_some(false),
         temperature: prompt
             .temperature
-            .filter(|_| dialect.sends(Optional::Temperature)),
-        max_output_tokens: dialect.limit(prompt.max_tokens),
+            .filter(|_| quirks.sends(Optional::Temperature)),
+        max_output_tokens: quirks.limit(prompt.max_tokens),
         reasoning: (effort.is_some() || has_summary).then_some(Reasoning {
             effort,
             summary: has_summary.then_some("auto"),
         }),
-        prompt_cache_key: caching.key(dialect),
+        prompt_cache_key: caching.key(quirks),
     };
     serde_json::to_vec(&body).expect("strings and finite numbers always become JSON")
 }
@@ -687,15 +682,15 @@ mod tests {
             role: Role::User,
             content: "Hi".into(),
         }]);
-        let body = |prompt: &ChatRequest, dialect| {
-            serde_json::from_slice::<Value>(&request(prompt, "m", dialect, Caching::default()))
+        let body = |prompt: &ChatRequest, quirks| {
+            serde_json::from_slice::<Value>(&request(prompt, "m", quirks, Caching::default()))
                 .expect("JSON")
         };
         let plain = json!({"model": "m", "input": [{"role": "user", "content": "Hi"}], "stream": true, "store": false});
-        let without_summary = Dialect::default().without(Optional::ReasoningSummary);
+        let without_summary = Quirks::default().without(Optional::ReasoningSummary);
         assert_eq!(body(&prompt, without_summary), plain);
         assert_eq!(
-            body(&prompt, Dialect::default())["reasoning"],
+            body(&prompt, Quirks::default())["reasoning"],
             json!({"summary": "auto"})
         );
         prompt.max_tokens = Some(99);
