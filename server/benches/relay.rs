@@ -11,7 +11,7 @@ use app::protocol::Start;
 use app::sse::Decoder;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use futures::{FutureExt, StreamExt};
-use server::providers::api::Kind;
+use server::providers::api::Api;
 use server::providers::api::chat_completions::Mapper;
 use server::replies::frame::Frame;
 use server::replies::log::Log;
@@ -165,9 +165,9 @@ fn messages(events: usize, per_read: usize) -> Vec<Vec<u8>> {
     })
 }
 
-fn map_kind(kind: Kind, think_tags: bool, reads: &[Vec<u8>]) -> usize {
+fn map_api(api: Api, think_tags: bool, reads: &[Vec<u8>]) -> usize {
     let mut decoder = Decoder::new(1024 * 1024);
-    let mut mapper = kind.mapper();
+    let mut mapper = api.mapper();
     if think_tags {
         mapper = mapper.with_think_tags(std::sync::Arc::default());
     }
@@ -232,20 +232,20 @@ fn bench(criterion: &mut Criterion) {
     for (name, kind, think_tags, reads) in [
         (
             "Chat Completions",
-            Kind::ChatCompletions,
+            Api::ChatCompletions,
             false,
             reply(10_000, 64),
         ),
         (
             "with <think> tags",
-            Kind::ChatCompletions,
+            Api::ChatCompletions,
             true,
             reply(10_000, 64),
         ),
-        ("Responses", Kind::Responses, false, responses(10_000, 64)),
-        ("Messages", Kind::Messages, false, messages(10_000, 64)),
+        ("Responses", Api::Responses, false, responses(10_000, 64)),
+        ("Messages", Api::Messages, false, messages(10_000, 64)),
     ] {
-        group.bench_function(name, |b| b.iter(|| map_kind(kind, think_tags, &reads)));
+        group.bench_function(name, |b| b.iter(|| map_api(kind, think_tags, &reads)));
     }
     group.finish();
 }

@@ -20,7 +20,7 @@ use clap::builder::ValueParser;
 use reqwest::Url;
 use secrecy::SecretString;
 
-use crate::providers::api::Kind;
+use crate::providers::api::Api;
 use crate::providers::settings::Settings;
 use crate::providers::{self, base_url, ollama};
 
@@ -179,13 +179,13 @@ impl Config {
                 .filter(|text| !text.is_empty())
         };
         let openai = match filled("RILL_OPENAI_KIND").as_deref() {
-            None | Some("chat-completions") => Kind::ChatCompletions,
-            Some("responses") => Kind::Responses,
+            None | Some("chat-completions") => Api::ChatCompletions,
+            Some("responses") => Api::Responses,
             Some(_) => {
                 return Err("RILL_OPENAI_KIND: write chat-completions or responses".to_owned());
             }
         };
-        for (prefix, kind) in [("OPENAI", openai), ("ANTHROPIC", Kind::Messages)] {
+        for (prefix, kind) in [("OPENAI", openai), ("ANTHROPIC", Api::Messages)] {
             let in_variable = |name: &str, message: String| format!("{name}: {message}");
             let (url_name, key_name) = (format!("{prefix}_BASE_URL"), format!("{prefix}_API_KEY"));
             let text = filled(&url_name);
@@ -412,7 +412,7 @@ mod tests {
 
     #[test]
     fn the_environment_names_the_usual_upstreams() {
-        let check = |variables: &[(&str, &str)], expect: &[(&str, Kind, &str)]| {
+        let check = |variables: &[(&str, &str)], expect: &[(&str, Api, &str)]| {
             let config = with(variables).expect("valid");
             let got: Vec<_> = config
                 .upstreams
@@ -424,8 +424,8 @@ mod tests {
                 .collect();
             assert_eq!(got, expect, "{variables:?}");
         };
-        let openai = ("openai", Kind::ChatCompletions, "https://api.openai.com/v1");
-        let anthropic = ("anthropic", Kind::Messages, "https://api.anthropic.com/");
+        let openai = ("openai", Api::ChatCompletions, "https://api.openai.com/v1");
+        let anthropic = ("anthropic", Api::Messages, "https://api.anthropic.com/");
         check(&[], &[]);
         check(&[("OPENAI_BASE_URL", ""), ("OPENAI_API_KEY", " ")], &[]);
         check(&[("OPENAI_API_KEY", "sk-1")], &[openai]);
@@ -438,7 +438,7 @@ mod tests {
                 ("OPENAI_API_KEY", "sk-1"),
                 ("RILL_OPENAI_KIND", "responses"),
             ],
-            &[(openai.0, Kind::Responses, openai.2)],
+            &[(openai.0, Api::Responses, openai.2)],
         );
         for (url, name) in [
             ("https://openrouter.ai/api/v1", "openrouter"),
@@ -449,7 +449,7 @@ mod tests {
         ] {
             check(
                 &[("OPENAI_BASE_URL", url)],
-                &[(name, Kind::ChatCompletions, url)],
+                &[(name, Api::ChatCompletions, url)],
             );
         }
         assert!(with(&[("RILL_OPENAI_KIND", "anthropic")]).is_err());

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{Capacity, parse_key};
-use crate::providers::api::Kind;
+use crate::providers::api::Api;
 use crate::providers::base_url;
 use crate::providers::caching::Cache;
 use crate::providers::settings::Settings;
@@ -50,7 +50,8 @@ struct Document {
 struct Entry {
     name: Spanned<String>,
     #[serde(default = "chat_completions")]
-    kind: Kind,
+    #[serde(rename = "kind", default = "chat_completions")]
+    api: Api,
     base_url: Option<Spanned<String>>,
     key_env: Option<Spanned<String>>,
     key_file: Option<Spanned<PathBuf>>,
@@ -67,8 +68,8 @@ struct Entry {
     cache: Option<Cache>,
 }
 
-fn chat_completions() -> Kind {
-    Kind::ChatCompletions
+fn chat_completions() -> Api {
+    Api::ChatCompletions
 }
 
 /// Reads the text of a configuration file. `path` is where it stands, for messages and for the files
@@ -266,7 +267,7 @@ mod tests {
         let [work, claude] = file.upstreams.as_slice() else {
             panic!("two upstreams");
         };
-        assert_eq!((work.name.as_str(), work.kind), ("work", Kind::Responses));
+        assert_eq!((work.name.as_str(), work.kind), ("work", Api::Responses));
         assert_eq!(
             work.key.as_ref().map(ExposeSecret::expose_secret),
             Some("sk-1")
@@ -276,7 +277,7 @@ mod tests {
         assert_eq!(work.body["metadata"]["a"], "b");
         assert!(work.think_tags && work.http2);
         assert_eq!((work.cache, claude.cache), (Some(Cache::Hour), None));
-        assert_eq!(claude.kind, Kind::Messages);
+        assert_eq!(claude.kind, Api::Messages);
         assert_eq!(claude.base_url.as_str(), "https://api.anthropic.com/");
         assert!(claude.key.is_none() && claude.models.is_empty());
         assert!(read_text("").expect("an empty file").upstreams.is_empty());

@@ -27,7 +27,7 @@ use self::relay::{Note, Relay};
 use crate::http::body;
 use crate::http::limits::Client;
 use crate::http::state::AppState;
-use crate::providers::api::Kind;
+use crate::providers::api::Api;
 use crate::providers::{Route, Upstream};
 
 /// The largest body of a request, in bytes: pictures travel in it.
@@ -83,7 +83,7 @@ async fn pass(
         .route(&asked)
         .await
         .ok_or(ErrorKind::ModelNotFound)?;
-    if upstream.settings().kind == Kind::Messages {
+    if upstream.settings().api == Api::Messages {
         return Err(ApiError::speaks_another_api(&asked));
     }
     let body = head.with_model(body, &model);

@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::{Config, Switch};
 use crate::http::descriptors;
 use crate::http::limits::{self, Numbers};
-use crate::providers::api::Kind;
+use crate::providers::api::Api;
 use crate::providers::settings::Settings;
 use crate::providers::{Limits, Registry, Upstream, demo, ollama};
 use crate::replies::{self, Replies};
@@ -75,7 +75,7 @@ impl AppState {
         if settings.is_empty() {
             settings.push(Settings {
                 models: vec![demo::NAME.to_owned()],
-                ..Settings::new(demo::NAME, Kind::ChatCompletions, demo::start().await?)
+                ..Settings::new(demo::NAME, Api::ChatCompletions, demo::start().await?)
             });
         }
         let upstreams = settings

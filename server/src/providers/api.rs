@@ -38,7 +38,7 @@ use crate::providers::quirks::{Optional, Quirks};
 /// Which API an upstream speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum Api {
     /// OpenAI's Chat Completions, which most others speak too.
     #[serde(alias = "openai", alias = "chat")]
     ChatCompletions,
@@ -50,7 +50,7 @@ pub enum Kind {
     Messages,
 }
 
-impl Kind {
+impl Api {
     /// Where a question goes, below the base URL.
     #[must_use]
     pub fn path(self) -> &'static str {

@@ -3,7 +3,7 @@
 
 use reqwest::Url;
 
-use crate::providers::api::Kind;
+use crate::providers::api::Api;
 
 /// Below which path providers have their API, where an address is nothing but a host. What stands here
 /// is what their own documentation says.
@@ -56,16 +56,16 @@ const ENDPOINTS: &[&str] = &[
     "/models",
 ];
 
-/// Reads the base URL of an upstream of this kind.
+/// Reads the base URL of an upstream of this API.
 ///
 /// # Errors
 /// A sentence that says what is wrong, with the right address where that is known. It repeats neither
 /// a name and a password nor a query of the address, which may be secret.
-pub fn read(text: &str, kind: Kind) -> Result<Url, String> {
+pub fn read(text: &str, api: Api) -> Result<Url, String> {
     let text = text.trim_matches(|c: char| c.is_whitespace() || "\"'`<>".contains(c));
     let parsed = Url::parse(text).ok().filter(is_web);
     let Some(mut url) = parsed else {
-        return Err(match with_scheme(text, kind) {
+        return Err(match with_scheme(text, api) {
             Some(right) => {
                 format!("the URL must begin with http:// or https://: write {right}")
             }
@@ -84,7 +84,7 @@ pub fn read(text: &str, kind: Kind) -> Result<Url, String> {
         .any(|more| !more.is_empty());
     url.set_query(None);
     url.set_fragment(None);
-    let right = base_of(url, kind);
+    let right = base_of(url, api);
     if ends_with_more {
         return Err(format!("the URL must end with its path: write {right}"));
     }
@@ -117,7 +117,7 @@ fn is_host(url: &Url, host: &str) -> bool {
 }
 
 /// The address that is meant where only the scheme is missing.
-fn with_scheme(text: &str, kind: Kind) -> Option<Url> {
+fn with_scheme(text: &str, api: Api) -> Option<Url> {
     if text.contains("://") || text.contains('@') || text.is_empty() {
         return None;
     }
@@ -130,11 +130,11 @@ fn with_scheme(text: &str, kind: Kind) -> Option<Url> {
     let mut url = Url::parse(&format!("{scheme}://{text}")).ok()?;
     url.set_query(None);
     url.set_fragment(None);
-    Some(base_of(url, kind))
+    Some(base_of(url, api))
 }
 
 /// The base of the API in an address below it.
-fn base_of(mut url: Url, kind: Kind) -> Url {
+fn base_of(mut url: Url, api: Api) -> Url {
     let path: Vec<&str> = url
         .path()
         .split('/')
@@ -151,7 +151,7 @@ fn base_of(mut url: Url, kind: Kind) -> Url {
         }
         path = shorter;
     }
-    if kind != Kind::Messages {
+    if api != Api::Messages {
         let host = url.host_str().unwrap_or_default();
         let is_azure = host.ends_with(".openai.azure.com");
         if is_azure && (path.is_empty() || path == "/openai" || path.contains("/deployments/")) {
@@ -197,12 +197,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const CHAT: Kind = Kind::ChatCompletions;
+    const CHAT: Api = Api::ChatCompletions;
 
     #[test]
     fn an_address_is_understood_as_it_is_pasted() {
-        let check = |kind, text: &str, expect: &str| {
-            let url = read(text, kind).expect(text);
+        let check = |api, text: &str, expect: &str| {
+            let url = read(text, api).expect(text);
             assert_eq!(url.as_str(), expect, "{text}");
         };
         for text in [
@@ -256,12 +256,12 @@ mod tests {
         check(CHAT, "http://h/chat", "http://h/chat");
         check(CHAT, "http://h/api", "http://h/api");
         check(
-            Kind::Messages,
+            Api::Messages,
             "https://api.anthropic.com/v1/messages",
             "https://api.anthropic.com/v1",
         );
-        check(Kind::Messages, "http://h/", "http://h/");
-        check(Kind::Responses, "http://h/v1/responses", "http://h/v1");
+        check(Api::Messages, "http://h/", "http://h/");
+        check(Api::Responses, "http://h/v1/responses", "http://h/v1");
     }
 
     #[test]
@@ -316,11 +316,11 @@ mod tests {
             path in "(/|/v1|/api|/chat|/completions|/models|/x){0,5}",
             messages in any::<bool>(),
         ) {
-            let kind = if messages { Kind::Messages } else { CHAT };
-            let once = read(&format!("http://h{path}"), kind);
+            let api = if messages { Api::Messages } else { CHAT };
+            let once = read(&format!("http://h{path}"), api);
             prop_assert!(once.is_ok());
             let once = once.expect("it was looked at");
-            prop_assert_eq!(read(once.as_str(), kind), Ok(once.clone()));
+            prop_assert_eq!(read(once.as_str(), api), Ok(once.clone()));
             prop_assert!(!once.path().ends_with("/completions") && !once.path().contains("//"));
         }
     }

@@ -15,7 +15,7 @@ use app::protocol::{ChatMessage, Role};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::providers::api::Kind;
+use crate::providers::api::Api;
 use crate::providers::quirks::{Optional, Quirks};
 use crate::providers::settings::Settings;
 
@@ -97,10 +97,10 @@ impl<'a> Caching<'a> {
         };
         let host = settings.base_url.host_str().unwrap_or_default();
         let is_claude_elsewhere = host == "openrouter.ai" && model.starts_with("anthropic/");
-        let (takes_marks, takes_key) = match settings.kind {
-            Kind::Messages => (true, false),
-            Kind::ChatCompletions if is_claude_elsewhere => (true, false),
-            Kind::ChatCompletions | Kind::Responses => {
+        let (takes_marks, takes_key) = match settings.api {
+            Api::Messages => (true, false),
+            Api::ChatCompletions if is_claude_elsewhere => (true, false),
+            Api::ChatCompletions | Api::Responses => {
                 (false, settings.cache.is_some() || takes_key(host))
             }
         };
@@ -215,10 +215,10 @@ pub(super) fn mark<'a>(
 mod tests {
     use super::*;
 
-    fn settings(kind: Kind, base_url: &str, cache: Option<Cache>) -> Settings {
+    fn settings(api: Api, base_url: &str, cache: Option<Cache>) -> Settings {
         Settings {
             cache,
-            ..Settings::new("x", kind, base_url.parse().expect("a URL"))
+            ..Settings::new("x", api, base_url.parse().expect("a URL"))
         }
     }
 
@@ -228,8 +228,8 @@ mod tests {
         const KEY: (bool, bool) = (false, true);
         const NOTHING: (bool, bool) = (false, false);
         let conversation = Reuse::of_conversation("c");
-        let check = |kind, base_url: &str, cache, model: &str, expect: (bool, bool)| {
-            let settings = settings(kind, base_url, cache);
+        let check = |api, base_url: &str, cache, model: &str, expect: (bool, bool)| {
+            let settings = settings(api, base_url, cache);
             let caching = Caching::new(&settings, model, &conversation);
             let got = (caching.marks.is_some(), caching.key.is_some());
             assert_eq!(got, expect, "{base_url} {cache:?} {model}");
@@ -238,7 +238,7 @@ mod tests {
             let probable = Caching::new(&settings, model, &Reuse::Probable);
             assert_eq!((probable.marks.is_some(), probable.key), (expect.0, None));
         };
-        use Kind::{ChatCompletions, Messages, Responses};
+        use Api::{ChatCompletions, Messages, Responses};
         let openai = "https://api.openai.com/v1";
         check(ChatCompletions, openai, None, "gpt-5", KEY);
         check(Responses, openai, None, "gpt-5", KEY);

@@ -21,7 +21,7 @@ use crate::providers::Limits;
 use crate::providers::answer::Answer;
 use crate::providers::api::messages;
 use crate::providers::api::think_tags::Habit;
-use crate::providers::api::{Kind, Mapper};
+use crate::providers::api::{Api, Mapper};
 use crate::providers::caching::{Caching, Reuse};
 use crate::providers::connections::Connections;
 use crate::providers::error::Failure;
@@ -137,8 +137,8 @@ impl Upstream {
                         self.lacks_version.fetch_xor(true, Ordering::Relaxed);
                         continue;
                     }
-                    let kind = self.settings.kind;
-                    if let Some(learnt) = quirks.learn(kind, prompt, status, &error) {
+                    let api = self.settings.api;
+                    if let Some(learnt) = quirks.learn(api, prompt, status, &error) {
                         quirks = learnt;
                         let translated = self.body(prompt, model, quirks, caching);
                         // A configured field may stand in the place of what was left out.
@@ -219,7 +219,7 @@ impl Upstream {
 
     /// Sends a question. Counts in `sent` each time that it is.
     async fn send(&self, body: Bytes, sent: &mut u32) -> Result<Response, reqwest::Error> {
-        let url = self.url(self.settings.kind.path());
+        let url = self.url(self.settings.api.path());
         let request = |client: &reqwest::Client| {
             let request = client
                 .post(url.clone())
@@ -241,9 +241,9 @@ impl Upstream {
             .key
             .as_ref()
             .map(secrecy::SecretBox::expose_secret);
-        request = match (self.settings.kind, key) {
-            (Kind::ChatCompletions | Kind::Responses, Some(key)) => request.bearer_auth(key),
-            (Kind::Messages, Some(key)) => {
+        request = match (self.settings.api, key) {
+            (Api::ChatCompletions | Api::Responses, Some(key)) => request.bearer_auth(key),
+            (Api::Messages, Some(key)) => {
                 match sensitive(key) {
                     Ok(value) => request.header(X_API_KEY, value),
                     // The configuration has made sure of it.
@@ -252,7 +252,7 @@ impl Upstream {
             }
             (_, None) => request,
         };
-        if self.settings.kind == Kind::Messages {
+        if self.settings.api == Api::Messages {
             request = request.header(ANTHROPIC_VERSION, messages::VERSION);
         }
         request.headers(self.settings.headers.clone())
@@ -265,12 +265,12 @@ impl Upstream {
         quirks: Quirks,
         caching: Caching<'_>,
     ) -> Bytes {
-        let body = self.settings.kind.request(prompt, model, quirks, caching);
+        let body = self.settings.api.request(prompt, model, quirks, caching);
         self.settings.with_extra_fields(body).into()
     }
 
     fn mapper(&self, model: &str) -> Mapper {
-        let mapper = self.settings.kind.mapper();
+        let mapper = self.settings.api.mapper();
         if self.settings.think_tags {
             mapper.with_think_tags(self.habit(model))
         } else {

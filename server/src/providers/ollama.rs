@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::providers::Registry;
 use crate::providers::Upstream;
-use crate::providers::api::Kind;
+use crate::providers::api::Api;
 use crate::providers::settings::Settings;
 
 /// Where it listens unless it is told otherwise.
@@ -31,7 +31,7 @@ pub(crate) async fn look_for(url: &Url, registry: &Registry) {
     if registry.upstreams().iter().any(is_known) {
         return;
     }
-    let settings = Settings::new(NAME, Kind::ChatCompletions, base_url);
+    let settings = Settings::new(NAME, Api::ChatCompletions, base_url);
     let Ok(upstream) = Upstream::new(settings, registry.limits) else {
         return;
     };

@@ -6,7 +6,7 @@
 
 use app::protocol::{ChatRequest, ErrorKind, Role};
 
-use crate::providers::api::Kind;
+use crate::providers::api::Api;
 use crate::providers::error::body::ProviderError;
 
 /// A field of a request that an answer can do without.
@@ -117,12 +117,12 @@ impl Quirks {
         of_server
     }
 
-    /// The quirks to try next after this error to a request of this kind, if the error was about
+    /// The quirks to try next after this error to a request of this API, if the error was about
     /// something in it that can be left out or written in another way.
     #[must_use]
     pub fn learn(
         self,
-        kind: Kind,
+        api: Api,
         prompt: &ChatRequest,
         status: u16,
         error: &ProviderError,
@@ -136,7 +136,7 @@ impl Quirks {
         if !is_refusal {
             return None;
         }
-        if let Some(learnt) = self.learn_limit(kind, prompt, error) {
+        if let Some(learnt) = self.learn_limit(api, prompt, error) {
             return Some(learnt);
         }
         let class = error.classify(Some(status));
@@ -144,12 +144,12 @@ impl Quirks {
             return None;
         }
         let refused = self
-            .sent(kind, prompt)
-            .find(|field| field.is_refused_by(kind, error));
+            .sent(api, prompt)
+            .find(|field| field.is_refused_by(api, error));
         if let Some(field) = refused {
             return Some(self.without(field));
         }
-        if kind != Kind::Messages || prompt.reasoning_effort.is_none() {
+        if api != Api::Messages || prompt.reasoning_effort.is_none() {
             return None;
         }
         let about_thinking = ["thinking", "effort", "output_config"]
@@ -163,24 +163,24 @@ impl Quirks {
     }
 
     /// The optional fields in a request, those first whose names are the longest.
-    fn sent(self, kind: Kind, prompt: &ChatRequest) -> impl Iterator<Item = Optional> {
+    fn sent(self, api: Api, prompt: &ChatRequest) -> impl Iterator<Item = Optional> {
         let has_effort = prompt.reasoning_effort.is_some();
         let has_system = prompt
             .messages
             .iter()
             .any(|message| message.role == Role::System);
-        let is = |wanted| kind == wanted;
+        let is = |wanted| api == wanted;
         [
-            (Optional::StreamOptions, is(Kind::ChatCompletions)),
-            (Optional::ReasoningSummary, is(Kind::Responses)),
-            (Optional::ReasoningEffort, has_effort && !is(Kind::Messages)),
+            (Optional::StreamOptions, is(Api::ChatCompletions)),
+            (Optional::ReasoningSummary, is(Api::Responses)),
+            (Optional::ReasoningEffort, has_effort && !is(Api::Messages)),
             (Optional::Temperature, prompt.temperature.is_some()),
-            (Optional::SystemRole, has_system && !is(Kind::Messages)),
-            (Optional::Store, is(Kind::Responses)),
+            (Optional::SystemRole, has_system && !is(Api::Messages)),
+            (Optional::Store, is(Api::Responses)),
             // Where these were not sent, nothing changes without them, and the refusal stands.
-            (Optional::CacheKey, !is(Kind::Messages)),
-            (Optional::CacheLifetime, !is(Kind::Responses)),
-            (Optional::CacheMarks, !is(Kind::Responses)),
+            (Optional::CacheKey, !is(Api::Messages)),
+            (Optional::CacheLifetime, !is(Api::Responses)),
+            (Optional::CacheMarks, !is(Api::Responses)),
             (Optional::Stream, true),
         ]
         .into_iter()
@@ -190,7 +190,7 @@ impl Quirks {
 
     /// What a refusal of the limit of tokens teaches: another name for it, a lower one, or that it
     /// must be left out.
-    fn learn_limit(self, kind: Kind, prompt: &ChatRequest, error: &ProviderError) -> Option<Self> {
+    fn learn_limit(self, api: Api, prompt: &ChatRequest, error: &ProviderError) -> Option<Self> {
         let names = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
         if !names.iter().any(|name| error.refuses(name)) {
             return None;
@@ -204,10 +204,10 @@ impl Quirks {
             });
         }
         // Only Messages has a limit where none was set, and cannot do without.
-        if kind == Kind::Messages || self.limit(prompt.max_tokens).is_none() {
+        if api == Api::Messages || self.limit(prompt.max_tokens).is_none() {
             return None;
         }
-        if kind == Kind::ChatCompletions
+        if api == Api::ChatCompletions
             && !self.max_completion_tokens
             && error.mentions("max_completion_tokens")
             && !error.mentions("too large")
@@ -236,13 +236,13 @@ const REFUSING: &[&str] = &[
 
 impl Optional {
     /// Whether an error is about this field, by its name in any of the forms in use.
-    fn is_refused_by(self, kind: Kind, error: &ProviderError) -> bool {
+    fn is_refused_by(self, api: Api, error: &ProviderError) -> bool {
         let any = |names: &[&str]| names.iter().any(|name| error.refuses(name));
         match self {
             Self::StreamOptions => any(&["stream_options", "include_usage"]),
             Self::ReasoningSummary => {
                 any(&["reasoning.summary", "reasoning summar"])
-                    || (kind == Kind::Responses && any(&["'reasoning'", "\"reasoning\""]))
+                    || (api == Api::Responses && any(&["'reasoning'", "\"reasoning\""]))
                     || error.is_about("reasoning")
             }
             Self::ReasoningEffort => {
@@ -314,18 +314,18 @@ mod tests {
         }
     }
 
-    const CHAT: Kind = Kind::ChatCompletions;
+    const CHAT: Api = Api::ChatCompletions;
 
     #[test]
     fn each_step_is_taken_once() {
-        let check = |kind, error: &ProviderError, steps: &[Quirks]| {
+        let check = |api, error: &ProviderError, steps: &[Quirks]| {
             let mut quirks = Quirks::default();
             for step in steps {
-                quirks = quirks.learn(kind, &full(), 400, error).expect("a step");
+                quirks = quirks.learn(api, &full(), 400, error).expect("a step");
                 assert_eq!(quirks, *step, "{error:?}");
             }
-            assert_eq!(quirks.learn(kind, &full(), 400, error), None, "{error:?}");
-            assert_eq!(Quirks::default().learn(kind, &full(), 503, error), None);
+            assert_eq!(quirks.learn(api, &full(), 400, error), None, "{error:?}");
+            assert_eq!(Quirks::default().learn(api, &full(), 503, error), None);
         };
         let first = Quirks::default();
         check(
@@ -349,13 +349,13 @@ mod tests {
             "Your organization must be verified to generate reasoning summaries.",
         ] {
             check(
-                Kind::Responses,
+                Api::Responses,
                 &saying(message),
                 &[first.without(Optional::ReasoningSummary)],
             );
         }
         check(
-            Kind::Messages,
+            Api::Messages,
             &saying(
                 "max_tokens: 32000 > 8192, which is the maximum allowed number of output tokens for m",
             ),
@@ -365,7 +365,7 @@ mod tests {
             }],
         );
         check(
-            Kind::Messages,
+            Api::Messages,
             &saying("adaptive thinking is not supported on this model"),
             &[
                 Quirks {
@@ -387,8 +387,8 @@ mod tests {
 
     #[test]
     fn a_field_is_left_out_however_a_server_refuses_it() {
-        let check = |kind, status, body: &str, field| {
-            let learnt = Quirks::default().learn(kind, &full(), status, &error(body));
+        let check = |api, status, body: &str, field| {
+            let learnt = Quirks::default().learn(api, &full(), status, &error(body));
             assert_eq!(learnt, Some(Quirks::default().without(field)), "{body}");
         };
         use Optional::{
@@ -467,7 +467,7 @@ mod tests {
             StreamOptions,
         );
         check(
-            Kind::Responses,
+            Api::Responses,
             400,
             r#"{"error":{"param":"reasoning","message":"Reasoning is not supported"}}"#,
             ReasoningSummary,

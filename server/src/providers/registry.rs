@@ -11,7 +11,7 @@ use futures::future::join_all;
 
 use crate::providers::Limits;
 use crate::providers::Upstream;
-use crate::providers::api::Kind;
+use crate::providers::api::Api;
 use crate::providers::caching::Reuse;
 use crate::providers::demo;
 use crate::providers::dispatch::Dispatch;
@@ -190,10 +190,10 @@ impl Upstream {
         self.usual_model.get_or_init(|| {
             let settings = self.settings();
             let first_known = || Some(self.known_models()?.first()?.id.clone());
-            match settings.kind {
+            match settings.api {
                 _ if !settings.models.is_empty() => settings.models[0].clone(),
                 _ if settings.is_openai() => USUAL_MODEL.to_owned(),
-                Kind::Messages => USUAL_CLAUDE.to_owned(),
+                Api::Messages => USUAL_CLAUDE.to_owned(),
                 _ => first_known().unwrap_or_else(|| USUAL_MODEL.to_owned()),
             }
         })
@@ -259,7 +259,7 @@ fn by_family<'a>(upstreams: &'a [Arc<Upstream>], name: &str) -> Option<&'a Arc<U
         .iter()
         .filter(|upstream| upstream.known_models().is_none());
     let (anthropics, others): (Vec<_>, Vec<_>) =
-        silent.partition(|upstream| upstream.settings().kind == Kind::Messages);
+        silent.partition(|upstream| upstream.settings().api == Api::Messages);
     if name.starts_with("claude-") {
         return anthropics.first().copied();
     }
@@ -280,17 +280,17 @@ mod tests {
     use super::*;
     use crate::providers::settings::Settings;
 
-    fn upstream(name: &str, kind: Kind, base_url: &str, models: &[&str]) -> Arc<Upstream> {
+    fn upstream(name: &str, api: Api, base_url: &str, models: &[&str]) -> Arc<Upstream> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let settings = Settings {
             models: models.iter().map(|model| (*model).to_owned()).collect(),
-            ..Settings::new(name, kind, base_url.parse().expect("a URL"))
+            ..Settings::new(name, api, base_url.parse().expect("a URL"))
         };
         Arc::new(Upstream::new(settings, Limits::for_tests()).expect("a client"))
     }
 
     fn local(name: &str, models: &[&str]) -> Arc<Upstream> {
-        upstream(name, Kind::ChatCompletions, "http://127.0.0.1:9/v1", models)
+        upstream(name, Api::ChatCompletions, "http://127.0.0.1:9/v1", models)
     }
 
     #[test]
@@ -335,15 +335,15 @@ mod tests {
 
         let families = [
             local("ollama", &[]),
-            upstream("openai", Kind::Responses, "https://api.openai.com/v1", &[]),
-            upstream("claude", Kind::Messages, "https://api.anthropic.com", &[]),
+            upstream("openai", Api::Responses, "https://api.openai.com/v1", &[]),
+            upstream("claude", Api::Messages, "https://api.anthropic.com", &[]),
         ];
         check(&families, "gpt-5", Some(("openai", "gpt-5")));
         check(&families, "claude-x", Some(("claude", "claude-x")));
         check(&families, "llama3.2", None);
         let mocks = [
             local("one", &[]),
-            upstream("claude", Kind::Messages, "http://127.0.0.1:9", &[]),
+            upstream("claude", Api::Messages, "http://127.0.0.1:9", &[]),
         ];
         check(&mocks, "gpt-5", Some(("one", "gpt-5")));
         check(&mocks, "claude-x", Some(("claude", "claude-x")));
@@ -383,7 +383,7 @@ mod tests {
         check(vec![local("a", &["x", "y"]), local("b", &["z"])], "x");
         check(vec![local("a", &[])], USUAL_MODEL);
         check(
-            vec![upstream("c", Kind::Messages, "http://h", &[])],
+            vec![upstream("c", Api::Messages, "http://h", &[])],
             USUAL_CLAUDE,
         );
         check(vec![], USUAL_MODEL);

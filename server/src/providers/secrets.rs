@@ -130,14 +130,14 @@ fn is_masked(word: &[u8], secret: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::providers::api::Kind;
+    use crate::providers::api::Api;
 
     const KEY: &str = "sk-proj-abcdefghijklmnop-WXYZ";
 
     fn secrets() -> Secrets {
         let mut settings = Settings::new(
             "x",
-            Kind::ChatCompletions,
+            Api::ChatCompletions,
             "http://127.0.0.1:9/v1".parse().expect("a URL"),
         );
         settings.key = Some(KEY.into());
@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn where_nothing_is_secret_nothing_is_looked_for() {
         let url = "http://127.0.0.1:9/v1".parse().expect("a URL");
-        let mut settings = Settings::new("x", Kind::ChatCompletions, url);
+        let mut settings = Settings::new("x", Api::ChatCompletions, url);
         settings.key = Some("none".into());
         assert!(Secrets::of(&settings).is_empty());
     }

@@ -5,7 +5,7 @@ use reqwest::header::HeaderMap;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
-use crate::providers::api::Kind;
+use crate::providers::api::Api;
 use crate::providers::caching::Cache;
 
 /// The settings of one upstream.
@@ -14,7 +14,7 @@ pub struct Settings {
     /// What it is called in the names of models and in the log.
     pub name: String,
     /// Which API it speaks.
-    pub kind: Kind,
+    pub api: Api,
     /// The address below which that API has its paths.
     pub base_url: Url,
     /// Whether nobody wrote the version in that address, so that there may be none.
@@ -41,10 +41,10 @@ pub struct Settings {
 impl Settings {
     /// An upstream of which no more is known.
     #[must_use]
-    pub fn new(name: &str, kind: Kind, base_url: Url) -> Self {
+    pub fn new(name: &str, api: Api, base_url: Url) -> Self {
         Self {
             name: name.to_owned(),
-            kind,
+            api,
             base_url,
             is_version_guessed: false,
             key: None,
@@ -62,8 +62,8 @@ impl Settings {
     pub fn url(&self, path: &str) -> Url {
         let base = self.base_url.path().trim_end_matches('/');
         // Anthropic's own libraries take the address without the version, all others with it.
-        let version = match self.kind {
-            Kind::Messages if !base.ends_with("/v1") => "/v1",
+        let version = match self.api {
+            Api::Messages if !base.ends_with("/v1") => "/v1",
             _ => "",
         };
         let mut url = self.base_url.clone();
@@ -96,23 +96,23 @@ impl Settings {
 mod tests {
     use super::*;
 
-    fn settings(kind: Kind, base_url: &str) -> Settings {
-        Settings::new("x", kind, base_url.parse().expect("a URL"))
+    fn settings(api: Api, base_url: &str) -> Settings {
+        Settings::new("x", api, base_url.parse().expect("a URL"))
     }
 
     #[test]
     fn a_path_stands_below_the_base_url_whichever_way_that_is_written() {
-        let check = |kind, base_url: &str, expect: &str| {
-            let url = settings(kind, base_url).url("p");
+        let check = |api, base_url: &str, expect: &str| {
+            let url = settings(api, base_url).url("p");
             assert_eq!(url.as_str(), expect, "{base_url}");
         };
-        check(Kind::ChatCompletions, "http://h/v1", "http://h/v1/p");
-        check(Kind::Responses, "http://h/api/v1/", "http://h/api/v1/p");
-        check(Kind::ChatCompletions, "http://h", "http://h/p");
-        check(Kind::Messages, "http://h", "http://h/v1/p");
-        check(Kind::Messages, "http://h/v1/", "http://h/v1/p");
+        check(Api::ChatCompletions, "http://h/v1", "http://h/v1/p");
+        check(Api::Responses, "http://h/api/v1/", "http://h/api/v1/p");
+        check(Api::ChatCompletions, "http://h", "http://h/p");
+        check(Api::Messages, "http://h", "http://h/v1/p");
+        check(Api::Messages, "http://h/v1/", "http://h/v1/p");
         check(
-            Kind::Messages,
+            Api::Messages,
             "http://h/anthropic",
             "http://h/anthropic/v1/p",
         );
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn configured_fields_stand_beside_ours_and_win_over_them() {
-        let mut settings = settings(Kind::ChatCompletions, "http://h/v1");
+        let mut settings = settings(Api::ChatCompletions, "http://h/v1");
         let body = br#"{"model":"m","stream":true}"#;
         assert_eq!(settings.with_extra_fields(body.to_vec()), body);
         settings.body.insert("model".into(), "other".into());

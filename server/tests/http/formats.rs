@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use server::providers::api::Kind;
+use server::providers::api::Api;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
@@ -98,7 +98,7 @@ async fn chunks_are_those_of_chat_completions_whatever_the_upstream_speaks() {
         .then(&event(json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 2}})))
         .then(&event(json!({"type": "message_stop"})));
     let upstream = ScriptedUpstream::playing(vec![claude]).await;
-    let rill = Rill::of_kind(Kind::Messages, &upstream, &[]).await;
+    let rill = Rill::of_api(Api::Messages, &upstream, &[]).await;
     let answer = soon(rill.send(&asking_for("application/x-ndjson"))).await;
     check_chunks(answer, "", "a").await;
 }

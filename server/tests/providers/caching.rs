@@ -6,7 +6,7 @@ use app::protocol::{ChatEvent, Usage};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
-use server::providers::api::Kind;
+use server::providers::api::Api;
 
 use crate::support::caching_provider::{CachingProvider, Charge};
 use crate::support::conversations::{id, kept, message};
@@ -312,14 +312,14 @@ fn any_step() -> impl Strategy<Value = Step> {
 }
 
 /// An answer with this text in the form of this API.
-fn saying(kind: Kind, text: &str) -> Response {
+fn saying(api: Api, text: &str) -> Response {
     let event = |event: Value| format!("data: {event}\n\n");
     match kind {
-        Kind::ChatCompletions => scripts::saying(text),
-        Kind::Responses => scripts::stream()
+        Api::ChatCompletions => scripts::saying(text),
+        Api::Responses => scripts::stream()
             .then(&event(json!({"type": "response.output_text.delta", "delta": text})))
             .then(&event(json!({"type": "response.completed", "response": {"status": "completed"}}))),
-        Kind::Messages => scripts::stream()
+        Api::Messages => scripts::stream()
             .then(&event(json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}})))
             .then(&event(json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}})))
             .then(&event(json!({"type": "message_stop"}))),
@@ -395,7 +395,7 @@ fn path_to(messages: &[SavedMessage], last: &str) -> Vec<(String, String)> {
     path
 }
 
-async fn check_prefixes(kind: Kind, steps: &[Step]) {
+async fn check_prefixes(api: Api, steps: &[Step]) {
     let responses = steps.iter().enumerate().map(|(at, step)| {
         if step.fails {
             scripts::refusal(400, &json!({ "message": "boom" }))
@@ -407,7 +407,7 @@ async fn check_prefixes(kind: Kind, steps: &[Step]) {
         }
     });
     let upstream = ScriptedUpstream::playing(responses.collect()).await;
-    let rill = Rill::of_kind(kind, &upstream, &[]).await;
+    let rill = Rill::of_api(kind, &upstream, &[]).await;
     let conversation = id();
     let mut sent: Vec<Sent> = Vec::new();
     // The replies, each with whether it has text.
@@ -470,7 +470,7 @@ fn a_prompt_begins_with_the_bytes_of_those_before_it_as_far_as_their_messages_ar
         .enable_all()
         .build();
     let runtime = runtime.expect("a runtime");
-    for kind in [Kind::ChatCompletions, Kind::Responses, Kind::Messages] {
+    for kind in [Api::ChatCompletions, Api::Responses, Api::Messages] {
         let steps = prop::collection::vec(any_step(), 1..16);
         TestRunner::new(config.clone())
             .run(&steps, |steps| {

@@ -3,7 +3,7 @@
 
 use app::protocol::saved::messages_path;
 use serde_json::{Value, json};
-use server::providers::api::Kind;
+use server::providers::api::Api;
 
 use crate::support::http::Request;
 use crate::support::rill::{Rill, chat};
@@ -23,9 +23,9 @@ fn full(model: &str) -> Value {
 }
 
 /// Asks twice; what the upstream was asked.
-async fn ask_twice(kind: Kind, responses: Vec<Response>) -> Vec<Exchange> {
+async fn ask_twice(api: Api, responses: Vec<Response>) -> Vec<Exchange> {
     let upstream = ScriptedUpstream::playing(responses).await;
-    let rill = Rill::of_kind(kind, &upstream, &[]).await;
+    let rill = Rill::of_api(kind, &upstream, &[]).await;
     for _ in 0..2 {
         let reply = soon(soon(rill.begin_with(&chat(&full("m")))).await.finish()).await;
         assert_eq!(reply.outcome(), "complete", "{:?}", reply.error());
@@ -55,7 +55,7 @@ async fn a_refused_field_is_left_out_from_then_on_and_all_others_stay() {
         ("max_tokens", "Unknown parameter: 'max_tokens'."),
     ] {
         let asked = ask_twice(
-            Kind::ChatCompletions,
+            Api::ChatCompletions,
             vec![refusing(message), scripts::saying("fine")],
         )
         .await;
@@ -73,7 +73,7 @@ async fn a_refused_field_is_left_out_from_then_on_and_all_others_stay() {
 #[tokio::test]
 async fn several_fields_are_left_out_one_after_the_other() {
     let asked = ask_twice(
-        Kind::ChatCompletions,
+        Api::ChatCompletions,
         vec![
             refusing("unknown field: stream_options"),
             refusing("unknown field: temperature"),
@@ -125,7 +125,7 @@ async fn what_a_server_refuses_to_read_holds_for_all_its_models() {
 #[tokio::test]
 async fn instructions_go_to_the_question_where_there_is_no_role_for_them() {
     let asked = ask_twice(
-        Kind::ChatCompletions,
+        Api::ChatCompletions,
         vec![
             refusing("System role not supported"),
             scripts::saying("fine"),
@@ -148,7 +148,7 @@ async fn a_model_that_may_not_stream_is_asked_for_the_whole() {
     });
     let message = "Your organization must be verified to stream this model.";
     let asked = ask_twice(
-        Kind::ChatCompletions,
+        Api::ChatCompletions,
         vec![refusing(message), scripts::json(&whole)],
     )
     .await;

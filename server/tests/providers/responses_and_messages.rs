@@ -1,7 +1,7 @@
 //! Responses and Messages: more answers than the conformance file has, and the requests to such providers.
 
 use serde_json::{Value, json};
-use server::providers::api::Kind;
+use server::providers::api::Api;
 
 use crate::support::rill::{Rill, chat};
 use crate::support::script_player::{each_of, play};
@@ -148,7 +148,7 @@ mod responses {
     #[tokio::test]
     async fn the_whole_conversation_is_asked_and_nothing_is_stored() {
         let upstream = ScriptedUpstream::playing(vec![a().then(&completed())]).await;
-        let rill = Rill::of_kind(Kind::Responses, &upstream, &[]).await;
+        let rill = Rill::of_api(Api::Responses, &upstream, &[]).await;
         let messages = json!([
             {"role": "system", "content": "Be brief."},
             {"role": "user", "content": log::PROMPT},
@@ -178,7 +178,7 @@ mod responses {
             a().then(&completed()),
         ])
         .await;
-        let rill = Rill::of_kind(Kind::Responses, &upstream, &[]).await;
+        let rill = Rill::of_api(Api::Responses, &upstream, &[]).await;
         for _ in 0..2 {
             assert_eq!(soon(rill.ask()).await.transcript.text, "a");
         }
@@ -384,7 +384,7 @@ mod messages {
     async fn the_key_goes_into_its_own_header_and_the_system_prompt_into_its_own_field() {
         let upstream =
             ScriptedUpstream::playing(vec![a().then(&stopped("end_turn")).then(&stop())]).await;
-        let rill = Rill::of_kind(Kind::Messages, &upstream, &[]).await;
+        let rill = Rill::of_api(Api::Messages, &upstream, &[]).await;
         let body = json!({
             "messages": [
                 {"role": "system", "content": "Be brief."},
@@ -418,7 +418,7 @@ mod messages {
             a().then(&stopped("end_turn")),
         ])
         .await;
-        let rill = Rill::of_kind(Kind::Messages, &upstream, &[]).await;
+        let rill = Rill::of_api(Api::Messages, &upstream, &[]).await;
         for _ in 0..2 {
             assert_eq!(soon(rill.ask()).await.transcript.text, "a");
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use app::protocol::saved::generation_path;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use server::providers::api::Kind;
+use server::providers::api::Api;
 
 use crate::support::conversations::{begin, call, kept, message};
 use crate::support::http::Request;
@@ -27,10 +27,10 @@ fn roles(body: &Value) -> Vec<&str> {
 }
 
 /// Asks twice, the second time below the first reply, which got no text; what the second request had.
-async fn ask_below_an_empty_reply(kind: Kind, first: Response) -> Value {
+async fn ask_below_an_empty_reply(api: Api, first: Response) -> Value {
     let is_silent = first.status == 0 || first.end == End::Hang;
     let upstream = ScriptedUpstream::playing(vec![first, scripts::saying("Yes.")]).await;
-    let rill = Rill::of_kind(kind, &upstream, &["--max-retries=0"]).await;
+    let rill = Rill::of_api(kind, &upstream, &["--max-retries=0"]).await;
     let (conversation, mut reply) = begin(&rill).await;
     if is_silent {
         soon(reply.until(|reply| reply.transcript.was_accepted())).await;
@@ -55,7 +55,7 @@ async fn ask_below_an_empty_reply(kind: Kind, first: Response) -> Value {
 async fn roles_alternate_after_a_reply_without_text() {
     let failed = || scripts::refusal(500, &json!({"message": "boom"}));
     let empty = || scripts::stream().then(scripts::STOP).then(scripts::DONE);
-    for kind in [Kind::ChatCompletions, Kind::Responses, Kind::Messages] {
+    for kind in [Api::ChatCompletions, Api::Responses, Api::Messages] {
         for first in [
             scripts::silence(),
             scripts::stream().ending(End::Hang),

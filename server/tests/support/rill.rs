@@ -15,7 +15,7 @@ use clap::Parser;
 use serde_json::{Value, json};
 use server::config::Config;
 use server::http::state::AppState;
-use server::providers::api::Kind;
+use server::providers::api::Api;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -42,15 +42,11 @@ impl Rill {
 
     /// With these flags.
     pub(crate) async fn with(upstream: &ScriptedUpstream, arguments: &[&str]) -> Self {
-        Self::of_kind(Kind::ChatCompletions, upstream, arguments).await
+        Self::of_api(Api::ChatCompletions, upstream, arguments).await
     }
 
     /// With these flags, before an upstream of this kind.
-    pub(crate) async fn of_kind(
-        kind: Kind,
-        upstream: &ScriptedUpstream,
-        arguments: &[&str],
-    ) -> Self {
+    pub(crate) async fn of_api(api: Api, upstream: &ScriptedUpstream, arguments: &[&str]) -> Self {
         Self::start(configured_before(kind, upstream, arguments), new_folder()).await
     }
 
@@ -131,7 +127,7 @@ fn configured(arguments: &[&str]) -> Config {
 }
 
 /// The same, before an upstream of this kind.
-fn configured_before(kind: Kind, upstream: &ScriptedUpstream, arguments: &[&str]) -> Config {
+fn configured_before(api: Api, upstream: &ScriptedUpstream, arguments: &[&str]) -> Config {
     let base_url = upstream.base_url();
     let variable = |name: &str| match name {
         "OPENAI_BASE_URL" => Some(base_url.clone()),

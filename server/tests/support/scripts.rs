@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, time::Duration};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use server::providers::api::Kind;
+use server::providers::api::Api;
 
 /// All scripts of the conformance file.
 pub(crate) fn all_scripts() -> Vec<Script> {
@@ -42,11 +42,11 @@ pub(crate) struct Script {
 
 impl Script {
     /// The kind of upstream that sends this.
-    pub(crate) fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> Api {
         match self.api.as_str() {
-            "chat" => Kind::ChatCompletions,
-            "responses" => Kind::Responses,
-            "anthropic" => Kind::Messages,
+            "chat" => Api::ChatCompletions,
+            "responses" => Api::Responses,
+            "anthropic" => Api::Messages,
             other => panic!("an API that is not known here: {other}"),
         }
     }

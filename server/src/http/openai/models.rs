@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 use super::error::ApiError;
 use crate::http::state::AppState;
 use crate::providers::Choice;
-use crate::providers::api::Kind;
+use crate::providers::api::Api;
 
 /// `GET /v1/models`: the models that can be asked on this surface.
 pub(in crate::http) async fn list(State(state): State<AppState>) -> Response {
     let data: Vec<Value> = choices(&state)
         .await
         .into_iter()
-        .filter(|choice| choice.upstream.settings().kind != Kind::Messages)
+        .filter(|choice| choice.upstream.settings().api != Api::Messages)
         .map(entry)
         .collect();
     let list = json!({"object": "list", "data": data});

@@ -612,12 +612,12 @@ mod tests {
     use std::borrow::Cow;
 
     use super::*;
-    use crate::providers::api::Kind;
+    use crate::providers::api::Api;
     use crate::providers::api::mapped::{Mapped, mapped};
     use app::protocol::{Finish, Role};
 
     fn map(events: &[(&str, &str)]) -> Mapped {
-        mapped(Kind::ChatCompletions, events)
+        mapped(Api::ChatCompletions, events)
     }
 
     fn check(data: &[&str], text: &str, reasoning: &str, end: Result<Option<Finish>, ErrorKind>) {

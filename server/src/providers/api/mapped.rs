@@ -12,8 +12,8 @@ pub(super) type Mapped = (String, String, Result<Option<Finish>, ErrorKind>);
 ///
 /// # Panics
 /// When something else than text and reasoning comes of them.
-pub(super) fn mapped(kind: Kind, events: &[(&str, &str)]) -> Mapped {
-    let mut mapper = kind.mapper();
+pub(super) fn mapped(api: Api, events: &[(&str, &str)]) -> Mapped {
+    let mut mapper = api.mapper();
     let (mut text, mut reasoning) = (String::new(), String::new());
     for (name, data) in events {
         let result = mapper.map(
@@ -25,9 +25,9 @@ pub(super) fn mapped(kind: Kind, events: &[(&str, &str)]) -> Mapped {
             },
         );
         if let Err(failure) = result {
-            return (text, reasoning, Err(failure.kind));
+            return (text, reasoning, Err(failure.api));
         }
     }
     let end = mapper.verdict().transpose();
-    (text, reasoning, end.map_err(|failure| failure.kind))
+    (text, reasoning, end.map_err(|failure| failure.api))
 }

@@ -451,7 +451,7 @@ impl RawUsage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::providers::api::Kind;
+    use crate::providers::api::Api;
     use crate::providers::api::mapped::mapped;
     use app::protocol::{ChatMessage, Finish, Usage};
     use serde_json::json;
@@ -470,7 +470,7 @@ mod tests {
             .map(|data| ("message", data.as_str()))
             .collect();
         let expect = (text.to_owned(), reasoning.to_owned(), end);
-        assert_eq!(mapped(Kind::Messages, &events), expect);
+        assert_eq!(mapped(Api::Messages, &events), expect);
     }
 
     fn delta(index: u64, delta: Value) -> Value {

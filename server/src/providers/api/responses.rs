@@ -473,7 +473,7 @@ struct Delta<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::providers::api::Kind;
+    use crate::providers::api::Api;
     use crate::providers::api::mapped::mapped;
     use app::protocol::Role;
     use serde_json::json;
@@ -492,7 +492,7 @@ mod tests {
             .map(|data| ("message", data.as_str()))
             .collect();
         let expect = (text.to_owned(), reasoning.to_owned(), end);
-        assert_eq!(mapped(Kind::Responses, &events), expect);
+        assert_eq!(mapped(Api::Responses, &events), expect);
     }
 
     fn delta(kind: &str, item: u64, text: &str) -> Value {

@@ -6,11 +6,11 @@ use app::sse;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::providers::api::Kind;
+use crate::providers::api::Api;
 
 /// A stream in which all is well, and its text.
 struct Good {
-    kind: Kind,
+    api: Api,
     events: Vec<(&'static str, Value)>,
     /// The ends of the paths of what is needed: the values there are left alone.
     needed: &'static [&'static str],
@@ -31,7 +31,7 @@ fn chat() -> Good {
         ("message", value)
     };
     Good {
-        kind: Kind::ChatCompletions,
+        api: Api::ChatCompletions,
         events: vec![
             chunk(json!({"role": "assistant", "content": ""}), Value::Null),
             chunk(json!({"reasoning_content": THOUGHT}), Value::Null),
@@ -56,18 +56,18 @@ fn chat() -> Good {
 }
 
 fn responses() -> Good {
-    let delta = |kind: &'static str, item: u64, text: &str| {
-        let value = json!({"type": kind, "sequence_number": 4, "item_id": "i", "output_index": item,
+    let delta = |api: &'static str, item: u64, text: &str| {
+        let value = json!({"type": api, "sequence_number": 4, "item_id": "i", "output_index": item,
             "content_index": 0, "summary_index": 0, "delta": text, "logprobs": [], "obfuscation": "x"});
-        (kind, value)
+        (api, value)
     };
-    let event = |kind: &'static str, mut value: Value| {
-        value["type"] = kind.into();
+    let event = |api: &'static str, mut value: Value| {
+        value["type"] = api.into();
         value["sequence_number"] = 1.into();
-        (kind, value)
+        (api, value)
     };
     Good {
-        kind: Kind::Responses,
+        api: Api::Responses,
         events: vec![
             event(
                 "response.created",
@@ -100,9 +100,9 @@ fn responses() -> Good {
 }
 
 fn messages() -> Good {
-    let event = |kind: &'static str, mut value: Value| {
-        value["type"] = kind.into();
-        (kind, value)
+    let event = |api: &'static str, mut value: Value| {
+        value["type"] = api.into();
+        (api, value)
     };
     let delta = |index: u64, delta: Value| {
         event(
@@ -112,7 +112,7 @@ fn messages() -> Good {
     };
     let text = |text: &str| delta(1, json!({"type": "text_delta", "text": text}));
     Good {
-        kind: Kind::Messages,
+        api: Api::Messages,
         events: vec![
             event(
                 "message_start",
@@ -239,7 +239,7 @@ fn is_index(json: &str) -> bool {
 
 /// Plays the events with one value replaced; what came of it.
 fn play(good: &Good, at: usize, path: &str, json: &str) -> Result<(String, String), String> {
-    let mut mapper = good.kind.mapper();
+    let mut mapper = good.api.mapper();
     let (mut text, mut thought) = (String::new(), String::new());
     for (number, (name, event)) in good.events.iter().enumerate() {
         let mut event = event.clone();
