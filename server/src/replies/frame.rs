@@ -100,7 +100,7 @@ pub(super) fn write_json(out: &mut Vec<u8>, id: u64, name: &str, data: &(impl Se
     out.extend_from_slice(END);
 }
 
-/// Writes what is told in passing, as a comment: readers of plain Server-Sent Events do not see it.
+/// Writes what is told in transient, as a comment: readers of plain Server-Sent Events do not see it.
 pub(super) fn write_comment(out: &mut Vec<u8>, name: &str, data: &impl Serialize) {
     for part in [": ", name, " "] {
         out.extend_from_slice(part.as_bytes());

@@ -74,16 +74,16 @@ struct Entries {
     usage: Option<Usage>,
     /// The model that answers, where it is another one than the start said.
     model: Option<String>,
-    /// What was last told in passing, and how often that happened.
-    passing: Option<Passing>,
-    passed: u64,
+    /// What was last told in transient, and how often that happened.
+    transient: Option<Transient>,
+    transient_count: u64,
     end: Option<End>,
     /// Whether the notice that the reply is not saved comes between the spans and the end.
     is_end_unsaved: bool,
 }
 
-/// What is told in passing: no part of the reply, and of no interest once there is text.
-enum Passing {
+/// What is told in transient: no part of the reply, and of no interest once there is text.
+enum Transient {
     /// The provider is asked again at this time.
     Pause { until: Instant },
     /// The model of [`Entries::model`] is asked instead.
@@ -114,8 +114,8 @@ impl Log {
                 reasoning: piece.reasoning,
                 usage,
                 model: None,
-                passing: None,
-                passed: 0,
+                transient: None,
+                transient_count: 0,
                 end,
                 is_end_unsaved: false,
             }),
@@ -258,11 +258,11 @@ impl Log {
     }
 
     /// Tells something that is no part of the reply.
-    fn pass(&self, passing: Passing, model: Option<&str>) {
+    fn set_transient(&self, transient: Transient, model: Option<&str>) {
         {
             let mut entries = self.write();
-            entries.passing = Some(passing);
-            entries.passed += 1;
+            entries.transient = Some(transient);
+            entries.transient_count += 1;
             if let Some(model) = model {
                 entries.model = Some(model.to_owned());
             }
@@ -354,10 +354,10 @@ impl Sink for Writer {
             ChatEvent::Reasoning(text) => (SpanKind::Reasoning, text),
             ChatEvent::Retrying(retrying) => {
                 let until = Instant::now() + Duration::from_millis(retrying.in_ms);
-                return self.log.pass(Passing::Pause { until }, None);
+                return self.log.set_transient(Transient::Pause { until }, None);
             }
             ChatEvent::Model(model) => {
-                return self.log.pass(Passing::OtherModel, Some(model));
+                return self.log.set_transient(Transient::OtherModel, Some(model));
             }
             // The rest is not the relay's to say.
             ChatEvent::Start(_)
@@ -380,7 +380,7 @@ impl Sink for Writer {
         self.text.len()
     }
 
-    async fn hand_on(&mut self) -> std::io::Result<()> {
+    async fn flush(&mut self) -> std::io::Result<()> {
         self.publish();
         Ok(())
     }

@@ -29,7 +29,7 @@ pub(crate) trait Sink {
     /// About how many bytes have been added since they were last handed on.
     fn size(&self) -> usize;
     /// Hands on all that has been added. An error: nobody takes it any more.
-    fn hand_on(&mut self) -> impl Future<Output = std::io::Result<()>> + Send;
+    fn flush(&mut self) -> impl Future<Output = std::io::Result<()>> + Send;
 }
 
 /// How a reply ended.
@@ -56,7 +56,7 @@ pub(crate) async fn relay(
     sink: &mut (impl Sink + Send),
     report: &mut Report,
 ) -> Outcome {
-    if sink.hand_on().await.is_err() {
+    if sink.flush().await.is_err() {
         return Outcome::Left;
     }
     let mut dispatch = providers.dispatch(request, reuse, model);
@@ -82,7 +82,7 @@ pub(crate) async fn relay(
             }
             Err(failure) => return report.fail(&failure),
         }
-        if sink.hand_on().await.is_err() {
+        if sink.flush().await.is_err() {
             return Outcome::Left;
         }
         step = dispatch.next(&mut report.attempts).await;
@@ -98,7 +98,7 @@ async fn relay_answer(
     loop {
         match read(&mut answer, sink, report).await? {
             Progress::More => {
-                if sink.hand_on().await.is_err() {
+                if sink.flush().await.is_err() {
                     return Ok(Outcome::Left);
                 }
             }

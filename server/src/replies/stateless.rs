@@ -99,7 +99,7 @@ async fn run<R: Send>(
     }
     if !matches!(outcome, Outcome::Left) {
         // A reader who has stopped reading does not keep the reply alive for its last words.
-        let _ = timeout(LAST_WORDS, pipe.hand_on()).await;
+        let _ = timeout(LAST_WORDS, pipe.flush()).await;
     }
     report.log(&id, &model, &outcome);
 }
@@ -122,7 +122,7 @@ impl Sink for Pipe {
     }
 
     /// Waits while the pipe is full.
-    async fn hand_on(&mut self) -> std::io::Result<()> {
+    async fn flush(&mut self) -> std::io::Result<()> {
         while let Some(bytes @ [_, ..]) = self.frame.finish().get(self.written..) {
             self.written += self.writer.write(bytes).await?;
         }

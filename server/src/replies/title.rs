@@ -131,7 +131,7 @@ impl Sink for Collect {
         self.text.len()
     }
 
-    async fn hand_on(&mut self) -> std::io::Result<()> {
+    async fn flush(&mut self) -> std::io::Result<()> {
         let said = beside_reasoning(&self.text).len();
         if said > MOST_BYTES || self.text.len() > MOST_BYTES_WITH_REASONING {
             return Err(std::io::ErrorKind::WriteZero.into());

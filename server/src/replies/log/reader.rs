@@ -7,7 +7,7 @@ use app::protocol::{Done, Retrying};
 use bytes::Bytes;
 use tokio::time::timeout_at;
 
-use super::{Entries, Log, Passing, UNSAVED_NOTICE_SEQ, not_saved};
+use super::{Entries, Log, Transient, UNSAVED_NOTICE_SEQ, not_saved};
 use crate::replies::frame::{write_comment, write_json};
 use crate::store::model::spans::{Position, SpanKind};
 use crate::store::{End, Piece};
@@ -31,8 +31,8 @@ pub struct Reader {
     /// The start has been given.
     has_start: bool,
     position: Position,
-    /// How much of what is told in passing has been, or was before.
-    passed: u64,
+    /// How much of what is told in transient has been, or was before.
+    transient_count: u64,
     /// The notice before an end that could not be saved has been given.
     has_unsaved_notice: bool,
     has_end: bool,
@@ -57,17 +57,17 @@ impl Reader {
                 position = position.after(kind, length, next);
             }
         }
-        let passed = {
+        let transient_count = {
             // Who comes while nothing has been said is told what is going on.
             let entries = log.read();
             let is_silent = entries.text.is_empty() && entries.reasoning.is_empty();
-            entries.passed.saturating_sub(u64::from(is_silent))
+            entries.transient_count.saturating_sub(u64::from(is_silent))
         };
         Ok(Self {
             log,
             has_start: after.is_some(),
             position,
-            passed,
+            transient_count,
             has_unsaved_notice,
             has_end,
         })
@@ -145,9 +145,9 @@ impl Reader {
             write_json(&mut out, 0, "start", &entries.start);
             self.has_start = true;
         }
-        if self.passed < entries.passed {
-            entries.write_passing(&mut out);
-            self.passed = entries.passed;
+        if self.transient_count < entries.transient_count {
+            entries.write_transient(&mut out);
+            self.transient_count = entries.transient_count;
         }
         while out.len() < BATCH_BYTES {
             let Some((kind, length, next)) = entries.spans.at(self.position.span) else {
@@ -192,16 +192,16 @@ impl Reader {
 }
 
 impl Entries {
-    /// What was last told in passing, as it is now.
-    fn write_passing(&self, out: &mut Vec<u8>) {
-        match (&self.passing, &self.model) {
-            (Some(Passing::Pause { until }), _) => {
+    /// What was last told in transient, as it is now.
+    fn write_transient(&self, out: &mut Vec<u8>) {
+        match (&self.transient, &self.model) {
+            (Some(Transient::Pause { until }), _) => {
                 let left = until.saturating_duration_since(Instant::now());
                 let in_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
                 write_comment(out, "retry", &Retrying { in_ms });
             }
-            (Some(Passing::OtherModel), Some(model)) => write_comment(out, "model", model),
-            (Some(Passing::OtherModel) | None, _) => {}
+            (Some(Transient::OtherModel), Some(model)) => write_comment(out, "model", model),
+            (Some(Transient::OtherModel) | None, _) => {}
         }
     }
 
