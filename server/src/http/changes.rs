@@ -25,7 +25,7 @@ pub(super) async fn events(
     let place = state.limits.streams.enter(&client)?;
     let changes = state.changes.subscribe();
     let drain = state.drain.clone();
-    let events = stream::unfold((changes, 0_u64), move |(mut changes, number)| {
+    let events = stream::unfold((changes, 0_u64), move |(mut changes, seq)| {
         let drain = drain.clone();
         async move {
             loop {
@@ -40,14 +40,14 @@ pub(super) async fn events(
                     Err(RecvError::Lagged(_)) => Change::Reload,
                     Err(RecvError::Closed) => return None,
                 };
-                return Some((Ok(to_bytes(number, &change)), (changes, number + 1)));
+                return Some((Ok(to_bytes(seq, &change)), (changes, seq + 1)));
             }
         }
     });
     Ok(event_stream(with_pings(events, place)))
 }
 
-fn to_bytes(number: u64, change: &Change) -> Bytes {
+fn to_bytes(seq: u64, change: &Change) -> Bytes {
     let (name, json) = match change {
         Change::Changed(summary) => ("changed", serde_json::to_string(summary)),
         Change::Removed(id) => (
@@ -58,6 +58,6 @@ fn to_bytes(number: u64, change: &Change) -> Bytes {
     };
     let mut out = Vec::new();
     let json = json.expect("our wire types are JSON");
-    sse::write_event(&mut out, number, name, &json);
+    sse::write_event(&mut out, seq, name, &json);
     out.into()
 }

@@ -1,8 +1,8 @@
 //! The log of a saved reply: its events, numbered and kept once, for any number of readers from any
-//! position.
+//! cursor.
 //!
 //! The text in the log is the text of the reply. Beside it stands one mark for each event, as a rule
-//! a single byte, which says how much of the text is its. A reader holds a position and nothing
+//! a single byte, which says how much of the text is its. A reader holds a cursor and nothing
 //! else; what it is given is cut from the one text. So a reply of a thousand readers needs hardly
 //! more memory than one of a single reader, and a slow reader slows nobody.
 //!
@@ -27,10 +27,10 @@ use std::time::{Duration, Instant};
 use app::protocol::{ChatEvent, ErrorKind, Notice, ReplyError, Start, Usage};
 use tokio::sync::Notify;
 
-pub use self::reader::{NoSuchPosition, Reader};
+pub use self::reader::{NoSuchSeq, Reader};
 use super::relay::Sink;
 use crate::providers::MAX_ANSWER_BYTES;
-use crate::store::model::spans::{Position, SpanKind, Spans};
+use crate::store::model::spans::{Cursor, SpanKind, Spans};
 use crate::store::{End, Piece, StoredReply};
 
 /// The seq of the end of a reply that was interrupted because its server ended.
@@ -166,7 +166,7 @@ impl Log {
     ///
     /// # Errors
     /// When there is no such event, or not yet.
-    pub fn read_after(self: &Arc<Self>, after: Option<u64>) -> Result<Reader, NoSuchPosition> {
+    pub fn read_after(self: &Arc<Self>, after: Option<u64>) -> Result<Reader, NoSuchSeq> {
         Reader::new(Arc::clone(self), after)
     }
 
@@ -231,7 +231,7 @@ impl Log {
     #[must_use]
     pub fn whole(&self) -> (Piece, u64) {
         let entries = self.read();
-        (entries.since(&Position::default()), entries.spans.count())
+        (entries.since(&Cursor::default()), entries.spans.count())
     }
 
     /// How it ended, if it has.
@@ -312,12 +312,12 @@ impl Entries {
         }
     }
 
-    /// What was added after this position.
-    fn since(&self, position: &Position) -> Piece {
+    /// What was added after this cursor.
+    fn since(&self, cursor: &Cursor) -> Piece {
         Piece {
-            text: self.text[position.text..].to_owned(),
-            reasoning: self.reasoning[position.reasoning..].to_owned(),
-            spans: self.spans.bytes()[position.span..].to_vec(),
+            text: self.text[cursor.text..].to_owned(),
+            reasoning: self.reasoning[cursor.reasoning..].to_owned(),
+            spans: self.spans.bytes()[cursor.span..].to_vec(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A reader of a log: a position, and the events after it as bytes of our stream.
+//! A reader of a log: a cursor, and the events after it as bytes of our stream.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,7 +9,7 @@ use tokio::time::timeout_at;
 
 use super::{Entries, Log, Transient, UNSAVED_NOTICE_SEQ, not_saved};
 use crate::replies::frame::{write_comment, write_json};
-use crate::store::model::spans::{Position, SpanKind};
+use crate::store::model::spans::{Cursor, SpanKind};
 use crate::store::{End, Piece};
 
 /// As many bytes of text are given in one go. One piece may be longer.
@@ -21,16 +21,16 @@ const ENOUGH_BYTES: usize = 4 * 1024;
 /// About what an event needs beside its text.
 const EVENT_BYTES: usize = 48;
 
-/// There is no event with the number after which somebody wants to read.
+/// There is no event with the seq after which somebody wants to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NoSuchPosition;
+pub struct NoSuchSeq;
 
 /// Reads a log. Dropping it changes nothing for others.
 pub struct Reader {
     log: Arc<Log>,
     /// The start has been given.
     has_start: bool,
-    position: Position,
+    cursor: Cursor,
     /// How much of what is told in transient has been, or was before.
     transient_count: u64,
     /// The notice before an end that could not be saved has been given.
@@ -39,8 +39,8 @@ pub struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(log: Arc<Log>, after: Option<u64>) -> Result<Self, NoSuchPosition> {
-        let mut position = Position::default();
+    pub(super) fn new(log: Arc<Log>, after: Option<u64>) -> Result<Self, NoSuchSeq> {
+        let mut cursor = Cursor::default();
         let (mut has_unsaved_notice, mut has_end) = (false, false);
         if let Some(after) = after {
             let entries = log.read();
@@ -48,13 +48,13 @@ impl Reader {
             has_unsaved_notice = entries.is_end_unsaved && after == UNSAVED_NOTICE_SEQ;
             let is_there = after <= entries.spans.count() || has_unsaved_notice || has_end;
             if !is_there {
-                return Err(NoSuchPosition);
+                return Err(NoSuchSeq);
             }
             // The start is event 0; of the spans, `after` lie before the next event.
-            while position.seq < after
-                && let Some((kind, length, next)) = entries.spans.at(position.span)
+            while cursor.seq < after
+                && let Some((kind, length, next)) = entries.spans.at(cursor.span)
             {
-                position = position.after(kind, length, next);
+                cursor = cursor.after(kind, length, next);
             }
         }
         let transient_count = {
@@ -66,7 +66,7 @@ impl Reader {
         Ok(Self {
             log,
             has_start: after.is_some(),
-            position,
+            cursor,
             transient_count,
             has_unsaved_notice,
             has_end,
@@ -101,7 +101,7 @@ impl Reader {
         let gathered = async {
             loop {
                 let grown = self.log.grown.notified();
-                if self.log.read().is_enough_after(&self.position) {
+                if self.log.read().is_enough_after(&self.cursor) {
                     return;
                 }
                 grown.await;
@@ -110,11 +110,11 @@ impl Reader {
         let _ = timeout_at(until, gathered).await;
     }
 
-    /// What the log holds beyond the position, with the position moved; for who stores it.
+    /// What the log holds beyond the cursor, with the cursor moved; for who stores it.
     pub fn next_piece(&mut self) -> Piece {
         let entries = self.log.read();
-        let piece = entries.since(&self.position);
-        self.position = Position {
+        let piece = entries.since(&self.cursor);
+        self.cursor = Cursor {
             seq: entries.spans.count(),
             span: entries.spans.bytes().len(),
             text: entries.text.len(),
@@ -123,11 +123,11 @@ impl Reader {
         piece
     }
 
-    /// Waits until the log holds something beyond the position.
+    /// Waits until the log holds something beyond the cursor.
     pub async fn grows(&self) {
         loop {
             let grown = self.log.grown.notified();
-            if self.position.span < self.log.read().spans.bytes().len() {
+            if self.cursor.span < self.log.read().spans.bytes().len() {
                 return;
             }
             grown.await;
@@ -137,7 +137,7 @@ impl Reader {
     fn take(&mut self) -> Bytes {
         let entries = self.log.read();
         // Growing it step by step would cost more than all else that a reader does.
-        let mut out = match entries.bytes_after(&self.position).min(BATCH_BYTES) {
+        let mut out = match entries.bytes_after(&self.cursor).min(BATCH_BYTES) {
             0 => Vec::new(),
             text => Vec::with_capacity(text + EVENT_BYTES),
         };
@@ -150,40 +150,40 @@ impl Reader {
             self.transient_count = entries.transient_count;
         }
         while out.len() < BATCH_BYTES {
-            let Some((kind, length, next)) = entries.spans.at(self.position.span) else {
+            let Some((kind, length, next)) = entries.spans.at(self.cursor.span) else {
                 break;
             };
-            let from = self.position;
-            self.position = entries.joined(from.after(kind, length, next), kind, from);
-            let number = self.position.seq;
+            let from = self.cursor;
+            self.cursor = entries.joined(from.after(kind, length, next), kind, from);
+            let seq = self.cursor.seq;
             match kind {
                 SpanKind::Text => {
-                    let piece = &entries.text[from.text..self.position.text];
-                    write_json(&mut out, number, "message", piece);
+                    let piece = &entries.text[from.text..self.cursor.text];
+                    write_json(&mut out, seq, "message", piece);
                 }
                 SpanKind::Reasoning => {
-                    let piece = &entries.reasoning[from.reasoning..self.position.reasoning];
-                    write_json(&mut out, number, "reasoning", piece);
+                    let piece = &entries.reasoning[from.reasoning..self.cursor.reasoning];
+                    write_json(&mut out, seq, "reasoning", piece);
                 }
                 SpanKind::Usage => {
                     let usage = entries.usage.unwrap_or_default();
-                    write_json(&mut out, number, "usage", &usage);
+                    write_json(&mut out, seq, "usage", &usage);
                 }
-                SpanKind::Notice => write_json(&mut out, number, "notice", &not_saved()),
+                SpanKind::Notice => write_json(&mut out, seq, "notice", &not_saved()),
             }
         }
-        let is_all = self.position.span == entries.spans.bytes().len();
+        let is_all = self.cursor.span == entries.spans.bytes().len();
         if let (true, Some(end)) = (is_all, &entries.end) {
             if entries.is_end_unsaved && !self.has_unsaved_notice {
                 write_json(&mut out, UNSAVED_NOTICE_SEQ, "notice", &not_saved());
             }
-            let number = entries.last_seq();
+            let seq = entries.last_seq();
             match end {
                 End::Done(finish) => {
                     let (finish, model) = (*finish, entries.model.clone());
-                    write_json(&mut out, number, "done", &Done { finish, model });
+                    write_json(&mut out, seq, "done", &Done { finish, model });
                 }
-                End::Failed(error) => write_json(&mut out, number, "error", error),
+                End::Failed(error) => write_json(&mut out, seq, "error", error),
             }
             self.has_end = true;
         }
@@ -205,18 +205,18 @@ impl Entries {
         }
     }
 
-    /// Whether what comes after this position should not wait for more.
-    fn is_enough_after(&self, position: &Position) -> bool {
-        self.end.is_some() || self.bytes_after(position) >= ENOUGH_BYTES
+    /// Whether what comes after this cursor should not wait for more.
+    fn is_enough_after(&self, cursor: &Cursor) -> bool {
+        self.end.is_some() || self.bytes_after(cursor) >= ENOUGH_BYTES
     }
 
-    /// How many bytes of text there are after this position.
-    fn bytes_after(&self, position: &Position) -> usize {
-        (self.text.len() - position.text) + (self.reasoning.len() - position.reasoning)
+    /// How many bytes of text there are after this cursor.
+    fn bytes_after(&self, cursor: &Cursor) -> usize {
+        (self.text.len() - cursor.text) + (self.reasoning.len() - cursor.reasoning)
     }
 
-    /// The position after the pieces of text that continue the one from `from` to `to`.
-    fn joined(&self, mut to: Position, kind: SpanKind, from: Position) -> Position {
+    /// The cursor after the pieces of text that continue the one from `from` to `to`.
+    fn joined(&self, mut to: Cursor, kind: SpanKind, from: Cursor) -> Cursor {
         if !matches!(kind, SpanKind::Text | SpanKind::Reasoning) {
             return to;
         }

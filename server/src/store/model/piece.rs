@@ -1,6 +1,6 @@
 //! The content of a reply or of a part of it.
 
-use super::spans::{Position, SpanKind, Spans};
+use super::spans::{Cursor, SpanKind, Spans};
 
 /// The content of a reply or of a part of it, as it is stored and read back.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,14 +45,14 @@ impl Piece {
         }
         let old = Spans::read(self.spans.clone(), self.text.len(), self.reasoning.len());
         let (mut new, mut spans) = (Self::default(), Spans::default());
-        let mut position = Position::default();
-        while let Some((kind, length, next)) = old.at(position.span) {
+        let mut cursor = Cursor::default();
+        while let Some((kind, length, next)) = old.at(cursor.span) {
             let (all, out, at) = match kind {
-                SpanKind::Text => (&self.text, &mut new.text, position.text),
-                SpanKind::Reasoning => (&self.reasoning, &mut new.reasoning, position.reasoning),
+                SpanKind::Text => (&self.text, &mut new.text, cursor.text),
+                SpanKind::Reasoning => (&self.reasoning, &mut new.reasoning, cursor.reasoning),
                 SpanKind::Usage | SpanKind::Notice => {
                     spans.push(kind, length);
-                    position = position.after(kind, length, next);
+                    cursor = cursor.after(kind, length, next);
                     continue;
                 }
             };
@@ -60,7 +60,7 @@ impl Piece {
             let piece = piece.replace(from, to);
             out.push_str(&piece);
             spans.push(kind, piece.len());
-            position = position.after(kind, length, next);
+            cursor = cursor.after(kind, length, next);
         }
         new.spans = spans.bytes().to_vec();
         new

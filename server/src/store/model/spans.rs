@@ -23,9 +23,9 @@ const KINDS: [SpanKind; 4] = [
     SpanKind::Notice,
 ];
 
-/// A position between two events.
+/// A cursor between two events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Position {
+pub(crate) struct Cursor {
     /// The number of spans before it, which is the seq of the last event before it.
     pub(crate) seq: u64,
     /// The bytes of spans, of text and of reasoning before it.
@@ -34,8 +34,8 @@ pub(crate) struct Position {
     pub(crate) reasoning: usize,
 }
 
-impl Position {
-    /// The position after the event that begins here. `span` is where the next span begins.
+impl Cursor {
+    /// The cursor after the event that begins here. `span` is where the next span begins.
     pub(crate) fn after(self, kind: SpanKind, length: usize, span: usize) -> Self {
         let mut next = Self {
             seq: self.seq + 1,
@@ -68,12 +68,12 @@ impl Spans {
             ..Self::default()
         };
         let mut spans = Self::default();
-        let mut position = Position::default();
-        while let Some((kind, length, next)) = stored.at(position.span) {
+        let mut cursor = Cursor::default();
+        while let Some((kind, length, next)) = stored.at(cursor.span) {
             spans.push(kind, length);
-            position = position.after(kind, length, next);
+            cursor = cursor.after(kind, length, next);
         }
-        if (position.text, position.reasoning) == (text, reasoning) {
+        if (cursor.text, cursor.reasoning) == (text, reasoning) {
             return spans;
         }
         let mut spans = Self::default();
