@@ -45,13 +45,13 @@ fn milliseconds(value: &str, unit: f64) -> Option<Duration> {
 }
 
 /// The pause before retry number `retry` (1, 2, …): it doubles, and is shortened by up to a quarter
-/// by chance, so that many clients do not come back at one moment. `chance` is in 0..1.
+/// by random, so that many clients do not come back at one moment. `random` is in 0..1.
 #[must_use]
-pub(crate) fn backoff(base: Duration, retry: u32, chance: f64) -> Duration {
+pub(crate) fn backoff(base: Duration, retry: u32, random: f64) -> Duration {
     let doubled = base.saturating_mul(1 << (retry.clamp(1, 16) - 1));
     doubled
         .min(Duration::from_secs(30))
-        .mul_f64(1.0 - chance.clamp(0.0, 1.0) / 4.0)
+        .mul_f64(1.0 - random.clamp(0.0, 1.0) / 4.0)
 }
 
 #[cfg(test)]
