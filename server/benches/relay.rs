@@ -12,7 +12,7 @@ use app::sse::Decoder;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use futures::{FutureExt, StreamExt};
 use server::providers::api::Api;
-use server::providers::api::chat_completions::Mapper;
+use server::providers::api::chat_completions::ChatCompletionsMapper;
 use server::replies::frame::Frame;
 use server::replies::log::Log;
 use tokio::io::{AsyncWriteExt, duplex};
@@ -55,7 +55,7 @@ fn joined(events: usize, per_read: usize, event: impl Fn(&str) -> String) -> Vec
 /// says how many came out.
 fn relay_into(reads: &[Vec<u8>], mut write: impl FnMut(&[u8]) -> usize) -> usize {
     let mut decoder = Decoder::new(1024 * 1024);
-    let mut mapper = Mapper::default();
+    let mut mapper = ChatCompletionsMapper::default();
     let mut frame = Frame::default();
     let mut written = 0;
     for read in reads {
@@ -99,7 +99,7 @@ fn relay_through_a_log(reads: &[Vec<u8>]) -> usize {
     let mut reader = log.read_after(None).expect("the beginning");
     let mut writer = log.writer();
     let mut decoder = Decoder::new(1024 * 1024);
-    let mut mapper = Mapper::default();
+    let mut mapper = ChatCompletionsMapper::default();
     let mut written = 0;
     for read in reads {
         decoder
@@ -130,7 +130,7 @@ fn decode_only(reads: &[Vec<u8>]) -> usize {
 
 fn map_only(reads: &[Vec<u8>]) -> usize {
     let mut decoder = Decoder::new(1024 * 1024);
-    let mut mapper = Mapper::default();
+    let mut mapper = ChatCompletionsMapper::default();
     let mut events = 0;
     for read in reads {
         decoder
@@ -227,9 +227,9 @@ fn bench(criterion: &mut Criterion) {
     group.bench_function("decoder, mapper and encoder", |b| b.iter(|| relay(&reads)));
     group.finish();
 
-    let mut group = criterion.benchmark_group("mapper of each kind");
+    let mut group = criterion.benchmark_group("mapper of each API");
     group.throughput(Throughput::Elements(10_000));
-    for (name, kind, think_tags, reads) in [
+    for (name, api, think_tags, reads) in [
         (
             "Chat Completions",
             Api::ChatCompletions,
@@ -245,7 +245,7 @@ fn bench(criterion: &mut Criterion) {
         ("Responses", Api::Responses, false, responses(10_000, 64)),
         ("Messages", Api::Messages, false, messages(10_000, 64)),
     ] {
-        group.bench_function(name, |b| b.iter(|| map_api(kind, think_tags, &reads)));
+        group.bench_function(name, |b| b.iter(|| map_api(api, think_tags, &reads)));
     }
     group.finish();
 }

@@ -185,13 +185,13 @@ impl Config {
                 return Err("RILL_OPENAI_KIND: write chat-completions or responses".to_owned());
             }
         };
-        for (prefix, kind) in [("OPENAI", openai), ("ANTHROPIC", Api::Messages)] {
+        for (prefix, api) in [("OPENAI", openai), ("ANTHROPIC", Api::Messages)] {
             let in_variable = |name: &str, message: String| format!("{name}: {message}");
             let (url_name, key_name) = (format!("{prefix}_BASE_URL"), format!("{prefix}_API_KEY"));
             let text = filled(&url_name);
             let base_url = text
                 .as_deref()
-                .map(|text| base_url::read(text, kind).map_err(|m| in_variable(&url_name, m)))
+                .map(|text| base_url::read(text, api).map_err(|m| in_variable(&url_name, m)))
                 .transpose()?;
             let key = filled(&key_name)
                 .map(|text| parse_key(&text).map_err(|m| in_variable(&key_name, m)))
@@ -199,13 +199,13 @@ impl Config {
             if base_url.is_none() && key.is_none() {
                 continue;
             }
-            let base_url = base_url.unwrap_or_else(|| kind.usual_base_url());
+            let base_url = base_url.unwrap_or_else(|| api.usual_base_url());
             let is_version_guessed =
                 text.is_some_and(|text| base_url::is_version_guessed(&text, &base_url));
             let settings = Settings {
                 key,
                 is_version_guessed,
-                ..Settings::new(&name_of(&base_url), kind, base_url)
+                ..Settings::new(&name_of(&base_url), api, base_url)
             };
             let is_described = self
                 .upstreams
@@ -419,7 +419,7 @@ mod tests {
                 .iter()
                 .map(|upstream| {
                     let url = upstream.base_url.as_str();
-                    (upstream.name.as_str(), upstream.kind, url)
+                    (upstream.name.as_str(), upstream.api, url)
                 })
                 .collect();
             assert_eq!(got, expect, "{variables:?}");

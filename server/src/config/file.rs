@@ -49,7 +49,6 @@ struct Document {
 #[serde(deny_unknown_fields)]
 struct Entry {
     name: Spanned<String>,
-    #[serde(default = "chat_completions")]
     #[serde(rename = "kind", default = "chat_completions")]
     api: Api,
     base_url: Option<Spanned<String>>,
@@ -141,9 +140,9 @@ fn settings(
     }
     let base_url = match &entry.base_url {
         Some(url) => {
-            base_url::read(url.get_ref(), entry.kind).map_err(|message| (url.span(), message))?
+            base_url::read(url.get_ref(), entry.api).map_err(|message| (url.span(), message))?
         }
-        None => entry.kind.usual_base_url(),
+        None => entry.api.usual_base_url(),
     };
     let mut models = Vec::new();
     for model in entry.models {
@@ -198,7 +197,7 @@ fn settings(
         think_tags: entry.think_tags,
         http2: entry.http2,
         cache: entry.cache,
-        ..Settings::new(entry.name.get_ref(), entry.kind, base_url)
+        ..Settings::new(entry.name.get_ref(), entry.api, base_url)
     })
 }
 
@@ -267,7 +266,7 @@ mod tests {
         let [work, claude] = file.upstreams.as_slice() else {
             panic!("two upstreams");
         };
-        assert_eq!((work.name.as_str(), work.kind), ("work", Api::Responses));
+        assert_eq!((work.name.as_str(), work.api), ("work", Api::Responses));
         assert_eq!(
             work.key.as_ref().map(ExposeSecret::expose_secret),
             Some("sk-1")
@@ -277,7 +276,7 @@ mod tests {
         assert_eq!(work.body["metadata"]["a"], "b");
         assert!(work.think_tags && work.http2);
         assert_eq!((work.cache, claude.cache), (Some(Cache::Hour), None));
-        assert_eq!(claude.kind, Api::Messages);
+        assert_eq!(claude.api, Api::Messages);
         assert_eq!(claude.base_url.as_str(), "https://api.anthropic.com/");
         assert!(claude.key.is_none() && claude.models.is_empty());
         assert!(read_text("").expect("an empty file").upstreams.is_empty());

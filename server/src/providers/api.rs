@@ -2,7 +2,7 @@
 //! events of an answer mean.
 //!
 //! `chat_completions`, `responses` and `messages` are one API each; the other files are what these share.
-//! Callers use [`Kind`] and [`Mapper`] and do not depend on which API it is.
+//! Callers use [`Api`] and [`Mapper`] and do not depend on which API it is.
 
 pub mod chat_completions;
 pub mod messages;
@@ -92,9 +92,11 @@ impl Api {
     #[must_use]
     pub fn mapper(self) -> Mapper {
         let api = match self {
-            Self::ChatCompletions => Api::ChatCompletions(chat_completions::Mapper::default()),
-            Self::Responses => Api::Responses(responses::Mapper::default()),
-            Self::Messages => Api::Messages(messages::Mapper::default()),
+            Self::ChatCompletions => {
+                ApiMapper::ChatCompletions(chat_completions::ChatCompletionsMapper::default())
+            }
+            Self::Responses => ApiMapper::Responses(responses::ResponsesMapper::default()),
+            Self::Messages => ApiMapper::Messages(messages::MessagesMapper::default()),
         };
         Mapper {
             api,
@@ -103,19 +105,19 @@ impl Api {
     }
 }
 
-/// Maps the events of one answer to ours, whatever the kind of its upstream.
+/// Maps the events of one answer to ours, whatever the API of its upstream.
 #[derive(Debug)]
 pub struct Mapper {
-    api: Api,
+    api: ApiMapper,
     /// Set where the model writes its reasoning into its text.
     think_tags: Option<ThinkTags>,
 }
 
 #[derive(Debug)]
-enum Api {
-    ChatCompletions(chat_completions::Mapper),
-    Responses(responses::Mapper),
-    Messages(messages::Mapper),
+enum ApiMapper {
+    ChatCompletions(chat_completions::ChatCompletionsMapper),
+    Responses(responses::ResponsesMapper),
+    Messages(messages::MessagesMapper),
 }
 
 impl Mapper {
@@ -131,7 +133,7 @@ impl Mapper {
     /// the answer off.
     #[must_use]
     pub fn with_limit(mut self, limit: Option<u32>) -> Self {
-        if let Api::Responses(mapper) = &mut self.api {
+        if let ApiMapper::Responses(mapper) = &mut self.api {
             mapper.limit = limit.map(u64::from);
         }
         self
@@ -212,14 +214,14 @@ impl Mapper {
 
     fn ending(&self) -> &Ending {
         match &self.api {
-            Api::ChatCompletions(mapper) => mapper.ending(),
-            Api::Responses(mapper) => mapper.ending(),
-            Api::Messages(mapper) => mapper.ending(),
+            ApiMapper::ChatCompletions(mapper) => mapper.ending(),
+            ApiMapper::Responses(mapper) => mapper.ending(),
+            ApiMapper::Messages(mapper) => mapper.ending(),
         }
     }
 }
 
-impl Api {
+impl ApiMapper {
     fn map(
         &mut self,
         event: sse::Event<'_>,

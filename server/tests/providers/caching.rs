@@ -314,7 +314,7 @@ fn any_step() -> impl Strategy<Value = Step> {
 /// An answer with this text in the form of this API.
 fn saying(api: Api, text: &str) -> Response {
     let event = |event: Value| format!("data: {event}\n\n");
-    match kind {
+    match api {
         Api::ChatCompletions => scripts::saying(text),
         Api::Responses => scripts::stream()
             .then(&event(json!({"type": "response.output_text.delta", "delta": text})))
@@ -401,13 +401,13 @@ async fn check_prefixes(api: Api, steps: &[Step]) {
             scripts::refusal(400, &json!({ "message": "boom" }))
         } else {
             saying(
-                kind,
+                api,
                 &format!("answer {at} \"{}\"\n", "é".repeat(at % 7 * 20)),
             )
         }
     });
     let upstream = ScriptedUpstream::playing(responses.collect()).await;
-    let rill = Rill::of_api(kind, &upstream, &[]).await;
+    let rill = Rill::of_api(api, &upstream, &[]).await;
     let conversation = id();
     let mut sent: Vec<Sent> = Vec::new();
     // The replies, each with whether it has text.
@@ -470,11 +470,11 @@ fn a_prompt_begins_with_the_bytes_of_those_before_it_as_far_as_their_messages_ar
         .enable_all()
         .build();
     let runtime = runtime.expect("a runtime");
-    for kind in [Api::ChatCompletions, Api::Responses, Api::Messages] {
+    for api in [Api::ChatCompletions, Api::Responses, Api::Messages] {
         let steps = prop::collection::vec(any_step(), 1..16);
         TestRunner::new(config.clone())
             .run(&steps, |steps| {
-                runtime.block_on(check_prefixes(kind, &steps));
+                runtime.block_on(check_prefixes(api, &steps));
                 Ok(())
             })
             .expect("each prompt begins with those before it");

@@ -64,9 +64,9 @@ async fn play_over_http2(script: Script) {
 }
 
 async fn leave_after_first_chunk(script: Script) {
-    let kind = script.kind();
+    let api = script.api();
     let upstream = ScriptedUpstream::pausing_after_first_chunk(script.responses).await;
-    let rill = Rill::of_api(kind, &upstream, &[]).await;
+    let rill = Rill::of_api(api, &upstream, &[]).await;
     let reply = rill.begin().await;
     upstream.has_begun().await;
     drop(reply);
@@ -74,9 +74,9 @@ async fn leave_after_first_chunk(script: Script) {
 }
 
 async fn leave_in_the_middle(script: Script) {
-    let kind = script.kind();
+    let api = script.api();
     let upstream = ScriptedUpstream::playing(script.responses).await;
-    let rill = Rill::of_api(kind, &upstream, &[]).await;
+    let rill = Rill::of_api(api, &upstream, &[]).await;
     let reply = rill.begin().await;
     upstream.has_begun().await;
     drop(reply);

@@ -25,7 +25,7 @@ fn full(model: &str) -> Value {
 /// Asks twice; what the upstream was asked.
 async fn ask_twice(api: Api, responses: Vec<Response>) -> Vec<Exchange> {
     let upstream = ScriptedUpstream::playing(responses).await;
-    let rill = Rill::of_api(kind, &upstream, &[]).await;
+    let rill = Rill::of_api(api, &upstream, &[]).await;
     for _ in 0..2 {
         let reply = soon(soon(rill.begin_with(&chat(&full("m")))).await.finish()).await;
         assert_eq!(reply.outcome(), "complete", "{:?}", reply.error());

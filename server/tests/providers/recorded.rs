@@ -19,7 +19,7 @@ struct Recording {
 /// What comes of a recording that should not, if anything.
 async fn wrong_of(Recording { script, max_tokens }: Recording) -> Option<String> {
     let upstream = ScriptedUpstream::playing(script.responses.clone()).await;
-    let rill = Rill::of_api(script.kind(), &upstream, &["--max-retries=0"]).await;
+    let rill = Rill::of_api(script.api(), &upstream, &["--max-retries=0"]).await;
     let mut body = question();
     body["max_tokens"] = json!(max_tokens);
     let reply = soon(soon(rill.begin_with(&chat(&body))).await.finish()).await;

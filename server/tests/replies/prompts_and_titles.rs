@@ -30,7 +30,7 @@ fn roles(body: &Value) -> Vec<&str> {
 async fn ask_below_an_empty_reply(api: Api, first: Response) -> Value {
     let is_silent = first.status == 0 || first.end == End::Hang;
     let upstream = ScriptedUpstream::playing(vec![first, scripts::saying("Yes.")]).await;
-    let rill = Rill::of_api(kind, &upstream, &["--max-retries=0"]).await;
+    let rill = Rill::of_api(api, &upstream, &["--max-retries=0"]).await;
     let (conversation, mut reply) = begin(&rill).await;
     if is_silent {
         soon(reply.until(|reply| reply.transcript.was_accepted())).await;
@@ -55,14 +55,14 @@ async fn ask_below_an_empty_reply(api: Api, first: Response) -> Value {
 async fn roles_alternate_after_a_reply_without_text() {
     let failed = || scripts::refusal(500, &json!({"message": "boom"}));
     let empty = || scripts::stream().then(scripts::STOP).then(scripts::DONE);
-    for kind in [Api::ChatCompletions, Api::Responses, Api::Messages] {
+    for api in [Api::ChatCompletions, Api::Responses, Api::Messages] {
         for first in [
             scripts::silence(),
             scripts::stream().ending(End::Hang),
             failed(),
             empty(),
         ] {
-            let body = ask_below_an_empty_reply(kind, first).await;
+            let body = ask_below_an_empty_reply(api, first).await;
             let roles = roles(&body);
             let turns: Vec<&str> = roles.into_iter().filter(|role| *role != "system").collect();
             assert_eq!(turns, ["user"], "{body}");

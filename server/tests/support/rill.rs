@@ -45,9 +45,9 @@ impl Rill {
         Self::of_api(Api::ChatCompletions, upstream, arguments).await
     }
 
-    /// With these flags, before an upstream of this kind.
+    /// With these flags, before an upstream of this API.
     pub(crate) async fn of_api(api: Api, upstream: &ScriptedUpstream, arguments: &[&str]) -> Self {
-        Self::start(configured_before(kind, upstream, arguments), new_folder()).await
+        Self::start(configured_before(api, upstream, arguments), new_folder()).await
     }
 
     /// With this configuration file and these flags. The variable `KEY` holds the key.
@@ -126,7 +126,7 @@ fn configured(arguments: &[&str]) -> Config {
     Config::try_parse_from(own.iter().chain(arguments)).expect("flags that are right")
 }
 
-/// The same, before an upstream of this kind.
+/// The same, before an upstream of this API.
 fn configured_before(api: Api, upstream: &ScriptedUpstream, arguments: &[&str]) -> Config {
     let base_url = upstream.base_url();
     let variable = |name: &str| match name {
@@ -137,7 +137,7 @@ fn configured_before(api: Api, upstream: &ScriptedUpstream, arguments: &[&str]) 
     let mut config = configured(arguments)
         .with_environment(&variable)
         .expect("an upstream that is right");
-    config.upstreams[0].kind = kind;
+    config.upstreams[0].api = api;
     config
 }
 

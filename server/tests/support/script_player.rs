@@ -82,7 +82,7 @@ pub(crate) async fn play_patiently(script: Script) {
 async fn play_with(script: Script, profile: Vec<String>) {
     let upstream = ScriptedUpstream::playing(script.responses.clone()).await;
     let arguments: Vec<&str> = profile.iter().map(String::as_str).collect();
-    let rill = Rill::of_api(script.kind(), &upstream, &arguments).await;
+    let rill = Rill::of_api(script.api(), &upstream, &arguments).await;
     let reply = rill.ask().await;
     let requests = if upstream.refuses_connections() {
         log::outcome_of(reply.generation()).await["attempts"].clone()

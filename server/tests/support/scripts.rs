@@ -41,8 +41,8 @@ pub(crate) struct Script {
 }
 
 impl Script {
-    /// The kind of upstream that sends this.
-    pub(crate) fn kind(&self) -> Api {
+    /// The API of the upstream that sends this.
+    pub(crate) fn api(&self) -> Api {
         match self.api.as_str() {
             "chat" => Api::ChatCompletions,
             "responses" => Api::Responses,

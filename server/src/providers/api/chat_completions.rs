@@ -77,7 +77,7 @@ pub fn request(prompt: &ChatRequest, model: &str, quirks: Quirks, caching: Cachi
 
 /// Maps the events of one stream to ours.
 #[derive(Debug, Default)]
-pub struct Mapper {
+pub struct ChatCompletionsMapper {
     ending: Ending,
     /// The number of the choice that is read: only one was asked for.
     choice: Option<u64>,
@@ -91,7 +91,7 @@ pub struct Mapper {
     details: Growing,
 }
 
-impl Mapper {
+impl ChatCompletionsMapper {
     /// Maps one event; what it holds of the answer is handed to `out`.
     ///
     /// # Errors
@@ -117,7 +117,7 @@ impl Mapper {
     /// Maps a whole completion, which some servers send although a stream was asked for.
     ///
     /// # Errors
-    /// As [`Mapper::map`].
+    /// As [`ChatCompletionsMapper::map`].
     pub fn map_completion(
         &mut self,
         body: &[u8],
@@ -791,7 +791,7 @@ mod tests {
     #[test]
     fn counts_of_tokens_are_found_where_servers_write_them() {
         let check = |data: &str, prompt, cached| {
-            let mut mapper = Mapper::default();
+            let mut mapper = ChatCompletionsMapper::default();
             let event = sse::Event {
                 name: "message",
                 data,
@@ -845,7 +845,7 @@ mod tests {
 
     #[test]
     fn a_whole_completion_is_an_answer_too() {
-        let mut mapper = Mapper::default();
+        let mut mapper = ChatCompletionsMapper::default();
         let mut text = String::new();
         let body = br#"{"choices":[{"message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":2}}"#;
         mapper

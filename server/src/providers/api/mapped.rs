@@ -3,7 +3,7 @@
 use app::protocol::{ChatEvent, ErrorKind, Finish};
 use app::sse;
 
-use super::Kind;
+use super::Api;
 
 /// What a stream becomes: its text, its reasoning, and how it ended.
 pub(super) type Mapped = (String, String, Result<Option<Finish>, ErrorKind>);
@@ -25,9 +25,9 @@ pub(super) fn mapped(api: Api, events: &[(&str, &str)]) -> Mapped {
             },
         );
         if let Err(failure) = result {
-            return (text, reasoning, Err(failure.api));
+            return (text, reasoning, Err(failure.kind));
         }
     }
     let end = mapper.verdict().transpose();
-    (text, reasoning, end.map_err(|failure| failure.api))
+    (text, reasoning, end.map_err(|failure| failure.kind))
 }

@@ -127,7 +127,7 @@ fn budget(effort: ReasoningEffort, max_tokens: u32) -> Option<u32> {
 
 /// Maps the events of one stream to ours.
 #[derive(Debug, Default)]
-pub struct Mapper {
+pub struct MessagesMapper {
     ending: Ending,
     text: Parts,
     reasoning: Parts,
@@ -139,7 +139,7 @@ pub struct Mapper {
     input: Option<u64>,
 }
 
-impl Mapper {
+impl MessagesMapper {
     /// Maps one event; what it holds of the answer is handed to `out`.
     ///
     /// # Errors
@@ -165,7 +165,7 @@ impl Mapper {
     /// Maps a whole message, which some servers send although a stream was asked for.
     ///
     /// # Errors
-    /// As [`Mapper::map`].
+    /// As [`MessagesMapper::map`].
     pub fn map_completion(
         &mut self,
         body: &[u8],
@@ -557,7 +557,7 @@ mod tests {
     #[test]
     fn the_input_is_the_sum_of_what_was_told() {
         let check = |told: &[Value], prompt, cached, written| {
-            let mut mapper = Mapper::default();
+            let mut mapper = MessagesMapper::default();
             let (first, later) = told.split_first().expect("counts");
             let started = json!({"type": "message_start", "message": {"usage": first}});
             let later = later.iter().map(|usage| {
@@ -609,7 +609,7 @@ mod tests {
 
     #[test]
     fn a_whole_message_is_an_answer_too() {
-        let mut mapper = Mapper::default();
+        let mut mapper = MessagesMapper::default();
         let mut text = String::new();
         let body = json!({
             "type": "message", "role": "assistant", "stop_reason": "max_tokens",
@@ -627,7 +627,7 @@ mod tests {
             (text.as_str(), mapper.ending().verdict()),
             ("Hi", Some(Ok(Finish::Length)))
         );
-        let failure = Mapper::default()
+        let failure = MessagesMapper::default()
             .map_completion(
                 br#"{"type":"error","error":{"type":"overloaded_error"}}"#,
                 &mut |_| (),
@@ -635,7 +635,7 @@ mod tests {
             .expect_err("an error");
         assert_eq!(failure.kind, ErrorKind::Overloaded);
         assert!(
-            Mapper::default()
+            MessagesMapper::default()
                 .map_completion(b"{}", &mut |_| ())
                 .is_err()
         );

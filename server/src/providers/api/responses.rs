@@ -78,7 +78,7 @@ pub fn request(prompt: &ChatRequest, model: &str, quirks: Quirks, caching: Cachi
 
 /// Maps the events of one stream to ours.
 #[derive(Debug, Default)]
-pub struct Mapper {
+pub struct ResponsesMapper {
     ending: Ending,
     text: Parts,
     reasoning: Parts,
@@ -90,7 +90,7 @@ pub struct Mapper {
     pub(super) limit: Option<u64>,
 }
 
-impl Mapper {
+impl ResponsesMapper {
     /// Maps one event; what it holds of the answer is handed to `out`.
     ///
     /// # Errors
@@ -115,7 +115,7 @@ impl Mapper {
     /// Maps a whole response, which some servers send although a stream was asked for.
     ///
     /// # Errors
-    /// As [`Mapper::map`].
+    /// As [`ResponsesMapper::map`].
     pub fn map_completion(
         &mut self,
         body: &[u8],
@@ -636,7 +636,7 @@ mod tests {
             "Hm",
             Ok(Some(Finish::Stop)),
         );
-        let mut mapper = Mapper::default();
+        let mut mapper = ResponsesMapper::default();
         let mut text = String::new();
         mapper
             .map_completion(response.to_string().as_bytes(), &mut |event| {
@@ -659,7 +659,7 @@ mod tests {
 
     #[test]
     fn half_a_character_does_not_cost_the_rest() {
-        let mut mapper = Mapper::default();
+        let mut mapper = ResponsesMapper::default();
         let mut text = String::new();
         let event = sse::Event {
             name: "response.output_text.delta",
@@ -703,9 +703,9 @@ mod tests {
     #[test]
     fn an_answer_that_has_as_many_tokens_as_it_may_was_cut_off() {
         let check = |limit: Option<u64>, tokens: u64, status: &str, expect: Finish| {
-            let mut mapper = Mapper {
+            let mut mapper = ResponsesMapper {
                 limit,
-                ..Mapper::default()
+                ..ResponsesMapper::default()
             };
             let body = json!({
                 "status": status, "usage": {"output_tokens": tokens},
