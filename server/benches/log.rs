@@ -10,7 +10,7 @@ use std::sync::Arc;
 use app::protocol::{ChatEvent, Start};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use futures::FutureExt;
-use server::replies::log::{Log, Reader};
+use server::replies::log::{Log, LogReader};
 
 const EVENTS: usize = 200;
 
@@ -23,7 +23,7 @@ fn log() -> Arc<Log> {
 }
 
 /// Takes what is there.
-fn take(reader: &mut Reader) -> usize {
+fn take(reader: &mut LogReader) -> usize {
     let mut bytes = 0;
     while let Some(Some(piece)) = reader.next().now_or_never() {
         bytes += piece.len();
@@ -34,7 +34,7 @@ fn take(reader: &mut Reader) -> usize {
 /// Adds events, and lets each reader take each.
 fn fan_out(readers: usize) -> usize {
     let log = log();
-    let mut readers: Vec<Reader> = (0..readers)
+    let mut readers: Vec<LogReader> = (0..readers)
         .map(|_| log.read_after(None).expect("the beginning"))
         .collect();
     let mut writer = log.writer();

@@ -1,9 +1,9 @@
-//! The engine: makes replies, each a task that reads a provider and emits events.
+//! The engine: makes replies, each in a task that reads a provider and emits events.
 //!
-//! `relay` reads the provider's answer, with its limits and its line in the log. `stateless` writes the
-//! events into a pipe for the one reader of a reply that is not saved. `begin` stores a message and starts
-//! the reply to it; `saved` makes that reply whether anybody reads it or not, and `log` keeps its events for
-//! any number of readers. `running` knows which replies are being made.
+//! `relay` reads the provider's answer and writes one log line for each reply. `stateless` writes the events
+//! of a reply that is not saved into a pipe with one reader. `begin` stores a message and starts the reply to
+//! it, `saved` makes that reply whether or not a client reads it, and `log` keeps its events for any number
+//! of readers. `running` lists the saved replies that are being made.
 
 pub mod frame;
 pub mod log;
@@ -30,43 +30,43 @@ use self::running::RunningReplies;
 use crate::providers::Registry;
 use crate::store::{ChangeFeed, Store, StoreError};
 
-/// What makes replies; cheap to clone.
+/// The engine with its dependencies. It is cheap to clone.
 #[derive(Clone)]
 pub struct Replies {
-    /// The models that can be asked.
+    /// The models of the configured providers.
     pub providers: Arc<Registry>,
     /// Where saved replies are kept.
     pub store: Arc<Store>,
-    /// Where changes of conversations are announced.
+    /// The feed on which changes of conversations are announced.
     pub changes: ChangeFeed,
     /// The saved replies that are being made.
     pub running: Arc<RunningReplies>,
-    /// All tasks that make replies, saved or not.
+    /// The tasks of all replies, saved or not.
     pub tasks: TaskTracker,
-    /// Cancelled when no new replies are to begin.
+    /// Cancelled when no new reply may begin.
     pub drain: CancellationToken,
-    /// Cancelled when the running replies are to end.
+    /// Cancelled when the running replies must end.
     pub shutdown: CancellationToken,
-    /// What is configured.
+    /// The configuration of replies.
     pub settings: Settings,
 }
 
-/// What is configured of replies.
+/// The configuration of replies.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
-    /// How long a whole reply may take.
+    /// The time limit of a whole reply.
     pub total_timeout: Duration,
-    /// Whether the model is asked for titles of new conversations.
+    /// Whether a model writes the titles of new conversations.
     pub titles_by_model: bool,
-    /// Whether the store outlives the server.
+    /// Whether the store outlives the process. A store in memory does not.
     pub keeps: bool,
 }
 
-/// Something that is held while a reply is being made, and dropped when it has ended.
+/// A value that is held while a reply is being made and dropped when it has ended, such as a pass.
 pub(crate) type Guard = Box<dyn Any + Send>;
 
 impl Replies {
-    /// The log of a saved reply, whether it is being made or has been stored.
+    /// The log of a saved reply that is being made or has been stored.
     ///
     /// # Errors
     /// When the owner has no such reply, or the store fails.
@@ -79,14 +79,14 @@ impl Replies {
             return Ok(Arc::clone(&running.log));
         }
         let stored = self.store.reply(owner, generation).await?;
-        // It began to run while the store was asked.
+        // The reply may have begun during the query.
         if let Some(running) = self.running.get(owner, generation) {
             return Ok(Arc::clone(&running.log));
         }
         Ok(Log::of_stored(stored))
     }
 
-    /// Stops a reply. One that has ended stays as it is.
+    /// Stops a reply. A reply that has ended is not changed.
     ///
     /// # Errors
     /// When the owner has no such reply, or the store fails.
@@ -101,7 +101,7 @@ impl Replies {
     }
 }
 
-/// 128 random bits in the form of all ids: who knows the id of a reply may read it.
+/// A random id of 128 bits, formatted as a UUID. Whoever knows the id of a reply may read it.
 pub(crate) fn new_id() -> String {
     uuid::Uuid::from_u128(rand::random()).to_string()
 }

@@ -35,8 +35,8 @@ use self::database::transaction::{WRITE_LIMIT, WRITE_TOTAL};
 use self::database::{Database, failure};
 pub use self::maintenance::{backup, check};
 pub use self::model::{
-    Ask, Begun, ConversationHead, ConversationKey, End, Finished, ImportCursor, ImportPart,
-    MessageKey, MessagePage, NewReply, PathEnd, PathLimit, Piece, StoredReply, TitledBy,
+    Ask, Begun, ConversationHead, ConversationKey, Finished, ImportCursor, ImportPart, MessageKey,
+    MessagePage, NewReply, PathEnd, PathLimit, Piece, ReplyEnd, StoredReply, TitledBy,
 };
 pub use self::open::{Opened, Settings, open};
 

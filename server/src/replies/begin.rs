@@ -1,5 +1,5 @@
-//! Begins the reply to a saved message: once for each request, and also where the store fails as far as
-//! that is possible.
+//! Begins the reply to a saved message, once for each request id. If the store fails, the reply begins all
+//! the same where its prompt is known without the store.
 
 use std::sync::Arc;
 
@@ -8,12 +8,12 @@ use app::protocol::{ChatMessage, Role};
 
 use super::log::Log;
 use super::prompt::{chat_request, parameters};
-use super::running::Running;
-use super::saved::{self, Place};
+use super::running::RunningReply;
+use super::saved::{self, ReplyContext};
 use super::{Guard, Replies, new_id, title};
 use crate::store::{self, Ask, Begun, NewReply, PathEnd, PathLimit, Piece, Store, StoreError};
 
-/// A message that was validated.
+/// A validated message.
 pub(crate) struct NewMessage {
     pub(crate) owner: String,
     pub(crate) conversation: String,
@@ -22,44 +22,44 @@ pub(crate) struct NewMessage {
     pub(crate) message: SendMessage,
 }
 
-/// Why no reply was begun.
+/// The reason why no reply began.
 pub(crate) enum BeginError<E> {
     /// The caller did not admit one more reply.
     NotAdmitted(E),
     /// The store refused the message.
     Store(StoreError),
-    /// The store failed, and what the model has to see is not known without it.
+    /// The store failed, and the prompt cannot be built without it.
     NotSaved,
-    /// The task that begins it panicked.
+    /// The task that begins the reply panicked.
     Panicked,
 }
 
-/// What ends the beginning of a reply early.
+/// The cases in which no new reply begins.
 enum Early<E> {
-    /// The same request began a reply before, which is no longer being made.
+    /// The same request began a reply earlier, and that reply has ended.
     Known(Arc<Log>),
     Refused(BeginError<E>),
 }
 
 enum Beginning {
-    Running(Arc<Running>),
+    Running(Arc<RunningReply>),
     Known(Arc<Log>),
 }
 
 impl Replies {
-    /// Begins a reply, or finds the one that the same request began before, and gives its log. `admit` is
-    /// called where a reply is really begun; what it gives is dropped when that has ended.
+    /// Begins a reply, or finds the reply that the same request began before, and returns its log. `admit` is
+    /// called only if a new reply begins. Its guard is dropped when the reply has ended.
     ///
     /// # Errors
-    /// Where no reply was begun.
+    /// When no reply began.
     pub(crate) async fn begin<E: Send + 'static>(
         &self,
         new: NewMessage,
         admit: impl FnOnce() -> Result<Guard, E> + Send + 'static,
     ) -> Result<Arc<Log>, BeginError<E>> {
         let replies = self.clone();
-        // It runs to its end also when the client leaves: otherwise the store could have a running reply
-        // that nobody makes.
+        // A task of its own finishes also when the client disconnects. Otherwise the store could hold a
+        // running reply that no task makes.
         tokio::spawn(async move { replies.begin_once(new, admit).await })
             .await
             .unwrap_or(Err(BeginError::Panicked))
@@ -134,13 +134,13 @@ impl Replies {
             Err(error) => return Err(BeginError::Store(error)),
         };
         let request = chat_request(&new.message, &begun);
-        let place = Place {
+        let context = ReplyContext {
             owner: owner.clone(),
             conversation: new.conversation,
             request_id: new.request_id,
             guard,
         };
-        let running = saved::run(self, place, &begun, request, model.clone(), is_stored);
+        let running = saved::run(self, context, &begun, request, model.clone(), is_stored);
         if is_stored {
             if begun.is_first {
                 title::ask_beside(self, &running, &question, &model);
@@ -154,8 +154,8 @@ impl Replies {
     }
 }
 
-/// A reply that the store cannot take: it is made all the same if all that the model has to see can
-/// be known.
+/// Begins a reply that the store did not accept, if the prompt can be built without it: for the first question
+/// of a conversation, or where the history can still be read.
 async fn unstored<E>(
     replies: &Replies,
     owner: &str,
@@ -185,8 +185,8 @@ async fn unstored<E>(
     })
 }
 
-/// The messages from the root of a conversation to this one, as the model is to see them. They are read in
-/// parts, so that no other messages are in memory.
+/// The messages from the root of a conversation to this one, for the prompt. They are read in parts, so that
+/// no other messages are in memory.
 async fn history_up_to(
     store: &Store,
     owner: &str,
@@ -203,7 +203,7 @@ async fn history_up_to(
         let part = store
             .path(owner, conversation, &PathEnd::At(last), PART)
             .await?;
-        // The newest message first, until all are read.
+        // The parts come from the newest message to the oldest.
         let messages = part.messages.into_iter().rev();
         history.extend(messages.map(|message| ChatMessage {
             role: message.role,

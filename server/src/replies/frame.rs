@@ -1,25 +1,25 @@
-//! Events as the bytes of our stream: numbered, and joined where they follow each other.
+//! Encodes events as the bytes of an event stream, numbers them, and joins consecutive pieces of text.
 //!
-//! The buffers are used again for the next frame, so that a token costs no allocation.
+//! The buffers are reused for the next frame, so that a token costs no allocation.
 
 use app::protocol::{ChatEvent, Done};
 use app::sse;
 use serde::Serialize;
 
-/// A frame that is being filled: all that leaves in one write.
+/// A buffer of events that are sent in one write.
 #[derive(Default)]
 pub struct Frame {
     bytes: Vec<u8>,
-    /// Text that came last, and still grows.
+    /// The name of the text event that is still growing.
     open: Option<&'static str>,
     text: String,
     next_id: u64,
-    /// The model that answers, where it is another one than the start said.
+    /// The model that answers, if it is not the one of the start event.
     model: Option<String>,
 }
 
 impl Frame {
-    /// Adds an event. Pieces of the same text become one event.
+    /// Adds an event. Consecutive pieces of the same text become one event.
     pub fn push(&mut self, event: &ChatEvent<'_>) {
         match event {
             ChatEvent::Text(text) => self.push_text("message", text),
@@ -41,7 +41,7 @@ impl Frame {
         }
     }
 
-    /// About how many bytes have been added.
+    /// The approximate number of bytes in the frame.
     pub fn size(&self) -> usize {
         self.bytes.len() + self.text.len()
     }
@@ -52,7 +52,7 @@ impl Frame {
         &self.bytes
     }
 
-    /// Makes room for the next frame. The numbers go on.
+    /// Clears the frame. The numbers of the events continue.
     pub fn clear(&mut self) {
         self.bytes.clear();
     }
@@ -90,8 +90,7 @@ impl Frame {
     }
 }
 
-/// Writes an event whose data is JSON. That is one line, so it is written where it is to stand,
-/// without being looked through for line ends.
+/// Writes an event whose data is JSON. JSON is one line, so it is written in place without a scan for line ends.
 pub(super) fn write_json(out: &mut Vec<u8>, id: u64, name: &str, data: &(impl Serialize + ?Sized)) {
     const END: &[u8] = b"\n\n";
     sse::write_event(out, id, name, "");
@@ -100,7 +99,7 @@ pub(super) fn write_json(out: &mut Vec<u8>, id: u64, name: &str, data: &(impl Se
     out.extend_from_slice(END);
 }
 
-/// Writes what is told in transient, as a comment: readers of plain Server-Sent Events do not see it.
+/// Writes a transient event as a comment, which readers of Server-Sent Events ignore.
 pub(super) fn write_comment(out: &mut Vec<u8>, name: &str, data: &impl Serialize) {
     for part in [": ", name, " "] {
         out.extend_from_slice(part.as_bytes());
@@ -139,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_in_passing_is_a_comment_without_a_number() {
+    fn a_transient_event_is_a_comment_without_a_number() {
         check(
             &[
                 ChatEvent::Retrying(Retrying { in_ms: 500 }),

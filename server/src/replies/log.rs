@@ -1,23 +1,20 @@
-//! The log of a saved reply: its events, numbered and kept once, for any number of readers from any
-//! cursor.
+//! The log of a saved reply: its events, kept once, for any number of readers that begin at any seq.
 //!
-//! The text in the log is the text of the reply. Beside it stands one mark for each event, as a rule
-//! a single byte, which says how much of the text is its. A reader holds a cursor and nothing
-//! else; what it is given is cut from the one text. So a reply of a thousand readers needs hardly
-//! more memory than one of a single reader, and a slow reader slows nobody.
+//! The log holds the text of the reply once, with one span for each event: the kind of the event and the length
+//! of its text, as a rule in one byte. A reader holds only a cursor, and its events are cut from the shared
+//! text. A thousand readers of a reply therefore need hardly more memory than one, and a slow reader does not
+//! slow the others.
 //!
-//! Events are numbered 0, 1, 2, … Pieces of the same text that a reader has not seen yet are given as
-//! one event, under the number of the last, so that going on after that number is exact.
+//! Events are numbered by their seq: 0, 1, 2, … Consecutive pieces of the same text that a reader has not seen
+//! yet are joined into one event with the seq of the last piece, so a reader can resume exactly after it.
 //!
-//! A number that a reader was given never means another event. What is stored of a log is always a
-//! beginning of it with the same numbers, but it can be shorter than what readers have seen: pieces are
-//! stored about every second, and a crash takes the rest. So an event that is added to what was stored,
-//! rather than read from it, must not take the next number, which a reader may know as a lost piece of
-//! text. Such events have fixed numbers above every number that a log can count to (see
-//! [`INTERRUPTED_SEQ`]); no reservation has to be stored for that.
+//! A seq that was given to a reader never means another event. The stored log is always a prefix of the log
+//! with the same seqs, but it can be shorter than what readers have seen: pieces are stored about once a
+//! second, and a crash loses the rest. An event that is added to a stored prefix must therefore not take
+//! the next seq, which a reader may know as a lost piece of text. Such events have fixed seqs above every seq
+//! that a log can reach (see [`INTERRUPTED_SEQ`]), so that no reservation has to be stored.
 //!
-//! The log does no I/O, and of time it knows only until when a pause lasts. It never waits for a reader:
-//! its bound is the bound of a reply.
+//! The log does no I/O. It never waits for a reader. Its size is bounded by the size of a reply.
 
 mod reader;
 
@@ -27,21 +24,21 @@ use std::time::{Duration, Instant};
 use app::protocol::{ChatEvent, ErrorKind, Notice, ReplyError, Start, Usage};
 use tokio::sync::Notify;
 
-pub use self::reader::{NoSuchSeq, Reader};
-use super::relay::Sink;
+pub use self::reader::{LogReader, NoSuchSeq};
+use super::relay::EventSink;
 use crate::providers::MAX_ANSWER_BYTES;
 use crate::store::model::spans::{Cursor, SpanKind, Spans};
-use crate::store::{End, Piece, StoredReply};
+use crate::store::{Piece, ReplyEnd, StoredReply};
 
 /// The seq of the end of a reply that was interrupted because its server ended.
 ///
-/// Every event that is counted holds at least one byte of text, except for the start, the base of a
-/// reply that goes on (at most two events), the usage, the notice and the end. An answer may have
-/// [`MAX_ANSWER_BYTES`], and the piece that exceeds it is the last one, so a counted seq stays below
-/// 2^23, and this number is above all of them, whatever the crash took. It is exact in JSON.
+/// Every counted event holds at least one byte of text, except for the start, the base of a continued reply
+/// (at most two events), the usage, the notice and the end. An answer has at most [`MAX_ANSWER_BYTES`], and
+/// the piece that exceeds that limit is the last one. A counted seq therefore stays below 2^23, and this seq is
+/// above all of them, whatever a crash lost. JavaScript represents it exactly.
 pub const INTERRUPTED_SEQ: u64 = 1 << 32;
-/// The seq of the notice that the end of a reply could not be stored. Whether it will be stored, and
-/// whether an attempt that failed has stored it after all, is not known at that moment. The stored end
+/// The seq of the notice that the end of a reply could not be stored. At that moment it is not known whether
+/// a later attempt will store the end, or whether the failed attempt has stored it after all. The stored end
 /// takes the next counted seq, so the notice and the end after it must not.
 const UNSAVED_NOTICE_SEQ: u64 = INTERRUPTED_SEQ + 1;
 /// The seq of the end that follows that notice.
@@ -52,41 +49,41 @@ const _: () = assert!(
     "an answer has fewer events than that, and JavaScript counts exactly up to there"
 );
 
-/// The room that a text has at least for what comes, in bytes: enough for some tokens.
+/// The least spare capacity of a growing text, in bytes: enough for some tokens.
 const KEPT_BYTES: usize = 256;
-/// And the room for how they are cut.
+/// The capacity that a writer keeps for the lengths of pieces.
 const KEPT_PIECES: usize = 4;
 
 /// The events of one reply.
 pub struct Log {
     entries: RwLock<Entries>,
-    /// Told whenever something was added.
+    /// Notified whenever the log has changed.
     grown: Notify,
 }
 
-/// What a log holds. The seq of an event is its place: the start has 0, each mark the next, and the end
-/// the last, except as [`INTERRUPTED_SEQ`] says.
+/// The content of a log. The start has seq 0, each span the next, and the end the last, except for the fixed
+/// seqs such as [`INTERRUPTED_SEQ`].
 struct Entries {
     start: Start,
     spans: Spans,
     text: String,
     reasoning: String,
     usage: Option<Usage>,
-    /// The model that answers, where it is another one than the start said.
+    /// The model that answers, if it is not the one of the start event.
     model: Option<String>,
-    /// What was last told in transient, and how often that happened.
+    /// The last transient event, and the number of transient events so far.
     transient: Option<Transient>,
     transient_count: u64,
-    end: Option<End>,
+    end: Option<ReplyEnd>,
     /// Whether the notice that the reply is not saved comes between the spans and the end.
     is_end_unsaved: bool,
 }
 
-/// What is told in transient: no part of the reply, and of no interest once there is text.
+/// A transient event. It is not part of the reply and loses its meaning once there is text.
 enum Transient {
-    /// The provider is asked again at this time.
+    /// The request to the provider is repeated at this time.
     Pause { until: Instant },
-    /// The model of [`Entries::model`] is asked instead.
+    /// The model in [`Entries::model`] answers instead.
     OtherModel,
 }
 
@@ -97,13 +94,13 @@ impl Log {
         Self::restored(start, Piece::default(), None, None)
     }
 
-    /// A log as far as it was stored. Without an end, it goes on.
+    /// A log that begins with stored content. Without an end, the reply goes on.
     #[must_use]
     pub fn restored(
         start: Start,
         piece: Piece,
         usage: Option<Usage>,
-        end: Option<End>,
+        end: Option<ReplyEnd>,
     ) -> Arc<Self> {
         let spans = Spans::read(piece.spans, piece.text.len(), piece.reasoning.len());
         Arc::new(Self {
@@ -123,8 +120,8 @@ impl Log {
         })
     }
 
-    /// The log with all events of a stored reply. One without an end counts as interrupted: the caller
-    /// has made sure that no server makes it any more.
+    /// The log with all events of a stored reply. A reply without an end counts as interrupted: the caller
+    /// guarantees that no server is making it.
     #[must_use]
     pub fn of_stored(stored: StoredReply) -> Arc<Self> {
         let start = Start {
@@ -136,41 +133,41 @@ impl Log {
         };
         let end = stored
             .end
-            .unwrap_or_else(|| End::Failed(ReplyError::of(ErrorKind::Interrupted)));
+            .unwrap_or_else(|| ReplyEnd::Failed(ReplyError::of(ErrorKind::Interrupted)));
         Self::restored(start, stored.piece, stored.usage, Some(end))
     }
 
-    /// Where the relay puts the events of the reply.
+    /// The writer for the events of the reply.
     #[must_use]
-    pub fn writer(self: &Arc<Self>) -> Writer {
-        Writer {
+    pub fn writer(self: &Arc<Self>) -> LogWriter {
+        LogWriter {
             log: Arc::clone(self),
             text: String::new(),
             pieces: Vec::new(),
         }
     }
 
-    /// A reader for a client that knows the events up to this seq, or none. Nothing where the client
-    /// knows the end.
+    /// A reader for a client that knows the events up to this seq, or no event. `None` if the client knows the
+    /// end.
     ///
-    /// A seq that is not in the log was lost in a crash, or was never given. Then the reply is read from
-    /// its start again: the text that is stored counts.
+    /// A seq that is not in the log was lost in a crash or never existed. The reader then begins at the start,
+    /// because the stored text counts.
     #[must_use]
-    pub fn resume(self: &Arc<Self>, after: Option<u64>) -> Option<Reader> {
+    pub fn resume(self: &Arc<Self>, after: Option<u64>) -> Option<LogReader> {
         let from_start = || self.read_after(None).expect("every log has a start");
         let reader = self.read_after(after).unwrap_or_else(|_| from_start());
         (!reader.is_at_the_end()).then_some(reader)
     }
 
-    /// A reader of all that follows the event with this number, or of everything.
+    /// A reader of the events after this seq, or of all events.
     ///
     /// # Errors
-    /// When there is no such event, or not yet.
-    pub fn read_after(self: &Arc<Self>, after: Option<u64>) -> Result<Reader, NoSuchSeq> {
-        Reader::new(Arc::clone(self), after)
+    /// When there is no event with this seq, or not yet.
+    pub fn read_after(self: &Arc<Self>, after: Option<u64>) -> Result<LogReader, NoSuchSeq> {
+        LogReader::new(Arc::clone(self), after)
     }
 
-    /// Says to the readers that what they read could not be saved. Once is enough.
+    /// Adds the notice that the reply could not be saved, unless the log already has one.
     pub fn note_not_saved(&self) {
         {
             let mut entries = self.write();
@@ -182,9 +179,9 @@ impl Log {
         self.grown.notify_waiters();
     }
 
-    /// Ends the reply and says before it, unless that was said earlier, that it could not be saved. The
-    /// end may be stored later, or have been stored unnoticed, under the seq that follows the text.
-    pub fn end_unsaved(&self, end: End) {
+    /// Ends a reply whose end could not be stored, with the notice before it unless the log already has one.
+    /// The end may be stored later, or may have been stored without our knowing, with the seq after the text.
+    pub fn end_unsaved(&self, end: ReplyEnd) {
         {
             let mut entries = self.write();
             if entries.end.is_some() {
@@ -196,7 +193,7 @@ impl Log {
         self.grown.notify_waiters();
     }
 
-    /// Says what the reply cost.
+    /// Adds the token counts.
     pub fn note_usage(&self, usage: Usage) {
         {
             let mut entries = self.write();
@@ -209,8 +206,8 @@ impl Log {
         self.grown.notify_waiters();
     }
 
-    /// Ends the reply. The first end counts.
-    pub fn end(&self, end: End) {
+    /// Ends the reply. A second end is ignored.
+    pub fn end(&self, end: ReplyEnd) {
         {
             let mut entries = self.write();
             if entries.end.is_some() {
@@ -221,33 +218,33 @@ impl Log {
         self.grown.notify_waiters();
     }
 
-    /// The number of the last event, the end included.
+    /// The seq of the last event, including the end.
     #[must_use]
     pub fn last_seq(&self) -> u64 {
         self.read().last_seq()
     }
 
-    /// All of it so far, with the number of the last event in it. The end is no part of it.
+    /// The content so far, without the end, and the seq of its last event.
     #[must_use]
     pub fn whole(&self) -> (Piece, u64) {
         let entries = self.read();
         (entries.since(&Cursor::default()), entries.spans.count())
     }
 
-    /// How it ended, if it has.
+    /// The end, if the reply has ended.
     #[must_use]
-    pub fn ended(&self) -> Option<End> {
+    pub fn ended(&self) -> Option<ReplyEnd> {
         self.read().end.clone()
     }
 
-    /// Whether the readers were told that it could not be saved.
+    /// Whether the log has the notice that the reply could not be saved.
     #[must_use]
     pub fn is_not_saved(&self) -> bool {
         let entries = self.read();
         entries.is_end_unsaved || entries.spans.has(SpanKind::Notice)
     }
 
-    /// About how many bytes it needs.
+    /// The approximate memory of the log, in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
         let entries = self.read();
@@ -257,7 +254,7 @@ impl Log {
             + entries.spans.capacity()
     }
 
-    /// Tells something that is no part of the reply.
+    /// Sets the transient event.
     fn set_transient(&self, transient: Transient, model: Option<&str>) {
         {
             let mut entries = self.write();
@@ -307,12 +304,14 @@ impl Entries {
         match &self.end {
             None => self.spans.count(),
             Some(_) if self.is_end_unsaved => UNSAVED_END_SEQ,
-            Some(End::Failed(error)) if error.kind == ErrorKind::Interrupted => INTERRUPTED_SEQ,
+            Some(ReplyEnd::Failed(error)) if error.kind == ErrorKind::Interrupted => {
+                INTERRUPTED_SEQ
+            }
             Some(_) => self.spans.count() + 1,
         }
     }
 
-    /// What was added after this cursor.
+    /// The content after this cursor.
     fn since(&self, cursor: &Cursor) -> Piece {
         Piece {
             text: self.text[cursor.text..].to_owned(),
@@ -322,8 +321,8 @@ impl Entries {
     }
 }
 
-/// Adds a piece to a text that will be there for long: it grows by a quarter, since with twice of it, as
-/// is usual, half of the memory could be empty.
+/// Appends a piece to a long-lived text. The capacity grows by a quarter: with the usual doubling, up to half
+/// of the memory could be empty.
 fn push(text: &mut String, piece: &str) {
     if text.capacity() - text.len() < piece.len() {
         text.reserve_exact(piece.len().max(text.len() / 4).max(KEPT_BYTES));
@@ -331,7 +330,7 @@ fn push(text: &mut String, piece: &str) {
     text.push_str(piece);
 }
 
-/// What is told to who reads a reply that could not be saved.
+/// The notice for readers of a reply that could not be saved.
 #[must_use]
 pub fn not_saved() -> Notice {
     Notice {
@@ -340,14 +339,14 @@ pub fn not_saved() -> Notice {
     }
 }
 
-/// Adds events to a log: text that arrived together as one.
-pub struct Writer {
+/// Adds events to a log. Text that arrived together becomes one event.
+pub struct LogWriter {
     log: Arc<Log>,
     text: String,
     pieces: Vec<(SpanKind, usize)>,
 }
 
-impl Sink for Writer {
+impl EventSink for LogWriter {
     fn push(&mut self, event: &ChatEvent<'_>) {
         let (kind, text) = match event {
             ChatEvent::Text(text) => (SpanKind::Text, text),
@@ -359,7 +358,7 @@ impl Sink for Writer {
             ChatEvent::Model(model) => {
                 return self.log.set_transient(Transient::OtherModel, Some(model));
             }
-            // The rest is not the relay's to say.
+            // The relay emits no other events.
             ChatEvent::Start(_)
             | ChatEvent::Usage(_)
             | ChatEvent::Notice(_)
@@ -386,14 +385,14 @@ impl Sink for Writer {
     }
 }
 
-impl Writer {
-    /// Shows the readers what has been added.
+impl LogWriter {
+    /// Publishes the added events to the readers.
     pub(crate) fn publish(&mut self) {
         if !self.pieces.is_empty() {
             self.log.append(&self.text, &self.pieces);
             self.text.clear();
             self.pieces.clear();
-            // A burst is no reason to keep its room for the whole reply.
+            // The capacity for a burst must not stay for the whole reply.
             self.text.shrink_to(KEPT_BYTES);
             self.pieces.shrink_to(KEPT_PIECES);
         }
@@ -404,7 +403,7 @@ impl Writer {
         self.push(event);
     }
 
-    /// Shows the readers what has been added, for measurements.
+    /// Publishes the added events, for measurements.
     pub fn show(&mut self) {
         self.publish();
     }

@@ -1,15 +1,15 @@
-//! What the model is sent for a message, and what is stored about the request.
+//! The prompt for a message, and the parameters of the request that are stored.
 
 use app::protocol::saved::SendMessage;
 use app::protocol::{ChatMessage, ChatRequest, Role};
 
 use crate::store::Begun;
 
-/// What makes a reply that was cut off go on.
+/// The instruction that continues a reply that was cut off.
 const GO_ON: &str = "Your last answer was cut off. Continue exactly where it ended, without repeating \
     anything and without any word about it.";
 
-/// What the model is sent.
+/// The request to the model.
 pub(super) fn chat_request(message: &SendMessage, begun: &Begun) -> ChatRequest {
     let mut messages = Vec::with_capacity(begun.history.len() + 3);
     let say = |role, content: &str| ChatMessage {
@@ -37,7 +37,7 @@ pub(super) fn chat_request(message: &SendMessage, begun: &Begun) -> ChatRequest 
     }
 }
 
-/// What was asked for beside the message, as it is kept.
+/// The optional parameters of a message as JSON, for the store.
 pub(super) fn parameters(message: &SendMessage) -> String {
     let kept = SendMessage {
         request_id: String::new(),

@@ -1,7 +1,7 @@
-//! Reads a provider's answer to its end and hands its events on. It does not know to whom.
+//! Reads a provider's answer to its end and pushes its events into a sink.
 //!
-//! What has arrived together is handed on together, so that a burst costs few writes. When the future
-//! is dropped, so is the provider's connection.
+//! Events that arrived together are flushed together, so that a burst costs few writes. Dropping the future
+//! closes the provider's connection.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -17,43 +17,43 @@ use crate::providers::Reuse;
 use crate::providers::error::Failure;
 use crate::providers::{Answer, Progress, Registry, Step};
 
-/// As many bytes are gathered before they are handed on, if they are there already.
+/// The most bytes that are gathered before a flush.
 const FRAME_BYTES: usize = 16 * 1024;
-/// And as many pieces of what the provider sends, which need not hold any text.
+/// The most pieces of the provider's stream that are gathered before a flush. A piece may hold no text.
 const FRAME_PIECES: usize = 256;
 
 /// Takes the events of a reply.
-pub(crate) trait Sink {
+pub(crate) trait EventSink {
     /// Adds an event.
     fn push(&mut self, event: &ChatEvent<'_>);
-    /// About how many bytes have been added since they were last handed on.
+    /// The approximate number of bytes since the last flush.
     fn size(&self) -> usize;
-    /// Hands on all that has been added. An error: nobody takes it any more.
+    /// Sends all added events. An error means that the receiver is gone.
     fn flush(&mut self) -> impl Future<Output = std::io::Result<()>> + Send;
 }
 
-/// How a reply ended.
+/// The way in which a reply ended.
 #[derive(Debug, Clone)]
 pub(crate) enum Outcome {
     Done(Finish),
     Failed(ReplyError),
-    /// The reader left, or did not read.
+    /// The reader disconnected, or stopped reading.
     Left,
 }
 
-/// The server is about to end.
+/// The outcome when the server shuts down.
 pub(crate) fn shutting_down() -> Outcome {
     Outcome::Failed(ReplyError::of(ErrorKind::Shutdown))
 }
 
-/// Relays the reply up to its end, but not the end itself: neither that nor its cost. Where another
-/// model stands in, `model` is that one in the end.
+/// Relays text and reasoning. The caller emits `usage` and the terminal event. After a fallback, `model` is the
+/// model that answered.
 pub(crate) async fn relay(
     providers: &Arc<Registry>,
     request: &ChatRequest,
     reuse: &Reuse,
     model: &mut String,
-    sink: &mut (impl Sink + Send),
+    sink: &mut (impl EventSink + Send),
     report: &mut Report,
 ) -> Outcome {
     if sink.flush().await.is_err() {
@@ -65,7 +65,7 @@ pub(crate) async fn relay(
         match step {
             Ok(Step::Answer(answer)) => match relay_answer(*answer, sink, report).await {
                 Ok(outcome) => return outcome,
-                // What a reader has seen cannot be taken back, so nobody may begin again.
+                // A reader has seen part of this answer, so no other model may begin a new one.
                 Err(failure) if report.first_token.is_some() => return report.fail(&failure),
                 Err(failure) => {
                     step = dispatch.turn_from(failure);
@@ -89,10 +89,10 @@ pub(crate) async fn relay(
     }
 }
 
-/// Relays one answer up to its end.
+/// Relays one answer to its end.
 async fn relay_answer(
     mut answer: Answer,
-    sink: &mut (impl Sink + Send),
+    sink: &mut (impl EventSink + Send),
     report: &mut Report,
 ) -> Result<Outcome, Failure> {
     loop {
@@ -110,21 +110,21 @@ async fn relay_answer(
     }
 }
 
-/// Waits for the provider, then takes all that it has sent by now.
+/// Waits for the provider, then takes everything that has already arrived.
 async fn read(
     answer: &mut Answer,
-    sink: &mut impl Sink,
+    sink: &mut impl EventSink,
     report: &mut Report,
 ) -> Result<Progress, Failure> {
     let mut out = |sink: &mut _, event: ChatEvent<'_>| {
         report.count(&event);
-        Sink::push(sink, &event);
+        EventSink::push(sink, &event);
     };
     let mut progress = answer.next(&mut |event| out(sink, event)).await?;
     let mut pieces = 1;
     while progress == Progress::More && sink.size() < FRAME_BYTES && pieces < FRAME_PIECES {
-        // What has arrived lies with the task that reads the socket; this is its turn. A write
-        // for each piece it hands over would cost far more than reading the piece.
+        // The task that reads the socket holds what has arrived; yielding lets it run. A write for
+        // each piece would cost far more than reading the piece.
         yield_now().await;
         match answer.next(&mut |event| out(sink, event)).now_or_never() {
             Some(next) => progress = next?,
@@ -135,8 +135,7 @@ async fn read(
     Ok(progress)
 }
 
-/// What is told of a reply beside its text, in the log and to the store: never what was asked or
-/// answered.
+/// Measurements of a reply for the log line and the store. It never holds text of the question or answer.
 pub(crate) struct Report {
     started: Instant,
     attempts: u32,
@@ -150,7 +149,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Of a reply that begins now.
+    /// The report of a reply that begins now.
     pub(crate) fn new() -> Self {
         Self {
             started: Instant::now(),
@@ -165,12 +164,12 @@ impl Report {
         }
     }
 
-    /// When the reply began.
+    /// The time at which the reply began.
     pub(crate) fn started(&self) -> Instant {
         self.started
     }
 
-    /// How long it took, as of now.
+    /// The durations so far, in milliseconds.
     pub(crate) fn timing(&self) -> Timing {
         let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let thinking = self.first_reasoning.map(|began| {
@@ -204,16 +203,16 @@ impl Report {
         Outcome::Failed(failure.to_error())
     }
 
-    /// Writes the reply's one line into the log.
+    /// Writes the one log line of the reply.
     pub(crate) fn log(&self, generation: &str, model: &str, outcome: &Outcome) {
-        // Only the head of the id, which is enough to find a line: whoever knows the whole id may read the reply.
+        // Only the first characters of the id: whoever knows the whole id may read the reply.
         let generation = &generation[..8];
         let attempts = self.attempts;
         let ttft_ms = self.first_token.map(|time| time.as_millis());
         let duration_ms = self.started.elapsed().as_millis();
         let tokens = self.usage.and_then(|usage| usage.completion_tokens);
         let (deltas, bytes) = (self.deltas, self.bytes);
-        // The level of an event is fixed where it is written, so a macro repeats the fields.
+        // The level of a tracing event is static, so a macro repeats the fields.
         macro_rules! line {
             ($level:ident, $($field:tt)*) => {
                 tracing::$level!(

@@ -1,9 +1,9 @@
-//! A saved reply: a task that makes it, whether anybody reads or not.
+//! A saved reply: a task makes it, whether or not a client reads it.
 //!
-//! It ends by itself, by a stop, by its time limit, or with the server. While it runs, what has come
-//! is stored about every second; the whole is stored before its end is told, so who has seen the end
-//! may rely on it. A store that fails stops nothing: the readers are told, and storing the whole is
-//! tried again for a while.
+//! The reply ends by itself, by a stop, by its time limit, or when the server shuts down. While it runs, new
+//! pieces are stored about once a second. The whole reply is stored before its end is sent, so a client that
+//! has seen the end can rely on it. A failure of the store does not stop the reply: readers get a notice, and
+//! storing the whole reply is retried for some minutes.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -16,22 +16,22 @@ use tokio_util::sync::CancellationToken;
 
 use super::log::Log;
 use super::relay::{Outcome, Report, relay, shutting_down};
-use super::running::Running;
+use super::running::RunningReply;
 use super::{Guard, Replies};
 use crate::providers::Reuse;
-use crate::store::{Begun, End, Finished, Piece, StoreError, now};
+use crate::store::{Begun, Finished, Piece, ReplyEnd, StoreError, now};
 
-/// How much time lies between two of what is stored while a reply runs.
+/// The least time between two stored pieces of a running reply.
 const SNAPSHOT: Duration = Duration::from_secs(1);
-/// How long the end of a reply waits for the store.
+/// The time limit for storing a reply before its end is sent.
 const SAVE_LIMIT: Duration = Duration::from_secs(5);
-/// The pauses between further tries, after which it is given up.
+/// The pauses before further attempts to store a reply, in seconds.
 const RETRIES: [u64; 7] = [1, 2, 5, 15, 60, 120, 300];
-/// How long a reply that the store never knew can be read, after its end.
+/// How long a reply that the store did not accept can be read after its end.
 const UNSAVED_KEPT: Duration = Duration::from_secs(600);
 
-/// Whose reply it is, and in which conversation.
-pub(crate) struct Place {
+/// The owner, the conversation and the request of a reply.
+pub(crate) struct ReplyContext {
     pub(crate) owner: String,
     pub(crate) conversation: String,
     pub(crate) request_id: String,
@@ -39,36 +39,36 @@ pub(crate) struct Place {
     pub(crate) guard: Guard,
 }
 
-/// Starts the reply that was begun in the store. Where the store failed to take it, that is said to
-/// its readers, and nothing more is stored.
+/// Starts the task of a reply that was begun in the store. If the store did not accept it (`is_stored` is
+/// false), its readers get a notice, and no pieces are stored.
 pub(crate) fn run(
     replies: &Replies,
-    place: Place,
+    context: ReplyContext,
     begun: &Begun,
     request: ChatRequest,
     model: String,
     is_stored: bool,
-) -> Arc<Running> {
+) -> Arc<RunningReply> {
     let start = Start {
         generation: begun.generation.clone(),
         model: model.clone(),
-        conversation: Some(place.conversation.clone()),
+        conversation: Some(context.conversation.clone()),
         user_message: begun.user_message.clone(),
         message: Some(begun.message.clone()),
     };
-    // A reply that goes on begins with what there is of it.
+    // The log of a continued reply begins with the existing content.
     let log = Log::restored(start, begun.base.clone(), None, None);
-    let running = Arc::new(Running {
+    let running = Arc::new(RunningReply {
         id: begun.generation.clone(),
         log,
-        owner: place.owner,
-        conversation: place.conversation,
-        request_id: place.request_id,
+        owner: context.owner,
+        conversation: context.conversation,
+        request_id: context.request_id,
         stop: CancellationToken::new(),
         over: CancellationToken::new(),
         is_reported: AtomicBool::new(false),
     });
-    // In memory it is stored, and lost with the server.
+    // A store in memory accepts the reply but loses it when the server ends.
     if !is_stored || !replies.settings.keeps {
         running.log.note_not_saved();
     }
@@ -79,65 +79,92 @@ pub(crate) fn run(
         request,
         model,
         is_stored,
-        place.guard,
+        context.guard,
     ));
     running
 }
 
 async fn make(
     replies: Replies,
-    running: Arc<Running>,
+    running: Arc<RunningReply>,
     request: ChatRequest,
     mut model: String,
     is_stored: bool,
     _guard: Guard,
 ) {
     let mut report = Report::new();
-    let mut writer = running.log.writer();
-    let reuse = Reuse::of_conversation(&running.conversation);
-    let outcome = {
-        let made = relay(
-            &replies.providers,
-            &request,
-            &reuse,
-            &mut model,
-            &mut writer,
-            &mut report,
-        );
-        tokio::select! {
-            biased;
-            () = running.stop.cancelled() => Outcome::Done(Finish::Stopped),
-            () = replies.shutdown.cancelled() => shutting_down(),
-            never = store_while_it_grows(&replies, &running, is_stored) => match never {},
-            outcome = made => outcome,
-        }
-    };
-    // What came last belongs to it, also where it was stopped.
-    writer.publish();
+    let outcome = relay_into_log(
+        &replies,
+        &running,
+        &request,
+        &mut model,
+        is_stored,
+        &mut report,
+    )
+    .await;
     report.log(&running.id, &model, &outcome);
     let end = match outcome {
-        Outcome::Done(finish) => End::Done(finish),
-        Outcome::Failed(error) => End::Failed(error),
-        // A log never refuses.
-        Outcome::Left => End::Failed(ReplyError::of(ErrorKind::Internal)),
+        Outcome::Done(finish) => ReplyEnd::Done(finish),
+        Outcome::Failed(error) => ReplyEnd::Failed(error),
+        // A log accepts every event.
+        Outcome::Left => ReplyEnd::Failed(ReplyError::of(ErrorKind::Internal)),
     };
     if let Some(usage) = report.usage {
         running.log.note_usage(usage);
     }
     let finished = Finished {
         whole: running.log.whole().0,
-        end: end.clone(),
+        end,
         model,
         usage: report.usage,
         timing: report.timing(),
         now: now(),
     };
-    if !is_stored {
-        running.log.end(end);
+    if is_stored {
+        finish(replies, running, finished).await;
+    } else {
+        running.log.end(finished.end.clone());
         running.over.cancel();
         tokio::spawn(keep_for_a_while(replies, running, finished));
-        return;
     }
+}
+
+/// Relays the reply into its log until it ends, is stopped, or the server shuts down, and stores new pieces
+/// meanwhile.
+async fn relay_into_log(
+    replies: &Replies,
+    running: &RunningReply,
+    request: &ChatRequest,
+    model: &mut String,
+    is_stored: bool,
+    report: &mut Report,
+) -> Outcome {
+    let mut writer = running.log.writer();
+    let reuse = Reuse::of_conversation(&running.conversation);
+    let outcome = {
+        let relayed = relay(
+            &replies.providers,
+            request,
+            &reuse,
+            model,
+            &mut writer,
+            report,
+        );
+        tokio::select! {
+            biased;
+            () = running.stop.cancelled() => Outcome::Done(Finish::Stopped),
+            () = replies.shutdown.cancelled() => shutting_down(),
+            never = store_while_it_grows(replies, running, is_stored) => match never {},
+            outcome = relayed => outcome,
+        }
+    };
+    // Events that were added but not flushed are part of the reply, also after a stop.
+    writer.publish();
+    outcome
+}
+
+/// Stores the whole reply and then ends its log.
+async fn finish(replies: Replies, running: Arc<RunningReply>, finished: Finished) {
     let is_saved = match timeout(SAVE_LIMIT, save(&replies, &running, &finished)).await {
         Ok(Ok(())) => true,
         Ok(Err(error)) => {
@@ -150,10 +177,10 @@ async fn make(
         }
     };
     if is_saved {
-        running.log.end(end);
+        running.log.end(finished.end.clone());
         replies.running.remove(&running);
     } else {
-        running.log.end_unsaved(end);
+        running.log.end_unsaved(finished.end.clone());
     }
     running.over.cancel();
     replies
@@ -161,20 +188,28 @@ async fn make(
         .announce_conversation(&running.owner, &running.conversation)
         .await;
     if !is_saved {
-        // Nobody waits for this any more, and the server may end meanwhile.
+        // No reader waits for this, and the server may shut down meanwhile.
         tokio::spawn(save_later(replies.clone(), running, finished));
     }
 }
 
-async fn save(replies: &Replies, running: &Running, finished: &Finished) -> Result<(), StoreError> {
+async fn save(
+    replies: &Replies,
+    running: &RunningReply,
+    finished: &Finished,
+) -> Result<(), StoreError> {
     replies
         .store
         .finish(&running.owner, &running.id, finished)
         .await
 }
 
-/// Stores what is new about every second. What could not be stored is tried again with what follows.
-async fn store_while_it_grows(replies: &Replies, running: &Running, is_stored: bool) -> Infallible {
+/// Stores new pieces about once a second. A piece that could not be stored is stored together with the next.
+async fn store_while_it_grows(
+    replies: &Replies,
+    running: &RunningReply,
+    is_stored: bool,
+) -> Infallible {
     if !is_stored {
         return std::future::pending().await;
     }
@@ -184,7 +219,7 @@ async fn store_while_it_grows(replies: &Replies, running: &Running, is_stored: b
         .read_after(Some(last))
         .expect("its last event is there");
     let mut unsaved = Piece::default();
-    let mut number = 0;
+    let mut piece = 0;
     loop {
         if unsaved.is_empty() {
             reader.grows().await;
@@ -193,11 +228,11 @@ async fn store_while_it_grows(replies: &Replies, running: &Running, is_stored: b
         unsaved.append(&reader.next_piece());
         let stored = replies
             .store
-            .append(&running.owner, &running.id, number, &unsaved)
+            .append(&running.owner, &running.id, piece, &unsaved)
             .await;
         match stored {
             Ok(()) => {
-                number += 1;
+                piece += 1;
                 unsaved = Piece::default();
             }
             Err(error) => {
@@ -208,7 +243,7 @@ async fn store_while_it_grows(replies: &Replies, running: &Running, is_stored: b
     }
 }
 
-async fn save_later(replies: Replies, running: Arc<Running>, finished: Finished) {
+async fn save_later(replies: Replies, running: Arc<RunningReply>, finished: Finished) {
     for pause in RETRIES {
         sleep(Duration::from_secs(pause)).await;
         if save(&replies, &running, &finished).await.is_ok() {
@@ -224,9 +259,9 @@ async fn save_later(replies: Replies, running: Arc<Running>, finished: Finished)
     replies.running.remove(&running);
 }
 
-/// A reply whose beginning the store did not take can be read for a while. The store may know it all
-/// the same, if it committed and its answer was lost: then its end is stored, too.
-async fn keep_for_a_while(replies: Replies, running: Arc<Running>, finished: Finished) {
+/// Keeps a reply that the store did not accept readable for [`UNSAVED_KEPT`]. The store may have committed it
+/// although its answer was lost, so storing the end is attempted too.
+async fn keep_for_a_while(replies: Replies, running: Arc<RunningReply>, finished: Finished) {
     let ended = Instant::now();
     for pause in RETRIES {
         sleep(Duration::from_secs(pause)).await;
@@ -241,7 +276,7 @@ async fn keep_for_a_while(replies: Replies, running: Arc<Running>, finished: Fin
 }
 
 /// Logs that the store failed, once for each reply.
-fn report_failure(running: &Running, cause: &str) {
+fn report_failure(running: &RunningReply, cause: &str) {
     if running.is_reported.swap(true, Ordering::Relaxed) {
         return;
     }

@@ -1,8 +1,7 @@
-//! The stateless reply: one reader, who has it for themselves and ends it by leaving.
+//! The stateless reply: it has one reader and ends when that reader disconnects.
 //!
-//! Between task and reader stands a pipe of bounded size: a reader who does not read stops the task,
-//! and the task stops reading the provider. Events that arrive while the reader is busy leave in one
-//! write.
+//! A bounded pipe connects the task to the reader. If the reader stops reading, the task waits and stops
+//! reading the provider. Events that arrive while the reader is busy are sent in one write.
 
 use std::time::Duration;
 
@@ -15,26 +14,26 @@ use tokio_util::io::ReaderStream;
 use tokio_util::sync::CancellationToken;
 
 use super::frame::Frame;
-use super::relay::{Outcome, Report, Sink, relay, shutting_down};
+use super::relay::{EventSink, Outcome, Report, relay, shutting_down};
 use super::stream::with_pings;
 use super::{Replies, new_id};
 use crate::providers::Reuse;
 
-/// The most bytes that wait for a reader.
+/// The capacity of the pipe, in bytes.
 const PIPE_BYTES: usize = 64 * 1024;
-/// How long the last words may take to reach a reader who does not read.
+/// The time limit for sending the terminal event to a reader that does not read.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Starts a reply and gives the bytes of its event stream. Dropping the stream ends the reply. The first
-/// guard is dropped with the stream, the second with the reply.
+/// Starts a reply and returns the bytes of its event stream. Dropping the stream ends the reply.
+/// `stream_guard` is dropped with the stream, and `reply_guard` when the reply has ended.
 pub(crate) fn start<S: Send + 'static, R: Send + 'static>(
     replies: &Replies,
     request: ChatRequest,
     stream_guard: S,
     reply_guard: R,
 ) -> impl Stream<Item = std::io::Result<Bytes>> + use<S, R> {
-    // Of the two directions only one is used. Unlike the halves of a `simplex`, each end of a
-    // `duplex` closes its direction when it is dropped, so the stream ends however the task does.
+    // Only one direction is used. Unlike the halves of a `simplex`, each end of a `duplex` closes its
+    // direction when it is dropped, so the stream ends however the task ends.
     let (reader, writer) = duplex(PIPE_BYTES);
     let gone = CancellationToken::new();
     let pipe = Pipe {
@@ -86,7 +85,7 @@ async fn run<R: Send>(
         biased;
         () = gone.cancelled() => Outcome::Left,
         () = replies.shutdown.cancelled() => shutting_down(),
-        // A provider is held to the limit where it is read; this holds the reader to it.
+        // `Answer` applies the limit to the provider; this applies it to the reader.
         done = timeout_at(total, made) => done.unwrap_or(Outcome::Left),
     };
     if let Some(usage) = report.usage {
@@ -98,21 +97,21 @@ async fn run<R: Send>(
         Outcome::Left => {}
     }
     if !matches!(outcome, Outcome::Left) {
-        // A reader who has stopped reading does not keep the reply alive for its last words.
+        // A reader that has stopped reading must not keep the reply alive.
         let _ = timeout(LAST_WORDS, pipe.flush()).await;
     }
     report.log(&id, &model, &outcome);
 }
 
-/// The writer's end of the pipe, and what is about to go into it.
+/// The writing end of the pipe, and the frame that is being sent.
 struct Pipe {
     writer: DuplexStream,
     frame: Frame,
-    /// How much of the frame is in the pipe already. A write that is given up is not begun again.
+    /// The bytes of the frame that were written. A cancelled write continues after them.
     written: usize,
 }
 
-impl Sink for Pipe {
+impl EventSink for Pipe {
     fn push(&mut self, event: &ChatEvent<'_>) {
         self.frame.push(event);
     }

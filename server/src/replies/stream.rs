@@ -1,4 +1,4 @@
-//! The reader's end of a reply: its events as a stream of bytes, with pings while there are none.
+//! The events of a reply as a stream of bytes, with pings while there are no events.
 
 use std::time::Duration;
 
@@ -6,22 +6,21 @@ use bytes::Bytes;
 use futures::stream::{self, Stream, StreamExt};
 use tokio::time::{Instant, timeout};
 
-use super::log::Reader;
+use super::log::LogReader;
 
-/// The first sign of life when the provider is silent; proxies and people want one early.
+/// The silence before the first ping. Some proxies expect bytes early.
 const FIRST_PING: Duration = Duration::from_secs(1);
-/// The further ones. Proxies commonly give up after 30 s or 60 s of silence.
+/// The silence before each further ping. Proxies commonly close a connection after 30 s or 60 s of silence.
 const PING: Duration = Duration::from_secs(15);
 const PING_COMMENT: &[u8] = b": ping\n\n";
 
-/// What comes so soon after something was sent waits and is sent as one, up to this time. A picture on
-/// the screen takes longer, and each piece that arrives alone costs a browser more than the text in it.
+/// The least time between two batches. A frame on the screen takes longer, and each batch costs a browser
+/// more than the text in it.
 const GATHER: Duration = Duration::from_millis(12);
 
-/// The events that a reader gets, with a sign of life while there are none. The guard is
-/// dropped with the stream.
+/// The events of a reader as bytes, with pings. The guard is dropped with the stream.
 pub(crate) fn events_of<G>(
-    reader: Reader,
+    reader: LogReader,
     guard: G,
 ) -> impl Stream<Item = std::io::Result<Bytes>> + use<G> {
     let events = stream::unfold((reader, None), |(mut reader, sent_at)| async move {
@@ -34,8 +33,8 @@ pub(crate) fn events_of<G>(
     with_pings(events, guard)
 }
 
-/// Adds a comment to a stream whenever it was silent for a while; the first silence is the shortest,
-/// also when it follows the start of the reply. The guard is dropped with the stream.
+/// Adds a comment to a stream after each period of silence. The first period is shorter, also after the start
+/// event. The guard is dropped with the stream.
 pub(crate) fn with_pings<S, G>(
     events: S,
     guard: G,

@@ -1,8 +1,7 @@
-//! Titles of new conversations: the first words of the question at once, and better ones by the model
-//! beside the first answer.
+//! Titles of new conversations: first the beginning of the question, then a title that the model writes.
 //!
-//! The model is asked when the answer has begun, so that a provider that does one thing at a time does
-//! the answer first. What it says counts only if it looks like a title.
+//! The request for a title is sent when the answer has begun, so that a provider that handles one request at a
+//! time answers the question first. An answer that does not look like a title is ignored.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,20 +10,20 @@ use app::protocol::{ChatEvent, ChatMessage, ChatRequest, Finish, Role};
 use tokio::time::timeout;
 
 use super::Replies;
-use super::relay::{Outcome, Report, Sink, relay};
-use super::running::Running;
+use super::relay::{EventSink, Outcome, Report, relay};
+use super::running::RunningReply;
 use super::title_text::{beside_reasoning, title_in};
 use crate::providers::Reuse;
 use crate::store::TitledBy;
 
-/// How much of a question makes its title, in characters.
+/// The most characters of a question that become its title.
 const FIRST_WORDS: usize = 60;
-/// How much of the question the model is shown, in characters.
+/// The most characters of the question in the request for a title.
 const SHOWN: usize = 2_000;
-/// How much is read of an answer until it is no title, and how much with reasoning in it.
+/// The most bytes that are read of an answer, without reasoning and with it. A longer answer is no title.
 const MOST_BYTES: usize = 1_000;
 const MOST_BYTES_WITH_REASONING: usize = 64 * 1024;
-/// How long the model may take.
+/// The time limit of the request.
 const LIMIT: Duration = Duration::from_secs(60);
 
 const WISH: &str = "Write a title for a conversation that begins with the message below: at most six \
@@ -35,7 +34,7 @@ pub(crate) fn from_question(question: &str) -> String {
     let line = question.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut title: String = line.chars().take(FIRST_WORDS).collect();
     if title.len() < line.len() {
-        // Not in the middle of a word, where it has words.
+        // Cut between two words, if the text has spaces.
         if let Some((whole, _)) = title.rsplit_once(' ') {
             title = whole.to_owned();
         }
@@ -47,8 +46,13 @@ pub(crate) fn from_question(question: &str) -> String {
     title
 }
 
-/// Asks the model for a title, beside the answer that runs.
-pub(crate) fn ask_beside(replies: &Replies, running: &Arc<Running>, question: &str, model: &str) {
+/// Requests a title from the model in a task of its own.
+pub(crate) fn ask_beside(
+    replies: &Replies,
+    running: &Arc<RunningReply>,
+    question: &str,
+    model: &str,
+) {
     if replies.providers.is_demo() || !replies.settings.titles_by_model {
         return;
     }
@@ -68,7 +72,7 @@ pub(crate) fn ask_beside(replies: &Replies, running: &Arc<Running>, question: &s
     });
 }
 
-async fn title(replies: &Replies, running: &Running, request: &ChatRequest, model: &str) {
+async fn title(replies: &Replies, running: &RunningReply, request: &ChatRequest, model: &str) {
     let answer = running
         .log
         .read_after(Some(running.log.last_seq()))
@@ -94,7 +98,7 @@ async fn title(replies: &Replies, running: &Running, request: &ChatRequest, mode
         &mut report,
     )
     .await;
-    // One that was cut off or filtered may end in the middle of a word.
+    // A truncated or filtered title may end in the middle of a word.
     let (Outcome::Done(Finish::Stop), Some(title)) = (outcome, title_in(&collect.text)) else {
         tracing::debug!("the model gave no title");
         return;
@@ -111,7 +115,7 @@ async fn title(replies: &Replies, running: &Running, request: &ChatRequest, mode
                 .announce_conversation(owner, conversation)
                 .await
         }
-        // The person has named it or deleted it meanwhile, or the answer tells of the failure.
+        // The conversation was renamed or deleted meanwhile, or the store failed, which the reply reports.
         Err(error) => tracing::debug!(%error, "the title was not kept"),
     }
 }
@@ -120,7 +124,7 @@ struct Collect {
     text: String,
 }
 
-impl Sink for Collect {
+impl EventSink for Collect {
     fn push(&mut self, event: &ChatEvent<'_>) {
         if let ChatEvent::Text(text) = event {
             self.text.push_str(text);

@@ -1,12 +1,12 @@
-//! The title in what a model answers when it is asked for one: without reasoning, tags, quotation
-//! marks, JSON, fences and words around it.
+//! Extracts the title from a model's answer: without reasoning, tags, quotation marks, JSON, fences and
+//! introductory words.
 
 use serde_json::Value;
 
 /// The longest title, in characters.
 const LONGEST: usize = 80;
 
-/// What stands around reasoning: where it begins and where it ends.
+/// The opening and closing tags of reasoning.
 const REASONING: &[(&str, &str)] = &[
     ("<think>", "</think>"),
     ("<thinking>", "</thinking>"),
@@ -17,11 +17,11 @@ const REASONING: &[(&str, &str)] = &[
     ("<seed:think>", "</seed:think>"),
     ("[THINK]", "[/THINK]"),
     ("◁think▷", "◁/think▷"),
-    // OpenAI's open models name a channel for each part.
+    // OpenAI's open models write a channel name before each part.
     ("<|channel|>analysis", "<|channel|>final<|message|>"),
 ];
 
-/// Words for a title before a colon, in small letters.
+/// Labels before a colon, in lower case.
 const LABELS: &[&str] = &[
     "title",
     "titel",
@@ -55,7 +55,7 @@ const LABELS: &[&str] = &[
     "heading",
 ];
 
-/// How a line begins that is no title but leads to one, in small letters.
+/// Beginnings of lines that introduce a title, in lower case.
 const PREFACES: &[&str] = &[
     "sure",
     "certainly",
@@ -75,7 +75,7 @@ const PREFACES: &[&str] = &[
     "以下",
 ];
 
-/// What is said beside reasoning; nothing as long as the reasoning has not ended.
+/// The text outside the reasoning. It is empty while the reasoning has not ended.
 pub(super) fn beside_reasoning(answer: &str) -> &str {
     let ends = REASONING
         .iter()
@@ -85,7 +85,7 @@ pub(super) fn beside_reasoning(answer: &str) -> &str {
     &rest[..begins.min().unwrap_or(rest.len())]
 }
 
-/// The title in an answer, if there is one.
+/// The title in an answer, if the answer has one.
 pub(super) fn title_in(answer: &str) -> Option<String> {
     let said = beside_reasoning(answer).trim();
     let title = match in_json(said) {
@@ -100,7 +100,7 @@ pub(super) fn title_in(answer: &str) -> Option<String> {
     is_title.then_some(title)
 }
 
-/// The title in JSON, wherever it stands in the answer.
+/// The title in JSON anywhere in the answer.
 fn in_json(said: &str) -> Option<String> {
     let from = said.find(['{', '['])?;
     let until = said.rfind(['}', ']'])?;
@@ -132,7 +132,7 @@ fn text_in(value: &Value) -> Option<String> {
     }
 }
 
-/// The title among lines: the first that does not only lead to it.
+/// The first line that is not only an introduction.
 fn in_lines(said: &str) -> Option<String> {
     let mut lines = said
         .lines()
@@ -156,7 +156,7 @@ fn in_lines(said: &str) -> Option<String> {
     None
 }
 
-/// What follows a label such as `Title:`, or a preface with a colon.
+/// The text after a label such as `Title:`, or after a preface with a colon.
 fn after_label(line: &str) -> Option<&str> {
     let (label, title) = line.split_once([':', '：'])?;
     let label = plain(label).to_lowercase();
@@ -168,7 +168,7 @@ fn after_label(line: &str) -> Option<&str> {
     (is_label || is_preface).then(|| title.trim_start_matches(['*', '_', ' ']))
 }
 
-/// A line without the marks of Markdown and HTML, quotation marks and the full stop.
+/// A line without Markdown and HTML markup, quotation marks and the full stop.
 fn plain(line: &str) -> String {
     let mut text = without_tags(line.lines().next().unwrap_or_default());
     for mark in ["**", "__", "`"] {

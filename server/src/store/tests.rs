@@ -12,8 +12,8 @@ use app::protocol::saved::{MessageState, SavedMessage, Timing};
 use app::protocol::{Finish, Role};
 
 use super::{
-    Ask, ConversationHead, End, Finished, ImportPart, NewReply, Piece, Settings, Store, new_id,
-    now, open,
+    Ask, ConversationHead, Finished, ImportPart, NewReply, Piece, ReplyEnd, Settings, Store,
+    new_id, now, open,
 };
 
 /// A store in this folder.
@@ -74,7 +74,7 @@ pub(in crate::store) fn piece(text: &str) -> Piece {
 pub(in crate::store) fn finished(text: &str) -> Finished {
     Finished {
         whole: piece(text),
-        end: End::Done(Finish::Stop),
+        end: ReplyEnd::Done(Finish::Stop),
         model: "m".to_owned(),
         usage: None,
         timing: Timing::default(),

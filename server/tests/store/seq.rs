@@ -11,9 +11,9 @@ use futures::FutureExt;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
-use server::replies::log::{INTERRUPTED_SEQ, Log, Reader};
+use server::replies::log::{INTERRUPTED_SEQ, Log, LogReader};
 use server::store::{Ask, Begun, Finished, LOCAL_OWNER, Store, new_id};
-use server::store::{End, Piece};
+use server::store::{Piece, ReplyEnd};
 
 use super::{Place, finished, new_reply, question};
 
@@ -76,7 +76,7 @@ type Meaning = (String, String, String);
 /// A client that reads one generation, over one connection after the other.
 struct Client {
     generation: String,
-    connection: Option<(Reader, Arc<Log>)>,
+    connection: Option<(LogReader, Arc<Log>)>,
     transcript: Transcript,
     last: Option<u64>,
     ends: usize,
@@ -87,7 +87,7 @@ struct Live {
     generation: String,
     log: Arc<Log>,
     /// A reader after the text that was stored.
-    unstored: Reader,
+    unstored: LogReader,
     failed: Piece,
     pieces: i64,
     /// The end that has to be stored again.
@@ -265,7 +265,7 @@ impl<'a> World<'a> {
             ..Usage::default()
         };
         live.log.note_usage(usage);
-        let end = End::Done(Finish::Length);
+        let end = ReplyEnd::Done(Finish::Length);
         let finished = Finished {
             whole: live.log.whole().0,
             end: end.clone(),

@@ -1,4 +1,4 @@
-//! A reader of a log: a cursor, and the events after it as bytes of our stream.
+//! A reader of a log: a cursor, and the events after it as the bytes of an event stream.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,35 +10,35 @@ use tokio::time::timeout_at;
 use super::{Entries, Log, Transient, UNSAVED_NOTICE_SEQ, not_saved};
 use crate::replies::frame::{write_comment, write_json};
 use crate::store::model::spans::{Cursor, SpanKind};
-use crate::store::{End, Piece};
+use crate::store::{Piece, ReplyEnd};
 
-/// As many bytes of text are given in one go. One piece may be longer.
+/// The most bytes of text in one batch. A single longer piece is one batch.
 const BATCH_BYTES: usize = 16 * 1024;
 
-/// For so many bytes of text nobody waits for more.
+/// A batch with this many bytes of text is sent without waiting for more.
 const ENOUGH_BYTES: usize = 4 * 1024;
 
-/// About what an event needs beside its text.
+/// The approximate size of an event without its text, in bytes.
 const EVENT_BYTES: usize = 48;
 
-/// There is no event with the seq after which somebody wants to read.
+/// The log has no event with the requested seq.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoSuchSeq;
 
-/// Reads a log. Dropping it changes nothing for others.
-pub struct Reader {
+/// Reads a log. Readers do not affect each other.
+pub struct LogReader {
     log: Arc<Log>,
-    /// The start has been given.
+    /// The start event was returned.
     has_start: bool,
     cursor: Cursor,
-    /// How much of what is told in transient has been, or was before.
+    /// The number of transient events that were returned or are too old.
     transient_count: u64,
-    /// The notice before an end that could not be saved has been given.
+    /// The notice before an unsaved end was returned.
     has_unsaved_notice: bool,
     has_end: bool,
 }
 
-impl Reader {
+impl LogReader {
     pub(super) fn new(log: Arc<Log>, after: Option<u64>) -> Result<Self, NoSuchSeq> {
         let mut cursor = Cursor::default();
         let (mut has_unsaved_notice, mut has_end) = (false, false);
@@ -50,7 +50,7 @@ impl Reader {
             if !is_there {
                 return Err(NoSuchSeq);
             }
-            // The start is event 0; of the spans, `after` lie before the next event.
+            // The start has seq 0, so `after` spans precede the next event.
             while cursor.seq < after
                 && let Some((kind, length, next)) = entries.spans.at(cursor.span)
             {
@@ -58,7 +58,7 @@ impl Reader {
             }
         }
         let transient_count = {
-            // Who comes while nothing has been said is told what is going on.
+            // A reader that comes before any text gets the last transient event.
             let entries = log.read();
             let is_silent = entries.text.is_empty() && entries.reasoning.is_empty();
             entries.transient_count.saturating_sub(u64::from(is_silent))
@@ -73,20 +73,20 @@ impl Reader {
         })
     }
 
-    /// Whether the end is known, so that nothing follows.
+    /// Whether the end was returned, so that no event follows.
     pub(super) fn is_at_the_end(&self) -> bool {
         self.has_end
     }
 
-    /// The next events as bytes, as soon as there are any. Nothing after the end. What is given is
-    /// the reader's; until it asks again, it costs nothing.
+    /// Waits for the next events and returns them as bytes. `None` after the end. Between two calls a reader
+    /// uses no resources but its cursor.
     pub async fn next(&mut self) -> Option<Bytes> {
         if self.has_end {
             return None;
         }
         let log = Arc::clone(&self.log);
         loop {
-            // It counts from here: what comes after this look at the log wakes.
+            // The notification is armed before the log is read, so no change is missed.
             let grown = log.grown.notified();
             let bytes = self.take();
             if !bytes.is_empty() {
@@ -96,7 +96,7 @@ impl Reader {
         }
     }
 
-    /// Lets events gather until this time, unless there is enough of them or the end has come.
+    /// Waits until this time, or until a full batch or the end is available.
     pub async fn gather(&self, until: tokio::time::Instant) {
         let gathered = async {
             loop {
@@ -110,7 +110,7 @@ impl Reader {
         let _ = timeout_at(until, gathered).await;
     }
 
-    /// What the log holds beyond the cursor, with the cursor moved; for who stores it.
+    /// The content after the cursor, for the store. Moves the cursor to the end.
     pub fn next_piece(&mut self) -> Piece {
         let entries = self.log.read();
         let piece = entries.since(&self.cursor);
@@ -123,7 +123,7 @@ impl Reader {
         piece
     }
 
-    /// Waits until the log holds something beyond the cursor.
+    /// Waits until the log has events after the cursor.
     pub async fn grows(&self) {
         loop {
             let grown = self.log.grown.notified();
@@ -136,7 +136,7 @@ impl Reader {
 
     fn take(&mut self) -> Bytes {
         let entries = self.log.read();
-        // Growing it step by step would cost more than all else that a reader does.
+        // Growing the buffer step by step would cost more than all other work of a reader.
         let mut out = match entries.bytes_after(&self.cursor).min(BATCH_BYTES) {
             0 => Vec::new(),
             text => Vec::with_capacity(text + EVENT_BYTES),
@@ -179,11 +179,11 @@ impl Reader {
             }
             let seq = entries.last_seq();
             match end {
-                End::Done(finish) => {
+                ReplyEnd::Done(finish) => {
                     let (finish, model) = (*finish, entries.model.clone());
                     write_json(&mut out, seq, "done", &Done { finish, model });
                 }
-                End::Failed(error) => write_json(&mut out, seq, "error", error),
+                ReplyEnd::Failed(error) => write_json(&mut out, seq, "error", error),
             }
             self.has_end = true;
         }
@@ -192,7 +192,7 @@ impl Reader {
 }
 
 impl Entries {
-    /// What was last told in transient, as it is now.
+    /// Writes the last transient event, with the time that is left of a pause.
     fn write_transient(&self, out: &mut Vec<u8>) {
         match (&self.transient, &self.model) {
             (Some(Transient::Pause { until }), _) => {
@@ -205,17 +205,18 @@ impl Entries {
         }
     }
 
-    /// Whether what comes after this cursor should not wait for more.
+    /// Whether the events after this cursor should be sent without waiting for more.
     fn is_enough_after(&self, cursor: &Cursor) -> bool {
         self.end.is_some() || self.bytes_after(cursor) >= ENOUGH_BYTES
     }
 
-    /// How many bytes of text there are after this cursor.
+    /// The bytes of text and reasoning after this cursor.
     fn bytes_after(&self, cursor: &Cursor) -> usize {
         (self.text.len() - cursor.text) + (self.reasoning.len() - cursor.reasoning)
     }
 
-    /// The cursor after the pieces of text that continue the one from `from` to `to`.
+    /// The cursor after all pieces of the same kind that follow the piece between `from` and `to`, up to a full
+    /// batch.
     fn joined(&self, mut to: Cursor, kind: SpanKind, from: Cursor) -> Cursor {
         if !matches!(kind, SpanKind::Text | SpanKind::Reasoning) {
             return to;

@@ -49,7 +49,7 @@ impl Seen {
 }
 
 /// Reads what is there now.
-fn poll(reader: &mut Reader, seen: &mut Seen) {
+fn poll(reader: &mut LogReader, seen: &mut Seen) {
     while let Some(Some(bytes)) = reader.next().now_or_never() {
         seen.take(&bytes);
     }
@@ -66,7 +66,7 @@ fn a_reader_who_keeps_up_gets_the_numbers_without_a_gap() {
     let log = Log::new(start());
     let mut reader = log.read_after(None).expect("the beginning");
     let mut out = Vec::new();
-    let mut read = |reader: &mut Reader| {
+    let mut read = |reader: &mut LogReader| {
         while let Some(Some(bytes)) = reader.next().now_or_never() {
             out.extend_from_slice(&bytes);
         }
@@ -77,7 +77,7 @@ fn a_reader_who_keeps_up_gets_the_numbers_without_a_gap() {
     publish(&log, &[ChatEvent::Text("a\n".into())]);
     read(&mut reader);
     log.note_usage(Usage::default());
-    log.end(End::Done(Finish::Stop));
+    log.end(ReplyEnd::Done(Finish::Stop));
     read(&mut reader);
     assert_eq!(
         String::from_utf8(out).expect("UTF-8"),
@@ -132,7 +132,7 @@ fn there_is_nothing_after_what_is_not_there() {
     assert!(log.read_after(Some(1)).is_ok());
     assert!(log.read_after(Some(2)).is_err());
     assert!(log.read_after(Some(u64::MAX)).is_err());
-    log.end(End::Done(Finish::Stop));
+    log.end(ReplyEnd::Done(Finish::Stop));
     let mut after_the_end = log.read_after(Some(2)).expect("the end is event 2");
     assert_eq!(after_the_end.next().now_or_never(), Some(None));
 }
@@ -140,19 +140,19 @@ fn there_is_nothing_after_what_is_not_there() {
 #[test]
 fn the_first_end_counts_and_nothing_follows_it() {
     let log = Log::new(start());
-    log.end(End::Done(Finish::Stopped));
-    log.end(End::Done(Finish::Stop));
+    log.end(ReplyEnd::Done(Finish::Stopped));
+    log.end(ReplyEnd::Done(Finish::Stop));
     publish(&log, &[ChatEvent::Text("late".into())]);
     log.note_not_saved();
     let mut seen = Seen::default();
     poll(&mut log.read_after(None).expect("the beginning"), &mut seen);
     assert_eq!((seen.ends, seen.transcript.text.as_str()), (1, ""));
-    assert_eq!(log.ended(), Some(End::Done(Finish::Stopped)));
+    assert_eq!(log.ended(), Some(ReplyEnd::Done(Finish::Stopped)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn events_gather_for_a_while_but_not_where_there_is_much_or_the_end() {
-    let check = async |text: &str, end: Option<End>, expect: Duration| {
+    let check = async |text: &str, end: Option<ReplyEnd>, expect: Duration| {
         let log = Log::new(start());
         let mut reader = log.read_after(None).expect("from the beginning");
         poll(&mut reader, &mut Seen::default());
@@ -176,8 +176,8 @@ async fn events_gather_for_a_while_but_not_where_there_is_much_or_the_end() {
     check("", None, late).await;
     check("a word", None, late).await;
     check(&"long ".repeat(1000), None, soon).await;
-    check("", Some(End::Done(Finish::Stop)), soon).await;
-    check("a word", Some(End::Done(Finish::Stop)), soon).await;
+    check("", Some(ReplyEnd::Done(Finish::Stop)), soon).await;
+    check("a word", Some(ReplyEnd::Done(Finish::Stop)), soon).await;
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn a_log_that_was_stored_is_the_same_log() {
     );
     publish(&log, &[ChatEvent::Text(" \u{1f469}".into())]);
     let (piece, last) = log.whole();
-    let again = Log::restored(start(), piece, None, Some(End::Done(Finish::Stop)));
+    let again = Log::restored(start(), piece, None, Some(ReplyEnd::Done(Finish::Stop)));
     assert_eq!(last, 3);
     assert_eq!(again.last_seq(), 4);
     for after in 0..=4 {
@@ -227,7 +227,7 @@ fn the_end_of_an_interrupted_reply_is_numbered_beyond_all_that_can_have_been_sen
         spans: vec![1 << 2; count],
     };
     let interrupted = || {
-        Some(End::Failed(ReplyError {
+        Some(ReplyEnd::Failed(ReplyError {
             kind: ErrorKind::Interrupted,
             message: "m".into(),
             retryable: true,
@@ -266,7 +266,7 @@ fn the_end_of_an_interrupted_reply_is_numbered_beyond_all_that_can_have_been_sen
 fn an_end_that_could_not_be_stored_leaves_its_number_to_the_one_that_is_stored() {
     let log = Log::new(start());
     publish(&log, &[ChatEvent::Text("a".into())]);
-    log.end_unsaved(End::Done(Finish::Stop));
+    log.end_unsaved(ReplyEnd::Done(Finish::Stop));
     assert!(log.is_not_saved());
     let told = |after: Option<u64>| {
         let mut seen = Seen::default();
@@ -284,7 +284,7 @@ fn an_end_that_could_not_be_stored_leaves_its_number_to_the_one_that_is_stored()
     // It was said before: then the end has the next number, here and where it is stored.
     let log = Log::new(start());
     log.note_not_saved();
-    log.end_unsaved(End::Done(Finish::Stop));
+    log.end_unsaved(ReplyEnd::Done(Finish::Stop));
     assert_eq!(log.last_seq(), 2);
     let again = Log::restored(start(), log.whole().0, None, log.ended());
     assert_eq!(again.last_seq(), 2);
@@ -316,7 +316,7 @@ fn a_character_is_replaced_without_another_number_for_any_event() {
 
 /// What can happen, in any order.
 #[derive(Debug, Clone)]
-enum Step {
+enum LogStep {
     /// Pieces arrive together. Empty ones too.
     Arrive(Vec<(bool, String)>),
     /// Somebody begins to read.
@@ -332,24 +332,24 @@ enum Step {
     /// The store fails.
     FailToSave,
     /// The reply ends.
-    End,
+    ReplyEnd,
     /// The person stops it.
     Stop,
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+fn steps() -> impl Strategy<Value = Vec<LogStep>> {
     let piece = (any::<bool>(), "[a-c東é\n\"]{0,40}");
     let index = any::<prop::sample::Index>;
     let step = prop_oneof![
-        6 => prop::collection::vec(piece, 0..4).prop_map(Step::Arrive),
-        2 => Just(Step::Join),
-        6 => index().prop_map(Step::Read),
-        3 => index().prop_map(Step::Resume),
-        1 => index().prop_map(Step::Leave),
-        2 => index().prop_map(Step::JoinAfter),
-        1 => Just(Step::FailToSave),
-        1 => Just(Step::End),
-        1 => Just(Step::Stop),
+        6 => prop::collection::vec(piece, 0..4).prop_map(LogStep::Arrive),
+        2 => Just(LogStep::Join),
+        6 => index().prop_map(LogStep::Read),
+        3 => index().prop_map(LogStep::Resume),
+        1 => index().prop_map(LogStep::Leave),
+        2 => index().prop_map(LogStep::JoinAfter),
+        1 => Just(LogStep::FailToSave),
+        1 => Just(LogStep::End),
+        1 => Just(LogStep::Stop),
     ];
     prop::collection::vec(step, 0..60)
 }
@@ -360,14 +360,14 @@ proptest! {
     #[test]
     fn every_reader_gets_an_exact_prefix_or_the_whole_and_then_one_end(steps in steps()) {
         let log = Log::new(start());
-        let mut readers: Vec<(Reader, Seen)> = Vec::new();
+        let mut readers: Vec<(LogReader, Seen)> = Vec::new();
         let mut truth = Transcript::default();
         // What had been said up to each event, for those who come in the middle.
         let mut history = vec![(0_u64, String::new(), String::new())];
         let mut end = None;
         for step in steps {
             match step {
-                Step::Arrive(pieces) => {
+                LogStep::Arrive(pieces) => {
                     let events: Vec<ChatEvent<'_>> = pieces
                         .iter()
                         .map(|(is_text, piece)| if *is_text {
@@ -382,39 +382,39 @@ proptest! {
                         history.push((log.last_seq(), truth.text.clone(), truth.reasoning.clone()));
                     }
                 }
-                Step::Join => {
+                LogStep::Join => {
                     readers.push((log.read_after(None).expect("the beginning"), Seen::default()));
                 }
-                Step::JoinAfter(index) => {
+                LogStep::JoinAfter(index) => {
                     let (after, text, reasoning) = index.get(&history).clone();
                     let mut seen = Seen { last: Some(after), ..Seen::default() };
                     seen.transcript.text = text;
                     seen.transcript.reasoning = reasoning;
                     readers.push((log.read_after(Some(after)).expect("it was there"), seen));
                 }
-                Step::Read(index) if !readers.is_empty() => {
+                LogStep::Read(index) if !readers.is_empty() => {
                     let (reader, seen) = index.get_mut(&mut readers);
                     poll(reader, seen);
                 }
-                Step::Resume(index) if !readers.is_empty() => {
+                LogStep::Resume(index) if !readers.is_empty() => {
                     let (reader, seen) = index.get_mut(&mut readers);
                     *reader = log.read_after(seen.last).expect("they saw it");
                 }
-                Step::Leave(index) if !readers.is_empty() => {
+                LogStep::Leave(index) if !readers.is_empty() => {
                     let at = index.index(readers.len());
                     readers.swap_remove(at);
                 }
-                Step::FailToSave => log.note_not_saved(),
-                Step::End => {
+                LogStep::FailToSave => log.note_not_saved(),
+                LogStep::End => {
                     log.note_usage(Usage::default());
-    log.end(End::Done(Finish::Stop));
+    log.end(ReplyEnd::Done(Finish::Stop));
                     end.get_or_insert(Finish::Stop);
                 }
-                Step::Stop => {
-                    log.end(End::Done(Finish::Stopped));
+                LogStep::Stop => {
+                    log.end(ReplyEnd::Done(Finish::Stopped));
                     end.get_or_insert(Finish::Stopped);
                 }
-                Step::Read(_) | Step::Resume(_) | Step::Leave(_) => {}
+                LogStep::Read(_) | LogStep::Resume(_) | LogStep::Leave(_) => {}
             }
             for (_, seen) in &readers {
                 prop_assert!(truth.text.starts_with(&seen.transcript.text));

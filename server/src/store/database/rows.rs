@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use sqlx::any::AnyRow;
 use sqlx::{Any, Column, Decode, Row, Type};
 
-use crate::store::{End, TitledBy};
+use crate::store::{ReplyEnd, TitledBy};
 
 /// Declares a struct with one field for each column of a query, and reads each field from the column of
 /// the same name. A query gives a computed or renamed column its name by `as`.
@@ -63,18 +63,18 @@ pub(in crate::store) fn end(
     state: &str,
     finish: Option<String>,
     error: Option<String>,
-) -> Option<End> {
+) -> Option<ReplyEnd> {
     match state {
         "streaming" => None,
-        "done" => Some(End::Done(
+        "done" => Some(ReplyEnd::Done(
             finish
                 .and_then(|name| serde_json::from_value(name.into()).ok())
                 .unwrap_or(Finish::Stop),
         )),
-        "error" => Some(End::Failed(
+        "error" => Some(ReplyEnd::Failed(
             from_json(error).unwrap_or_else(|| ReplyError::of(ErrorKind::Unknown)),
         )),
-        _ => Some(End::Failed(ReplyError::of(ErrorKind::Interrupted))),
+        _ => Some(ReplyEnd::Failed(ReplyError::of(ErrorKind::Interrupted))),
     }
 }
 
