@@ -332,7 +332,7 @@ enum LogStep {
     /// The store fails.
     FailToSave,
     /// The reply ends.
-    ReplyEnd,
+    End,
     /// The person stops it.
     Stop,
 }
