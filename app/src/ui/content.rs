@@ -2,6 +2,7 @@
 
 mod code_block;
 mod diagram;
+mod highlighter;
 pub(super) mod markdown_dom;
 mod picture;
 pub mod streamed_text;

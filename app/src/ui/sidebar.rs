@@ -18,8 +18,9 @@ use crate::chat::Chat;
 use crate::library::list::Conversations;
 use crate::page::lazy::{FIRST_INTERACTION, LazyPart, on_each};
 use crate::page::navigation::{Address, Navigation};
-use crate::ui::composer::composer_field::{ComposerField, focus_in_place};
-use crate::ui::transcript::server_rendered::ServerRendered;
+use crate::ui::composer::composer_field::ComposerField;
+use crate::ui::dom::focus_in_place;
+use crate::ui::server_rendered::ServerRendered;
 
 /// Whether the drawer is open, where the sidebar is one, and the button that opens it.
 #[derive(Clone, Copy)]

@@ -3,14 +3,13 @@
 pub mod earlier_row;
 pub mod follow;
 pub mod messages;
-pub(super) mod server_rendered;
 mod warm_up;
 pub mod welcome;
 
 use leptos::prelude::*;
 
 use crate::chat::Chat;
-use crate::ui::composer::composer_field::focus_in_place;
+use crate::ui::dom::focus_in_place;
 use crate::ui::transcript::follow::Follow;
 use crate::ui::transcript::messages::Messages;
 use crate::ui::transcript::welcome::Welcome;

@@ -3,6 +3,8 @@
 use leptos::html::Textarea;
 use leptos::prelude::*;
 
+use crate::ui::dom::focus_in_place;
+
 /// The composer's text field.
 #[derive(Clone, Copy)]
 pub struct ComposerField(pub NodeRef<Textarea>);
@@ -25,12 +27,4 @@ impl Default for ComposerField {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// Focuses an element where it is.
-pub fn focus_in_place(element: &web_sys::HtmlElement) {
-    let options = web_sys::FocusOptions::new();
-    options.set_prevent_scroll(true);
-    // It fails for no element that is in the page.
-    let _ = element.focus_with_options(&options);
 }

@@ -4,7 +4,6 @@
 //! The buttons are part of the text's elements (see [`crate::markdown::node`]); one listener on the
 //! text serves them all, also those that the server rendered, and those of pictures ([`crate::ui::content::picture`]).
 
-use std::cell::Cell;
 use std::time::Duration;
 
 use js_sys::Array;
@@ -15,29 +14,9 @@ use wasm_bindgen::JsCast;
 use web_sys::{Blob, BlobPropertyBag, Element, HtmlAnchorElement, Url};
 
 use crate::ui::content::diagram::toggle_diagram;
-use crate::ui::content::markdown_dom::{append, create, set};
 use crate::ui::content::picture::toggle_picture;
 use crate::ui::controls::copy_button::copy_to_clipboard;
 use crate::ui::transcript::follow::Follow;
-
-/// The highlighter, built from `frontend/code`. It finds the blocks by itself.
-const HIGHLIGHTER: &str = "/code/highlight.js";
-
-/// Loads the highlighter, the first time that this is asked for. Where that fails, code is plain.
-pub(in crate::ui) fn load_highlighter() {
-    thread_local! {
-        static IS_LOADED: Cell<bool> = const { Cell::new(false) };
-    }
-    if IS_LOADED.replace(true) {
-        return;
-    }
-    let script = create("script");
-    set(&script, "type", "module");
-    set(&script, "src", HIGHLIGHTER);
-    if let Some(head) = document().head() {
-        append(&head, &script);
-    }
-}
 
 /// How long a button says what has come of it.
 const SAID_FOR: Duration = Duration::from_secs(2);

@@ -22,8 +22,7 @@ use web_sys::{
 
 use crate::markdown::node::DRAW;
 use crate::protocol::DIAGRAM_PAGE;
-use crate::ui::content::markdown_dom::{append, create, set};
-use crate::ui::content::picture::make_frame;
+use crate::ui::dom::{append, create, create_frame, set};
 use crate::ui::text;
 use crate::ui::transcript::follow::Follow;
 
@@ -64,7 +63,7 @@ pub(in crate::ui) fn toggle_diagram(block: &Element, follow: Follow) {
     listen();
     // What the person opens stays where it is, instead of being pushed up by the following.
     follow.pause();
-    let frame = make_frame("Diagram");
+    let frame = create_frame("Diagram");
     set(&frame, "class", "diagram");
     // It has its width to be drawn in, and no height before that is done.
     set(&frame, "height", "0");

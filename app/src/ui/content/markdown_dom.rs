@@ -12,7 +12,8 @@ use crate::markdown::node::{Attr, Kind, Sink, Tag};
 use crate::markdown::patch::Dom;
 use crate::page::lazy::lazy_part;
 use crate::platform::clock::{BrowserClock, after_picture, next_frame};
-use crate::ui::content::code_block::load_highlighter;
+use crate::ui::content::highlighter::load_highlighter;
+use crate::ui::dom::{append, create, set};
 
 /// What a seam is known by. Its style has the browser shape what is behind it without what is before it,
 /// whose glyphs it then keeps: else it shapes a paragraph as a whole for each word that comes.
@@ -249,25 +250,4 @@ fn take_seams_out(outer: &Node) {
             PageDom.remove(&seam);
         }
     }
-}
-
-/// Makes an element.
-pub(in crate::ui) fn create(tag: &str) -> Element {
-    document()
-        .create_element(tag)
-        .expect("the name of the tag is valid")
-}
-
-/// Sets an attribute.
-pub(in crate::ui) fn set(element: &Element, name: &str, value: &str) {
-    element
-        .set_attribute(name, value)
-        .expect("the name of the attribute is valid");
-}
-
-/// Adds a node at the end of another.
-pub(in crate::ui) fn append(parent: &Node, child: &Node) {
-    parent
-        .append_child(child)
-        .expect("an element takes any text or element that is not around it");
 }

@@ -10,7 +10,7 @@ use web_sys::{Element, HtmlElement};
 
 use crate::markdown::node::SHOW_IMAGE;
 use crate::protocol::IMAGE_PATH;
-use crate::ui::content::markdown_dom::{append, create, set};
+use crate::ui::dom::{append, create_frame, set};
 use crate::ui::transcript::follow::Follow;
 
 /// The name of the button while the picture is shown.
@@ -34,7 +34,7 @@ pub(in crate::ui) fn toggle_picture(button: &Element, follow: Follow) {
     };
     // What the person opens stays where it is, instead of being pushed up by the following.
     follow.pause();
-    let frame = make_frame(&name_of(&link));
+    let frame = create_frame(&name_of(&link));
     set(&frame, "sandbox", "");
     set(&frame, "src", &path_of(&address));
     append(&place, &frame);
@@ -54,12 +54,4 @@ fn name_of(link: &Element) -> String {
 fn path_of(address: &str) -> String {
     let address: String = js_sys::encode_uri_component(address).into();
     format!("{IMAGE_PATH}?src={address}")
-}
-
-/// A frame of this name that tells nobody where it stands.
-pub(in crate::ui) fn make_frame(name: &str) -> Element {
-    let frame = create("iframe");
-    set(&frame, "title", name);
-    set(&frame, "referrerpolicy", "no-referrer");
-    frame
 }

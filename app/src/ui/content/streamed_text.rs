@@ -24,10 +24,12 @@ use crate::page::render_budget::RenderBudget;
 use crate::platform::clock::{BrowserClock, Clock, cost_of, next_frame};
 use crate::reply::Reply;
 use crate::reply::transcript::Transcript;
-use crate::ui::content::code_block::{load_highlighter, on_text_click};
-use crate::ui::content::markdown_dom::{PageDom, append, create, set};
+use crate::ui::content::code_block::on_text_click;
+use crate::ui::content::highlighter::load_highlighter;
+use crate::ui::content::markdown_dom::PageDom;
+use crate::ui::dom::{append, create, set};
+use crate::ui::server_rendered::ServerRendered;
 use crate::ui::transcript::follow::Follow;
-use crate::ui::transcript::server_rendered::ServerRendered;
 
 /// What the cursor is known by.
 const CURSOR: &str = "data-cursor";

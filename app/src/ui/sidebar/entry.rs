@@ -7,8 +7,8 @@ use super::Drawer;
 use crate::chat::Chat;
 use crate::library::list::Conversations;
 use crate::page::navigation::Address;
-use crate::ui::composer::composer_field::focus_in_place;
 use crate::ui::controls::link::{Link, is_plain_click};
+use crate::ui::dom::focus_in_place;
 use crate::ui::sidebar::menu::Menu;
 
 /// A conversation.

@@ -10,8 +10,8 @@ use crate::chat::Chat;
 use crate::library::list::Conversations;
 use crate::page::navigation::{Address, Navigation};
 use crate::protocol::saved::export_path;
-use crate::ui::composer::composer_field::focus_in_place;
 use crate::ui::controls::link::is_plain_click;
+use crate::ui::dom::focus_in_place;
 
 /// The menu of a conversation.
 #[component]

@@ -22,7 +22,7 @@ lazy_part! {
         owner.with(|| mount_to(place.clone().unchecked_into(), Rest).forget());
         let item = at.and_then(|at| items(&place).into_iter().nth(at));
         if let Some(item) = item.and_then(|item| item.dyn_into().ok()) {
-            super::focus_in_place(&item);
+            crate::ui::dom::focus_in_place(&item);
         }
     }
 }

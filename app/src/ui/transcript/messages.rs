@@ -17,9 +17,9 @@ use crate::chat::{Chat, Message};
 use crate::page::lazy::{FIRST_INTERACTION, LazyPart, lazy_part, on_each};
 use crate::ui::message::question::QuestionView;
 use crate::ui::message::reply::ReplyView;
+use crate::ui::server_rendered::ServerRendered;
 use crate::ui::text;
 use crate::ui::transcript::earlier_row::{EarlierRow, LaterRow};
-use crate::ui::transcript::server_rendered::ServerRendered;
 use crate::ui::transcript::warm_up::warm_up;
 
 /// The place of the messages.

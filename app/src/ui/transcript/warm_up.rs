@@ -13,8 +13,9 @@ use leptos::task::spawn_local;
 
 use crate::chat::Chat;
 use crate::markdown::stream::Stream;
-use crate::ui::content::markdown_dom::{PageDom, append, create, set};
+use crate::ui::content::markdown_dom::PageDom;
 use crate::ui::controls::local_number::local_number;
+use crate::ui::dom::{append, create, set};
 
 const TEXT: &str = "\
 ## A heading
