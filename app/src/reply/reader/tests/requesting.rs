@@ -1,0 +1,74 @@
+//! Requests that are not accepted, or whose response is lost.
+
+use super::*;
+
+#[test]
+fn a_busy_server_is_asked_again_when_it_says_and_nothing_is_lost() {
+    let busy = Fate::cut(0, How::Busy);
+    for request in [follow(), send()] {
+        let world = World::new(reply(), [busy.clone(), busy.clone()]);
+        let (updates, is_over) = read(&world, &mut world.reader(request));
+        assert!(is_over);
+        assert_eq!(told(&updates), told_of(&reply()));
+        let at = asked_at(&world);
+        let wait = Duration::from_secs(8);
+        assert!(at[1] >= at[0] + wait && at[2] >= at[1] + wait, "{at:?}");
+    }
+    // A message is given back in the end, with what the server said.
+    let world = World::new(reply(), vec![busy; 99]);
+    let (updates, _) = read(&world, &mut world.reader(send()));
+    assert!(
+        matches!(updates.as_slice(), [ReaderEvent::Rejected(error)] if error.kind == ErrorKind::TooMany)
+    );
+}
+
+#[test]
+fn a_reply_that_nobody_keeps_is_asked_for_once() {
+    let request = || ReplyRequest::Ephemeral(crate::protocol::ChatRequest::new(Vec::new()));
+    let world = World::new(reply(), [Fate::cut(100, How::Error)]);
+    let (updates, is_over) = read(&world, &mut world.reader(request()));
+    assert!(is_over && world.asked().len() == 1);
+    assert!(told(&updates).is_streaming());
+
+    let world = World::new(reply(), [Fate::cut(0, How::NoHeaders)]);
+    let (updates, _) = read(&world, &mut world.reader(request()));
+    assert!(matches!(updates.as_slice(), [ReaderEvent::Rejected(_)]));
+}
+
+#[test]
+fn a_message_whose_answer_was_lost_is_sent_again_as_the_same_message() {
+    let world = World::new(
+        reply(),
+        [Fate::cut(0, How::NoHeaders), Fate::cut(5, How::End)],
+    );
+    let request = send();
+    let (updates, is_over) = read(&world, &mut world.reader(request.clone()));
+    assert!(is_over);
+    assert_eq!(told(&updates), told_of(&reply()));
+    assert_eq!(world.asked(), [request.clone(), request.clone(), request]);
+}
+
+#[test]
+fn a_message_that_started_a_reply_is_never_sent_again() {
+    let world = World::new(reply(), [Fate::cut(110, How::Error)]);
+    let (updates, _) = read(&world, &mut world.reader(send()));
+    assert_eq!(told(&updates), told_of(&reply()));
+    assert!(matches!(
+        world.asked().as_slice(),
+        [
+            ReplyRequest::Send { .. },
+            ReplyRequest::Resume { after: Some(_), .. }
+        ]
+    ));
+}
+
+#[test]
+fn a_message_that_is_not_accepted_is_given_back_in_the_end() {
+    let world = World::new(reply(), vec![Fate::cut(0, How::NoHeaders); 99]);
+    let (updates, is_over) = read(&world, &mut world.reader(send()));
+    assert!(is_over);
+    assert!(
+        matches!(updates.as_slice(), [ReaderEvent::Rejected(error)] if error.kind == ErrorKind::ServerUnreachable)
+    );
+    assert_eq!(world.asked().len(), 4);
+}
