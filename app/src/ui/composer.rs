@@ -1,7 +1,7 @@
-//! Where one writes: the field, and Send or Stop in the same place.
+//! The composer: the message field, and Send or Stop in the same place.
 //!
-//! The text lives in the chat's draft, and `draft_field` keeps the field and the draft the same. What was
-//! typed before the page came to life is taken over, never overwritten.
+//! The text is in the chat's draft, and `draft_field` keeps the field and the draft in sync. Text that was typed
+//! before hydration is kept.
 
 pub mod composer_field;
 mod draft_field;
@@ -28,58 +28,31 @@ pub fn Composer() -> impl IntoView {
     let is_ready = RwSignal::new(false);
     let draft_field = DraftField::new(chat, field);
     draft_field.keep(is_ready);
-    // It changes where a keyboard is attached.
-    let look_at_pointer = move || preferences.note_touch(has_coarse_pointer());
-    Effect::new(move |_| look_at_pointer());
+    // The pointer changes when a keyboard or a mouse is attached.
+    let check_pointer = move || preferences.note_touch(has_coarse_pointer());
+    Effect::new(move |_| check_pointer());
     let sends_now = move || {
-        look_at_pointer();
+        check_pointer();
         untrack(|| preferences.sends_by_enter())
     };
-
     let send = move || {
         if chat.send() {
             follow.resume();
         }
         field.focus();
     };
-    let on_key = move |key: KeyboardEvent| {
-        // The Enter that confirms an input method's candidate is not ours. Safari says so by the code only.
-        if key.is_composing() || key.key_code() == 229 {
-            return;
-        }
-        let draft = chat.draft();
-        match key.key().as_str() {
-            "Enter" if key.ctrl_key() || key.meta_key() || (!key.shift_key() && sends_now()) => {
-                key.prevent_default();
-                send();
-            }
-            "ArrowUp" if draft.with_untracked(|draft| draft.text().is_empty()) => {
-                key.prevent_default();
-                chat.edit_last();
-            }
-            "Escape" if !chat.is_streaming_untracked() => chat.cancel_edit(),
-            _ => {}
-        }
-    };
-    let stop = move |click: MouseEvent| {
-        // The second click of a double click on Send must not stop what the first one began.
-        if click.detail() < 2 {
-            chat.stop();
-        }
-        field.focus();
-    };
 
-    // One quiet line about the conversation as a whole.
-    let said = move || match chat.link() {
+    // One line of text about the conversation as a whole.
+    let status = move || match chat.link() {
         ConnectionState::Lost => Some(text::CONNECTION_LOST),
         ConnectionState::HeldBack => Some(text::HELD_BACK),
         ConnectionState::Fine => chat.is_temporary().then_some(text::TEMPORARY),
     };
     view! {
         <div class="composer">
-            <p class="link" hidden=move || said().is_none()>{move || said().unwrap_or_default()}</p>
+            <p class="link" hidden=move || status().is_none()>{move || status().unwrap_or_default()}</p>
             {move || match chat.notice() {
-                // The status says it already; an alert that spoke too would say it twice.
+                // The status region announces it already; a live alert would announce it twice.
                 Some(sentence) => view! { <p class="notice" role="alert" aria-live="off">{sentence}</p> }.into_any(),
                 None => ().into_any(),
             }}
@@ -102,12 +75,14 @@ pub fn Composer() -> impl IntoView {
                         autocomplete="off"
                         enterkeyhint=move || if preferences.sends_by_enter() { "send" } else { "enter" }
                         on:input=move |_| draft_field.wrote()
-                        on:keydown=on_key
-                        on:focus=move |_| look_at_pointer()
+                        on:keydown=move |key| on_key(&key, chat, sends_now, send)
+                        on:focus=move |_| check_pointer()
                     ></textarea>
                 </div>
                 {move || if chat.is_streaming() {
-                    view! { <button type="button" class="stop" on:click=stop>"Stop"</button> }.into_any()
+                    view! {
+                        <button type="button" class="stop" on:click=move |click| stop(&click, chat, field)>"Stop"</button>
+                    }.into_any()
                 } else {
                     view! {
                         <button type="button" class="send" disabled=move || !is_ready.get() on:click=move |_| send()>
@@ -120,7 +95,35 @@ pub fn Composer() -> impl IntoView {
     }
 }
 
-/// Whether the main pointer is a finger, so that the keyboard is most likely on the screen.
+/// Handles a key in the field: Enter sends, ↑ in an empty field edits the last question, Escape cancels an edit.
+fn on_key(key: &KeyboardEvent, chat: Chat, sends_now: impl Fn() -> bool, send: impl Fn()) {
+    // The Enter that confirms a candidate of an input method does not send. Safari marks it by the key code only.
+    if key.is_composing() || key.key_code() == 229 {
+        return;
+    }
+    match key.key().as_str() {
+        "Enter" if key.ctrl_key() || key.meta_key() || (!key.shift_key() && sends_now()) => {
+            key.prevent_default();
+            send();
+        }
+        "ArrowUp" if chat.draft().with_untracked(|draft| draft.text().is_empty()) => {
+            key.prevent_default();
+            chat.edit_last();
+        }
+        "Escape" if !chat.is_streaming_untracked() => chat.cancel_edit(),
+        _ => {}
+    }
+}
+
+fn stop(click: &MouseEvent, chat: Chat, field: ComposerField) {
+    // The second click of a double click on Send must not stop what the first click started.
+    if click.detail() < 2 {
+        chat.stop();
+    }
+    field.focus();
+}
+
+/// Whether the main pointer is a finger. Then the keyboard is most likely on the screen.
 fn has_coarse_pointer() -> bool {
     let query = window().match_media("(pointer: coarse)");
     query.ok().flatten().is_some_and(|query| query.matches())

@@ -1,8 +1,8 @@
-//! What can be set for all conversations: the theme, and how the model shall answer.
+//! The settings dialog: the theme, and the parameters of all requests.
 //!
-//! A field that is empty is not sent. What is wrong in a field is said below it, and the setting stays
-//! as it was. The fields are plain HTML that is filled in when the dialog opens and read where somebody
-//! writes: as views with a signal each they would make the page's wasm larger by a tenth.
+//! An empty field is not sent. An invalid value shows an error below its field and changes nothing. The fields are
+//! plain HTML, filled in when the dialog opens and read on input: as views with a signal each they would make the
+//! page's wasm a tenth larger.
 
 pub mod theme_switch;
 
@@ -24,25 +24,19 @@ pub fn Settings() -> impl IntoView {
     let open = move |_| {
         if let Some(dialog) = dialog.get_untracked() {
             fill_in(&dialog, preferences);
-            // It fails only where it is open already.
+            // Opening fails only if the dialog is open already.
             let _ = dialog.show_modal();
         }
     };
     let on_key = move |key: KeyboardEvent| {
         if key.key() == "Escape" {
-            // The browser closes the dialog; the answer behind it goes on.
+            // The browser closes the dialog; the reply behind it must not stop.
             key.stop_propagation();
         }
     };
     let on_click = move |click: MouseEvent| {
-        let target = click
-            .target()
-            .and_then(|target| target.dyn_into::<Element>().ok());
-        // A click beside the dialog has the dialog itself as its target.
-        let closes =
-            |target: Element| target.tag_name() == "DIALOG" || target.class_name() == "close";
-        if target.is_some_and(closes)
-            && let Some(dialog) = dialog.get_untracked()
+        if let Some(dialog) = dialog.get_untracked()
+            && closes(&click)
         {
             dialog.close();
         }
@@ -77,46 +71,61 @@ pub fn Settings() -> impl IntoView {
                     <span>"Theme"</span>
                     <ThemeSwitch group="theme-in-settings"/>
                 </div>
-                <div class="fields">
-                    <label class="wide">
-                        "System prompt"
-                        <textarea name="system" rows="4" dir="auto" placeholder="Nothing"></textarea>
-                    </label>
-                    <label class="field">
-                        "Temperature"
-                        <input name="temperature" type="text" inputmode="decimal" autocomplete="off" placeholder="The model's own" aria-describedby="temperature-error"/>
-                    </label>
-                    <p class="wrong" id="temperature-error"></p>
-                    <label class="field">
-                        "Reasoning effort"
-                        <select name="effort">
-                            <option value="">"The model's own"</option>
-                            <option value="low">"Low"</option>
-                            <option value="medium">"Medium"</option>
-                            <option value="high">"High"</option>
-                        </select>
-                    </label>
-                    <label class="field">
-                        "Maximum length"
-                        <input name="length" type="text" inputmode="numeric" autocomplete="off" placeholder="No limit, in tokens" aria-describedby="length-error"/>
-                    </label>
-                    <p class="wrong" id="length-error"></p>
-                    <label class="field">
-                        "Enter sends"
-                        <select name="enter">
-                            <option value="">"Automatic"</option>
-                            <option value="always">"Always"</option>
-                            <option value="never">"Never"</option>
-                        </select>
-                    </label>
-                    <button type="button" class="close">"Close"</button>
-                </div>
+                {fields()}
             </div>
         </dialog>
     }
 }
 
-/// Shows in the fields what is chosen.
+/// The fields of the dialog. Their names are those that [`fill_in`] and [`read`] use.
+fn fields() -> impl IntoView {
+    view! {
+        <div class="fields">
+            <label class="wide">
+                "System prompt"
+                <textarea name="system" rows="4" dir="auto" placeholder="Nothing"></textarea>
+            </label>
+            <label class="field">
+                "Temperature"
+                <input name="temperature" type="text" inputmode="decimal" autocomplete="off" placeholder="The model's own" aria-describedby="temperature-error"/>
+            </label>
+            <p class="wrong" id="temperature-error"></p>
+            <label class="field">
+                "Reasoning effort"
+                <select name="effort">
+                    <option value="">"The model's own"</option>
+                    <option value="low">"Low"</option>
+                    <option value="medium">"Medium"</option>
+                    <option value="high">"High"</option>
+                </select>
+            </label>
+            <label class="field">
+                "Maximum length"
+                <input name="length" type="text" inputmode="numeric" autocomplete="off" placeholder="No limit, in tokens" aria-describedby="length-error"/>
+            </label>
+            <p class="wrong" id="length-error"></p>
+            <label class="field">
+                "Enter sends"
+                <select name="enter">
+                    <option value="">"Automatic"</option>
+                    <option value="always">"Always"</option>
+                    <option value="never">"Never"</option>
+                </select>
+            </label>
+            <button type="button" class="close">"Close"</button>
+        </div>
+    }
+}
+
+/// Whether a click closes the dialog: on "Close", or beside the dialog, where the target is the dialog itself.
+fn closes(click: &MouseEvent) -> bool {
+    let target = click
+        .target()
+        .and_then(|target| target.dyn_into::<Element>().ok());
+    target.is_some_and(|target| target.tag_name() == "DIALOG" || target.class_name() == "close")
+}
+
+/// Fills the fields with the current settings.
 fn fill_in(dialog: &HtmlDialogElement, preferences: Preferences) {
     let choices = preferences.get_untracked();
     for (name, value) in [
@@ -127,15 +136,15 @@ fn fill_in(dialog: &HtmlDialogElement, preferences: Preferences) {
         ("enter", preferences.enter_sends_untracked().name()),
     ] {
         if let Some(field) = find(dialog, &format!("[name={name}]")) {
-            // Text areas and lists have a value as inputs do.
+            // Text areas and selects have a `value`, too.
             field.unchecked_into::<HtmlInputElement>().set_value(value);
         }
     }
-    say(dialog, "temperature", "");
-    say(dialog, "length", "");
+    show_error(dialog, "temperature", "");
+    show_error(dialog, "length", "");
 }
 
-/// Takes what was written into a field, if it is right.
+/// Stores the value of a field if it is valid, and shows an error below the field otherwise.
 fn read(preferences: Preferences, dialog: &HtmlDialogElement, name: &str, value: String) {
     let mut choices = preferences.get_untracked();
     let wrong = match name {
@@ -143,7 +152,7 @@ fn read(preferences: Preferences, dialog: &HtmlDialogElement, name: &str, value:
         "length" => read_max_tokens(&value).err(),
         _ => None,
     };
-    say(dialog, name, wrong.unwrap_or_default());
+    show_error(dialog, name, wrong.unwrap_or_default());
     if wrong.is_some() {
         return;
     }
@@ -158,15 +167,15 @@ fn read(preferences: Preferences, dialog: &HtmlDialogElement, name: &str, value:
     preferences.set(choices);
 }
 
-/// Says what is wrong with a field, or that nothing is.
-fn say(dialog: &HtmlDialogElement, name: &str, sentence: &str) {
+/// Shows the error of a field; an empty sentence clears it.
+fn show_error(dialog: &HtmlDialogElement, name: &str, sentence: &str) {
     let Some(place) = find(dialog, &format!("#{name}-error")) else {
         return;
     };
     place.set_text_content(Some(sentence));
     if let Some(field) = find(dialog, &format!("[name={name}]")) {
         let is_wrong = if sentence.is_empty() { "false" } else { "true" };
-        // Only an invalid name could make it fail.
+        // Setting fails only for an invalid attribute name.
         let _ = field.set_attribute("aria-invalid", is_wrong);
     }
 }

@@ -1,8 +1,8 @@
-//! The conversations beside the one that is open: new ones, a search, the list by day. On a narrow
-//! screen it is a drawer over the conversation.
+//! The sidebar: new conversations, a search, and the list by day. On a narrow screen it is a drawer over the
+//! conversation.
 //!
-//! The list comes from the server as it is: links that lead to conversations. What makes it live is a
-//! file of its own (`rest`), loaded when the list changes or somebody turns to the page.
+//! The server renders the list as links. The code that makes the list interactive is a lazy part (`rest`), loaded
+//! when the list changes or at the first interaction.
 
 pub mod entry;
 pub mod foot;
@@ -22,7 +22,7 @@ use crate::ui::composer::composer_field::ComposerField;
 use crate::ui::dom::focus_in_place;
 use crate::ui::server_rendered::ServerRendered;
 
-/// Whether the drawer is open, where the sidebar is one, and the button that opens it.
+/// Whether the drawer is open on a narrow screen, and the button that opens it.
 #[derive(Clone, Copy)]
 pub struct Drawer(pub RwSignal<bool>, pub NodeRef<Button>);
 
@@ -33,7 +33,7 @@ impl Drawer {
         }
     }
 
-    /// Closes it: where one went from it is in view now.
+    /// Closes the drawer, after something in it was chosen.
     pub fn close(self) {
         self.0.set(false);
     }
@@ -49,53 +49,17 @@ pub fn Sidebar() -> impl IntoView {
     let place = NodeRef::<Div>::new();
     let part = LazyPart::new();
     let owner = Owner::current().expect("a component has one");
-    // Where it fails, the server's list is there, and its links work.
-    let come_alive = move || {
+    // If loading fails, the server's list stays and its links work.
+    let load = move || {
         if let Some(place) = place.get_untracked() {
             part.load(rest(place, owner.clone()));
         }
     };
-    // Something is to be shown that the server has not shown.
-    let shown = Memo::new(move |_| {
-        let today = conversations.today().get();
-        let listed = conversations
-            .index()
-            .with(|index| (index.clone(), index.groups(today)));
-        (
-            listed,
-            conversations.hits().is_some(),
-            conversations.toast().is_some(),
-        )
-    });
-    // Who begins to write will soon have a new entry in it, and then there is enough to do.
-    on_each(FIRST_INTERACTION, come_alive.clone());
-    let on_change = come_alive.clone();
-    Effect::new(move |is_later: Option<bool>| {
-        // A memo that nobody has read follows nothing.
-        shown.with(|_| ());
-        if is_later.is_some() || drawer.0.get() {
-            on_change();
-        }
-        true
-    });
-    // The focus goes into the drawer with the eyes, and back to where it came from.
-    Effect::new(move |before: Option<bool>| {
-        let is_open = drawer.0.get();
-        match before {
-            // What is hidden or inert takes no focus: it is given when the change is drawn.
-            Some(false) if is_open => request_animation_frame(move || {
-                if let Some(search) = search.get_untracked() {
-                    focus_in_place(&search);
-                }
-            }),
-            Some(true) if !is_open && is_within(nav) => {
-                request_animation_frame(move || drawer.focus_button());
-            }
-            _ => {}
-        }
-        is_open
-    });
-    let (on_pointer, on_focus) = (come_alive.clone(), come_alive);
+    // A new message will soon add an entry to the list, when there is enough to do already.
+    on_each(FIRST_INTERACTION, load.clone());
+    load_on_change(conversations, drawer, load.clone());
+    move_focus_with_drawer(drawer, nav, search);
+    let (on_pointer, on_focus) = (load.clone(), load);
     view! {
         <nav
             id="conversations"
@@ -140,7 +104,50 @@ pub fn Sidebar() -> impl IntoView {
     }
 }
 
-/// Whether the focus is in the sidebar, or nowhere since what had it is gone.
+/// Loads the interactive list when it differs from what the server rendered, or when the drawer is open.
+fn load_on_change(conversations: Conversations, drawer: Drawer, load: impl Fn() + 'static) {
+    let shown = Memo::new(move |_| {
+        let today = conversations.today().get();
+        let listed = conversations
+            .index()
+            .with(|index| (index.clone(), index.groups(today)));
+        (
+            listed,
+            conversations.hits().is_some(),
+            conversations.toast().is_some(),
+        )
+    });
+    Effect::new(move |is_later: Option<bool>| {
+        // Reading the memo subscribes to it.
+        shown.with(|_| ());
+        if is_later.is_some() || drawer.0.get() {
+            load();
+        }
+        true
+    });
+}
+
+/// Moves the focus into the drawer when it opens, and back to its button when it closes.
+fn move_focus_with_drawer(drawer: Drawer, nav: NodeRef<Nav>, search: NodeRef<Input>) {
+    Effect::new(move |before: Option<bool>| {
+        let is_open = drawer.0.get();
+        match before {
+            // Hidden and inert elements take no focus, so it is moved after the change is rendered.
+            Some(false) if is_open => request_animation_frame(move || {
+                if let Some(search) = search.get_untracked() {
+                    focus_in_place(&search);
+                }
+            }),
+            Some(true) if !is_open && is_within(nav) => {
+                request_animation_frame(move || drawer.focus_button());
+            }
+            _ => {}
+        }
+        is_open
+    });
+}
+
+/// Whether the focus is in the sidebar, or nowhere because the focused element was removed.
 fn is_within(nav: NodeRef<Nav>) -> bool {
     let (Some(nav), Some(active)) = (nav.get_untracked(), document().active_element()) else {
         return true;
@@ -148,14 +155,14 @@ fn is_within(nav: NodeRef<Nav>) -> bool {
     nav.contains(Some(&active)) || document().body().is_some_and(|body| *body == active)
 }
 
-/// Begins a conversation that will be saved.
+/// Starts a conversation that will be saved.
 #[component]
 pub fn NewChatButton() -> impl IntoView {
     let begin = begin();
     view! { <button type="button" class="new-chat" on:click=move |_| begin(false)>"New chat"</button> }
 }
 
-/// Begins a conversation that nobody keeps.
+/// Starts a temporary conversation, which is not saved.
 #[component]
 fn TemporaryButton() -> impl IntoView {
     let begin = begin();
@@ -166,7 +173,7 @@ fn TemporaryButton() -> impl IntoView {
     }
 }
 
-/// Leads to a new conversation.
+/// A function that starts a new conversation; its argument is whether the conversation is temporary.
 fn begin() -> impl Fn(bool) + Copy + 'static {
     let chat = expect_context::<Chat>();
     let navigation = expect_context::<Navigation>();

@@ -1,4 +1,4 @@
-//! One conversation of the list: a link to it, and what one can do with it.
+//! One conversation of the list: a link to it and its menu.
 
 use leptos::html::{Button, Input};
 use leptos::prelude::*;
@@ -7,20 +7,19 @@ use super::Drawer;
 use crate::chat::Chat;
 use crate::library::list::Conversations;
 use crate::page::navigation::Address;
+use crate::protocol::saved::ConversationSummary;
 use crate::ui::controls::link::{Link, is_plain_click};
 use crate::ui::dom::focus_in_place;
 use crate::ui::sidebar::menu::Menu;
 
-/// A conversation.
+/// A conversation of the list.
 #[component]
 pub fn Entry(
-    /// Its id.
+    /// The id of the conversation.
     id: String,
 ) -> impl IntoView {
     let id = StoredValue::new(id);
-    let chat = expect_context::<Chat>();
     let conversations = expect_context::<Conversations>();
-    let drawer = expect_context::<Drawer>();
     let summary = Memo::new(move |_| id.with_value(|id| conversations.get(id)));
     let title = Memo::new(move |_| {
         summary.with(|one| {
@@ -28,21 +27,15 @@ pub fn Entry(
                 .map_or_else(String::new, |one| one.title.clone())
         })
     });
+    let chat = expect_context::<Chat>();
     let is_open = Memo::new(move |_| {
         chat.id()
             .is_some_and(|open| id.with_value(|id| *id == open))
     });
-    let mark = Memo::new(move |_| {
-        summary.with(|one| match one {
-            Some(one) if one.running => Some(("running", "answering")),
-            Some(one) if one.unread => Some(("unread", "unread")),
-            _ => None,
-        })
-    });
     let is_renaming = RwSignal::new(false);
     let has_menu = RwSignal::new(false);
     let button = NodeRef::<Button>::new();
-    let back_to_button = move || {
+    let focus_button = move || {
         if let Some(button) = button.get_untracked() {
             focus_in_place(&button);
         }
@@ -52,12 +45,12 @@ pub fn Entry(
         if let Some(title) = title {
             conversations.rename(id.get_value(), title);
         }
-        back_to_button();
+        focus_button();
     };
-    let close_menu = move |is_focus_ours: bool| {
+    let close_menu = move |moves_focus: bool| {
         has_menu.set(false);
-        if is_focus_ours {
-            back_to_button();
+        if moves_focus {
+            focus_button();
         }
     };
     view! {
@@ -65,23 +58,7 @@ pub fn Entry(
             {move || if is_renaming.get() {
                 view! { <Rename title=title.get_untracked() done=renamed/> }.into_any()
             } else {
-                view! {
-                    <Link
-                        to=Address::Conversation(id.get_value())
-                        is_current=Signal::from(is_open)
-                        on_go=move || drawer.close()
-                    >
-                        <span class="title" dir="auto">{move || title.get()}</span>
-                        {move || match mark.get() {
-                            Some((class, word)) => view! {
-                                <span class=format!("mark-{class}")>
-                                    <span class="visually-hidden">{format!(", {word}")}</span>
-                                </span>
-                            }.into_any(),
-                            None => ().into_any(),
-                        }}
-                    </Link>
-                }.into_any()
+                link(id.get_value(), is_open, title, summary).into_any()
             }}
             <button
                 type="button"
@@ -102,11 +79,45 @@ pub fn Entry(
     }
 }
 
-/// The title as a field. Enter and leaving it keep what was written, Esc does not.
+/// The link to the conversation, with a mark while a reply streams in it or something in it is unread.
+fn link(
+    id: String,
+    is_open: Memo<bool>,
+    title: Memo<String>,
+    summary: Memo<Option<ConversationSummary>>,
+) -> impl IntoView {
+    let drawer = expect_context::<Drawer>();
+    let mark = Memo::new(move |_| {
+        summary.with(|one| match one {
+            Some(one) if one.running => Some(("running", "answering")),
+            Some(one) if one.unread => Some(("unread", "unread")),
+            _ => None,
+        })
+    });
+    view! {
+        <Link
+            to=Address::Conversation(id)
+            is_current=Signal::from(is_open)
+            on_go=move || drawer.close()
+        >
+            <span class="title" dir="auto">{move || title.get()}</span>
+            {move || match mark.get() {
+                Some((class, word)) => view! {
+                    <span class=format!("mark-{class}")>
+                        <span class="visually-hidden">{format!(", {word}")}</span>
+                    </span>
+                }.into_any(),
+                None => ().into_any(),
+            }}
+        </Link>
+    }
+}
+
+/// The title as a field. Enter and leaving the field save the title, Escape does not.
 #[component]
 fn Rename(
     title: String,
-    /// Called once, with the new title if there is one.
+    /// Called once: with the new title, or with `None` after Escape.
     done: impl Fn(Option<String>) + Copy + 'static,
 ) -> impl IntoView {
     let field = NodeRef::<Input>::new();

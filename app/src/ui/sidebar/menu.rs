@@ -1,5 +1,4 @@
-//! What one can do with a conversation, as a menu that keys reach: arrows go through it, Esc and Tab
-//! leave it.
+//! The menu of a conversation. The arrow keys, Home and End move the focus; Escape and Tab close the menu.
 
 use leptos::html::{Button, Div};
 use leptos::prelude::*;
@@ -16,13 +15,13 @@ use crate::ui::dom::focus_in_place;
 /// The menu of a conversation.
 #[component]
 pub fn Menu(
-    /// The conversation.
+    /// The id of the conversation.
     id: String,
-    /// The button that it belongs to.
+    /// The button that opens the menu.
     button: NodeRef<Button>,
-    /// Set when the title is to be written.
+    /// Set by "Rename".
     is_renaming: RwSignal<bool>,
-    /// Closes the menu; the focus goes back to its button, or stays where it went.
+    /// Closes the menu. `true` moves the focus back to the button.
     close: impl Fn(bool) + Copy + Send + Sync + 'static,
 ) -> impl IntoView {
     let chat = expect_context::<Chat>();
@@ -44,51 +43,15 @@ pub fn Menu(
         }
     });
     let on_key = move |key: KeyboardEvent| {
-        let Some(menu) = menu.get_untracked() else {
-            return;
-        };
-        let items = items(&menu);
-        let here = document().active_element();
-        let at = items
-            .iter()
-            .position(|item| here.as_ref() == Some(item.as_ref()));
-        let last = items.len().saturating_sub(1);
-        let to = match (key.key().as_str(), at) {
-            ("ArrowDown", Some(at)) if at < last => at + 1,
-            ("ArrowDown" | "Home", _) => 0,
-            ("ArrowUp", Some(at)) if at > 0 => at - 1,
-            ("ArrowUp" | "End", _) => last,
-            ("Escape", _) => {
-                key.prevent_default();
-                key.stop_propagation();
-                return close(true);
-            }
-            ("Tab", _) => {
-                key.prevent_default();
-                return close(true);
-            }
-            _ => return,
-        };
-        key.prevent_default();
-        if let Some(item) = items.get(to) {
-            focus_in_place(item);
+        if let Some(menu) = menu.get_untracked() {
+            on_menu_key(&key, &menu, close);
         }
     };
     let on_leave = move |leave: FocusEvent| {
-        // Being taken away, it loses the focus, too.
-        let Some(menu) = menu.try_get_untracked().flatten() else {
-            return;
-        };
-        let to = leave
-            .related_target()
-            .and_then(|to| to.dyn_into::<web_sys::Node>().ok());
-        let is_inside = to.as_ref().is_some_and(|to| menu.contains(Some(to)));
-        // The button's own click closes it.
-        let is_button = match (button.get_untracked(), &to) {
-            (Some(button), Some(to)) => button.contains(Some(to)),
-            _ => false,
-        };
-        if !is_inside && !is_button {
+        // The menu also loses the focus when it is removed; then there is nothing to close.
+        if let Some(menu) = menu.try_get_untracked().flatten()
+            && has_left(&leave, &menu, button)
+        {
             close(false);
         }
     };
@@ -107,7 +70,7 @@ pub fn Menu(
             chat.start_anew(false);
             navigation.go(Address::New);
         }
-        // Leaving a conversation takes back what was announced of it.
+        // After `start_anew`, which clears the announcement.
         chat.announce("Conversation deleted".to_owned());
         conversations.delete(id);
     };
@@ -127,6 +90,49 @@ pub fn Menu(
     }
 }
 
+/// Moves the focus between the items, or closes the menu.
+fn on_menu_key(key: &KeyboardEvent, menu: &HtmlElement, close: impl Fn(bool)) {
+    let items = items(menu);
+    let here = document().active_element();
+    let at = items
+        .iter()
+        .position(|item| here.as_ref() == Some(item.as_ref()));
+    let last = items.len().saturating_sub(1);
+    let to = match (key.key().as_str(), at) {
+        ("ArrowDown", Some(at)) if at < last => at + 1,
+        ("ArrowDown" | "Home", _) => 0,
+        ("ArrowUp", Some(at)) if at > 0 => at - 1,
+        ("ArrowUp" | "End", _) => last,
+        ("Escape", _) => {
+            key.prevent_default();
+            key.stop_propagation();
+            return close(true);
+        }
+        ("Tab", _) => {
+            key.prevent_default();
+            return close(true);
+        }
+        _ => return,
+    };
+    key.prevent_default();
+    if let Some(item) = items.get(to) {
+        focus_in_place(item);
+    }
+}
+
+/// Whether the focus moves out of the menu. The button does not count: its own click closes the menu.
+fn has_left(leave: &FocusEvent, menu: &HtmlElement, button: NodeRef<Button>) -> bool {
+    let to = leave
+        .related_target()
+        .and_then(|to| to.dyn_into::<web_sys::Node>().ok());
+    let is_inside = to.as_ref().is_some_and(|to| menu.contains(Some(to)));
+    let is_button = match (button.get_untracked(), &to) {
+        (Some(button), Some(to)) => button.contains(Some(to)),
+        _ => false,
+    };
+    !is_inside && !is_button
+}
+
 fn items(menu: &HtmlElement) -> Vec<HtmlElement> {
     let Ok(found) = menu.query_selector_all("[role=menuitem]") else {
         return Vec::new();
@@ -136,8 +142,8 @@ fn items(menu: &HtmlElement) -> Vec<HtmlElement> {
         .collect()
 }
 
-/// Puts the menu below its button, or above it where there is no room below. It is over everything, so
-/// that the list that scrolls does not cut it off.
+/// Places the menu below its button, or above it if there is not enough space below. The position is fixed, so that
+/// the scrolling list does not clip the menu.
 fn place(menu: &HtmlElement, button: &HtmlElement) {
     let (at, size) = (
         button.get_bounding_client_rect(),
@@ -156,7 +162,7 @@ fn place(menu: &HtmlElement, button: &HtmlElement) {
     let left = (at.right() - size.width()).max(0.0);
     let style = menu.style();
     for (property, value) in [("top", top), ("left", left)] {
-        // Only an unknown property could make it fail.
+        // Setting fails only for an invalid property.
         let _ = style.set_property(property, &format!("{value}px"));
     }
 }
