@@ -1,10 +1,14 @@
 //! What the tests of the store share, and tests of its transactions: statements that fail, owners that leave,
 //! and a full disk.
 
+mod cut_connection;
 mod every_statement;
 pub(super) mod faults;
 mod full_disk;
 mod owners;
+mod postgres_faults;
+mod postgres_proxy;
+mod writes;
 
 use std::path::Path;
 

@@ -165,7 +165,7 @@ enum Request {
 
 /// A statement with its parameters.
 pub(in crate::store) struct Statement {
-    sql: SqlStr,
+    pub(in crate::store) sql: SqlStr,
     arguments: Option<AnyArguments>,
     is_persistent: bool,
     /// Whether only the first row is read.

@@ -4,43 +4,15 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use sqlx::{AnyConnection, AssertSqlSafe, Connection, query, query_scalar};
+use sqlx::{AnyConnection, Connection};
 use tempfile::TempDir;
 
 use super::faults::Fault;
-use super::{finished, open_memory, piece, question, reply, settings, to_import};
-use crate::store::{
-    Ask, ImportCursor, ImportPart, LOCAL_OWNER, NewReply, Result, Store, TitledBy, new_id, open,
-};
+use super::writes::{self, PostgresDatabase, WRITES, empty, in_one_slice, prepare, rows, run};
+use super::{finished, open_memory, question, settings};
+use crate::store::{LOCAL_OWNER, Store, new_id, open};
 
-/// Every method of the store that writes, with the ways to call it. All other methods are in
-/// `READS`.
-const WRITES: [(&str, &[Write]); 14] = [
-    (
-        "begin",
-        &[
-            Write::BeginConversation,
-            Write::Begin,
-            Write::Regenerate,
-            Write::Continue,
-        ],
-    ),
-    ("append", &[Write::Append]),
-    ("finish", &[Write::Finish]),
-    ("interrupt_all", &[Write::InterruptAll]),
-    ("rename", &[Write::Rename]),
-    ("pin", &[Write::Pin]),
-    ("delete", &[Write::Delete]),
-    ("restore", &[Write::Restore]),
-    ("show", &[Write::Show]),
-    ("mark_read", &[Write::Read]),
-    ("purge", &[Write::Purge]),
-    ("import", &[Write::Import]),
-    ("finish_import", &[Write::FinishImport]),
-    ("abandon_import", &[Write::AbandonImport]),
-];
 const READS: [&str; 13] = [
     "reply",
     "list",
@@ -56,27 +28,6 @@ const READS: [&str; 13] = [
     "search",
     "close",
 ];
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Write {
-    BeginConversation,
-    Begin,
-    Regenerate,
-    Continue,
-    Append,
-    Finish,
-    InterruptAll,
-    Rename,
-    Pin,
-    Delete,
-    Restore,
-    Show,
-    Read,
-    Purge,
-    Import,
-    FinishImport,
-    AbandonImport,
-}
 
 /// The path and the text of every file of the store that is not a test.
 fn sources() -> Vec<(PathBuf, String)> {
@@ -155,7 +106,7 @@ const OF_POSTGRES: [(&str, Fault); 8] = [
     ("busy", Fault::LeftOpen("55P03")),
     ("read-only", Fault::LeftOpen("25006")),
     ("corrupt", Fault::LeftOpen("XX001")),
-    ("cancelled", Fault::LeftOpen("57014")),
+    ("out of time", Fault::TimedOut),
     ("terminated", Fault::Terminated),
     ("answer lost", Fault::AnswerLost),
 ];
@@ -194,39 +145,19 @@ async fn in_memory_a_fault_at_any_statement_loses_nothing_else() {
 
 #[tokio::test]
 async fn in_postgresql_a_fault_at_any_statement_is_rolled_back_and_the_next_write_is_kept() {
-    let Ok(server) = std::env::var("RILL_TEST_POSTGRES") else {
+    let Some(database) = PostgresDatabase::create().await else {
         return;
     };
-    sqlx::any::install_default_drivers();
-    let mut admin = AnyConnection::connect(&server).await.expect("PostgreSQL");
-    let name = format!("rill_{}", new_id().replace('-', ""));
-    run(&mut admin, format!("create database {name}")).await;
-    let url = server.replacen("/postgres", &format!("/{name}"), 1);
-    let store = open(&settings(None, Some(&url))).await;
-    let store = in_one_slice(store.expect("a store").store);
-    check(&store, &url, None, &OF_POSTGRES).await;
+    let store = database.open(&database.url).await;
+    check(&store, &database.url, None, &OF_POSTGRES).await;
     store.close().await;
-    run(&mut admin, format!("drop database {name} with (force)")).await;
-}
-
-async fn run(connection: &mut AnyConnection, sql: String) {
-    let done = query(AssertSqlSafe(sql)).execute(connection).await;
-    done.expect("it is right");
-}
-
-/// A store that does long work in one slice, on a machine of any speed.
-fn in_one_slice(store: Store) -> Store {
-    Store {
-        slice: Duration::from_secs(60),
-        write_limit: Duration::from_secs(60),
-        ..store
-    }
+    database.drop_database().await;
 }
 
 /// Goes through the table.
 async fn check(store: &Store, url: &str, folder: Option<&Path>, classes: &[(&str, Fault)]) {
     let mut other = AnyConnection::connect(url).await.expect("a database");
-    for write in WRITES.iter().flat_map(|(_, writes)| *writes).copied() {
+    for write in writes::all() {
         empty(&mut other).await;
         let there = prepare(store, write).await;
         store.faults.expect(None);
@@ -279,7 +210,12 @@ async fn check(store: &Store, url: &str, folder: Option<&Path>, classes: &[(&str
 }
 
 /// A write that follows works, is seen by another connection, and survives a kill.
-async fn next_is_kept(store: &Store, other: &mut AnyConnection, folder: Option<&Path>, case: &str) {
+pub(super) async fn next_is_kept(
+    store: &Store,
+    other: &mut AnyConnection,
+    folder: Option<&Path>,
+    case: &str,
+) {
     let next = question(&new_id(), None, "next");
     let begun = store.begin(LOCAL_OWNER, &next).await;
     let begun = begun.unwrap_or_else(|error| panic!("{case}: then {error}"));
@@ -308,121 +244,4 @@ async fn after_a_kill(folder: &Path) -> Vec<String> {
     // The copy need not be durable.
     run(&mut left, "pragma synchronous = off".to_owned()).await;
     rows(&mut left).await
-}
-
-/// All rows of the tables, as another connection sees them.
-async fn rows(other: &mut AnyConnection) -> Vec<String> {
-    let mut all = Vec::new();
-    for sql in [
-        "select id || ' ' || title || ' ' || pinned || ' ' || coalesce(deleted_at, 0) || ' ' || coalesce(leaf, '-')
-             || ' ' || coalesce(import, '-') || ' ' || read_at from conversations order by id",
-        "select id || ' ' || state || ' ' || coalesce(generation, '-') || ' ' || text from messages order by id",
-        "select id from generations order by id",
-        "select generation || ' ' || number || ' ' || text from pieces order by generation, number",
-    ] {
-        let found: Vec<String> = query_scalar(sql).fetch_all(&mut *other).await.expect("rows");
-        all.extend(found);
-    }
-    all
-}
-
-async fn empty(other: &mut AnyConnection) {
-    let tables = ["pieces", "generations", "messages", "conversations"];
-    let all = tables.map(|table| format!("delete from {table};"));
-    let done = sqlx::raw_sql(AssertSqlSafe(all.concat())).execute(other);
-    done.await.expect("they are there");
-}
-
-/// The rows and requests that a write needs.
-struct Prepared {
-    conversation: String,
-    question: String,
-    running: String,
-    import: String,
-    /// A request that begins another reply.
-    reply: NewReply,
-    to_import: Vec<ImportPart>,
-}
-
-async fn prepare(store: &Store, write: Write) -> Prepared {
-    store.faults.expect(None);
-    let conversation = new_id();
-    let new = question(&conversation, None, "question");
-    let begun = store.begin(LOCAL_OWNER, &new).await.expect("saved");
-    let whole = finished("answer");
-    let done = store.finish(LOCAL_OWNER, &begun.generation, &whole);
-    done.await.expect("saved");
-    let new = question(&new_id(), None, "another");
-    let running = store.begin(LOCAL_OWNER, &new).await.expect("saved");
-    let one = piece("one");
-    let first = store.append(LOCAL_OWNER, &running.generation, 0, &one);
-    first.await.expect("saved");
-    let import = new_id();
-    let to_import = [to_import(), to_import()].concat();
-    if matches!(write, Write::FinishImport | Write::AbandonImport) {
-        let mut cursor = ImportCursor::default();
-        let hidden = store.import(LOCAL_OWNER, &import, &mut cursor, to_import.clone());
-        hidden.await.expect("saved");
-    }
-    if matches!(write, Write::Restore | Write::Purge) {
-        let deleted = store.delete(LOCAL_OWNER, &conversation, 7);
-        deleted.await.expect("saved");
-    }
-    let answer = begun.message;
-    let reply = match write {
-        Write::BeginConversation => question(&new_id(), None, "more"),
-        Write::Regenerate => reply(&conversation, Ask::Regenerate(answer.clone())),
-        Write::Continue => reply(&conversation, Ask::Continue(answer.clone())),
-        _ => question(&conversation, Some(&answer), "more"),
-    };
-    Prepared {
-        conversation,
-        question: begun.user_message.expect("it was asked"),
-        running: running.generation,
-        import,
-        reply,
-        to_import,
-    }
-}
-
-impl Write {
-    /// Writes, and returns the result without ids.
-    async fn call(self, store: &Store, there: &Prepared) -> Result<String> {
-        let (owner, id) = (LOCAL_OWNER, there.conversation.as_str());
-        match self {
-            Self::BeginConversation | Self::Begin | Self::Regenerate | Self::Continue => {
-                let begun = store.begin(owner, &there.reply).await?;
-                assert_eq!(begun.generation, there.reply.generation);
-                return Ok(format!(
-                    "{} {:?} {:?}",
-                    begun.is_first, begun.history, begun.base
-                ));
-            }
-            Self::Append => {
-                let more = piece("two");
-                store.append(owner, &there.running, 1, &more).await?;
-            }
-            Self::Finish => {
-                let whole = finished("one two");
-                store.finish(owner, &there.running, &whole).await?;
-            }
-            Self::InterruptAll => return Ok(store.interrupt_all().await?.to_string()),
-            Self::Rename => store.rename(owner, id, "New", TitledBy::Person).await?,
-            Self::Pin => store.pin(owner, id, true).await?,
-            Self::Delete => return Ok(format!("{:?}", store.delete(owner, id, 9).await?)),
-            Self::Restore => store.restore(owner, id).await?,
-            Self::Show => store.show(owner, id, &there.question).await?,
-            Self::Read => store.mark_read(owner, id, 11).await?,
-            Self::Purge => return Ok(store.purge(8).await?.to_string()),
-            Self::Import => {
-                let mut cursor = ImportCursor::default();
-                let parts = there.to_import.clone();
-                let import = store.import(owner, &there.import, &mut cursor, parts);
-                return Ok(format!("{:?}", import.await?));
-            }
-            Self::FinishImport => store.finish_import(owner, &there.import).await?,
-            Self::AbandonImport => store.abandon_import(&there.import).await?,
-        }
-        Ok(String::new())
-    }
 }

@@ -23,6 +23,8 @@ pub(in crate::store) enum Fault {
     AnswerLost,
     /// The server has ended the connection, for real. In PostgreSQL only.
     Terminated,
+    /// The server has ended the statement by its `statement_timeout`, for real. In PostgreSQL only.
+    TimedOut,
 }
 
 /// The fault that will happen, and the statements so far.
@@ -36,14 +38,25 @@ struct State {
     /// The number of statements since the last call of `expect`.
     count: usize,
     armed: Option<(usize, Fault)>,
+    has_short_timeout: bool,
 }
+
+const SHORT_TIMEOUT: &str = "set local statement_timeout = 20";
 
 impl Faults {
     /// Counts the statements from now on, and lets the one with this index fail.
     pub(in crate::store) fn expect(&self, fault: Option<(usize, Fault)>) {
         *self.state() = State {
-            count: 0,
             armed: fault,
+            ..State::default()
+        };
+    }
+
+    /// From now on, PostgreSQL ends each statement that takes longer than some milliseconds.
+    pub(super) fn expect_timeouts(&self) {
+        *self.state() = State {
+            has_short_timeout: true,
+            ..State::default()
         };
     }
 
@@ -73,7 +86,14 @@ impl Faults {
         statement: Statement,
     ) -> sqlx::Result<Steps> {
         match (self.next(), database) {
-            (None, _) => execute(connection, statement).await,
+            (None, _) => {
+                let is_begin = statement.sql.as_str() == "begin";
+                let steps = execute(connection, statement).await?;
+                if is_begin && self.state().has_short_timeout {
+                    connection.execute(SHORT_TIMEOUT).await?;
+                }
+                Ok(steps)
+            }
             (Some(Fault::AnswerLost), _) => {
                 execute(connection, statement).await?;
                 Err(sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into()))
@@ -91,6 +111,10 @@ impl Faults {
             (Some(Fault::Terminated), _) => {
                 let sql = "select pg_terminate_backend(pg_backend_pid())".to_owned();
                 Err(failing(connection, sql).await)
+            }
+            (Some(Fault::TimedOut), _) => {
+                connection.execute(SHORT_TIMEOUT).await?;
+                Err(failing(connection, "select pg_sleep(60)".to_owned()).await)
             }
         }
     }

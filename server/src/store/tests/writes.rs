@@ -1,0 +1,258 @@
+//! Every write of the store, for the tests that let writes fail, with the rows that it needs and the rows that
+//! another connection sees afterwards.
+
+use std::time::Duration;
+
+use sqlx::{AnyConnection, AssertSqlSafe, Connection, query, query_scalar};
+
+use super::{finished, piece, question, reply, settings, to_import};
+use crate::store::{
+    Ask, ImportCursor, ImportPart, LOCAL_OWNER, NewReply, Result, Store, TitledBy, new_id, open,
+};
+
+/// Every method of the store that writes, with the ways to call it. All other methods are in
+/// `READS`.
+pub(super) const WRITES: [(&str, &[Write]); 14] = [
+    (
+        "begin",
+        &[
+            Write::BeginConversation,
+            Write::Begin,
+            Write::Regenerate,
+            Write::Continue,
+        ],
+    ),
+    ("append", &[Write::Append]),
+    ("finish", &[Write::Finish]),
+    ("interrupt_all", &[Write::InterruptAll]),
+    ("rename", &[Write::Rename]),
+    ("pin", &[Write::Pin]),
+    ("delete", &[Write::Delete]),
+    ("restore", &[Write::Restore]),
+    ("show", &[Write::Show]),
+    ("mark_read", &[Write::Read]),
+    ("purge", &[Write::Purge]),
+    ("import", &[Write::Import]),
+    ("finish_import", &[Write::FinishImport]),
+    ("abandon_import", &[Write::AbandonImport]),
+];
+
+/// All ways to write.
+pub(super) fn all() -> impl Iterator<Item = Write> {
+    WRITES.iter().flat_map(|(_, writes)| *writes).copied()
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Write {
+    BeginConversation,
+    Begin,
+    Regenerate,
+    Continue,
+    Append,
+    Finish,
+    InterruptAll,
+    Rename,
+    Pin,
+    Delete,
+    Restore,
+    Show,
+    Read,
+    Purge,
+    Import,
+    FinishImport,
+    AbandonImport,
+}
+
+/// A new database of a PostgreSQL server.
+pub(super) struct PostgresDatabase {
+    admin: AnyConnection,
+    name: String,
+    pub(super) url: String,
+}
+
+impl PostgresDatabase {
+    /// `None` if the variable `RILL_TEST_POSTGRES` names no server.
+    pub(super) async fn create() -> Option<Self> {
+        Self::create_with("").await
+    }
+
+    /// The same, with these options of `create database`.
+    pub(super) async fn create_with(options: &str) -> Option<Self> {
+        let server = std::env::var("RILL_TEST_POSTGRES").ok()?;
+        sqlx::any::install_default_drivers();
+        let mut admin = AnyConnection::connect(&server).await.expect("PostgreSQL");
+        let name = format!("rill_{}", new_id().replace('-', ""));
+        run(&mut admin, format!("create database {name} {options}")).await;
+        Some(Self {
+            admin,
+            url: server.replacen("/postgres", &format!("/{name}"), 1),
+            name,
+        })
+    }
+
+    /// A store in this database, reached by this URL.
+    pub(super) async fn open(&self, url: &str) -> Store {
+        let opened = open(&settings(None, Some(url))).await;
+        in_one_slice(opened.expect("a store").store)
+    }
+
+    pub(super) async fn connect(&self) -> AnyConnection {
+        AnyConnection::connect(&self.url).await.expect("a database")
+    }
+
+    pub(super) async fn drop_database(mut self) {
+        run(
+            &mut self.admin,
+            format!("drop database {} with (force)", self.name),
+        )
+        .await;
+    }
+}
+
+pub(super) async fn run(connection: &mut AnyConnection, sql: String) {
+    let done = query(AssertSqlSafe(sql)).execute(connection).await;
+    done.expect("it is right");
+}
+
+/// A store that does long work in one slice, on a machine of any speed.
+pub(super) fn in_one_slice(store: Store) -> Store {
+    Store {
+        slice: Duration::from_secs(60),
+        write_limit: Duration::from_secs(60),
+        ..store
+    }
+}
+
+/// All rows of the tables, as another connection sees them.
+pub(super) async fn rows(other: &mut AnyConnection) -> Vec<String> {
+    let mut all = Vec::new();
+    for sql in [
+        "select id || ' ' || title || ' ' || pinned || ' ' || coalesce(deleted_at, 0) || ' ' || coalesce(leaf, '-')
+             || ' ' || coalesce(import, '-') || ' ' || read_at from conversations order by id",
+        "select id || ' ' || state || ' ' || coalesce(generation, '-') || ' ' || text from messages order by id",
+        "select id from generations order by id",
+        "select generation || ' ' || number || ' ' || text from pieces order by generation, number",
+    ] {
+        let found: Vec<String> = query_scalar(sql).fetch_all(&mut *other).await.expect("rows");
+        all.extend(found);
+    }
+    all
+}
+
+/// The rows without the ids and times that differ between two calls.
+pub(super) fn shape(rows: &[String]) -> Vec<String> {
+    let is_own = |word: &str| {
+        let is_time = word.len() > 10 && word.bytes().all(|byte| byte.is_ascii_digit());
+        is_time || uuid::Uuid::try_parse(word).is_ok()
+    };
+    let shape = |row: &String| {
+        let words = row
+            .split(' ')
+            .map(|word| if is_own(word) { "#" } else { word });
+        words.collect::<Vec<_>>().join(" ")
+    };
+    let mut shapes: Vec<String> = rows.iter().map(shape).collect();
+    shapes.sort();
+    shapes
+}
+
+pub(super) async fn empty(other: &mut AnyConnection) {
+    let tables = ["pieces", "generations", "messages", "conversations"];
+    let all = tables.map(|table| format!("delete from {table};"));
+    let done = sqlx::raw_sql(AssertSqlSafe(all.concat())).execute(other);
+    done.await.expect("they are there");
+}
+
+/// The rows and requests that a write needs.
+pub(super) struct Prepared {
+    pub(super) conversation: String,
+    question: String,
+    running: String,
+    pub(super) import: String,
+    /// A request that begins another reply.
+    reply: NewReply,
+    to_import: Vec<ImportPart>,
+}
+
+pub(super) async fn prepare(store: &Store, write: Write) -> Prepared {
+    store.faults.expect(None);
+    let conversation = new_id();
+    let new = question(&conversation, None, "question");
+    let begun = store.begin(LOCAL_OWNER, &new).await.expect("saved");
+    let whole = finished("answer");
+    let done = store.finish(LOCAL_OWNER, &begun.generation, &whole);
+    done.await.expect("saved");
+    let new = question(&new_id(), None, "another");
+    let running = store.begin(LOCAL_OWNER, &new).await.expect("saved");
+    let one = piece("one");
+    let first = store.append(LOCAL_OWNER, &running.generation, 0, &one);
+    first.await.expect("saved");
+    let import = new_id();
+    let to_import = [to_import(), to_import()].concat();
+    if matches!(write, Write::FinishImport | Write::AbandonImport) {
+        let mut cursor = ImportCursor::default();
+        let hidden = store.import(LOCAL_OWNER, &import, &mut cursor, to_import.clone());
+        hidden.await.expect("saved");
+    }
+    if matches!(write, Write::Restore | Write::Purge) {
+        let deleted = store.delete(LOCAL_OWNER, &conversation, 7);
+        deleted.await.expect("saved");
+    }
+    let answer = begun.message;
+    let reply = match write {
+        Write::BeginConversation => question(&new_id(), None, "more"),
+        Write::Regenerate => reply(&conversation, Ask::Regenerate(answer.clone())),
+        Write::Continue => reply(&conversation, Ask::Continue(answer.clone())),
+        _ => question(&conversation, Some(&answer), "more"),
+    };
+    Prepared {
+        conversation,
+        question: begun.user_message.expect("it was asked"),
+        running: running.generation,
+        import,
+        reply,
+        to_import,
+    }
+}
+
+impl Write {
+    /// Writes, and returns the result without ids.
+    pub(super) async fn call(self, store: &Store, there: &Prepared) -> Result<String> {
+        let (owner, id) = (LOCAL_OWNER, there.conversation.as_str());
+        match self {
+            Self::BeginConversation | Self::Begin | Self::Regenerate | Self::Continue => {
+                let begun = store.begin(owner, &there.reply).await?;
+                assert_eq!(begun.generation, there.reply.generation);
+                return Ok(format!(
+                    "{} {:?} {:?}",
+                    begun.is_first, begun.history, begun.base
+                ));
+            }
+            Self::Append => {
+                let more = piece("two");
+                store.append(owner, &there.running, 1, &more).await?;
+            }
+            Self::Finish => {
+                let whole = finished("one two");
+                store.finish(owner, &there.running, &whole).await?;
+            }
+            Self::InterruptAll => return Ok(store.interrupt_all().await?.to_string()),
+            Self::Rename => store.rename(owner, id, "New", TitledBy::Person).await?,
+            Self::Pin => store.pin(owner, id, true).await?,
+            Self::Delete => return Ok(format!("{:?}", store.delete(owner, id, 9).await?)),
+            Self::Restore => store.restore(owner, id).await?,
+            Self::Show => store.show(owner, id, &there.question).await?,
+            Self::Read => store.mark_read(owner, id, 11).await?,
+            Self::Purge => return Ok(store.purge(8).await?.to_string()),
+            Self::Import => {
+                let mut cursor = ImportCursor::default();
+                let parts = there.to_import.clone();
+                let import = store.import(owner, &there.import, &mut cursor, parts);
+                return Ok(format!("{:?}", import.await?));
+            }
+            Self::FinishImport => store.finish_import(owner, &there.import).await?,
+            Self::AbandonImport => store.abandon_import(&there.import).await?,
+        }
+        Ok(String::new())
+    }
+}
