@@ -21,7 +21,7 @@ use reqwest::Url;
 use secrecy::SecretString;
 
 use crate::providers::api::Api;
-use crate::providers::settings::Settings;
+use crate::providers::settings::UpstreamSettings;
 use crate::providers::{self, base_url, ollama};
 
 /// The configuration file that is read from the current folder when none is named.
@@ -70,7 +70,7 @@ pub struct Config {
 
     /// Who can be asked, the first one first.
     #[arg(skip)]
-    pub upstreams: Vec<Settings>,
+    pub upstreams: Vec<UpstreamSettings>,
 
     /// For a model, the models that are tried when its upstream is down or overloaded.
     #[arg(skip)]
@@ -202,10 +202,10 @@ impl Config {
             let base_url = base_url.unwrap_or_else(|| api.usual_base_url());
             let is_version_guessed =
                 text.is_some_and(|text| base_url::is_version_guessed(&text, &base_url));
-            let settings = Settings {
+            let settings = UpstreamSettings {
                 key,
                 is_version_guessed,
-                ..Settings::new(&name_of(&base_url), api, base_url)
+                ..UpstreamSettings::new(&name_of(&base_url), api, base_url)
             };
             let is_described = self
                 .upstreams
@@ -219,7 +219,7 @@ impl Config {
     }
 }
 
-impl From<&Config> for providers::Limits {
+impl From<&Config> for providers::UpstreamLimits {
     fn from(config: &Config) -> Self {
         Self {
             connect: config.connect_timeout,

@@ -33,14 +33,14 @@ pub use answer::MAX_ANSWER_BYTES;
 pub(crate) use answer::{Answer, Progress};
 pub(crate) use caching::Reuse;
 pub use client::Upstream;
-pub(crate) use dispatch::Step;
+pub(crate) use dispatch::DispatchStep;
 pub use registry::Registry;
-pub(crate) use registry::{Choice, Route};
+pub(crate) use registry::{AvailableModel, Route};
 pub(crate) use secrets::Secrets;
 
 /// The limits that a provider is held to; the configuration describes each of them.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct UpstreamLimits {
     pub(crate) connect: Duration,
     pub(crate) first_byte: Duration,
     pub(crate) idle: Duration,
@@ -55,8 +55,8 @@ pub struct Limits {
 }
 
 #[cfg(test)]
-impl Limits {
-    /// Limits that no unit test meets.
+impl UpstreamLimits {
+    /// UpstreamLimits that no unit test meets.
     pub(crate) fn for_tests() -> Self {
         let long = Duration::from_secs(600);
         Self {

@@ -48,12 +48,12 @@ pub struct Replies {
     /// Cancelled when the running replies must end.
     pub shutdown: CancellationToken,
     /// The configuration of replies.
-    pub settings: Settings,
+    pub settings: ReplySettings,
 }
 
 /// The configuration of replies.
 #[derive(Debug, Clone, Copy)]
-pub struct Settings {
+pub struct ReplySettings {
     /// The time limit of a whole reply.
     pub total_timeout: Duration,
     /// Whether a model writes the titles of new conversations.

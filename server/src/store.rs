@@ -35,10 +35,11 @@ use self::database::transaction::{WRITE_LIMIT, WRITE_TOTAL};
 use self::database::{Database, failure};
 pub use self::maintenance::{backup, check};
 pub use self::model::{
-    Ask, Begun, ConversationHead, ConversationKey, Finished, ImportCursor, ImportPart, MessageKey,
-    MessagePage, NewReply, PathEnd, PathLimit, Piece, ReplyEnd, StoredReply, TitledBy,
+    Ask, Begun, ConversationHead, ConversationKey, Finished, GenerationEnd, ImportCursor,
+    ImportPart, MessageKey, MessagePage, NewReply, PathEnd, PathLimit, Piece, StoredReply,
+    TitledBy,
 };
-pub use self::open::{Opened, Settings, open};
+pub use self::open::{Opened, StoreSettings, open};
 
 /// The owner of every row, until there are accounts.
 pub const LOCAL_OWNER: &str = "local";

@@ -21,7 +21,7 @@ use app::protocol::{ChatEvent, Finish, Role, Start, Usage};
 use server::config::Saving;
 use server::replies::log::Log;
 use server::store::{self, Ask, Begun, Finished, LOCAL_OWNER, NewReply, Store, StoreError, new_id};
-use server::store::{Piece, ReplyEnd};
+use server::store::{GenerationEnd, Piece};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, query};
 use tempfile::TempDir;
 
@@ -137,7 +137,7 @@ fn piece(texts: &[&str]) -> Piece {
 fn finished(texts: &[&str]) -> Finished {
     Finished {
         whole: piece(texts),
-        end: ReplyEnd::Done(Finish::Stop),
+        end: GenerationEnd::Done(Finish::Stop),
         model: "m2".into(),
         usage: Some(Usage {
             prompt_tokens: Some(3),

@@ -16,7 +16,7 @@ use super::{Capacity, parse_key};
 use crate::providers::api::Api;
 use crate::providers::base_url;
 use crate::providers::caching::Cache;
-use crate::providers::settings::Settings;
+use crate::providers::settings::UpstreamSettings;
 
 /// What a configuration file says.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ pub struct File {
     /// The model that answers when a request names none.
     pub model: Option<String>,
     /// The upstreams, the first one first.
-    pub upstreams: Vec<Settings>,
+    pub upstreams: Vec<UpstreamSettings>,
     /// For a model, the models that are tried when its upstream is down or overloaded.
     pub fallback: BTreeMap<String, Vec<String>>,
     /// How much may go on at once.
@@ -129,7 +129,7 @@ fn settings(
     entry: Entry,
     path: &Path,
     variable: &dyn Fn(&str) -> Option<String>,
-) -> Result<Settings, Mistake> {
+) -> Result<UpstreamSettings, Mistake> {
     let name = entry.name.get_ref();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || !name.chars().all(is_plain) {
@@ -188,7 +188,7 @@ fn settings(
         .base_url
         .as_ref()
         .is_some_and(|text| base_url::is_version_guessed(text.get_ref(), &base_url));
-    Ok(Settings {
+    Ok(UpstreamSettings {
         is_version_guessed,
         key,
         headers,
@@ -197,7 +197,7 @@ fn settings(
         think_tags: entry.think_tags,
         http2: entry.http2,
         cache: entry.cache,
-        ..Settings::new(entry.name.get_ref(), entry.api, base_url)
+        ..UpstreamSettings::new(entry.name.get_ref(), entry.api, base_url)
     })
 }
 

@@ -35,8 +35,8 @@ pub struct Saving {
 impl Saving {
     /// The settings of the store.
     #[must_use]
-    pub fn store(&self) -> store::Settings {
-        store::Settings {
+    pub fn store(&self) -> store::StoreSettings {
+        store::StoreSettings {
             data_dir: self.data_dir.clone(),
             database_url: self.database_url.clone(),
         }

@@ -1,6 +1,6 @@
 //! Bodies of requests: JSON only, of a bounded size, in a bounded time, at a least pace.
 //!
-//! Every route that takes a body reads it through [`Incoming`], whose deadline moves with what has
+//! Every route that takes a body reads it through [`IncomingBody`], whose deadline moves with what has
 //! arrived: a client that sends a byte a second is refused soon, and no body takes longer than its
 //! largest size at the least pace. A compressed body has these limits as it comes, and may have no more
 //! bytes without its coding.
@@ -24,7 +24,7 @@ use crate::http::error::AppError;
 
 /// How large a body may be, and how slowly it may come.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
+pub(crate) struct BodyLimits {
     /// The most bytes.
     pub(crate) bytes: u64,
     /// The least bytes a second, on the average since the beginning.
@@ -33,7 +33,7 @@ pub(crate) struct Limits {
     pub(crate) grace: Duration,
 }
 
-impl Limits {
+impl BodyLimits {
     /// For a request of our own interface: at most 1 MiB, and so at most 64 s and the grace.
     pub(crate) fn of_request(config: &Config) -> Self {
         Self {
@@ -52,7 +52,7 @@ impl Limits {
 
 /// Why a body is not read on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Broken {
+pub(crate) enum BodyError {
     /// It is larger than it may be.
     TooLarge,
     /// It came too slowly.
@@ -65,7 +65,7 @@ pub(crate) enum Broken {
     Undecodable,
 }
 
-impl Broken {
+impl BodyError {
     /// What is told of it, and what it is.
     pub(crate) fn refusal(self) -> (ErrorKind, Cow<'static, str>) {
         match self {
@@ -91,11 +91,11 @@ fn in_usual_words(kind: ErrorKind) -> (ErrorKind, Cow<'static, str>) {
     (kind, kind.sentence().into())
 }
 
-impl From<Broken> for AppError {
-    fn from(broken: Broken) -> Self {
-        let (kind, message) = broken.refusal();
+impl From<BodyError> for AppError {
+    fn from(error: BodyError) -> Self {
+        let (kind, message) = error.refusal();
         let refusal = Self::new(kind, message);
-        if broken == Broken::UnknownCoding {
+        if error == BodyError::UnknownCoding {
             refusal.with_accepted_codings()
         } else {
             refusal
@@ -104,16 +104,16 @@ impl From<Broken> for AppError {
 }
 
 /// A body that is being read, within its limits.
-pub(crate) struct Incoming {
+pub(crate) struct IncomingBody {
     chunks: BodyDataStream,
-    limits: Limits,
+    limits: BodyLimits,
     began: Instant,
     arrived: u64,
 }
 
-impl Incoming {
+impl IncomingBody {
     /// Begins to read a body. Its time counts from now.
-    pub(crate) fn new(body: Body, limits: Limits) -> Self {
+    pub(crate) fn new(body: Body, limits: BodyLimits) -> Self {
         Self {
             chunks: body.into_data_stream(),
             limits,
@@ -126,19 +126,19 @@ impl Incoming {
     ///
     /// # Errors
     /// When a limit is passed, or the body is cut.
-    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Broken> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
         // The average alone would let a client that was fast at first be silent for hours.
         let silence = Instant::now() + self.limits.grace.max(LEAST_SILENCE);
         let deadline = self.limits.deadline(self.began, self.arrived).min(silence);
         let chunk = match timeout_at(deadline, self.chunks.next()).await {
             Ok(Some(Ok(chunk))) => chunk,
-            Ok(Some(Err(_))) => return Err(Broken::Cut),
+            Ok(Some(Err(_))) => return Err(BodyError::Cut),
             Ok(None) => return Ok(None),
-            Err(_) => return Err(Broken::TooSlow),
+            Err(_) => return Err(BodyError::TooSlow),
         };
         self.arrived += chunk.len() as u64;
         if self.arrived > self.limits.bytes {
-            return Err(Broken::TooLarge);
+            return Err(BodyError::TooLarge);
         }
         Ok(Some(chunk))
     }
@@ -146,8 +146,8 @@ impl Incoming {
     /// Reads all of it into memory.
     ///
     /// # Errors
-    /// As [`Incoming::next`].
-    pub(crate) async fn read_all(mut self) -> Result<Bytes, Broken> {
+    /// As [`IncomingBody::next`].
+    pub(crate) async fn read_all(mut self) -> Result<Bytes, BodyError> {
         let Some(first) = self.next().await? else {
             return Ok(Bytes::new());
         };
@@ -222,20 +222,20 @@ pub(crate) fn is_json(headers: &HeaderMap) -> bool {
 /// Reads a body of our own interface to its end.
 pub(crate) async fn read(request: Request, config: &Config) -> Result<Bytes, AppError> {
     let (head, body) = request.into_parts();
-    Ok(read_decoded(&head.headers, body, Limits::of_request(config)).await?)
+    Ok(read_decoded(&head.headers, body, BodyLimits::of_request(config)).await?)
 }
 
 /// Reads a body to its end and takes its codings away.
 ///
 /// # Errors
-/// As [`Incoming::next`], and when its coding is not known or not right.
+/// As [`IncomingBody::next`], and when its coding is not known or not right.
 pub(crate) async fn read_decoded(
     headers: &HeaderMap,
     body: Body,
-    limits: Limits,
-) -> Result<Bytes, Broken> {
+    limits: BodyLimits,
+) -> Result<Bytes, BodyError> {
     let codings = Codings::of(headers)?;
-    let body = Incoming::new(body, limits).read_all().await?;
+    let body = IncomingBody::new(body, limits).read_all().await?;
     codings.decode(body, limits.bytes).await
 }
 
@@ -255,20 +255,20 @@ mod tests {
     use super::*;
     use futures::stream;
 
-    const LIMITS: Limits = Limits {
+    const LIMITS: BodyLimits = BodyLimits {
         bytes: 100_000,
         pace: 1000,
         grace: Duration::from_secs(10),
     };
 
     /// A body of pieces, each after a pause in seconds and of a size, and what comes of it.
-    async fn check(pieces: Vec<(u64, usize)>, expect: Result<usize, Broken>) {
+    async fn check(pieces: Vec<(u64, usize)>, expect: Result<usize, BodyError>) {
         let described = format!("{:?}", &pieces[..pieces.len().min(3)]);
         let chunks = stream::iter(pieces).then(|(pause, size)| async move {
             tokio::time::sleep(Duration::from_secs(pause)).await;
             Ok::<_, std::io::Error>(vec![b' '; size])
         });
-        let body = Incoming::new(Body::from_stream(chunks), LIMITS);
+        let body = IncomingBody::new(Body::from_stream(chunks), LIMITS);
         let got = body.read_all().await.map(|body| body.len());
         assert_eq!(got, expect, "{described}");
     }
@@ -277,15 +277,15 @@ mod tests {
     async fn a_body_has_the_time_that_its_size_needs_at_the_least_pace() {
         check(vec![], Ok(0)).await;
         check(vec![(9, 10)], Ok(10)).await;
-        check(vec![(11, 10)], Err(Broken::TooSlow)).await;
+        check(vec![(11, 10)], Err(BodyError::TooSlow)).await;
         check(vec![(1, 1000); 100], Ok(100_000)).await;
-        check(vec![(1, 1001); 100], Err(Broken::TooLarge)).await;
+        check(vec![(1, 1001); 100], Err(BodyError::TooLarge)).await;
         check(vec![(2, 1000); 9], Ok(9000)).await;
-        check(vec![(2, 1000); 12], Err(Broken::TooSlow)).await;
-        check(vec![(1, 1); 100], Err(Broken::TooSlow)).await;
+        check(vec![(2, 1000); 12], Err(BodyError::TooSlow)).await;
+        check(vec![(1, 1); 100], Err(BodyError::TooSlow)).await;
         check(vec![(0, 50_000), (29, 1)], Ok(50_001)).await;
         // What came fast at first does not make up for a long silence.
-        check(vec![(0, 50_000), (31, 1)], Err(Broken::TooSlow)).await;
+        check(vec![(0, 50_000), (31, 1)], Err(BodyError::TooSlow)).await;
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `POST /api/chat`: checks the request, starts the reply, answers with its event stream or in the form
+//! `POST /api/chat`: checks the request, starts the reply, answers with its event stream or in the format
 //! that was asked for. `GET /api/chat?q=…` is the same for a browser's own `EventSource`.
 
 use app::protocol::{ChatMessage, ChatRequest, ErrorKind, MAX_REQUEST_BYTES, Role};
@@ -7,13 +7,13 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::formats::{self as forms, Events};
-use super::negotiate::{self as accept, Form};
+use super::formats::{self as forms, ReplyEvents};
+use super::negotiate::{self as accept, ReplyFormat};
 
 use crate::http::body;
 use crate::http::error::AppError;
 use crate::http::event_stream::event_stream;
-use crate::http::limits::{Client, Places};
+use crate::http::limits::{Client, ReplyPasses};
 use crate::http::state::AppState;
 use crate::replies::stateless::start;
 
@@ -26,15 +26,15 @@ pub(crate) async fn chat(
     if state.drain.is_cancelled() {
         return Err(ErrorKind::Shutdown.into());
     }
-    let form = check_headers(request.headers())?;
-    let Places { stream, reply } = state.limits.reply_with_stream(&client)?;
+    let format = check_headers(request.headers())?;
+    let ReplyPasses { stream, reply } = state.limits.reply_with_stream(&client)?;
     let request = parse(&body::read(request, &state.config).await?)?;
     let bytes = start(&state.replies, request, stream, reply);
-    Ok(match form {
-        Form::Events => event_stream(bytes),
-        Form::Text => forms::text(Events::read(bytes)).await,
-        Form::Chunks => forms::chunks(Events::read(bytes)).await,
-        Form::Whole => forms::whole(Events::read(bytes)).await,
+    Ok(match format {
+        ReplyFormat::Events => event_stream(bytes),
+        ReplyFormat::Text => forms::text(ReplyEvents::read(bytes)).await,
+        ReplyFormat::Chunks => forms::chunks(ReplyEvents::read(bytes)).await,
+        ReplyFormat::Whole => forms::whole(ReplyEvents::read(bytes)).await,
     })
 }
 
@@ -76,16 +76,16 @@ pub(crate) async fn chat_by_address(
     }]);
     request.model = question.model;
     check(&request)?;
-    let Places { stream, reply } = state.limits.reply_with_stream(&client)?;
+    let ReplyPasses { stream, reply } = state.limits.reply_with_stream(&client)?;
     Ok(event_stream(start(&state.replies, request, stream, reply)))
 }
 
 /// All that can be refused before the body is read.
-fn check_headers(headers: &HeaderMap) -> Result<Form, AppError> {
+fn check_headers(headers: &HeaderMap) -> Result<ReplyFormat, AppError> {
     body::check_type(headers)?;
-    let form = Form::wanted(headers).ok_or(ErrorKind::NotAcceptable)?;
+    let format = ReplyFormat::requested(headers).ok_or(ErrorKind::NotAcceptable)?;
     body::check_length(headers, MAX_REQUEST_BYTES as u64)?;
-    Ok(form)
+    Ok(format)
 }
 
 fn parse(body: &[u8]) -> Result<ChatRequest, AppError> {

@@ -14,7 +14,7 @@ use axum::http::header::CONTENT_ENCODING;
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
-use super::body::Broken;
+use super::body::BodyError;
 
 /// What is read, as the header `Accept-Encoding` says it.
 pub(crate) const ACCEPTED: &str = "gzip, deflate, br, zstd";
@@ -39,10 +39,10 @@ impl Codings {
     ///
     /// # Errors
     /// When there is a coding that is not known here, or there are more than anybody needs.
-    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Broken> {
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, BodyError> {
         let mut codings = Vec::new();
         for value in headers.get_all(CONTENT_ENCODING) {
-            let value = value.to_str().map_err(|_| Broken::UnknownCoding)?;
+            let value = value.to_str().map_err(|_| BodyError::UnknownCoding)?;
             for name in value.split(',') {
                 codings.extend(match name.trim().to_ascii_lowercase().as_str() {
                     "" | "identity" => None,
@@ -50,12 +50,12 @@ impl Codings {
                     "deflate" => Some(Coding::Deflate),
                     "br" => Some(Coding::Brotli),
                     "zstd" => Some(Coding::Zstd),
-                    _ => return Err(Broken::UnknownCoding),
+                    _ => return Err(BodyError::UnknownCoding),
                 });
             }
         }
         if codings.len() > MOST {
-            return Err(Broken::UnknownCoding);
+            return Err(BodyError::UnknownCoding);
         }
         Ok(Self(codings))
     }
@@ -69,28 +69,28 @@ impl Codings {
     ///
     /// # Errors
     /// When it has more bytes, or is not what the headers say.
-    pub(crate) async fn decode(self, body: Bytes, most: u64) -> Result<Bytes, Broken> {
+    pub(crate) async fn decode(self, body: Bytes, most: u64) -> Result<Bytes, BodyError> {
         if self.is_identity() {
             return Ok(body);
         }
         tokio::task::spawn_blocking(move || self.decode_at_once(body, most))
             .await
-            .map_err(|_| Broken::Undecodable)?
+            .map_err(|_| BodyError::Undecodable)?
     }
 
-    fn decode_at_once(&self, body: Bytes, most: u64) -> Result<Bytes, Broken> {
+    fn decode_at_once(&self, body: Bytes, most: u64) -> Result<Bytes, BodyError> {
         let is_over = Rc::new(Cell::new(false));
         let mut reader: Box<dyn Read> = Box::new(Cursor::new(body));
         let broken = |_| {
             if is_over.get() {
-                Broken::TooLarge
+                BodyError::TooLarge
             } else {
-                Broken::Undecodable
+                BodyError::Undecodable
             }
         };
         for coding in self.0.iter().rev() {
             let decoded = coding.reader(reader, most, &is_over).map_err(broken)?;
-            reader = Box::new(Bounded {
+            reader = Box::new(LimitedReader {
                 inner: decoded,
                 left: most,
                 is_over: Rc::clone(&is_over),
@@ -137,13 +137,13 @@ impl Coding {
 }
 
 /// Gives what another reader gives, up to a number of bytes; one more is an error.
-struct Bounded<R> {
+struct LimitedReader<R> {
     inner: R,
     left: u64,
     is_over: Rc<Cell<bool>>,
 }
 
-impl<R: Read> Read for Bounded<R> {
+impl<R: Read> Read for LimitedReader<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let length = self.inner.read(out)?;
         match self.left.checked_sub(length as u64) {
@@ -319,7 +319,7 @@ mod tests {
         }
     }
 
-    fn decoded(codings: &[Coding], body: Vec<u8>, most: u64) -> Result<Vec<u8>, Broken> {
+    fn decoded(codings: &[Coding], body: Vec<u8>, most: u64) -> Result<Vec<u8>, BodyError> {
         let body = Codings(codings.to_vec()).decode_at_once(body.into(), most)?;
         Ok(body.to_vec())
     }
@@ -328,7 +328,7 @@ mod tests {
 
     #[test]
     fn codings_are_read_in_any_spelling() {
-        let check = |values: &[&'static str], expect: Result<&[Coding], Broken>| {
+        let check = |values: &[&'static str], expect: Result<&[Coding], BodyError>| {
             let mut headers = HeaderMap::new();
             for value in values {
                 headers.append(CONTENT_ENCODING, value.parse().expect("a value"));
@@ -358,10 +358,10 @@ mod tests {
             "none",
             "é",
         ] {
-            check(&[unknown], Err(Broken::UnknownCoding));
+            check(&[unknown], Err(BodyError::UnknownCoding));
         }
-        check(&["gzip, snappy"], Err(Broken::UnknownCoding));
-        check(&["gzip, gzip, gzip, gzip"], Err(Broken::UnknownCoding));
+        check(&["gzip, snappy"], Err(BodyError::UnknownCoding));
+        check(&["gzip, gzip, gzip, gzip"], Err(BodyError::UnknownCoding));
     }
 
     #[test]
@@ -373,7 +373,7 @@ mod tests {
                 Ok(text.as_bytes())
             );
             let over = decoded(&[Coding::Zstd], sample.clone(), 1385);
-            assert_eq!(over, Err(Broken::TooLarge));
+            assert_eq!(over, Err(BodyError::TooLarge));
         }
         // Several frames, and one that is to be skipped.
         let skipped = [&0x184d_2a5a_u32.to_le_bytes()[..], &[3, 0, 0, 0], b"abc"].concat();
@@ -410,12 +410,12 @@ mod tests {
         }
         assert_eq!(
             decoded(&[Coding::Zstd], bomb.clone(), MOST),
-            Err(Broken::TooLarge)
+            Err(BodyError::TooLarge)
         );
         let inner = encoded(Coding::Gzip, &bomb);
         assert_eq!(
             decoded(&[Coding::Zstd, Coding::Gzip], inner, MOST),
-            Err(Broken::TooLarge)
+            Err(BodyError::TooLarge)
         );
         // What is too large between two codings is no better.
         let mut skipped = 0x184d_2a50_u32.to_le_bytes().to_vec();
@@ -424,7 +424,7 @@ mod tests {
         let sent = encoded(Coding::Gzip, &skipped);
         assert_eq!(
             decoded(&[Coding::Zstd, Coding::Gzip], sent, MOST),
-            Err(Broken::TooLarge)
+            Err(BodyError::TooLarge)
         );
         let spaces = vec![b' '; 20 * 1024 * 1024];
         for coding in [Coding::Gzip, Coding::Deflate, Coding::Brotli] {
@@ -432,7 +432,7 @@ mod tests {
             assert!(bomb.len() < 100_000);
             assert_eq!(
                 decoded(&[coding], bomb, MOST),
-                Err(Broken::TooLarge),
+                Err(BodyError::TooLarge),
                 "{coding:?}"
             );
         }
@@ -449,7 +449,7 @@ mod tests {
         ];
         assert_eq!(
             decoded(&[Coding::Zstd], claim.concat(), MOST),
-            Err(Broken::TooLarge)
+            Err(BodyError::TooLarge)
         );
     }
 

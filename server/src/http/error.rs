@@ -1,7 +1,7 @@
-//! Refusals: what a client did wrong, as HTTP status and JSON, logged once where it is answered.
+//! Refused requests: an HTTP status and JSON, logged once where the response is made.
 //!
-//! What an upstream does wrong is no refusal: it is an event of the reply. What follows
-//! from its kind stands in [`app::protocol::ErrorKind`].
+//! The failure of an upstream is an event of the reply and not a refusal. [`app::protocol::ErrorKind`] has the
+//! status and the sentence of each kind.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -11,26 +11,29 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, HeaderValue, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 
 use super::content_coding::ACCEPTED;
-use super::limits::Full;
+use super::limits::LimitReached;
 use crate::store::StoreError;
 
-/// A refused request.
+/// The error of a refused request.
 #[derive(Debug, Clone)]
 pub(crate) struct AppError {
     kind: ErrorKind,
     message: Cow<'static, str>,
     retry_after: Option<Duration>,
-    /// Whether it is told how a body may be compressed.
-    tells_codings: bool,
+    /// Whether the response lists the accepted content codings.
+    lists_codings: bool,
+    /// Whether the failure was logged already.
+    is_logged: bool,
 }
 
-impl From<Full> for AppError {
-    fn from(full: Full) -> Self {
+impl From<LimitReached> for AppError {
+    fn from(reached: LimitReached) -> Self {
         Self {
-            retry_after: Some(full.retry_after),
-            ..full.kind.into()
+            retry_after: Some(reached.retry_after),
+            ..reached.kind.into()
         }
     }
 }
@@ -41,13 +44,14 @@ impl From<ErrorKind> for AppError {
             kind,
             message: kind.sentence().into(),
             retry_after: None,
-            tells_codings: false,
+            lists_codings: false,
+            is_logged: false,
         }
     }
 }
 
 impl AppError {
-    /// A refusal in words of its own.
+    /// An error with a sentence of its own.
     pub(crate) fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             kind,
@@ -56,15 +60,23 @@ impl AppError {
         }
     }
 
-    /// The same, and how a body may be compressed.
+    /// The same error, with the accepted content codings in the response.
     pub(crate) fn with_accepted_codings(self) -> Self {
         Self {
-            tells_codings: true,
+            lists_codings: true,
             ..self
         }
     }
 
-    /// What the client is told.
+    /// An error that was logged already.
+    pub(crate) fn logged(kind: ErrorKind) -> Self {
+        Self {
+            is_logged: true,
+            ..kind.into()
+        }
+    }
+
+    /// The body of the response.
     pub(crate) fn body(&self) -> ErrorBody {
         ErrorBody {
             error: Refusal {
@@ -74,13 +86,41 @@ impl AppError {
         }
     }
 
-    /// 400 with what is wrong with the request, and what would be right.
+    /// 400 with a sentence that says what is wrong with the request and what would be right.
     pub(crate) fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorKind::BadRequest, message)
     }
 
-    fn status(&self) -> StatusCode {
-        status_of(self.kind)
+    pub(crate) fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The response with this status and body. Logs the error unless it was logged already.
+    pub(crate) fn respond(&self, status: StatusCode, body: &impl Serialize) -> Response {
+        if !self.is_logged {
+            tracing::info!(
+                status = status.as_u16(),
+                kind = self.kind.as_str(),
+                "refused"
+            );
+        }
+        let mut response = (status, Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(wait) = self.retry_after {
+            headers.insert(RETRY_AFTER, in_seconds(wait));
+        }
+        if self.lists_codings {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(ACCEPTED));
+        }
+        if closes_connection(self.kind) {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
     }
 }
 
@@ -97,20 +137,20 @@ impl From<StoreError> for AppError {
     }
 }
 
-/// The HTTP status of a kind.
+/// The HTTP status of a kind of error.
 pub(crate) fn status_of(kind: ErrorKind) -> StatusCode {
     StatusCode::from_u16(kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// The value of `Retry-After` for a wait.
+/// The value of `Retry-After`, in seconds, at least 1.
 pub(crate) fn in_seconds(wait: Duration) -> HeaderValue {
     let is_more = u64::from(wait.subsec_nanos() > 0);
     HeaderValue::from((wait.as_secs() + is_more).max(1))
 }
 
-/// Whether a refusal ends its connection: the rest of the body is still on its way and not worth reading,
-/// or the connection is one of too many.
-pub(crate) fn closes_connection(kind: ErrorKind) -> bool {
+/// Whether an error closes its connection: the rest of the body will not be read, or there are too many
+/// connections.
+fn closes_connection(kind: ErrorKind) -> bool {
     matches!(
         kind,
         ErrorKind::TooLarge | ErrorKind::RequestTimeout | ErrorKind::TooMany | ErrorKind::Busy
@@ -119,25 +159,6 @@ pub(crate) fn closes_connection(kind: ErrorKind) -> bool {
 
 impl IntoResponse for AppError {
     fn into_response(self) -> Response {
-        let status = self.status();
-        tracing::info!(
-            status = status.as_u16(),
-            kind = self.kind.as_str(),
-            "refused"
-        );
-        let body = self.body();
-        let mut response = (status, Json(body)).into_response();
-        let headers = response.headers_mut();
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(wait) = self.retry_after {
-            headers.insert(RETRY_AFTER, in_seconds(wait));
-        }
-        if self.tells_codings {
-            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(ACCEPTED));
-        }
-        if closes_connection(self.kind) {
-            headers.insert(CONNECTION, HeaderValue::from_static("close"));
-        }
-        response
+        self.respond(status_of(self.kind), &self.body())
     }
 }

@@ -28,9 +28,9 @@ const FOOT: &str = "]}\n";
 const JSON: &str = "application/json";
 const MARKDOWN: &str = "text/markdown; charset=utf-8";
 
-/// How one conversation is wanted.
+/// How one conversation is query.
 #[derive(Deserialize)]
-pub(super) struct Wanted {
+pub(super) struct ExportQuery {
     format: Option<String>,
 }
 
@@ -38,9 +38,9 @@ pub(super) struct Wanted {
 pub(super) async fn one(
     State(state): State<AppState>,
     Path(id): Path<Id>,
-    Query(wanted): Query<Wanted>,
+    Query(query): Query<ExportQuery>,
 ) -> Result<Response, AppError> {
-    let is_markdown = match wanted.format.as_deref() {
+    let is_markdown = match query.format.as_deref() {
         Some("markdown") => true,
         Some("json") | None => false,
         Some(_) => return Err(AppError::invalid("format must be json or markdown.")),
@@ -48,7 +48,7 @@ pub(super) async fn one(
     let key = state.store.key(LOCAL_OWNER, &id).await?;
     let head = state.store.head(LOCAL_OWNER, key).await?;
     let title = head.title.clone();
-    let writer = Writer::new(state.store);
+    let writer = ExportWriter::new(state.store);
     if is_markdown {
         let body = body(move |out| writer.markdown(key, head, out));
         return Ok(file(MARKDOWN, &title, "md", body));
@@ -60,18 +60,18 @@ pub(super) async fn one(
 /// `GET /api/export`
 pub(super) async fn all(State(state): State<AppState>) -> Result<Response, AppError> {
     let keys = state.store.keys(LOCAL_OWNER).await?;
-    let writer = Writer::new(state.store);
+    let writer = ExportWriter::new(state.store);
     let body = body(move |out| writer.json(keys, "\n", out));
     Ok(file(JSON, "rill-conversations", "json", body))
 }
 
 /// Takes the parts of a file. It fails when the client has left.
-type Out = mpsc::Sender<std::io::Result<Bytes>>;
+type ByteSender = mpsc::Sender<std::io::Result<Bytes>>;
 
 /// A body that is written while it is read. The writing ends when the body is dropped.
-fn body<F>(write: impl FnOnce(Out) -> F) -> Body
+fn body<F>(write: impl FnOnce(ByteSender) -> F) -> Body
 where
-    F: Future<Output = Result<(), Broken>> + Send + 'static,
+    F: Future<Output = Result<(), ExportError>> + Send + 'static,
 {
     let (out, parts) = mpsc::channel(1);
     let writing = write(out.clone());
@@ -80,7 +80,7 @@ where
             written = writing => written,
             () = out.closed() => return,
         };
-        if let Err(Broken::Store(error)) = written {
+        if let Err(ExportError::Store(error)) = written {
             tracing::error!(%error, "an export broke off");
             // A file that is cut off is no JSON, so nobody takes it for whole.
             let _ = out
@@ -94,23 +94,23 @@ where
 }
 
 /// Why an export ends before its end.
-enum Broken {
+enum ExportError {
     ClientLeft,
     Store(StoreError),
 }
 
-impl From<StoreError> for Broken {
+impl From<StoreError> for ExportError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
 }
 
 /// Writes conversations page by page.
-struct Writer {
+struct ExportWriter {
     store: Arc<Store>,
 }
 
-impl Writer {
+impl ExportWriter {
     fn new(store: Arc<Store>) -> Self {
         Self { store }
     }
@@ -120,8 +120,8 @@ impl Writer {
         self,
         keys: Vec<ConversationKey>,
         between: &'static str,
-        out: Out,
-    ) -> Result<(), Broken> {
+        out: ByteSender,
+    ) -> Result<(), ExportError> {
         let mut text = String::from(HEAD);
         let mut is_first = true;
         for key in keys {
@@ -170,8 +170,8 @@ impl Writer {
         self,
         key: ConversationKey,
         head: ConversationHead,
-        out: Out,
-    ) -> Result<(), Broken> {
+        out: ByteSender,
+    ) -> Result<(), ExportError> {
         let mut text = format!("# {}\n", one_line(&head.title));
         let path = self.store.shown(LOCAL_OWNER, key).await?;
         let mut left = path.as_slice();
@@ -195,7 +195,7 @@ impl Writer {
 const PART: usize = 64 * 1024;
 
 /// Sends a text and gives an empty one, or gives back a text that is small.
-async fn send_if_large(out: &Out, text: String) -> Result<String, Broken> {
+async fn send_if_large(out: &ByteSender, text: String) -> Result<String, ExportError> {
     if text.len() < PART {
         return Ok(text);
     }
@@ -203,15 +203,17 @@ async fn send_if_large(out: &Out, text: String) -> Result<String, Broken> {
     Ok(String::new())
 }
 
-async fn send(out: &Out, text: String) -> Result<(), Broken> {
+async fn send(out: &ByteSender, text: String) -> Result<(), ExportError> {
     let sent = out.send(Ok(Bytes::from(text))).await;
-    sent.map_err(|_| Broken::ClientLeft)
+    sent.map_err(|_| ExportError::ClientLeft)
 }
 
 /// Writes a page where it holds up no other request: one message may have megabytes.
-async fn on_a_thread(write: impl FnOnce() -> String + Send + 'static) -> Result<String, Broken> {
+async fn on_a_thread(
+    write: impl FnOnce() -> String + Send + 'static,
+) -> Result<String, ExportError> {
     let written = tokio::task::spawn_blocking(write).await;
-    written.map_err(|error| Broken::Store(StoreError::Failed(error.to_string())))
+    written.map_err(|error| ExportError::Store(StoreError::Failed(error.to_string())))
 }
 
 fn to_json(value: &impl Serialize) -> String {

@@ -1,4 +1,4 @@
-//! A reply in another form than events: its text alone, Chat Completions chunks, or one object.
+//! A reply in another format than events: its text alone, Chat Completions chunks, or one object.
 //!
 //! Each is made of the reply's own event stream, so there is one relay and it knows nothing of forms.
 //! An answer in these forms waits for the first word of the model: what fails before it is an HTTP
@@ -22,16 +22,16 @@ use futures::stream::{self, Stream, StreamExt};
 use serde::Serialize;
 use tokio::task::yield_now;
 
-use super::negotiate::Form;
+use super::negotiate::ReplyFormat;
 
 /// The events of a reply, read back from its bytes. Dropping them ends the reply.
-pub(super) struct Events {
+pub(super) struct ReplyEvents {
     bytes: Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>,
     decoder: Decoder,
     ready: VecDeque<ChatEvent<'static>>,
 }
 
-impl Events {
+impl ReplyEvents {
     /// The events of this stream of ours.
     pub(super) fn read(bytes: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Self {
         Self {
@@ -63,23 +63,25 @@ impl Events {
 }
 
 /// The text deltas as they come.
-pub(super) async fn text(mut events: Events) -> Response {
+pub(super) async fn text(mut events: ReplyEvents) -> Response {
     loop {
         match events.next().await {
             Some(ChatEvent::Text(text)) => {
                 let rest = stream::unfold(Some(events), more_text);
                 let first = stream::iter([Ok(Bytes::from(text.into_owned()))]);
-                return streamed(Form::Text, first.chain(rest));
+                return streamed(ReplyFormat::Text, first.chain(rest));
             }
-            Some(ChatEvent::Done(_)) => return streamed(Form::Text, stream::empty()),
+            Some(ChatEvent::Done(_)) => return streamed(ReplyFormat::Text, stream::empty()),
             Some(ChatEvent::Error(error)) => return failed(&error, None),
             Some(_) => {}
-            None => return failed(&cut(), None),
+            None => return failed(&missing_end(), None),
         }
     }
 }
 
-async fn more_text(events: Option<Events>) -> Option<(io::Result<Bytes>, Option<Events>)> {
+async fn more_text(
+    events: Option<ReplyEvents>,
+) -> Option<(io::Result<Bytes>, Option<ReplyEvents>)> {
     let mut events = events?;
     loop {
         match events.next().await {
@@ -99,18 +101,18 @@ async fn more_text(events: Option<Events>) -> Option<(io::Result<Bytes>, Option<
 }
 
 /// Chunks as OpenAI's Chat Completions stream has them, one a line.
-pub(super) async fn chunks(mut events: Events) -> Response {
+pub(super) async fn chunks(mut events: ReplyEvents) -> Response {
     let mut writer = ChunkWriter::default();
     loop {
         match events.next().await {
             Some(ChatEvent::Error(error)) => return failed(&error, None),
-            None => return failed(&cut(), None),
+            None => return failed(&missing_end(), None),
             Some(event) => {
                 let lines = writer.lines(&event);
                 if !lines.is_empty() {
                     let first = stream::iter([Ok(Bytes::from(lines))]);
                     let rest = stream::unfold((events, writer), more_chunks);
-                    return streamed(Form::Chunks, first.chain(rest));
+                    return streamed(ReplyFormat::Chunks, first.chain(rest));
                 }
             }
         }
@@ -118,8 +120,8 @@ pub(super) async fn chunks(mut events: Events) -> Response {
 }
 
 async fn more_chunks(
-    (mut events, mut writer): (Events, ChunkWriter),
-) -> Option<(io::Result<Bytes>, (Events, ChunkWriter))> {
+    (mut events, mut writer): (ReplyEvents, ChunkWriter),
+) -> Option<(io::Result<Bytes>, (ReplyEvents, ChunkWriter))> {
     loop {
         let event = events.next().await?;
         let lines = writer.lines(&event);
@@ -142,12 +144,12 @@ struct ChunkWriter {
 }
 
 #[derive(Serialize)]
-struct Chunk<'a> {
+struct CompletionChunk<'a> {
     id: &'a str,
     object: &'static str,
     created: u64,
     model: &'a str,
-    choices: &'a [Choice<'a>],
+    choices: &'a [ChunkChoice<'a>],
     #[serde(skip_serializing_if = "Option::is_none")]
     usage: Option<TotalUsage>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -155,14 +157,14 @@ struct Chunk<'a> {
 }
 
 #[derive(Serialize)]
-struct Choice<'a> {
+struct ChunkChoice<'a> {
     index: u32,
-    delta: Delta<'a>,
+    delta: ChunkDelta<'a>,
     finish_reason: Option<&'static str>,
 }
 
 #[derive(Default, Serialize)]
-struct Delta<'a> {
+struct ChunkDelta<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -193,17 +195,17 @@ impl ChunkWriter {
             ChatEvent::Model(model) => self.model = model.clone().into_owned(),
             ChatEvent::Text(text) => self.delta(
                 &mut out,
-                Delta {
+                ChunkDelta {
                     content: Some(text),
-                    ..Delta::default()
+                    ..ChunkDelta::default()
                 },
                 None,
             ),
             ChatEvent::Reasoning(text) => self.delta(
                 &mut out,
-                Delta {
+                ChunkDelta {
                     reasoning_content: Some(text),
-                    ..Delta::default()
+                    ..ChunkDelta::default()
                 },
                 None,
             ),
@@ -215,7 +217,7 @@ impl ChunkWriter {
                     Finish::Refusal | Finish::Stopped => Finish::Stop,
                     other => *other,
                 };
-                self.delta(&mut out, Delta::default(), Some(reason.as_str()));
+                self.delta(&mut out, ChunkDelta::default(), Some(reason.as_str()));
                 if let Some(usage) = self.usage {
                     let total_tokens =
                         usage.prompt_tokens.unwrap_or(0) + usage.completion_tokens.unwrap_or(0);
@@ -232,11 +234,16 @@ impl ChunkWriter {
         out
     }
 
-    fn delta(&mut self, out: &mut Vec<u8>, mut delta: Delta<'_>, finish: Option<&'static str>) {
+    fn delta(
+        &mut self,
+        out: &mut Vec<u8>,
+        mut delta: ChunkDelta<'_>,
+        finish: Option<&'static str>,
+    ) {
         if !std::mem::replace(&mut self.begun, true) {
             delta.role = Some("assistant");
         }
-        let choice = Choice {
+        let choice = ChunkChoice {
             index: 0,
             delta,
             finish_reason: finish,
@@ -247,11 +254,11 @@ impl ChunkWriter {
     fn line(
         &self,
         out: &mut Vec<u8>,
-        choices: &[Choice<'_>],
+        choices: &[ChunkChoice<'_>],
         usage: Option<TotalUsage>,
         error: Option<&ReplyError>,
     ) {
-        let chunk = Chunk {
+        let chunk = CompletionChunk {
             id: &self.id,
             object: "chat.completion.chunk",
             created: self.created,
@@ -266,9 +273,9 @@ impl ChunkWriter {
 }
 
 /// The whole reply as one object.
-pub(super) async fn whole(mut events: Events) -> Response {
+pub(super) async fn whole(mut events: ReplyEvents) -> Response {
     #[derive(Serialize)]
-    struct Reply<'a> {
+    struct WholeReply<'a> {
         content: &'a str,
         reasoning: &'a str,
         finish: Finish,
@@ -281,7 +288,7 @@ pub(super) async fn whole(mut events: Events) -> Response {
     }
     match &transcript.end {
         Some(ReplyEnd::Done(finish)) => {
-            let reply = Reply {
+            let reply = WholeReply {
                 content: &transcript.text,
                 reasoning: &transcript.reasoning,
                 finish: *finish,
@@ -291,18 +298,21 @@ pub(super) async fn whole(mut events: Events) -> Response {
             ([(CACHE_CONTROL, "no-store")], Json(reply)).into_response()
         }
         Some(ReplyEnd::Error(error)) => failed(error, Some(&transcript)),
-        Some(ReplyEnd::Cut) | None => failed(&cut(), Some(&transcript)),
+        Some(ReplyEnd::Cut) | None => failed(&missing_end(), Some(&transcript)),
     }
 }
 
 /// The relay ended without a word, which it never should.
-fn cut() -> ReplyError {
+fn missing_end() -> ReplyError {
     ReplyError::of(ErrorKind::Internal)
 }
 
-fn streamed(form: Form, bytes: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Response {
-    let media_type = match form {
-        Form::Text => "text/plain; charset=utf-8",
+fn streamed(
+    format: ReplyFormat,
+    bytes: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+) -> Response {
+    let media_type = match format {
+        ReplyFormat::Text => "text/plain; charset=utf-8",
         other => other.media_type(),
     };
     let headers = [
@@ -317,7 +327,7 @@ fn streamed(form: Form, bytes: impl Stream<Item = io::Result<Bytes>> + Send + 's
 /// been logged where the reply was.
 fn failed(error: &ReplyError, partial: Option<&Transcript>) -> Response {
     #[derive(Serialize)]
-    struct Failed<'a> {
+    struct FailedReply<'a> {
         #[serde(flatten)]
         body: ErrorBody,
         #[serde(skip_serializing_if = "str::is_empty")]
@@ -325,7 +335,7 @@ fn failed(error: &ReplyError, partial: Option<&Transcript>) -> Response {
         #[serde(skip_serializing_if = "str::is_empty")]
         reasoning: &'a str,
     }
-    let body = Failed {
+    let body = FailedReply {
         body: ErrorBody {
             error: Refusal {
                 kind: error.kind,

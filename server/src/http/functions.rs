@@ -28,7 +28,7 @@ async fn call(State(state): State<AppState>, request: Request) -> Result<Respons
     // A form can be posted by any site, but it is not JSON.
     body::check_headers(request.headers())?;
     let (mut head, body) = request.into_parts();
-    let limits = body::Limits::of_request(&state.config);
+    let limits = body::BodyLimits::of_request(&state.config);
     let body = body::read_decoded(&head.headers, body, limits).await?;
     head.headers.remove(CONTENT_ENCODING);
     head.headers.remove(CONTENT_LENGTH);

@@ -18,7 +18,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// The query of [`events`].
 #[derive(Deserialize)]
-pub(super) struct After {
+pub(super) struct AfterQuery {
     after: Option<String>,
 }
 
@@ -26,7 +26,7 @@ pub(super) struct After {
 pub(super) async fn events(
     State(state): State<AppState>,
     Path(id): Path<Id>,
-    Query(After { after }): Query<After>,
+    Query(AfterQuery { after }): Query<AfterQuery>,
     client: Client,
     headers: HeaderMap,
 ) -> Result<Response, AppError> {

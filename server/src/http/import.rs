@@ -39,7 +39,7 @@ use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::interval;
 
-use self::file::{Step, Unreadable};
+use self::file::{ImportStep, Unreadable};
 use crate::config::Config;
 use crate::http::body;
 use crate::http::error::AppError;
@@ -126,12 +126,12 @@ async fn spool(body: Body, config: &Config) -> Result<(File, u64), AppError> {
     let failed = |error: std::io::Error| not_kept(&error);
     let mut file = tempfile::tempfile().map_err(failed)?;
     let mut total = 0;
-    let limits = body::Limits {
+    let limits = body::BodyLimits {
         bytes: MAX_BYTES,
         pace: LEAST_PACE,
         grace: config.body_grace,
     };
-    let mut body = body::Incoming::new(body, limits);
+    let mut body = body::IncomingBody::new(body, limits);
     while let Some(chunk) = body.next().await? {
         total += chunk.len() as u64;
         // The system takes it at once, except where its memory is short.
@@ -256,7 +256,7 @@ fn read_in_batches(
     let mut messages = 0;
     let mut take = |step| {
         match step {
-            Step::Part(part) => {
+            ImportStep::Part(part) => {
                 match &part {
                     ImportPart::Begin(_) => messages = 0,
                     ImportPart::Message(message) => {
@@ -267,7 +267,7 @@ fn read_in_batches(
                 }
                 batch.parts.push(part);
             }
-            Step::End(head, left_out) => {
+            ImportStep::End(head, left_out) => {
                 if let Some(why) = left_out {
                     let what = head.title.clone();
                     batch.skipped.push(Skipped { what, why });
@@ -275,7 +275,7 @@ fn read_in_batches(
                 batch.ended.push((head.title.clone(), messages));
                 batch.parts.push(ImportPart::End(head));
             }
-            Step::Skipped(skipped) => batch.skipped.push(skipped),
+            ImportStep::Skipped(skipped) => batch.skipped.push(skipped),
         }
         // Who no longer takes anything has failed and says so.
         !batch.is_full() || sender.blocking_send(std::mem::take(&mut batch)).is_ok()
@@ -292,7 +292,7 @@ fn read_in_batches(
     if archive::is_archive(&head) {
         archive::read(&file, &on_read, &mut take)?;
     } else {
-        let file = Counted { file, on_read };
+        let file = UploadReader { file, on_read };
         file::read(file::MAX_ITEM, "The file", file, &mut take)?;
     }
     let _ = sender.blocking_send(batch);
@@ -355,12 +355,12 @@ fn not_kept(error: &std::io::Error) -> AppError {
 }
 
 /// A file that tells how much of it was read.
-struct Counted<F> {
+struct UploadReader<F> {
     file: File,
     on_read: F,
 }
 
-impl<F: Fn(u64)> Read for Counted<F> {
+impl<F: Fn(u64)> Read for UploadReader<F> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let read = self.file.read(buffer)?;
         (self.on_read)(read as u64);

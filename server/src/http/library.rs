@@ -10,7 +10,7 @@ use app::protocol::{ErrorBody, ErrorKind, Id, Refusal};
 use futures::FutureExt;
 
 use crate::http::state::AppState;
-use crate::store::{LOCAL_OWNER, PathEnd, PathLimit, ReplyEnd, StoreError, TitledBy, now};
+use crate::store::{GenerationEnd, LOCAL_OWNER, PathEnd, PathLimit, StoreError, TitledBy, now};
 
 /// How many conversations and hits are given where nobody says how many.
 const LIST: u32 = 50;
@@ -103,8 +103,8 @@ impl StoredLibrary {
             message.could_not_be_saved = running.log.is_not_saved();
             match ended {
                 None => {}
-                Some(ReplyEnd::Done(finish)) => message.state = MessageState::Done { finish },
-                Some(ReplyEnd::Failed(error)) => message.state = MessageState::Error(error),
+                Some(GenerationEnd::Done(finish)) => message.state = MessageState::Done { finish },
+                Some(GenerationEnd::Failed(error)) => message.state = MessageState::Error(error),
             }
         }
     }

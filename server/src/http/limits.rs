@@ -56,7 +56,7 @@ impl Client {
 
 /// Why there is no place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Full {
+pub(crate) struct LimitReached {
     /// [`ErrorKind::TooMany`] where it is the client's own doing, [`ErrorKind::Busy`] where it is
     /// everybody's.
     pub(crate) kind: ErrorKind,
@@ -72,11 +72,11 @@ const TRY_AGAIN: Duration = Duration::from_secs(3);
 pub(crate) struct Gate {
     in_all: usize,
     per_client: usize,
-    taken: Mutex<Taken>,
+    taken: Mutex<OpenPasses>,
 }
 
 #[derive(Debug, Default)]
-struct Taken {
+struct OpenPasses {
     in_all: usize,
     /// Only clients that have a place are in it.
     by_client: HashMap<Client, usize>,
@@ -96,18 +96,18 @@ impl Gate {
     ///
     /// # Errors
     /// When the client has as many as one may have, or there is none left.
-    pub(crate) fn enter(self: &Arc<Self>, client: &Client) -> Result<Pass, Full> {
+    pub(crate) fn enter(self: &Arc<Self>, client: &Client) -> Result<Pass, LimitReached> {
         let mut taken = self.taken();
         let own = taken.by_client.get(client).copied().unwrap_or(0);
-        let full = |kind| Full {
+        let reached = |kind| LimitReached {
             kind,
             retry_after: TRY_AGAIN,
         };
         if own >= self.per_client {
-            return Err(full(ErrorKind::TooMany));
+            return Err(reached(ErrorKind::TooMany));
         }
         if taken.in_all >= self.in_all {
-            return Err(full(ErrorKind::Busy));
+            return Err(reached(ErrorKind::Busy));
         }
         taken.in_all += 1;
         taken.by_client.insert(client.clone(), own + 1);
@@ -117,7 +117,7 @@ impl Gate {
         })
     }
 
-    fn taken(&self) -> MutexGuard<'_, Taken> {
+    fn taken(&self) -> MutexGuard<'_, OpenPasses> {
         self.taken.lock().expect("nobody panics while holding it")
     }
 }
@@ -168,14 +168,14 @@ impl Rate {
     ///
     /// # Errors
     /// When the client has done it too often of late, with the time until it may again.
-    pub(crate) fn take(&self, client: &Client, now: Instant) -> Result<(), Full> {
+    pub(crate) fn take(&self, client: &Client, now: Instant) -> Result<(), LimitReached> {
         let one = Duration::from_secs(1) / self.per_second;
         let mut all = self.full_at.lock().expect("nobody panics while holding it");
         let full_at = all.get(client).copied().unwrap_or(now).max(now) + one;
         let ahead = full_at - now;
         let most = one * self.at_once;
         if ahead > most {
-            return Err(Full {
+            return Err(LimitReached {
                 kind: ErrorKind::TooMany,
                 retry_after: ahead - most,
             });
@@ -190,7 +190,7 @@ impl Rate {
 
 /// All limits of what may go on at once.
 #[derive(Debug)]
-pub struct Limits {
+pub struct ServerLimits {
     /// Open streams: readers of replies, followers of changes, replies that pass through, uploads.
     pub(crate) streams: Arc<Gate>,
     /// Replies that are being made, each of which costs a request to a provider.
@@ -201,7 +201,7 @@ pub struct Limits {
 
 /// The places of a reply that ends with its one reader.
 #[derive(Debug)]
-pub(crate) struct Places {
+pub(crate) struct ReplyPasses {
     /// The reader's.
     pub(crate) stream: Pass,
     /// The reply's.
@@ -212,13 +212,13 @@ pub(crate) struct Places {
 const BEGINNINGS_AT_ONCE: u32 = 1024;
 const BEGINNINGS_PER_SECOND: u32 = 64;
 
-impl Limits {
+impl ServerLimits {
     /// A place among the streams and one among the replies.
     ///
     /// # Errors
     /// When there is none of either.
-    pub(crate) fn reply_with_stream(&self, client: &Client) -> Result<Places, Full> {
-        Ok(Places {
+    pub(crate) fn reply_with_stream(&self, client: &Client) -> Result<ReplyPasses, LimitReached> {
+        Ok(ReplyPasses {
             stream: self.streams.enter(client)?,
             reply: self.replies.enter(client)?,
         })
@@ -228,25 +228,25 @@ impl Limits {
     ///
     /// # Errors
     /// When there is none, or the client has begun too many of late.
-    pub(crate) fn saved_reply(&self, client: &Client) -> Result<Pass, Full> {
+    pub(crate) fn saved_reply(&self, client: &Client) -> Result<Pass, LimitReached> {
         let pass = self.replies.enter(client)?;
         self.beginnings.take(client, Instant::now())?;
         Ok(pass)
     }
 
     /// The limits that these numbers are.
-    pub(crate) fn new(numbers: &Numbers) -> Self {
+    pub(crate) fn new(counts: &LimitCounts) -> Self {
         Self {
-            streams: Gate::new(numbers.streams, numbers.streams_per_client),
-            replies: Gate::new(numbers.replies, numbers.replies_per_client),
+            streams: Gate::new(counts.streams, counts.streams_per_client),
+            replies: Gate::new(counts.replies, counts.replies_per_client),
             beginnings: Rate::new(BEGINNINGS_AT_ONCE, BEGINNINGS_PER_SECOND),
         }
     }
 }
 
-/// How much may go on at once, in numbers.
+/// How much may go on at once, in counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Numbers {
+pub(crate) struct LimitCounts {
     /// The most open streams.
     pub(crate) streams: usize,
     /// The most open streams of one client.
@@ -266,7 +266,7 @@ const OWN_DESCRIPTORS: usize = 64;
 const USUAL_STREAMS: usize = 4096;
 const USUAL_REPLIES: usize = 1024;
 
-impl Numbers {
+impl LimitCounts {
     /// The numbers for a process that may have this many descriptors open.
     ///
     /// Of sixteen parts, streams get eight, connections for other requests two, and connections to
@@ -293,7 +293,7 @@ impl Numbers {
     }
 }
 
-impl Numbers {
+impl LimitCounts {
     /// Warns where more is configured than there can be.
     pub(crate) fn warn_of_less_than(&self, wanted: Capacity) {
         for (what, wanted, most) in [
@@ -324,7 +324,8 @@ mod tests {
     fn one_client_and_all_together_have_so_many_places_until_they_are_given_back() {
         let gate = Gate::new(3, 2);
         let (a, b, c) = (client("10.0.0.1"), client("10.0.0.2"), client("10.0.0.3"));
-        let kind = |entered: Result<Pass, Full>| entered.map(drop).map_err(|full| full.kind);
+        let kind =
+            |entered: Result<Pass, LimitReached>| entered.map(drop).map_err(|reached| reached.kind);
         let first = gate.enter(&a).expect("a place");
         let second = gate.enter(&a).expect("a place");
         assert_eq!(kind(gate.enter(&a)), Err(ErrorKind::TooMany));
@@ -353,9 +354,9 @@ mod tests {
         for _ in 0..3 {
             rate.take(&a, start).expect("within the number");
         }
-        let full = rate.take(&a, start).expect_err("too often");
-        assert_eq!(full.kind, ErrorKind::TooMany);
-        assert_eq!(full.retry_after, Duration::from_millis(100));
+        let reached = rate.take(&a, start).expect_err("too often");
+        assert_eq!(reached.kind, ErrorKind::TooMany);
+        assert_eq!(reached.retry_after, Duration::from_millis(100));
         rate.take(&b, start).expect("somebody else");
         let later = start + Duration::from_millis(100);
         rate.take(&a, later).expect("one more");
@@ -368,18 +369,18 @@ mod tests {
     #[test]
     fn the_usual_numbers_leave_descriptors_for_requests_and_for_the_server_itself() {
         for descriptors in [64, 128, 256, 1024, 4096, 20_000, 1 << 20] {
-            let numbers = Numbers::for_descriptors(descriptors, Capacity::default());
-            let kept = numbers.connections - numbers.streams;
-            assert!(kept >= 4, "{descriptors}: {numbers:?}");
-            assert!(numbers.replies_per_client > 0 && numbers.streams_per_client > 0);
+            let counts = LimitCounts::for_descriptors(descriptors, Capacity::default());
+            let kept = counts.connections - counts.streams;
+            assert!(kept >= 4, "{descriptors}: {counts:?}");
+            assert!(counts.replies_per_client > 0 && counts.streams_per_client > 0);
             // Connections to providers that are in use, and those that are kept.
-            let open = numbers.connections + 2 * numbers.replies;
+            let open = counts.connections + 2 * counts.replies;
             assert!(
                 open + OWN_DESCRIPTORS <= descriptors.max(OWN_DESCRIPTORS + 32),
-                "{descriptors}: {numbers:?}"
+                "{descriptors}: {counts:?}"
             );
         }
-        let usual = Numbers::for_descriptors(1 << 20, Capacity::default());
+        let usual = LimitCounts::for_descriptors(1 << 20, Capacity::default());
         assert_eq!((usual.streams, usual.replies), (4096, 1024));
         assert_eq!(
             (usual.streams_per_client, usual.replies_per_client),
@@ -394,10 +395,10 @@ mod tests {
             max_replies_per_client: Some(1),
             ..Capacity::default()
         };
-        let numbers = Numbers::for_descriptors(10_064, wanted(50));
-        assert_eq!((numbers.streams, numbers.streams_per_client), (50, 38));
-        assert_eq!(numbers.replies_per_client, 1);
-        let numbers = Numbers::for_descriptors(10_064, wanted(1_000_000));
-        assert_eq!(numbers.streams, 8750);
+        let counts = LimitCounts::for_descriptors(10_064, wanted(50));
+        assert_eq!((counts.streams, counts.streams_per_client), (50, 38));
+        assert_eq!(counts.replies_per_client, 1);
+        let counts = LimitCounts::for_descriptors(10_064, wanted(1_000_000));
+        assert_eq!(counts.streams, 8750);
     }
 }

@@ -7,7 +7,7 @@ use axum::response::Response;
 
 use super::error::AppError;
 use super::event_stream::event_stream;
-use super::limits::{Client, Full};
+use super::limits::{Client, LimitReached};
 use super::state::AppState;
 use super::{body, chat};
 use crate::replies::Guard;
@@ -35,14 +35,15 @@ pub(super) async fn send(
         message,
     };
     let limits = state.limits.clone();
-    let admit = move || -> Result<Guard, Full> { Ok(Box::new(limits.saved_reply(&client)?)) };
+    let admit =
+        move || -> Result<Guard, LimitReached> { Ok(Box::new(limits.saved_reply(&client)?)) };
     let log = state.replies.begin(new, admit).await?;
     let reader = log.read_after(None).expect("every log has a start");
     Ok(event_stream(events_of(reader, stream_pass)))
 }
 
-impl From<BeginError<Full>> for AppError {
-    fn from(error: BeginError<Full>) -> Self {
+impl From<BeginError<LimitReached>> for AppError {
+    fn from(error: BeginError<LimitReached>) -> Self {
         match error {
             BeginError::NotAdmitted(full) => full.into(),
             BeginError::Store(error) => error.into(),

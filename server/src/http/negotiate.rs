@@ -1,12 +1,12 @@
-//! The form of an answer, as the `Accept` header asks for it (RFC 9110, 12.5.1).
+//! The format of an answer, as the `Accept` header asks for it (RFC 9110, 12.5.1).
 
 use app::protocol::EVENT_STREAM;
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
 
-/// The forms that a reply can have.
+/// The formats that a reply can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum ReplyFormat {
     /// Server-Sent Events, what is given to who takes anything.
     Events,
     /// The text alone.
@@ -17,11 +17,16 @@ pub(super) enum Form {
     Whole,
 }
 
-/// All forms, the one that is preferred first, where a client likes several as much.
-const FORMS: [Form; 4] = [Form::Events, Form::Text, Form::Chunks, Form::Whole];
+/// All formats, the one that is preferred first, where a client likes several as much.
+const FORMATS: [ReplyFormat; 4] = [
+    ReplyFormat::Events,
+    ReplyFormat::Text,
+    ReplyFormat::Chunks,
+    ReplyFormat::Whole,
+];
 
-impl Form {
-    /// The media type of the form.
+impl ReplyFormat {
+    /// The media type of the format.
     pub(super) fn media_type(self) -> &'static str {
         match self {
             Self::Events => EVENT_STREAM,
@@ -31,20 +36,20 @@ impl Form {
         }
     }
 
-    /// The form that these headers like best; none where they take none.
-    pub(super) fn wanted(headers: &HeaderMap) -> Option<Self> {
+    /// The format that these headers like best; none where they take none.
+    pub(super) fn requested(headers: &HeaderMap) -> Option<Self> {
         let accept = accept(headers);
         if accept.trim().is_empty() {
             return Some(Self::Events);
         }
         let mut best = None;
-        for form in FORMS {
-            let weight = weight(&accept, form.media_type());
+        for format in FORMATS {
+            let weight = weight(&accept, format.media_type());
             if weight > 0.0 && best.is_none_or(|(_, so_far)| weight > so_far) {
-                best = Some((form, weight));
+                best = Some((format, weight));
             }
         }
-        best.map(|(form, _)| form)
+        best.map(|(format, _)| format)
     }
 }
 
@@ -106,7 +111,7 @@ mod tests {
     #[test]
     fn the_form_is_the_one_that_is_liked_best() {
         let check = |accept: &str, expect| {
-            assert_eq!(Form::wanted(&headers(accept)), expect, "{accept}");
+            assert_eq!(ReplyFormat::requested(&headers(accept)), expect, "{accept}");
         };
         for any in [
             "",
@@ -118,17 +123,20 @@ mod tests {
             "text/html,application/xml;q=0.9,*/*;q=0.8",
             "text/event-stream; charset=utf-8",
         ] {
-            check(any, Some(Form::Events));
+            check(any, Some(ReplyFormat::Events));
         }
-        check("text/plain", Some(Form::Text));
-        check("text/plain, text/event-stream;q=0.1", Some(Form::Text));
-        check("text/event-stream;q=0, */*", Some(Form::Text));
-        check("application/x-ndjson", Some(Form::Chunks));
-        check("application/json", Some(Form::Whole));
-        check("application/json;q=0.9,*/*;q=0.1", Some(Form::Whole));
+        check("text/plain", Some(ReplyFormat::Text));
+        check(
+            "text/plain, text/event-stream;q=0.1",
+            Some(ReplyFormat::Text),
+        );
+        check("text/event-stream;q=0, */*", Some(ReplyFormat::Text));
+        check("application/x-ndjson", Some(ReplyFormat::Chunks));
+        check("application/json", Some(ReplyFormat::Whole));
+        check("application/json;q=0.9,*/*;q=0.1", Some(ReplyFormat::Whole));
         check(
             "application/*;q=0.5, application/x-ndjson;q=0",
-            Some(Form::Whole),
+            Some(ReplyFormat::Whole),
         );
         for none in [
             "text/event-stream;q=0",
@@ -141,7 +149,10 @@ mod tests {
         ] {
             check(none, None);
         }
-        assert_eq!(Form::wanted(&HeaderMap::new()), Some(Form::Events));
+        assert_eq!(
+            ReplyFormat::requested(&HeaderMap::new()),
+            Some(ReplyFormat::Events)
+        );
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! The OpenAI-compatible surface: programs that speak to OpenAI speak to this server instead, without
-//! a key of their own.
+//! The OpenAI-compatible API: programs that use OpenAI's API use this server instead, without a key of their
+//! own.
 //!
-//! Bodies and streamed bytes pass through as they are, but for the compression of a request's body, and
-//! so do statuses and errors; what is exchanged are the credentials. Of a request no more is read than which model it is for. Nothing is retried
-//! here: the libraries of those programs do that themselves.
+//! Bodies, statuses and errors pass through unchanged, except that a compressed request body is decompressed
+//! and our key is masked. The credentials are replaced. Of a request only its model and `stream` are read.
+//! Requests are not retried here, because OpenAI's libraries retry themselves.
 
 mod error;
 mod headers;
@@ -18,21 +18,22 @@ use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
-use self::error::ApiError;
+use self::error::OpenAiError;
 use self::mask::Mask;
 pub(crate) use self::models::choose as choose_model;
-use self::relay::{Note, Relay};
+use self::relay::{PassReport, Relay};
 use crate::http::body;
-use crate::http::limits::Client;
+use crate::http::limits::{Client, ReplyPasses};
 use crate::http::state::AppState;
 use crate::providers::api::Api;
 use crate::providers::{Route, Upstream};
 
-/// The largest body of a request, in bytes: pictures travel in it.
+/// The largest body of a request, in bytes. Bodies can hold pictures.
 const MAX_BODY_BYTES: u64 = 32 * 1024 * 1024;
-/// The least bytes a second of a request's body, on the average.
+/// The least average speed of a request's body, in bytes a second.
 const LEAST_PACE: u64 = 128 * 1024;
 
 /// `POST /v1/chat/completions`
@@ -40,7 +41,7 @@ pub(super) async fn chat_completions(
     state: State<AppState>,
     client: Client,
     request: Request,
-) -> Result<Response, ApiError> {
+) -> Result<Response, OpenAiError> {
     pass(state, client, "chat/completions", request).await
 }
 
@@ -49,31 +50,31 @@ pub(super) async fn responses(
     state: State<AppState>,
     client: Client,
     request: Request,
-) -> Result<Response, ApiError> {
+) -> Result<Response, OpenAiError> {
     pass(state, client, "responses", request).await
 }
 
-/// Passes a request on to the upstream that has its model, and the answer back.
+/// Passes a request to the upstream that has its model, and the answer back to the client.
 async fn pass(
     State(state): State<AppState>,
     client: Client,
     path: &'static str,
     request: Request,
-) -> Result<Response, ApiError> {
+) -> Result<Response, OpenAiError> {
     if state.drain.is_cancelled() {
         return Err(ErrorKind::Shutdown.into());
     }
     let started = Instant::now();
     let (parts, body) = request.into_parts();
     check_headers(&parts.headers)?;
-    let places = state.limits.reply_with_stream(&client)?;
-    let body_limits = body::Limits {
+    let passes = state.limits.reply_with_stream(&client)?;
+    let body_limits = body::BodyLimits {
         bytes: MAX_BODY_BYTES,
         pace: LEAST_PACE,
         grace: state.config.body_grace,
     };
     let body = body::read_decoded(&parts.headers, body, body_limits).await?;
-    let head = request::Head::read(&body)?;
+    let head = request::RequestHead::read(&body)?;
     let asked = match &head.model {
         Some(model) => model.name.clone(),
         None => state.upstreams.default_model(),
@@ -84,96 +85,113 @@ async fn pass(
         .await
         .ok_or(ErrorKind::ModelNotFound)?;
     if upstream.settings().api == Api::Messages {
-        return Err(ApiError::speaks_another_api(&asked));
+        return Err(OpenAiError::speaks_another_api(&asked));
     }
     let body = head.with_model(body, &model);
-    let note = Note::new(path, upstream.settings().name.clone(), model, started);
+    let report = PassReport::new(path, upstream.settings().name.clone(), model, started);
 
-    let limits = upstream.limits();
-    let total = started + limits.total;
-    // An answer that is no stream begins when it is complete.
+    let total = started + upstream.limits().total;
+    // An answer without a stream begins when it is complete.
     let first_byte = if head.is_stream {
-        (Instant::now() + limits.first_byte).min(total)
+        (Instant::now() + upstream.limits().first_byte).min(total)
     } else {
         total
     };
     let sent = upstream.pass(path, headers::of_request(&parts.headers), body);
     let answer = tokio::select! {
         biased;
-        () = state.shutdown.cancelled() => return Err(note.failed(ErrorKind::Shutdown)),
+        () = state.shutdown.cancelled() => return Err(report.failed(ErrorKind::Shutdown)),
         answer = timeout_at(first_byte, sent) => answer,
     };
-    let answer = match answer {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(error)) if error.is_connect() => {
-            return Err(note.failed(ErrorKind::UpstreamUnreachable));
-        }
-        Ok(Err(_)) => return Err(note.failed(ErrorKind::UpstreamCut)),
-        Err(_) => return Err(note.failed(ErrorKind::UpstreamTimeoutFirstByte)),
+    let answer = match check_answer(answer) {
+        Ok(answer) => answer,
+        Err(kind) => return Err(report.failed(kind)),
     };
-    let answer: axum::http::Response<reqwest::Body> = answer.into();
-    let status = answer.status();
-    if status.is_redirection() {
-        return Err(note.failed(ErrorKind::UpstreamRedirect));
-    }
-    if status == StatusCode::UNAUTHORIZED {
-        // It is our key that was refused, and providers like to repeat parts of it.
-        return Err(note.failed(ErrorKind::Auth));
-    }
-    let (parts, body) = answer.into_parts();
-    let is_compressed = parts.headers.contains_key(CONTENT_ENCODING);
-    let mut passing = Response::new(());
-    *passing.status_mut() = status;
-    *passing.headers_mut() = headers::of_answer(&parts.headers, upstream.secrets());
-    if !status.is_success() && !upstream.secrets().is_empty() {
-        return clean_error(passing, body, is_compressed, &upstream, total, note).await;
-    }
-    let mask = upstream.key().and_then(Mask::new);
-    let relay = Relay::new(
-        body,
-        mask,
-        limits,
-        total,
-        &state,
-        places,
-        note.answered(status),
-    );
-    Ok(passing.map(|()| Body::new(relay)))
+    relay_answer(answer, &state, &upstream, total, passes, report).await
 }
 
-/// The most bytes of an error that passes.
+/// Checks that a request got an answer which may be passed on.
+fn check_answer(
+    answer: Result<Result<reqwest::Response, reqwest::Error>, Elapsed>,
+) -> Result<axum::http::Response<reqwest::Body>, ErrorKind> {
+    let answer = match answer {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(error)) if error.is_connect() => return Err(ErrorKind::UpstreamUnreachable),
+        Ok(Err(_)) => return Err(ErrorKind::UpstreamCut),
+        Err(_) => return Err(ErrorKind::UpstreamTimeoutFirstByte),
+    };
+    match answer.status() {
+        status if status.is_redirection() => Err(ErrorKind::UpstreamRedirect),
+        // The provider refused our key. Such errors often repeat parts of the key.
+        StatusCode::UNAUTHORIZED => Err(ErrorKind::Auth),
+        _ => Ok(answer.into()),
+    }
+}
+
+/// Builds the response to the client: the upstream's status, the listed headers and the body as it arrives.
+async fn relay_answer(
+    answer: axum::http::Response<reqwest::Body>,
+    state: &AppState,
+    upstream: &Upstream,
+    total: Instant,
+    passes: ReplyPasses,
+    report: PassReport,
+) -> Result<Response, OpenAiError> {
+    let status = answer.status();
+    let (parts, body) = answer.into_parts();
+    let is_compressed = parts.headers.contains_key(CONTENT_ENCODING);
+    let mut response = Response::new(());
+    *response.status_mut() = status;
+    *response.headers_mut() = headers::of_answer(&parts.headers, upstream.secrets());
+    if !status.is_success() && !upstream.secrets().is_empty() {
+        return clean_error(response, body, is_compressed, upstream, total, report).await;
+    }
+    let relay = Relay::new(
+        body,
+        upstream.key().and_then(Mask::new),
+        upstream.limits(),
+        total,
+        state,
+        passes,
+        report.answered(status),
+    );
+    Ok(response.map(|()| Body::new(relay)))
+}
+
+/// The largest error body that is passed on, in bytes.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
 
-/// An error of the upstream without our key in it. Where that cannot be seen to, since the error is
-/// compressed, endless or cut, it is told in our words with its status.
+/// Passes an upstream's error on without our key in it. If the body cannot be searched, because it is compressed,
+/// too large or incomplete, the response has our own sentence with the upstream's status.
 async fn clean_error(
-    mut passing: Response<()>,
+    mut response: Response<()>,
     body: reqwest::Body,
     is_compressed: bool,
     upstream: &Upstream,
     total: Instant,
-    note: Note,
-) -> Result<Response, ApiError> {
-    let status = passing.status();
-    let own_words = |note: Note| Err(note.failed(ErrorKind::UpstreamError).with_status(status));
+    report: PassReport,
+) -> Result<Response, OpenAiError> {
+    let status = response.status();
+    let own_words =
+        |report: PassReport| Err(report.failed(ErrorKind::UpstreamError).with_status(status));
     if is_compressed {
-        return own_words(note);
+        return own_words(report);
     }
     let deadline = (Instant::now() + upstream.limits().idle).min(total);
     let body = to_bytes(Body::new(body), MAX_ERROR_BYTES);
     let Ok(Ok(body)) = timeout_at(deadline, body).await else {
-        return own_words(note);
+        return own_words(report);
     };
-    let mut note = note.answered(status);
-    note.passed(body.len());
+    let mut report = report.answered(status);
+    report.passed(body.len());
     let body = Bytes::from(upstream.secrets().clean(&body).into_owned());
-    // It may be shorter now.
-    passing.headers_mut().remove(CONTENT_LENGTH);
-    Ok(passing.map(|()| Body::from(body)))
+    // The cleaned body may be shorter.
+    response.headers_mut().remove(CONTENT_LENGTH);
+    Ok(response.map(|()| Body::from(body)))
 }
 
-/// All that can be refused before the body is read.
-fn check_headers(headers: &HeaderMap) -> Result<(), ApiError> {
+/// Checks that can be made before the body is read.
+fn check_headers(headers: &HeaderMap) -> Result<(), OpenAiError> {
     if !body::is_json(headers) {
         return Err(ErrorKind::UnsupportedMediaType.into());
     }

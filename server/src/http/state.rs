@@ -9,10 +9,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Switch};
 use crate::http::descriptors;
-use crate::http::limits::{self, Numbers};
+use crate::http::limits::{self, LimitCounts};
 use crate::providers::api::Api;
-use crate::providers::settings::Settings;
-use crate::providers::{Limits, Registry, Upstream, demo, ollama};
+use crate::providers::settings::UpstreamSettings;
+use crate::providers::{Registry, Upstream, UpstreamLimits, demo, ollama};
 use crate::replies::{self, Replies};
 use crate::store::{self, ChangeFeed, Store};
 
@@ -24,7 +24,7 @@ pub struct AppState {
     /// The models that can be asked.
     pub upstreams: Arc<Registry>,
     /// How much may go on at once.
-    pub limits: Arc<limits::Limits>,
+    pub limits: Arc<limits::ServerLimits>,
     /// The most connections at one time.
     pub max_connections: usize,
     /// What makes replies.
@@ -63,19 +63,19 @@ impl AppState {
     pub async fn new(mut config: Config) -> Result<Self, StartError> {
         // The first to come decides which cryptography TLS uses; that it is decided is all we need.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let numbers = Numbers::for_descriptors(descriptors::limit(), config.capacity);
-        tracing::debug!(?numbers, "what may go on at once");
-        numbers.warn_of_less_than(config.capacity);
-        let limits = Limits {
+        let counts = LimitCounts::for_descriptors(descriptors::limit(), config.capacity);
+        tracing::debug!(?counts, "what may go on at once");
+        counts.warn_of_less_than(config.capacity);
+        let limits = UpstreamLimits {
             // Both of an upstream's clients may keep as many as are in use at once.
-            idle_connections: numbers.replies.div_ceil(2 * config.upstreams.len().max(1)),
-            ..Limits::from(&config)
+            idle_connections: counts.replies.div_ceil(2 * config.upstreams.len().max(1)),
+            ..UpstreamLimits::from(&config)
         };
         let mut settings = std::mem::take(&mut config.upstreams);
         if settings.is_empty() {
-            settings.push(Settings {
+            settings.push(UpstreamSettings {
                 models: vec![demo::NAME.to_owned()],
-                ..Settings::new(demo::NAME, Api::ChatCompletions, demo::start().await?)
+                ..UpstreamSettings::new(demo::NAME, Api::ChatCompletions, demo::start().await?)
             });
         }
         let upstreams = settings
@@ -104,7 +104,7 @@ impl AppState {
             tasks: tasks.clone(),
             drain: drain.clone(),
             shutdown: shutdown.clone(),
-            settings: replies::Settings {
+            settings: replies::ReplySettings {
                 total_timeout: config.total_timeout,
                 titles_by_model: config.saving.titles == Switch::On,
                 keeps: opened.place.is_some(),
@@ -114,8 +114,8 @@ impl AppState {
         Ok(Self {
             config: Arc::new(config),
             upstreams,
-            limits: Arc::new(limits::Limits::new(&numbers)),
-            max_connections: numbers.connections,
+            limits: Arc::new(limits::ServerLimits::new(&counts)),
+            max_connections: counts.connections,
             replies,
             store,
             changes,

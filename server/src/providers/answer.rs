@@ -14,9 +14,9 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde::de::IgnoredAny;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::providers::Limits;
+use crate::providers::UpstreamLimits;
 use crate::providers::api::Mapper;
-use crate::providers::api::ending::Standing;
+use crate::providers::api::ending::EndCertainty;
 use crate::providers::error::Failure;
 use crate::providers::error::body::explain;
 
@@ -44,20 +44,20 @@ pub(crate) enum Progress {
 /// An answer that a provider has begun.
 pub(crate) struct Answer {
     response: Response,
-    form: Form,
+    form: BodyFormat,
     /// Whether the body is said to be a page for people.
     is_said_html: bool,
     mapper: Mapper,
-    limits: Limits,
+    limits: UpstreamLimits,
     answer_bytes: usize,
     /// The head of the stream as long as no event came out of it.
     head: Option<Vec<u8>>,
-    clock: Clock,
+    clock: TimeLimits,
     /// One timer for all limits: it is set anew only when it rings too early, not for each chunk.
     timer: Pin<Box<Sleep>>,
 }
 
-enum Form {
+enum BodyFormat {
     Stream(sse::Decoder),
     Json(Vec<u8>),
     /// The first bytes tell, whatever the headers say.
@@ -65,7 +65,7 @@ enum Form {
 }
 
 /// The moments that the limits are counted from.
-struct Clock {
+struct TimeLimits {
     total: Instant,
     first_byte: Instant,
     last_byte: Option<Instant>,
@@ -76,9 +76,9 @@ struct Clock {
     is_doubtful: bool,
 }
 
-impl Clock {
+impl TimeLimits {
     /// The next moment at which a limit is passed, and which one.
-    fn deadline(&self, limits: &Limits) -> (Instant, ErrorKind) {
+    fn deadline(&self, limits: &UpstreamLimits) -> (Instant, ErrorKind) {
         let silence = match self.last_byte {
             None => (self.first_byte, ErrorKind::UpstreamTimeoutFirstByte),
             // Comments prove that the connection lives, but not for ever that an answer will come.
@@ -109,14 +109,14 @@ impl Answer {
     pub(super) fn read(
         mut response: Response,
         mapper: Mapper,
-        limits: Limits,
+        limits: UpstreamLimits,
         first_byte: Instant,
         total: Instant,
     ) -> Self {
         let is_said_html = is_said_html(response.headers());
         // They hold the buffer that they were read into, and nobody asks for them any more.
         drop(std::mem::take(response.headers_mut()));
-        let clock = Clock {
+        let clock = TimeLimits {
             total,
             first_byte,
             last_byte: None,
@@ -127,7 +127,7 @@ impl Answer {
         let timer = Box::pin(sleep_until(clock.deadline(&limits).0));
         Self {
             response,
-            form: Form::Unknown,
+            form: BodyFormat::Unknown,
             is_said_html,
             mapper,
             limits,
@@ -193,20 +193,20 @@ impl Answer {
             // The limit for silence can be nearer than the one for the first byte, which is over.
             self.reset_timer();
         }
-        if let Form::Unknown = self.form {
+        if let BodyFormat::Unknown = self.form {
             match form_of(chunk, self.is_said_html)? {
                 Some(form) => self.form = form,
                 None => return Ok(Progress::More),
             }
         }
         let decoder = match &mut self.form {
-            Form::Stream(decoder) => decoder,
-            Form::Json(body) if body.len() + chunk.len() <= MAX_ANSWER_BYTES => {
+            BodyFormat::Stream(decoder) => decoder,
+            BodyFormat::Json(body) if body.len() + chunk.len() <= MAX_ANSWER_BYTES => {
                 body.extend_from_slice(chunk);
                 return Ok(Progress::More);
             }
-            Form::Json(_) => return Err(Failure::stream(ErrorKind::TooLarge, "size limit")),
-            Form::Unknown => unreachable!("the first bytes have told the form"),
+            BodyFormat::Json(_) => return Err(Failure::stream(ErrorKind::TooLarge, "size limit")),
+            BodyFormat::Unknown => unreachable!("the first bytes have told the form"),
         };
         let (mapper, answer_bytes) = (&mut self.mapper, &mut self.answer_bytes);
         let mut events = 0_usize;
@@ -240,15 +240,15 @@ impl Answer {
         if self.mapper.is_done() {
             return self.complete().unwrap_or(Ok(Progress::More));
         }
-        match self.mapper.standing() {
-            Standing::Open => {}
-            Standing::Ended if self.clock.finished.is_none() => {
+        match self.mapper.end_certainty() {
+            EndCertainty::Open => {}
+            EndCertainty::Ended if self.clock.finished.is_none() => {
                 self.clock.finished = Some(now);
                 self.clock.is_doubtful = false;
                 self.reset_timer();
             }
-            Standing::Ended => {}
-            Standing::Doubtful => {
+            EndCertainty::Ended => {}
+            EndCertainty::Doubtful => {
                 self.clock.finished = None;
                 self.clock.is_doubtful = true;
             }
@@ -263,7 +263,7 @@ impl Answer {
 
     /// The provider closed the body in good order; whether the answer is complete is another matter.
     fn end(&mut self, out: &mut impl FnMut(ChatEvent<'_>)) -> Result<Progress, Failure> {
-        if let Form::Json(body) = &mut self.form {
+        if let BodyFormat::Json(body) = &mut self.form {
             let body = std::mem::take(body);
             self.map_json(&body, out)?;
         }
@@ -274,7 +274,9 @@ impl Answer {
             return Err(failure.clone());
         }
         match self.head.take() {
-            _ if matches!(self.form, Form::Unknown) && self.is_said_html => Err(not_a_stream()),
+            _ if matches!(self.form, BodyFormat::Unknown) && self.is_said_html => {
+                Err(not_a_stream())
+            }
             None => Err(Failure::stream(
                 ErrorKind::UpstreamCut,
                 "end without a finish",
@@ -317,7 +319,7 @@ impl Answer {
         out: &mut impl FnMut(ChatEvent<'_>),
     ) -> Result<Progress, Failure> {
         match (&result, &self.form) {
-            (Err(_), Form::Json(body)) if is_whole_json(body) => self.end(out),
+            (Err(_), BodyFormat::Json(body)) if is_whole_json(body) => self.end(out),
             _ => result,
         }
     }
@@ -355,7 +357,7 @@ fn not_a_stream() -> Failure {
 ///
 /// # Errors
 /// When it is a page for people.
-fn form_of(chunk: &[u8], is_said_html: bool) -> Result<Option<Form>, Failure> {
+fn form_of(chunk: &[u8], is_said_html: bool) -> Result<Option<BodyFormat>, Failure> {
     let text = chunk.trim_ascii_start();
     let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
     let begins_an_event = || {
@@ -364,10 +366,10 @@ fn form_of(chunk: &[u8], is_said_html: bool) -> Result<Option<Form>, Failure> {
             .any(|field| text.starts_with(field.as_bytes()) || field.as_bytes().starts_with(text))
     };
     match text.trim_ascii_start().first() {
-        Some(b'{' | b'[') => Ok(Some(Form::Json(Vec::new()))),
+        Some(b'{' | b'[') => Ok(Some(BodyFormat::Json(Vec::new()))),
         Some(b'<') => Err(not_a_stream()),
         Some(_) if is_said_html && !begins_an_event() => Err(not_a_stream()),
-        Some(_) => Ok(Some(Form::Stream(sse::Decoder::new(MAX_EVENT_BYTES)))),
+        Some(_) => Ok(Some(BodyFormat::Stream(sse::Decoder::new(MAX_EVENT_BYTES)))),
         None => Ok(None),
     }
 }

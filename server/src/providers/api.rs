@@ -28,7 +28,7 @@ use app::sse;
 use reqwest::Url;
 use serde::Deserialize;
 
-use self::ending::{Ending, Standing};
+use self::ending::{EndCertainty, Ending};
 use self::prompt::in_order;
 use self::think_tags::{Habit, ThinkTags};
 use crate::providers::caching::Caching;
@@ -192,8 +192,8 @@ impl Mapper {
     }
 
     /// How sure it is that the answer has ended.
-    pub(super) fn standing(&self) -> Standing {
-        self.ending().standing()
+    pub(super) fn end_certainty(&self) -> EndCertainty {
+        self.ending().end_certainty()
     }
 
     /// How often the answer has gone on after a word on its end.

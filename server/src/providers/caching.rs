@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 use crate::providers::api::Api;
 use crate::providers::quirks::{Optional, Quirks};
-use crate::providers::settings::Settings;
+use crate::providers::settings::UpstreamSettings;
 
 /// The least bytes of a prompt that is marked. No model caches fewer than 512 tokens, and a token has at
 /// least one byte.
@@ -84,7 +84,7 @@ pub(super) enum Lifetime {
 
 impl<'a> Caching<'a> {
     /// What a request to this upstream for this model asks for.
-    pub(super) fn new(settings: &Settings, model: &str, reuse: &'a Reuse) -> Self {
+    pub(super) fn new(settings: &UpstreamSettings, model: &str, reuse: &'a Reuse) -> Self {
         let key = match reuse {
             Reuse::Never => return Self::default(),
             Reuse::Probable => None,
@@ -132,23 +132,23 @@ fn takes_key(host: &str) -> bool {
 
 /// A message as APIs with marks want it.
 #[derive(Serialize)]
-pub(super) struct Message<'a> {
+pub(super) struct CachedMessage<'a> {
     pub(super) role: Role,
-    pub(super) content: Content<'a>,
+    pub(super) content: CachedContent<'a>,
 }
 
 /// What a message says: a text, or blocks, which can be marked. A text and a single block with that
 /// text mean the same.
 #[derive(Serialize)]
 #[serde(untagged)]
-pub(super) enum Content<'a> {
+pub(super) enum CachedContent<'a> {
     Text(&'a str),
-    Blocks([Block<'a>; 1]),
+    Blocks([CachedBlock<'a>; 1]),
 }
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename = "text")]
-pub(super) struct Block<'a> {
+pub(super) struct CachedBlock<'a> {
     text: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     cache_control: Option<CacheControl>,
@@ -162,12 +162,12 @@ struct CacheControl {
     ttl: Option<&'static str>,
 }
 
-impl<'a> Content<'a> {
+impl<'a> CachedContent<'a> {
     fn block(text: &'a str, mark: Option<Lifetime>) -> Self {
         let cache_control = mark.map(|lifetime| CacheControl {
             ttl: (lifetime == Lifetime::Hour).then_some("1h"),
         });
-        Self::Blocks([Block {
+        Self::Blocks([CachedBlock {
             text,
             cache_control,
         }])
@@ -186,28 +186,31 @@ pub(super) fn mark<'a>(
     messages: &[&'a ChatMessage],
     caching: Caching<'_>,
     quirks: Quirks,
-) -> (Option<Content<'a>>, Vec<Message<'a>>) {
+) -> (Option<CachedContent<'a>>, Vec<CachedMessage<'a>>) {
     let texts = messages.iter().map(|message| message.content.len());
     let bytes = instructions.map_or(0, str::len) + texts.sum::<usize>();
     let marks = caching.marks(bytes, quirks);
     let first_marked = messages.len().saturating_sub(2);
     let content = |at: usize, message: &&'a ChatMessage| match marks {
-        None => Content::Text(&message.content),
+        None => CachedContent::Text(&message.content),
         Some(lifetime) => {
             let is_marked = at >= first_marked || message.role == Role::System;
             // An empty block must not be marked.
             let is_marked = is_marked && !message.content.trim().is_empty();
-            Content::block(&message.content, is_marked.then_some(lifetime))
+            CachedContent::block(&message.content, is_marked.then_some(lifetime))
         }
     };
     let instructions = instructions.map(|text| match marks {
-        Some(lifetime) if !text.trim().is_empty() => Content::block(text, Some(lifetime)),
-        _ => Content::Text(text),
+        Some(lifetime) if !text.trim().is_empty() => CachedContent::block(text, Some(lifetime)),
+        _ => CachedContent::Text(text),
     });
-    let messages = messages.iter().enumerate().map(|(at, message)| Message {
-        role: message.role,
-        content: content(at, message),
-    });
+    let messages = messages
+        .iter()
+        .enumerate()
+        .map(|(at, message)| CachedMessage {
+            role: message.role,
+            content: content(at, message),
+        });
     (instructions, messages.collect())
 }
 
@@ -215,10 +218,10 @@ pub(super) fn mark<'a>(
 mod tests {
     use super::*;
 
-    fn settings(api: Api, base_url: &str, cache: Option<Cache>) -> Settings {
-        Settings {
+    fn settings(api: Api, base_url: &str, cache: Option<Cache>) -> UpstreamSettings {
+        UpstreamSettings {
             cache,
-            ..Settings::new("x", api, base_url.parse().expect("a URL"))
+            ..UpstreamSettings::new("x", api, base_url.parse().expect("a URL"))
         }
     }
 

@@ -17,7 +17,7 @@ use reqwest::header::{
 use secrecy::ExposeSecret;
 use tokio::time::{Instant, timeout_at};
 
-use crate::providers::Limits;
+use crate::providers::UpstreamLimits;
 use crate::providers::answer::Answer;
 use crate::providers::api::messages;
 use crate::providers::api::think_tags::Habit;
@@ -26,11 +26,11 @@ use crate::providers::caching::{Caching, Reuse};
 use crate::providers::connections::Connections;
 use crate::providers::error::Failure;
 use crate::providers::error::body::ProviderError;
-use crate::providers::models::Models;
+use crate::providers::models::ModelCache;
 use crate::providers::quirks::Quirks;
 use crate::providers::retry;
 use crate::providers::secrets::Secrets;
-use crate::providers::settings::Settings;
+use crate::providers::settings::UpstreamSettings;
 
 /// The most bytes of an answer that is an error, of which only the kind is of interest.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
@@ -46,13 +46,13 @@ const SERVER: &str = "";
 /// A provider that can be asked.
 #[derive(Debug)]
 pub struct Upstream {
-    settings: Settings,
+    settings: UpstreamSettings,
     connections: Connections,
     /// Those whose answers stay compressed where they are. Made when they are needed first.
     raw: OnceLock<Connections>,
-    limits: Limits,
+    limits: UpstreamLimits,
     secrets: Secrets,
-    pub(super) models: Models,
+    pub(super) models: ModelCache,
     pub(super) usual_model: OnceLock<String>,
     /// What each model was found to accept, where it is not the usual. Learnt once, kept as long as
     /// we run.
@@ -68,12 +68,12 @@ impl Upstream {
     ///
     /// # Errors
     /// When no HTTP client can be made, which is a matter of TLS and the system's certificates.
-    pub fn new(settings: Settings, limits: Limits) -> Result<Self, reqwest::Error> {
+    pub fn new(settings: UpstreamSettings, limits: UpstreamLimits) -> Result<Self, reqwest::Error> {
         Ok(Self {
             connections: Connections::new(client(&settings, limits))?,
             raw: OnceLock::new(),
             secrets: Secrets::of(&settings),
-            models: Models::configured(&settings.models),
+            models: ModelCache::configured(&settings.models),
             usual_model: OnceLock::new(),
             settings,
             limits,
@@ -95,7 +95,7 @@ impl Upstream {
     }
 
     /// What is configured of it.
-    pub(crate) fn settings(&self) -> &Settings {
+    pub(crate) fn settings(&self) -> &UpstreamSettings {
         &self.settings
     }
 
@@ -164,7 +164,7 @@ impl Upstream {
     }
 
     /// The limits that it is held to.
-    pub(crate) fn limits(&self) -> Limits {
+    pub(crate) fn limits(&self) -> UpstreamLimits {
         self.limits
     }
 
@@ -317,7 +317,7 @@ fn sensitive(key: &str) -> Result<HeaderValue, InvalidHeaderValue> {
     Ok(value)
 }
 
-fn client(settings: &Settings, limits: Limits) -> reqwest::ClientBuilder {
+fn client(settings: &UpstreamSettings, limits: UpstreamLimits) -> reqwest::ClientBuilder {
     let mut client = reqwest::Client::builder()
         .user_agent(concat!("rill/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(limits.connect)

@@ -38,17 +38,17 @@ pub async fn start() -> std::io::Result<reqwest::Url> {
 }
 
 #[derive(Deserialize)]
-struct Request {
-    messages: Vec<Message>,
+struct DemoRequest {
+    messages: Vec<DemoMessage>,
 }
 
 #[derive(Deserialize)]
-struct Message {
+struct DemoMessage {
     role: String,
     content: String,
 }
 
-async fn complete(Json(request): Json<Request>) -> Response {
+async fn complete(Json(request): Json<DemoRequest>) -> Response {
     let questions: Vec<_> = request
         .messages
         .iter()

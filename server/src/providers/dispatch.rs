@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::providers::Answer;
 use crate::providers::caching::Reuse;
-use crate::providers::error::{Failure, Stage};
+use crate::providers::error::{Failure, FailureStage};
 use crate::providers::registry::{Registry, Route};
 use crate::providers::retry;
 
@@ -32,7 +32,7 @@ pub(crate) struct Dispatch<'a> {
 }
 
 /// What came of dispatch.
-pub(crate) enum Step {
+pub(crate) enum DispatchStep {
     /// The upstream has begun to answer.
     Answer(Box<Answer>),
     /// It could not, and will be asked again after this pause, which comes with the next step.
@@ -71,7 +71,7 @@ impl<'a> Dispatch<'a> {
     ///
     /// # Errors
     /// When nobody is left to be asked.
-    pub(crate) async fn next(&mut self, attempts: &mut u32) -> Result<Step, Failure> {
+    pub(crate) async fn next(&mut self, attempts: &mut u32) -> Result<DispatchStep, Failure> {
         if let Some(pause) = self.pause.take()
             && timeout_at(self.deadline, sleep(pause)).await.is_err()
         {
@@ -93,7 +93,7 @@ impl<'a> Dispatch<'a> {
             .attempt(self.prompt, self.reuse, model, self.deadline, attempts)
             .await
         {
-            Ok(answer) => return Ok(Step::Answer(Box::new(answer))),
+            Ok(answer) => return Ok(DispatchStep::Answer(Box::new(answer))),
             Err(failure) => failure,
         };
         let limits = self.registry.limits;
@@ -109,7 +109,7 @@ impl<'a> Dispatch<'a> {
                 pause_ms = pause.as_millis(),
                 "asking again"
             );
-            return Ok(Step::Pause(pause));
+            return Ok(DispatchStep::Pause(pause));
         }
         self.turn_from(failure)
     }
@@ -118,7 +118,7 @@ impl<'a> Dispatch<'a> {
     ///
     /// # Errors
     /// The failure itself, where no other model may stand in.
-    pub(crate) fn turn_from(&mut self, failure: Failure) -> Result<Step, Failure> {
+    pub(crate) fn turn_from(&mut self, failure: Failure) -> Result<DispatchStep, Failure> {
         if !lets_others_stand_in(&failure) {
             return Err(failure);
         }
@@ -135,14 +135,14 @@ impl<'a> Dispatch<'a> {
         self.model = model;
         self.route = None;
         self.retries = 0;
-        Ok(Step::OtherModel)
+        Ok(DispatchStep::OtherModel)
     }
 }
 
 /// Whether a failure means that the upstream is down or overloaded, so that another one may do better:
 /// also when it accepts the request and then answers with an error in the place of a text.
 fn lets_others_stand_in(failure: &Failure) -> bool {
-    let instead_of_an_answer = failure.stage == Stage::Stream
+    let instead_of_an_answer = failure.stage == FailureStage::Stream
         && matches!(
             failure.kind,
             ErrorKind::Auth | ErrorKind::Quota | ErrorKind::ModelNotFound | ErrorKind::BadRequest

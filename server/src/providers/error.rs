@@ -17,7 +17,7 @@ pub struct Failure {
     /// What it is for programs and people.
     pub kind: ErrorKind,
     /// Where it happened, which decides whether asking again can help.
-    pub stage: Stage,
+    pub stage: FailureStage,
     /// Whether the relay may send the request again by itself.
     pub may_retry: bool,
     /// How long the provider asks to wait.
@@ -30,7 +30,7 @@ pub struct Failure {
 
 /// How far a request had come when it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub enum FailureStage {
     /// The provider answered with an HTTP error, or not at all.
     Request,
     /// The provider had accepted the request.
@@ -42,7 +42,7 @@ impl Failure {
     pub fn request(kind: ErrorKind, cause: impl Into<Cow<'static, str>>) -> Self {
         Self {
             kind,
-            stage: Stage::Request,
+            stage: FailureStage::Request,
             may_retry: false,
             retry_after: None,
             sentence: None,
@@ -53,7 +53,7 @@ impl Failure {
     /// A failure after the provider had accepted the request.
     pub fn stream(kind: ErrorKind, cause: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            stage: Stage::Stream,
+            stage: FailureStage::Stream,
             ..Self::request(kind, cause)
         }
     }
@@ -77,7 +77,7 @@ impl Failure {
     fn is_retryable(&self) -> bool {
         match self.kind.retry() {
             Retry::Never => false,
-            Retry::InStream => self.stage == Stage::Stream,
+            Retry::InStream => self.stage == FailureStage::Stream,
             Retry::Always => true,
         }
     }

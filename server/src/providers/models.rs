@@ -41,19 +41,19 @@ impl Model {
 
 /// The models of one upstream, as far as they are known.
 #[derive(Debug, Default)]
-pub(super) struct Models {
-    known: Mutex<Known>,
+pub(super) struct ModelCache {
+    known: Mutex<KnownModels>,
     /// Held while the upstream is asked, so that it is asked once.
     fetching: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default, Clone)]
-struct Known {
+struct KnownModels {
     list: Option<Arc<[Model]>>,
     asked_at: Option<Instant>,
 }
 
-impl Known {
+impl KnownModels {
     /// Whether the upstream need not be asked now.
     fn is_enough(&self) -> bool {
         let limit = if self.list.is_some() { FRESH } else { PATIENCE };
@@ -61,8 +61,8 @@ impl Known {
     }
 }
 
-impl Models {
-    /// Models that are known from the configuration, which never change.
+impl ModelCache {
+    /// ModelCache that are known from the configuration, which never change.
     pub(super) fn configured(names: &[String]) -> Self {
         let models = Self::default();
         if !names.is_empty() {
@@ -76,7 +76,7 @@ impl Models {
         known.list = Some(list);
     }
 
-    fn known(&self) -> Known {
+    fn known(&self) -> KnownModels {
         self.known
             .lock()
             .expect("nobody panics while holding it")

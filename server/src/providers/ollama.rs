@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::providers::Registry;
 use crate::providers::Upstream;
 use crate::providers::api::Api;
-use crate::providers::settings::Settings;
+use crate::providers::settings::UpstreamSettings;
 
 /// Where it listens unless it is told otherwise.
 pub const URL: &str = "http://127.0.0.1:11434";
@@ -31,7 +31,7 @@ pub(crate) async fn look_for(url: &Url, registry: &Registry) {
     if registry.upstreams().iter().any(is_known) {
         return;
     }
-    let settings = Settings::new(NAME, Api::ChatCompletions, base_url);
+    let settings = UpstreamSettings::new(NAME, Api::ChatCompletions, base_url);
     let Ok(upstream) = Upstream::new(settings, registry.limits) else {
         return;
     };

@@ -9,8 +9,8 @@ use std::sync::{Arc, RwLock};
 use app::protocol::ChatRequest;
 use futures::future::join_all;
 
-use crate::providers::Limits;
 use crate::providers::Upstream;
+use crate::providers::UpstreamLimits;
 use crate::providers::api::Api;
 use crate::providers::caching::Reuse;
 use crate::providers::demo;
@@ -30,7 +30,7 @@ pub struct Registry {
     /// The model that answers when a request names none, if one is configured.
     model: Option<String>,
     fallback: BTreeMap<String, Vec<String>>,
-    pub(super) limits: Limits,
+    pub(super) limits: UpstreamLimits,
 }
 
 /// Where a model is to be had.
@@ -44,7 +44,7 @@ pub(crate) struct Route {
 
 /// A model as people choose it.
 #[derive(Debug, Clone)]
-pub(crate) struct Choice {
+pub(crate) struct AvailableModel {
     /// What to call it so that it alone is meant.
     pub(crate) name: String,
     /// Who has it.
@@ -60,7 +60,7 @@ impl Registry {
         upstreams: Vec<Arc<Upstream>>,
         model: Option<String>,
         fallback: BTreeMap<String, Vec<String>>,
-        limits: Limits,
+        limits: UpstreamLimits,
     ) -> Self {
         Self {
             list: RwLock::new(upstreams.into()),
@@ -149,7 +149,7 @@ impl Registry {
     }
 
     /// All models that can be chosen, upstream by upstream.
-    pub(crate) async fn choices(&self) -> Vec<Choice> {
+    pub(crate) async fn choices(&self) -> Vec<AvailableModel> {
         let upstreams = self.upstreams();
         let lists = join_all(upstreams.iter().map(Upstream::list_models)).await;
         let mut choices = Vec::new();
@@ -161,7 +161,7 @@ impl Registry {
                 } else {
                     model.id.clone()
                 };
-                choices.push(Choice {
+                choices.push(AvailableModel {
                     name,
                     upstream: Arc::clone(upstream),
                     model: model.clone(),
@@ -172,7 +172,7 @@ impl Registry {
             // Nobody says what there is; that one can be asked is known all the same.
             let name = self.default_model();
             if let Some(upstream) = upstreams.first() {
-                choices.push(Choice {
+                choices.push(AvailableModel {
                     model: Model::named(&name),
                     name,
                     upstream: Arc::clone(upstream),
@@ -278,15 +278,15 @@ fn by_family<'a>(upstreams: &'a [Arc<Upstream>], name: &str) -> Option<&'a Arc<U
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::providers::settings::Settings;
+    use crate::providers::settings::UpstreamSettings;
 
     fn upstream(name: &str, api: Api, base_url: &str, models: &[&str]) -> Arc<Upstream> {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let settings = Settings {
+        let settings = UpstreamSettings {
             models: models.iter().map(|model| (*model).to_owned()).collect(),
-            ..Settings::new(name, api, base_url.parse().expect("a URL"))
+            ..UpstreamSettings::new(name, api, base_url.parse().expect("a URL"))
         };
-        Arc::new(Upstream::new(settings, Limits::for_tests()).expect("a client"))
+        Arc::new(Upstream::new(settings, UpstreamLimits::for_tests()).expect("a client"))
     }
 
     fn local(name: &str, models: &[&str]) -> Arc<Upstream> {
@@ -356,7 +356,7 @@ mod tests {
                 upstreams.to_vec(),
                 None,
                 BTreeMap::new(),
-                Limits::for_tests(),
+                UpstreamLimits::for_tests(),
             );
             let route = registry.route(name).await;
             let upstream = route
@@ -377,7 +377,12 @@ mod tests {
     #[test]
     fn the_usual_model_is_the_one_that_is_there() {
         let check = |upstreams: Vec<Arc<Upstream>>, expect: &str| {
-            let registry = Registry::new(upstreams, None, BTreeMap::new(), Limits::for_tests());
+            let registry = Registry::new(
+                upstreams,
+                None,
+                BTreeMap::new(),
+                UpstreamLimits::for_tests(),
+            );
             assert_eq!(registry.default_model(), expect);
         };
         check(vec![local("a", &["x", "y"]), local("b", &["z"])], "x");
@@ -395,7 +400,7 @@ mod tests {
             vec![local("a", &["x", "y"]), local("b", &["y", "z"])],
             None,
             BTreeMap::new(),
-            Limits::for_tests(),
+            UpstreamLimits::for_tests(),
         );
         let names: Vec<String> = registry
             .choices()

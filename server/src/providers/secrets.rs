@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use memchr::memmem;
 use secrecy::ExposeSecret;
 
-use crate::providers::settings::Settings;
+use crate::providers::settings::UpstreamSettings;
 
 /// A value that is shorter is a word of a setting rather than a secret, and would be found everywhere.
 const LEAST_BYTES: usize = 8;
@@ -32,7 +32,7 @@ impl std::fmt::Debug for Secrets {
 
 impl Secrets {
     /// The secrets of these settings.
-    pub(super) fn of(settings: &Settings) -> Self {
+    pub(super) fn of(settings: &UpstreamSettings) -> Self {
         let key = settings
             .key
             .as_ref()
@@ -135,7 +135,7 @@ mod tests {
     const KEY: &str = "sk-proj-abcdefghijklmnop-WXYZ";
 
     fn secrets() -> Secrets {
-        let mut settings = Settings::new(
+        let mut settings = UpstreamSettings::new(
             "x",
             Api::ChatCompletions,
             "http://127.0.0.1:9/v1".parse().expect("a URL"),
@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn where_nothing_is_secret_nothing_is_looked_for() {
         let url = "http://127.0.0.1:9/v1".parse().expect("a URL");
-        let mut settings = Settings::new("x", Api::ChatCompletions, url);
+        let mut settings = UpstreamSettings::new("x", Api::ChatCompletions, url);
         settings.key = Some("none".into());
         assert!(Secrets::of(&settings).is_empty());
     }

@@ -10,7 +10,7 @@ use crate::providers::caching::Cache;
 
 /// The settings of one upstream.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct UpstreamSettings {
     /// What it is called in the names of models and in the log.
     pub name: String,
     /// Which API it speaks.
@@ -38,7 +38,7 @@ pub struct Settings {
     pub cache: Option<Cache>,
 }
 
-impl Settings {
+impl UpstreamSettings {
     /// An upstream of which no more is known.
     #[must_use]
     pub fn new(name: &str, api: Api, base_url: Url) -> Self {
@@ -96,8 +96,8 @@ impl Settings {
 mod tests {
     use super::*;
 
-    fn settings(api: Api, base_url: &str) -> Settings {
-        Settings::new("x", api, base_url.parse().expect("a URL"))
+    fn settings(api: Api, base_url: &str) -> UpstreamSettings {
+        UpstreamSettings::new("x", api, base_url.parse().expect("a URL"))
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub use self::reader::{LogReader, NoSuchSeq};
 use super::relay::EventSink;
 use crate::providers::MAX_ANSWER_BYTES;
 use crate::store::model::spans::{Cursor, SpanKind, Spans};
-use crate::store::{Piece, ReplyEnd, StoredReply};
+use crate::store::{GenerationEnd, Piece, StoredReply};
 
 /// The seq of the end of a reply that was interrupted because its server ended.
 ///
@@ -74,7 +74,7 @@ struct Entries {
     /// The last transient event, and the number of transient events so far.
     transient: Option<Transient>,
     transient_count: u64,
-    end: Option<ReplyEnd>,
+    end: Option<GenerationEnd>,
     /// Whether the notice that the reply is not saved comes between the spans and the end.
     is_end_unsaved: bool,
 }
@@ -100,7 +100,7 @@ impl Log {
         start: Start,
         piece: Piece,
         usage: Option<Usage>,
-        end: Option<ReplyEnd>,
+        end: Option<GenerationEnd>,
     ) -> Arc<Self> {
         let spans = Spans::read(piece.spans, piece.text.len(), piece.reasoning.len());
         Arc::new(Self {
@@ -133,7 +133,7 @@ impl Log {
         };
         let end = stored
             .end
-            .unwrap_or_else(|| ReplyEnd::Failed(ReplyError::of(ErrorKind::Interrupted)));
+            .unwrap_or_else(|| GenerationEnd::Failed(ReplyError::of(ErrorKind::Interrupted)));
         Self::restored(start, stored.piece, stored.usage, Some(end))
     }
 
@@ -181,7 +181,7 @@ impl Log {
 
     /// Ends a reply whose end could not be stored, with the notice before it unless the log already has one.
     /// The end may be stored later, or may have been stored without our knowing, with the seq after the text.
-    pub fn end_unsaved(&self, end: ReplyEnd) {
+    pub fn end_unsaved(&self, end: GenerationEnd) {
         {
             let mut entries = self.write();
             if entries.end.is_some() {
@@ -207,7 +207,7 @@ impl Log {
     }
 
     /// Ends the reply. A second end is ignored.
-    pub fn end(&self, end: ReplyEnd) {
+    pub fn end(&self, end: GenerationEnd) {
         {
             let mut entries = self.write();
             if entries.end.is_some() {
@@ -233,7 +233,7 @@ impl Log {
 
     /// The end, if the reply has ended.
     #[must_use]
-    pub fn ended(&self) -> Option<ReplyEnd> {
+    pub fn ended(&self) -> Option<GenerationEnd> {
         self.read().end.clone()
     }
 
@@ -304,7 +304,7 @@ impl Entries {
         match &self.end {
             None => self.spans.count(),
             Some(_) if self.is_end_unsaved => UNSAVED_END_SEQ,
-            Some(ReplyEnd::Failed(error)) if error.kind == ErrorKind::Interrupted => {
+            Some(GenerationEnd::Failed(error)) if error.kind == ErrorKind::Interrupted => {
                 INTERRUPTED_SEQ
             }
             Some(_) => self.spans.count() + 1,

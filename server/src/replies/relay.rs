@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::providers::Reuse;
 use crate::providers::error::Failure;
-use crate::providers::{Answer, Progress, Registry, Step};
+use crate::providers::{Answer, DispatchStep, Progress, Registry};
 
 /// The most bytes that are gathered before a flush.
 const FRAME_BYTES: usize = 16 * 1024;
@@ -63,7 +63,7 @@ pub(crate) async fn relay(
     let mut step = dispatch.next(&mut report.attempts).await;
     loop {
         match step {
-            Ok(Step::Answer(answer)) => match relay_answer(*answer, sink, report).await {
+            Ok(DispatchStep::Answer(answer)) => match relay_answer(*answer, sink, report).await {
                 Ok(outcome) => return outcome,
                 // A reader has seen part of this answer, so no other model may begin a new one.
                 Err(failure) if report.first_token.is_some() => return report.fail(&failure),
@@ -72,11 +72,11 @@ pub(crate) async fn relay(
                     continue;
                 }
             },
-            Ok(Step::Pause(pause)) => {
+            Ok(DispatchStep::Pause(pause)) => {
                 let in_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
                 sink.push(&ChatEvent::Retrying(Retrying { in_ms }));
             }
-            Ok(Step::OtherModel) => {
+            Ok(DispatchStep::OtherModel) => {
                 dispatch.model().clone_into(model);
                 sink.push(&ChatEvent::Model(dispatch.model().into()));
             }

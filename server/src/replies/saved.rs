@@ -19,7 +19,7 @@ use super::relay::{Outcome, Report, relay, shutting_down};
 use super::running::RunningReply;
 use super::{Guard, Replies};
 use crate::providers::Reuse;
-use crate::store::{Begun, Finished, Piece, ReplyEnd, StoreError, now};
+use crate::store::{Begun, Finished, GenerationEnd, Piece, StoreError, now};
 
 /// The least time between two stored pieces of a running reply.
 const SNAPSHOT: Duration = Duration::from_secs(1);
@@ -104,10 +104,10 @@ async fn make(
     .await;
     report.log(&running.id, &model, &outcome);
     let end = match outcome {
-        Outcome::Done(finish) => ReplyEnd::Done(finish),
-        Outcome::Failed(error) => ReplyEnd::Failed(error),
+        Outcome::Done(finish) => GenerationEnd::Done(finish),
+        Outcome::Failed(error) => GenerationEnd::Failed(error),
         // A log accepts every event.
-        Outcome::Left => ReplyEnd::Failed(ReplyError::of(ErrorKind::Internal)),
+        Outcome::Left => GenerationEnd::Failed(ReplyError::of(ErrorKind::Internal)),
     };
     if let Some(usage) = report.usage {
         running.log.note_usage(usage);

@@ -4,7 +4,7 @@ mod purge;
 
 use sqlx::{query, query_scalar};
 
-pub(super) use self::purge::{REMOVED, Target};
+pub(super) use self::purge::{PurgeTarget, REMOVED};
 use super::database::rows;
 use super::{Result, Store, StoreError, TitledBy};
 

@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, query, query_as, query_scalar};
 use super::database::rows::{self, row};
 use super::database::sqlite;
 use super::database::transaction::Connection;
-use super::edit::{REMOVED, Target};
+use super::edit::{PurgeTarget, REMOVED};
 use super::{
     ConversationHead, Database, ImportCursor, ImportPart, Result, Store, StoreError, TitledBy,
     new_id, now,
@@ -22,7 +22,7 @@ const ROWS: usize = 16;
 const ROWS_BYTES: usize = 64 * 1024;
 
 /// A part of an import with its search terms, ready to be written.
-enum Prepared {
+enum PreparedPart {
     Begin(Option<String>),
     Messages(Vec<NewRow>),
     End(ConversationHead),
@@ -56,27 +56,27 @@ impl Store {
             let mut slice = self.slice().await?;
             while let Some(part) = parts.pop_front() {
                 match part {
-                    Prepared::Begin(id) => {
+                    PreparedPart::Begin(id) => {
                         *cursor = begin(&mut slice, owner, import, id).await?;
                     }
-                    Prepared::Messages(rows) => {
+                    PreparedPart::Messages(rows) => {
                         if let ImportCursor::Within { key, .. } = *cursor {
                             add_messages(database, &mut slice, owner, key, rows).await?;
                         }
                     }
-                    Prepared::End(head) => {
+                    PreparedPart::End(head) => {
                         let last = std::mem::take(cursor);
                         let (is_added, duplicate) =
                             end(database, &mut slice, owner, last, &head).await?;
                         ended.push(is_added);
                         to_remove = duplicate;
                     }
-                    Prepared::Drop => {
+                    PreparedPart::Drop => {
                         if let ImportCursor::Within { key, .. } = std::mem::take(cursor) {
                             to_remove = Some(key);
                         }
                     }
-                    Prepared::ForgetId => forget_id(&mut slice, cursor).await?,
+                    PreparedPart::ForgetId => forget_id(&mut slice, cursor).await?,
                 }
                 if to_remove.is_some() || slice.is_over() {
                     break;
@@ -84,7 +84,7 @@ impl Store {
             }
             slice.commit().await?;
             if let Some(key) = to_remove {
-                self.remove(Target::Key(key)).await?;
+                self.remove(PurgeTarget::Key(key)).await?;
             }
         }
         Ok(ended)
@@ -103,15 +103,15 @@ impl Store {
 }
 
 /// Makes the search terms, and joins consecutive messages into groups of one statement.
-fn prepare(database: Database, parts: Vec<ImportPart>) -> VecDeque<Prepared> {
+fn prepare(database: Database, parts: Vec<ImportPart>) -> VecDeque<PreparedPart> {
     let mut prepared = VecDeque::with_capacity(parts.len());
     let mut bytes = 0;
     for part in parts {
         let part = match part {
-            ImportPart::Begin(id) => Prepared::Begin(id),
-            ImportPart::End(head) => Prepared::End(head),
-            ImportPart::Drop => Prepared::Drop,
-            ImportPart::ForgetId => Prepared::ForgetId,
+            ImportPart::Begin(id) => PreparedPart::Begin(id),
+            ImportPart::End(head) => PreparedPart::End(head),
+            ImportPart::Drop => PreparedPart::Drop,
+            ImportPart::ForgetId => PreparedPart::ForgetId,
             ImportPart::Message(message) => {
                 let row = NewRow {
                     terms: database.search_terms(&message.text),
@@ -120,13 +120,15 @@ fn prepare(database: Database, parts: Vec<ImportPart>) -> VecDeque<Prepared> {
                 let size = row.message.text.len() + row.message.reasoning.len() + row.terms.len();
                 bytes += size;
                 match prepared.back_mut() {
-                    Some(Prepared::Messages(rows)) if rows.len() < ROWS && bytes <= ROWS_BYTES => {
+                    Some(PreparedPart::Messages(rows))
+                        if rows.len() < ROWS && bytes <= ROWS_BYTES =>
+                    {
                         rows.push(row);
                         continue;
                     }
                     _ => {
                         bytes = size;
-                        Prepared::Messages(vec![row])
+                        PreparedPart::Messages(vec![row])
                     }
                 }
             }
@@ -137,7 +139,7 @@ fn prepare(database: Database, parts: Vec<ImportPart>) -> VecDeque<Prepared> {
 }
 
 /// Whether a conversation can be added under this id.
-enum Id {
+enum ImportedId {
     Free,
     /// The owner has a conversation with this id.
     Duplicate,
@@ -147,7 +149,7 @@ enum Id {
 }
 
 row! {
-    struct KnownRow {
+    struct KnownMessageRow {
         key: i64,
         owner: String,
         deleted_at: Option<i64>,
@@ -155,14 +157,14 @@ row! {
     }
 }
 
-async fn look_up(tx: &mut Connection, owner: &str, id: &str) -> Result<Id> {
-    let known: Option<KnownRow> =
+async fn look_up(tx: &mut Connection, owner: &str, id: &str) -> Result<ImportedId> {
+    let known: Option<KnownMessageRow> =
         query_as("select key, owner, deleted_at, import from conversations where id = $1")
             .bind(id)
             .fetch_optional(&mut *tx)
             .await?;
     let Some(row) = known else {
-        return Ok(Id::Free);
+        return Ok(ImportedId::Free);
     };
     if row.import.as_deref() == Some(REMOVED) {
         // A conversation that only waits to be removed gives its id away.
@@ -171,12 +173,12 @@ async fn look_up(tx: &mut Connection, owner: &str, id: &str) -> Result<Id> {
             .bind(new_id())
             .execute(&mut *tx)
             .await?;
-        return Ok(Id::Free);
+        return Ok(ImportedId::Free);
     }
     Ok(if row.owner == owner && row.deleted_at.is_none() {
-        Id::Duplicate
+        ImportedId::Duplicate
     } else {
-        Id::Taken
+        ImportedId::Taken
     })
 }
 
@@ -191,9 +193,9 @@ async fn begin(
     let id = match id {
         None => new_id(),
         Some(id) => match look_up(tx, owner, &id).await? {
-            Id::Free => id,
-            Id::Duplicate => return Ok(ImportCursor::Duplicate),
-            Id::Taken => new_id(),
+            ImportedId::Free => id,
+            ImportedId::Duplicate => return Ok(ImportCursor::Duplicate),
+            ImportedId::Taken => new_id(),
         },
     };
     let key = query_scalar(
@@ -240,9 +242,9 @@ async fn end(
     if !has_id {
         // The id follows the messages in this file.
         match look_up(tx, owner, &head.id).await? {
-            Id::Duplicate => return Ok((false, Some(key))),
-            Id::Taken => {}
-            Id::Free => {
+            ImportedId::Duplicate => return Ok((false, Some(key))),
+            ImportedId::Taken => {}
+            ImportedId::Free => {
                 query("update conversations set id = $2 where key = $1")
                     .bind(key)
                     .bind(&head.id)

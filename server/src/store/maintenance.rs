@@ -11,7 +11,7 @@ use super::database::rows::row;
 use super::migrations::STEPS;
 use super::open::sqlite::{FILE, check_writable, sqlite_url};
 use super::open::{connect_options, named_folder, newer};
-use super::{Settings, StoreError};
+use super::{StoreError, StoreSettings};
 
 row! {
     struct CountRow {
@@ -24,7 +24,7 @@ row! {
 ///
 /// # Errors
 /// A sentence that says what is wrong and what to do.
-pub async fn backup(settings: &Settings, file: &Path) -> Result<String, String> {
+pub async fn backup(settings: &StoreSettings, file: &Path) -> Result<String, String> {
     if settings.database_url.is_some() {
         return Err("rill backup copies SQLite databases: use pg_dump for PostgreSQL.".to_owned());
     }
@@ -60,7 +60,7 @@ pub async fn backup(settings: &Settings, file: &Path) -> Result<String, String> 
 ///
 /// # Errors
 /// A sentence that says what is wrong and what to do.
-pub async fn check(settings: &Settings) -> Result<String, String> {
+pub async fn check(settings: &StoreSettings) -> Result<String, String> {
     if settings.database_url.is_some() {
         return Err("rill check reads SQLite databases: use pg_amcheck for PostgreSQL.".to_owned());
     }
@@ -139,7 +139,7 @@ async fn finding(connection: &mut AnyConnection) -> Result<Option<String>, sqlx:
 }
 
 /// A connection to the database of these settings, which is neither created nor migrated.
-async fn connect(settings: &Settings) -> Result<(AnyConnection, PathBuf), String> {
+async fn connect(settings: &StoreSettings) -> Result<(AnyConnection, PathBuf), String> {
     sqlx::any::install_default_drivers();
     let path = named_folder(settings)?.join(FILE);
     match File::open(&path) {

@@ -4,13 +4,13 @@
 use std::borrow::Cow;
 
 use sqlx::SqlSafeStr;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::migrate::{MigrationType, Migrator, Migration};
 
 use super::Database;
 
 /// One migration.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Step {
+pub(super) struct SchemaStep {
     pub(super) version: i64,
     pub(super) name: &'static str,
     pub(super) sqlite: &'static str,
@@ -19,29 +19,29 @@ pub(super) struct Step {
     pub(super) changes_data: bool,
 }
 
-pub(super) const STEPS: &[Step] = &[
-    Step {
+pub(super) const STEPS: &[SchemaStep] = &[
+    SchemaStep {
         version: 1,
         name: "conversations",
         sqlite: include_str!("migrations/sqlite/0001_conversations.sql"),
         postgres: include_str!("migrations/postgres/0001_conversations.sql"),
         changes_data: false,
     },
-    Step {
+    SchemaStep {
         version: 2,
         name: "continued generations",
         sqlite: include_str!("migrations/sqlite/0002_continued_generations.sql"),
         postgres: include_str!("migrations/postgres/0002_continued_generations.sql"),
         changes_data: false,
     },
-    Step {
+    SchemaStep {
         version: 3,
         name: "one form of ids",
         sqlite: include_str!("migrations/sqlite/0003_one_form_of_ids.sql"),
         postgres: include_str!("migrations/postgres/0003_one_form_of_ids.sql"),
         changes_data: true,
     },
-    Step {
+    SchemaStep {
         version: 4,
         name: "replies of a message",
         sqlite: include_str!("migrations/sqlite/0004_replies_of_a_message.sql"),
@@ -51,8 +51,8 @@ pub(super) const STEPS: &[Step] = &[
 ];
 
 /// The migrations of a database system, as sqlx runs them.
-pub(super) fn migrator(steps: &[Step], database: Database) -> Migrator {
-    let migration = |step: &Step| {
+pub(super) fn migrator(steps: &[SchemaStep], database: Database) -> Migrator {
+    let migration = |step: &SchemaStep| {
         let sql = match database {
             Database::Sqlite => step.sqlite,
             Database::Postgres => step.postgres,

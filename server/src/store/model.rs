@@ -74,7 +74,7 @@ pub struct Finished {
     /// The text, the reasoning, and their spans.
     pub whole: Piece,
     /// How it ended.
-    pub end: ReplyEnd,
+    pub end: GenerationEnd,
     /// The model that made the reply.
     pub model: String,
     /// The tokens that the reply took, as the provider counted them.
@@ -104,7 +104,7 @@ pub struct StoredReply {
     /// The tokens that the reply took, as the provider counted them.
     pub usage: Option<Usage>,
     /// How the generation ended; `None` while the reply is being made.
-    pub end: Option<ReplyEnd>,
+    pub end: Option<GenerationEnd>,
 }
 
 /// The message with which a part of a path ends.
@@ -141,7 +141,7 @@ pub enum TitledBy {
 
 /// How a reply ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ReplyEnd {
+pub enum GenerationEnd {
     /// The reply ended without an error.
     Done(Finish),
     /// The reply ended with an error. Text that came before stays valid.

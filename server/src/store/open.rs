@@ -14,7 +14,7 @@ use sqlx::{AnyPool, ConnectOptions};
 use self::postgres::open_postgres;
 use self::sqlite::{FILE, open_memory, open_sqlite};
 use super::database::failure::{self, Failure};
-use super::migrations::{STEPS, Step, migrator};
+use super::migrations::{STEPS, SchemaStep, migrator};
 use super::{Database, Store, StoreError};
 
 /// How long a connection may be idle before it is closed.
@@ -24,7 +24,7 @@ const ACQUIRE: Duration = Duration::from_secs(5);
 
 /// Where conversations are stored.
 #[derive(Debug, Clone, Default)]
-pub struct Settings {
+pub struct StoreSettings {
     /// The folder of the SQLite file. The default is `rill` in the platform's folder for data.
     pub data_dir: Option<PathBuf>,
     /// The URL of a PostgreSQL database to use instead of SQLite.
@@ -47,7 +47,7 @@ pub struct Opened {
 ///
 /// # Errors
 /// A sentence that says what is wrong and what to do.
-pub async fn open(settings: &Settings) -> Result<Opened, String> {
+pub async fn open(settings: &StoreSettings) -> Result<Opened, String> {
     sqlx::any::install_default_drivers();
     let opened = match &settings.database_url {
         Some(url) => Opened {
@@ -85,7 +85,7 @@ pub async fn open(settings: &Settings) -> Result<Opened, String> {
 }
 
 /// The folder for the data, which may not exist.
-pub(super) fn named_folder(settings: &Settings) -> Result<PathBuf, String> {
+pub(super) fn named_folder(settings: &StoreSettings) -> Result<PathBuf, String> {
     match &settings.data_dir {
         Some(folder) => Ok(folder.clone()),
         None => Ok(dirs::data_dir()
@@ -95,7 +95,7 @@ pub(super) fn named_folder(settings: &Settings) -> Result<PathBuf, String> {
 }
 
 /// The folder for the data, created if it does not exist.
-fn folder(settings: &Settings) -> Result<PathBuf, String> {
+fn folder(settings: &StoreSettings) -> Result<PathBuf, String> {
     let folder = named_folder(settings)?;
     std::fs::create_dir_all(&folder)
         .and_then(|()| {
@@ -127,7 +127,7 @@ pub(super) fn connect_options(url: &str) -> Result<AnyConnectOptions, sqlx::Erro
 
 async fn migrate(
     pool: &AnyPool,
-    steps: &[Step],
+    steps: &[SchemaStep],
     database: Database,
     place: &Path,
 ) -> Result<(), String> {

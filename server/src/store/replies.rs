@@ -8,7 +8,7 @@ pub(super) mod stored;
 use sqlx::{query, query_as};
 
 use super::database::rows::{self, row};
-use super::{Finished, Piece, ReplyEnd, Result, Store};
+use super::{Finished, GenerationEnd, Piece, Result, Store};
 
 row! {
     struct FinishedRow {
@@ -53,8 +53,8 @@ impl Store {
     /// `NotFound` where another generation continues the message.
     pub async fn finish(&self, owner: &str, generation: &str, finished: &Finished) -> Result<()> {
         let (state, finish, error) = match &finished.end {
-            ReplyEnd::Done(finish) => ("done", Some(finish.as_str()), None),
-            ReplyEnd::Failed(error) => ("error", None, Some(rows::to_json(error))),
+            GenerationEnd::Done(finish) => ("done", Some(finish.as_str()), None),
+            GenerationEnd::Failed(error) => ("error", None, Some(rows::to_json(error))),
         };
         let whole = self.database.piece(&finished.whole);
         let terms = self.database.search_terms_of(&finished.whole.text).await;

@@ -15,7 +15,7 @@ const MAX_HITS: u32 = 100;
 
 /// Where a search looks.
 #[derive(Clone, Copy)]
-enum Place {
+enum MatchedField {
     Titles,
     Messages,
 }
@@ -38,7 +38,7 @@ impl Store {
         };
         let limit = i64::from(limit.clamp(1, MAX_HITS));
         let mut hits = Vec::new();
-        for place in [Place::Titles, Place::Messages] {
+        for place in [MatchedField::Titles, MatchedField::Messages] {
             let left = limit - hits.len() as i64;
             if left <= 0 {
                 break;
@@ -57,7 +57,7 @@ impl Store {
     /// The newest texts in one place that match.
     async fn search_in(
         &self,
-        place: Place,
+        place: MatchedField,
         owner: &str,
         query: &Query,
         limit: i64,
@@ -66,8 +66,8 @@ impl Store {
         match self.database {
             Database::Sqlite => {
                 let sql = match place {
-                    Place::Titles => sqlite::SEARCH_TITLES,
-                    Place::Messages => sqlite::SEARCH_MESSAGES,
+                    MatchedField::Titles => sqlite::SEARCH_TITLES,
+                    MatchedField::Messages => sqlite::SEARCH_MESSAGES,
                 };
                 let fts5 = sqlite::match_query(owner, query);
                 let found = query_as(sql).bind(fts5).bind(owner).bind(limit);
@@ -75,8 +75,8 @@ impl Store {
             }
             Database::Postgres => {
                 let search = match place {
-                    Place::Titles => postgres::IN_TITLES,
-                    Place::Messages => postgres::IN_MESSAGES,
+                    MatchedField::Titles => postgres::IN_TITLES,
+                    MatchedField::Messages => postgres::IN_MESSAGES,
                 };
                 let tsquery = query.for_tsquery();
                 postgres::search(&mut tx, search, &tsquery, owner, limit).await

@@ -16,8 +16,8 @@ use app::protocol::saved::{MessageState, SavedMessage, Timing};
 use app::protocol::{Finish, Role};
 
 use super::{
-    Ask, ConversationHead, Finished, ImportPart, NewReply, Piece, ReplyEnd, Settings, Store,
-    new_id, now, open,
+    Ask, ConversationHead, Finished, GenerationEnd, ImportPart, NewReply, Piece, Store,
+    StoreSettings, new_id, now, open,
 };
 
 /// A store in this folder.
@@ -35,8 +35,8 @@ pub(in crate::store) async fn open_memory() -> Store {
 }
 
 /// The settings of a store in this folder, or at this URL.
-pub(in crate::store) fn settings(folder: Option<&Path>, url: Option<&str>) -> Settings {
-    Settings {
+pub(in crate::store) fn settings(folder: Option<&Path>, url: Option<&str>) -> StoreSettings {
+    StoreSettings {
         data_dir: folder.map(Path::to_owned),
         database_url: url.map(Into::into),
     }
@@ -78,7 +78,7 @@ pub(in crate::store) fn piece(text: &str) -> Piece {
 pub(in crate::store) fn finished(text: &str) -> Finished {
     Finished {
         whole: piece(text),
-        end: ReplyEnd::Done(Finish::Stop),
+        end: GenerationEnd::Done(Finish::Stop),
         model: "m".to_owned(),
         usage: None,
         timing: Timing::default(),

@@ -56,7 +56,7 @@ async fn a_reply_is_kept_while_it_runs_and_when_it_has_ended() {
         assert!(!summary.running && summary.unread);
         let stored = store.reply(LOCAL_OWNER, generation).await.expect("there");
         assert_eq!(stored.piece, piece(&["a ", "b ", "c", "d"]));
-        assert_eq!(stored.end, Some(ReplyEnd::Done(Finish::Stop)));
+        assert_eq!(stored.end, Some(GenerationEnd::Done(Finish::Stop)));
     })
     .await;
 }
@@ -194,7 +194,7 @@ async fn what_a_crash_left_running_is_interrupted_with_all_that_was_kept() {
             .await
             .expect("there");
         assert_eq!(reply.piece, piece(&["a needle ", "b"]));
-        assert!(matches!(reply.end, Some(ReplyEnd::Failed(_))));
+        assert!(matches!(reply.end, Some(GenerationEnd::Failed(_))));
         let hits = store
             .search(LOCAL_OWNER, "needle", 10)
             .await

@@ -13,7 +13,7 @@ use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
 use server::replies::log::{INTERRUPTED_SEQ, Log, LogReader};
 use server::store::{Ask, Begun, Finished, LOCAL_OWNER, Store, new_id};
-use server::store::{Piece, ReplyEnd};
+use server::store::{GenerationEnd, Piece};
 
 use super::{Place, finished, new_reply, question};
 
@@ -265,7 +265,7 @@ impl<'a> World<'a> {
             ..Usage::default()
         };
         live.log.note_usage(usage);
-        let end = ReplyEnd::Done(Finish::Length);
+        let end = GenerationEnd::Done(Finish::Length);
         let finished = Finished {
             whole: live.log.whole().0,
             end: end.clone(),

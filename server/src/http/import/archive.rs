@@ -16,7 +16,7 @@ use rawzip::{
     CompressionMethod, Crc32, FileReader, ZipArchive, ZipArchiveEntryWayfinder, ZipVerification,
 };
 
-use super::file::{self, MAX_ITEM, NO_SUCH_FILE, Step, Unreadable};
+use super::file::{self, ImportStep, MAX_ITEM, NO_SUCH_FILE, Unreadable};
 
 /// The most bytes that are inflated of one archive: as many as a file may have that comes as it is.
 const MAX_INFLATED: u64 = 2 * 1024 * 1024 * 1024;
@@ -43,7 +43,7 @@ pub(super) fn is_archive(head: &[u8]) -> bool {
 pub(super) fn read(
     archive: &File,
     on_read: &dyn Fn(u64),
-    out: &mut dyn FnMut(Step) -> bool,
+    out: &mut dyn FnMut(ImportStep) -> bool,
 ) -> Result<(), Unreadable> {
     read_within(MAX_INFLATED, archive, on_read, out)
 }
@@ -53,11 +53,11 @@ fn read_within(
     most: u64,
     archive: &File,
     on_read: &dyn Fn(u64),
-    out: &mut dyn FnMut(Step) -> bool,
+    out: &mut dyn FnMut(ImportStep) -> bool,
 ) -> Result<(), Unreadable> {
     let mut buffer = vec![0; BUFFER];
     let clone = archive.try_clone().map_err(Unreadable::Disk)?;
-    let mut reading = Reading {
+    let mut reading = ArchiveReader {
         left: Rc::new(Cell::new(most)),
         on_read,
         out,
@@ -140,7 +140,7 @@ impl<P> Members<P> {
     }
 }
 
-impl Members<Listed> {
+impl Members<ListedMember> {
     /// Those in the list at the end of the archive; nothing if that is broken.
     fn listed(archive: &ZipArchive<FileReader>, buffer: &mut [u8]) -> Option<Self> {
         let mut members = Self::new();
@@ -149,7 +149,7 @@ impl Members<Listed> {
             let path = entry.file_path();
             let path = path.as_bytes();
             if path.len() <= MAX_NAME {
-                let listed = Listed {
+                let listed = ListedMember {
                     way: entry.wayfinder(),
                     method: entry.compression_method(),
                     is_encrypted: entry.flags().is_encrypted(),
@@ -162,14 +162,14 @@ impl Members<Listed> {
 }
 
 /// Where a file is, by the list of the archive.
-struct Listed {
+struct ListedMember {
     way: ZipArchiveEntryWayfinder,
     method: CompressionMethod,
     is_encrypted: bool,
 }
 
 /// Where a file is, by its beginning.
-struct Place {
+struct FoundMember {
     data: u64,
     /// Its size in the archive, where it is told and needed.
     size: Option<u64>,
@@ -177,7 +177,7 @@ struct Place {
     is_encrypted: bool,
 }
 
-impl Members<Place> {
+impl Members<FoundMember> {
     /// Those whose beginnings are in the archive.
     fn found(mut archive: &File) -> std::io::Result<Self> {
         let mut members = Self::new();
@@ -198,7 +198,7 @@ impl Members<Place> {
                 if begin >= whole {
                     break;
                 }
-                if let Some((path, place)) = Place::of(&window[begin..], at + begin as u64) {
+                if let Some((path, place)) = FoundMember::of(&window[begin..], at + begin as u64) {
                     members.add(path, place);
                 }
             }
@@ -211,7 +211,7 @@ impl Members<Place> {
     }
 }
 
-impl Place {
+impl FoundMember {
     /// Reads the head of a file at this place of the archive, and its path.
     fn of(head: &[u8], at: u64) -> Option<(&[u8], Self)> {
         let (fixed, rest) = head.split_at_checked(LOCAL_HEAD)?;
@@ -232,22 +232,22 @@ impl Place {
 }
 
 /// The reading of one archive.
-struct Reading<'a> {
+struct ArchiveReader<'a> {
     /// How much may still be inflated.
     left: Rc<Cell<u64>>,
     on_read: &'a dyn Fn(u64),
-    out: &'a mut dyn FnMut(Step) -> bool,
+    out: &'a mut dyn FnMut(ImportStep) -> bool,
     is_any_read: bool,
     /// The files that could not be read, and why.
     failed: Vec<(String, String)>,
 }
 
-impl Reading<'_> {
+impl ArchiveReader<'_> {
     fn listed(
         &mut self,
         archive: &ZipArchive<FileReader>,
         name: &str,
-        listed: Listed,
+        listed: ListedMember,
     ) -> Result<(), Unreadable> {
         if !self.is_readable(name, listed.method, listed.is_encrypted) {
             return Ok(());
@@ -256,7 +256,7 @@ impl Reading<'_> {
             self.fail(name, "Its place in the ZIP file is wrong.");
             return Ok(());
         };
-        let packed = Counted {
+        let packed = CountedReader {
             file: entry.reader(),
             on_read: self.on_read,
         };
@@ -269,7 +269,12 @@ impl Reading<'_> {
         }
     }
 
-    fn found(&mut self, mut archive: &File, name: &str, place: Place) -> Result<(), Unreadable> {
+    fn found(
+        &mut self,
+        mut archive: &File,
+        name: &str,
+        place: FoundMember,
+    ) -> Result<(), Unreadable> {
         let method = CompressionMethod::from(place.method);
         if !self.is_readable(name, method, place.is_encrypted) {
             return Ok(());
@@ -277,7 +282,7 @@ impl Reading<'_> {
         archive
             .seek(SeekFrom::Start(place.data))
             .map_err(Unreadable::Disk)?;
-        let packed = Counted {
+        let packed = CountedReader {
             file: archive,
             on_read: self.on_read,
         };
@@ -311,7 +316,7 @@ impl Reading<'_> {
 
     fn skip(&mut self, what: &str, why: String) -> Result<(), Unreadable> {
         let what = what.to_owned();
-        match (self.out)(Step::Skipped(Skipped { what, why })) {
+        match (self.out)(ImportStep::Skipped(Skipped { what, why })) {
             true => Ok(()),
             false => Err(Unreadable::NotTaken),
         }
@@ -324,7 +329,7 @@ impl Reading<'_> {
         expected: Option<ZipVerification>,
     ) -> Result<(), Unreadable> {
         let is_damaged = Rc::new(Cell::new(false));
-        let bounded = Bounded {
+        let bounded = CheckedReader {
             file: inflated,
             left: Rc::clone(&self.left),
             crc: Crc32::new(),
@@ -366,12 +371,12 @@ impl Reading<'_> {
 }
 
 /// Tells how much was read.
-struct Counted<'a, R> {
+struct CountedReader<'a, R> {
     file: R,
     on_read: &'a dyn Fn(u64),
 }
 
-impl<R: Read> Read for Counted<'_, R> {
+impl<R: Read> Read for CountedReader<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let read = self.file.read(buffer)?;
         (self.on_read)(read as u64);
@@ -380,7 +385,7 @@ impl<R: Read> Read for Counted<'_, R> {
 }
 
 /// A file as it is inflated. It ends where the bound is reached and where it is damaged.
-struct Bounded<R> {
+struct CheckedReader<R> {
     file: R,
     left: Rc<Cell<u64>>,
     crc: Crc32,
@@ -390,7 +395,7 @@ struct Bounded<R> {
     is_damaged: Rc<Cell<bool>>,
 }
 
-impl<R: Read> Read for Bounded<R> {
+impl<R: Read> Read for CheckedReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         if self.is_damaged.get() {
             return Ok(0);

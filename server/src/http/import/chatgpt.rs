@@ -64,7 +64,7 @@ fn read_message(message: Option<&RawValue>, node: &mut Node) {
         node.odd += u64::from(created_at.and_then(value::<f64>).is_none());
     }
     node.model = expect(model, &mut node.odd);
-    let said = Content::read(content, &mut node.odd);
+    let said = NodeContent::read(content, &mut node.odd);
     node.role = match role.and_then(text).as_deref() {
         Some("user") => Some(Role::User),
         Some("assistant") => Some(Role::Assistant),
@@ -103,13 +103,13 @@ fn read_message(message: Option<&RawValue>, node: &mut Node) {
 
 /// What a message consists of.
 #[derive(Default)]
-struct Content {
+struct NodeContent {
     text: String,
     is_reasoning: bool,
     left_out: u64,
 }
 
-impl Content {
+impl NodeContent {
     fn read(content: Option<&RawValue>, odd: &mut u64) -> Self {
         let mut out = Self::default();
         let [kind, parts, words, thoughts, language] = pick(

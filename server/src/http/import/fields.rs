@@ -32,11 +32,11 @@ const PINNED: [&str; 1] = ["pinned"];
 
 /// Something other stands where a text or a number should.
 #[derive(Debug)]
-pub(super) struct Wrong;
+pub(super) struct WrongType;
 
 /// The fields, as they are written.
 #[derive(Default)]
-pub(super) struct Fields {
+pub(super) struct ConversationFields {
     fields: HashMap<&'static str, Box<RawValue>>,
     /// Those of an object within the conversation: they count where the conversation has none itself.
     inner: HashMap<&'static str, Box<RawValue>>,
@@ -48,7 +48,7 @@ fn name_of(name: &str) -> Option<&'static str> {
     all.find(|known| *known == name)
 }
 
-impl Fields {
+impl ConversationFields {
     pub(super) fn has(name: &str) -> bool {
         name_of(name).is_some()
     }
@@ -81,11 +81,14 @@ impl Fields {
     }
 
     /// A field as our own files have it, if it is there.
-    pub(super) fn own<'a, T: Deserialize<'a>>(&'a self, name: &str) -> Result<Option<T>, Wrong> {
+    pub(super) fn own<'a, T: Deserialize<'a>>(
+        &'a self,
+        name: &str,
+    ) -> Result<Option<T>, WrongType> {
         match self.get(name).map(value) {
             None => Ok(None),
             Some(Some(value)) => Ok(Some(value)),
-            Some(None) => Err(Wrong),
+            Some(None) => Err(WrongType),
         }
     }
 
@@ -179,9 +182,9 @@ impl Fields {
 
 /// The name of a message in its file, as short as any: keyed, so that nobody can make two names that
 /// are the same.
-pub(super) type Name = u128;
+pub(super) type NodeName = u128;
 
-pub(super) fn name(id: &str) -> Name {
+pub(super) fn name(id: &str) -> NodeName {
     static KEYS: LazyLock<[RandomState; 2]> = LazyLock::new(Default::default);
     let half = |key: &RandomState| u128::from(key.hash_one(id));
     half(&KEYS[0]) << 64 | half(&KEYS[1])

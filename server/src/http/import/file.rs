@@ -9,11 +9,11 @@ use std::io::Read;
 
 use app::protocol::saved::Skipped;
 
-use super::fields::{Fields, MAX_FIELD};
-use super::json::{Json, Kind, Part, Wanted};
+use super::fields::{ConversationFields, MAX_FIELD};
+use super::json::{FieldUse, Json, PartialObject, ValueKind};
 use super::message::{self, NESTED};
-use super::reading::{Place, Reading, counted};
-use super::tree::Form;
+use super::reading::{ConversationReader, MessagesKey, counted};
+use super::tree::TreeLayout;
 use crate::store::{ConversationHead, ImportPart};
 
 /// Of what was no file of conversations at all.
@@ -33,7 +33,7 @@ const MAX_NESTED: usize = 4000;
 
 /// What is found in a file.
 #[derive(Debug, PartialEq)]
-pub(super) enum Step {
+pub(super) enum ImportStep {
     /// Something to be written.
     Part(ImportPart),
     /// A conversation is complete; what of it was left out.
@@ -49,7 +49,7 @@ pub(super) enum Unreadable {
     Sentence(String),
     /// It has more in it than is read.
     TooLarge,
-    /// Nobody takes what is found.
+    /// Nobody takes what is output.
     NotTaken,
     /// What it holds could not be put aside.
     Disk(std::io::Error),
@@ -57,37 +57,37 @@ pub(super) enum Unreadable {
 
 /// Why no more is read.
 #[derive(Debug)]
-pub(super) enum Stop {
-    /// Nobody takes what is found.
+pub(super) enum ReadStop {
+    /// Nobody takes what is output.
     NotTaken,
     /// What was found could not be put aside.
     Disk(std::io::Error),
 }
 
-impl From<std::io::Error> for Stop {
+impl From<std::io::Error> for ReadStop {
     fn from(error: std::io::Error) -> Self {
         Self::Disk(error)
     }
 }
 
-impl From<Stop> for Unreadable {
-    fn from(stop: Stop) -> Self {
+impl From<ReadStop> for Unreadable {
+    fn from(stop: ReadStop) -> Self {
         match stop {
-            Stop::NotTaken => Self::NotTaken,
-            Stop::Disk(error) => Self::Disk(error),
+            ReadStop::NotTaken => Self::NotTaken,
+            ReadStop::Disk(error) => Self::Disk(error),
         }
     }
 }
 
-/// Reads a file that people call `name` and gives each step as it is found, as long as it is taken. `limit`
+/// Reads a file that people call `name` and gives each step as it is output, as long as it is taken. `limit`
 /// is the largest message, in bytes.
 pub(super) fn read(
     limit: u64,
     name: &str,
     file: impl Read,
-    out: &mut dyn FnMut(Step) -> bool,
+    out: &mut dyn FnMut(ImportStep) -> bool,
 ) -> Result<(), Unreadable> {
-    let mut found = Found {
+    let mut output = ImportOutput {
         count: 0,
         is_any_recognised: false,
         has_list: false,
@@ -95,7 +95,7 @@ pub(super) fn read(
         out,
         foreign: Vec::new(),
     };
-    let mut file = File {
+    let mut file = ImportFile {
         json: Json::new(file),
         told: 0,
     };
@@ -105,16 +105,16 @@ pub(super) fn read(
         Some(_) => return Err(Unreadable::Sentence(NO_SUCH_FILE.to_owned())),
     }
     while file.json.next_document().map_err(Unreadable::Disk)? {
-        file.document(&mut found)?;
+        file.document(&mut output)?;
     }
     let is_cut = file.json.is_cut();
-    if !found.is_any_recognised && (found.count > 0 || is_cut || !found.has_list) {
+    if !output.is_any_recognised && (output.count > 0 || is_cut || !output.has_list) {
         let sentence = if is_cut { NOTHING_WHOLE } else { NO_SUCH_FILE };
         return Err(Unreadable::Sentence(sentence.to_owned()));
     }
     let mut say = |why: String| {
         let what = name.to_owned();
-        found.give(Step::Skipped(Skipped { what, why }))
+        output.give(ImportStep::Skipped(Skipped { what, why }))
     };
     if is_cut {
         say("It is cut off: its end is missing. What was whole was imported.".to_owned())?;
@@ -128,7 +128,7 @@ pub(super) fn read(
 }
 
 /// What has been found so far, and where it goes.
-pub(super) struct Found<'a> {
+pub(super) struct ImportOutput<'a> {
     /// How many conversations there were.
     pub(super) count: u64,
     /// Whether one of them had a form that is read.
@@ -136,7 +136,7 @@ pub(super) struct Found<'a> {
     has_list: bool,
     /// The largest message, in bytes.
     pub(super) limit: u64,
-    out: &'a mut dyn FnMut(Step) -> bool,
+    out: &'a mut dyn FnMut(ImportStep) -> bool,
     /// What has no form that is read, as long as nothing has.
     foreign: Vec<Skipped>,
 }
@@ -144,61 +144,61 @@ pub(super) struct Found<'a> {
 /// How many are held that have no form that is read.
 const MAX_FOREIGN: usize = 1000;
 
-impl Found<'_> {
+impl ImportOutput<'_> {
     /// Something that is no conversation is left out. In a file in which nothing is one, that is all there
     /// is to say, so it is said when there is one.
-    pub(super) fn skip_foreign(&mut self, skipped: Skipped) -> Result<(), Stop> {
+    pub(super) fn skip_foreign(&mut self, skipped: Skipped) -> Result<(), ReadStop> {
         if self.is_any_recognised || self.foreign.len() >= MAX_FOREIGN {
-            return self.give(Step::Skipped(skipped));
+            return self.give(ImportStep::Skipped(skipped));
         }
         self.foreign.push(skipped);
         Ok(())
     }
 
     /// A conversation is recognised.
-    pub(super) fn recognise(&mut self) -> Result<(), Stop> {
+    pub(super) fn recognise(&mut self) -> Result<(), ReadStop> {
         self.is_any_recognised = true;
         for skipped in std::mem::take(&mut self.foreign) {
-            self.give(Step::Skipped(skipped))?;
+            self.give(ImportStep::Skipped(skipped))?;
         }
         Ok(())
     }
 
-    pub(super) fn give(&mut self, step: Step) -> Result<(), Stop> {
+    pub(super) fn give(&mut self, step: ImportStep) -> Result<(), ReadStop> {
         if (self.out)(step) {
             Ok(())
         } else {
-            Err(Stop::NotTaken)
+            Err(ReadStop::NotTaken)
         }
     }
 }
 
 /// A file that is read.
-struct File<R> {
+struct ImportFile<R> {
     json: Json<R>,
     /// How many odd characters and values have been told of.
     told: u64,
 }
 
-impl<R: Read> File<R> {
-    fn document(&mut self, found: &mut Found<'_>) -> Result<(), Stop> {
+impl<R: Read> ImportFile<R> {
+    fn document(&mut self, output: &mut ImportOutput<'_>) -> Result<(), ReadStop> {
         match self.json.kind()? {
-            Kind::List => self.conversations(0, found),
-            _ => self.conversation(true, found),
+            ValueKind::List => self.conversations(0, output),
+            _ => self.conversation(true, output),
         }
     }
 
     /// A list of conversations.
-    fn conversations(&mut self, below: u32, found: &mut Found<'_>) -> Result<(), Stop> {
-        found.has_list = true;
+    fn conversations(&mut self, below: u32, output: &mut ImportOutput<'_>) -> Result<(), ReadStop> {
+        output.has_list = true;
         self.json.enter()?;
         while self.json.next_item()? {
             match self.json.kind()? {
-                Kind::Object => self.conversation(false, found)?,
-                Kind::List if below < MAX_LISTS => self.conversations(below + 1, found)?,
+                ValueKind::Object => self.conversation(false, output)?,
+                ValueKind::List if below < MAX_LISTS => self.conversations(below + 1, output)?,
                 _ => {
                     self.json.skip()?;
-                    Reading::default().end(self.json.is_cut(), 0, found)?;
+                    ConversationReader::default().end(self.json.is_cut(), 0, output)?;
                 }
             }
         }
@@ -206,26 +206,30 @@ impl<R: Read> File<R> {
     }
 
     /// A conversation, or at the top perhaps an object with a list of them.
-    fn conversation(&mut self, is_top: bool, found: &mut Found<'_>) -> Result<(), Stop> {
+    fn conversation(
+        &mut self,
+        is_top: bool,
+        output: &mut ImportOutput<'_>,
+    ) -> Result<(), ReadStop> {
         let (odd_before, told_before) = (self.json.odd(), self.told);
-        let mut reading = Reading::default();
+        let mut reading = ConversationReader::default();
         let mut is_wrapper = false;
         self.json.enter()?;
         while let Some(key) = self.json.next_key()? {
             let kind = self.json.kind()?;
             match (key.as_str(), kind) {
-                ("conversations" | "chats" | "data" | "history", Kind::List) if is_top => {
+                ("conversations" | "chats" | "data" | "history", ValueKind::List) if is_top => {
                     is_wrapper = true;
-                    self.conversations(0, found)?;
+                    self.conversations(0, output)?;
                 }
-                ("chat", Kind::Object) => {
+                ("chat", ValueKind::Object) => {
                     self.json.enter()?;
                     while let Some(key) = self.json.next_key()? {
                         let kind = self.json.kind()?;
-                        self.field(&key, kind, true, &mut reading, found)?;
+                        self.field(&key, kind, true, &mut reading, output)?;
                     }
                 }
-                _ => self.field(&key, kind, false, &mut reading, found)?,
+                _ => self.field(&key, kind, false, &mut reading, output)?,
             }
         }
         if is_wrapper && !reading.is_recognised() {
@@ -234,40 +238,47 @@ impl<R: Read> File<R> {
         // Conversations within this object have told of their own.
         let odd = self.json.odd() - odd_before - (self.told - told_before);
         self.told += odd;
-        reading.end(self.json.is_cut(), odd, found)
+        reading.end(self.json.is_cut(), odd, output)
     }
 
     /// A field of a conversation, or of the object within it.
     fn field(
         &mut self,
         key: &str,
-        kind: Kind,
+        kind: ValueKind,
         is_inner: bool,
-        reading: &mut Reading,
-        found: &mut Found<'_>,
-    ) -> Result<(), Stop> {
+        reading: &mut ConversationReader,
+        output: &mut ImportOutput<'_>,
+    ) -> Result<(), ReadStop> {
         match (key, kind) {
-            ("mapping", _) => self.map(Place::Mapping, Form::Steps, reading, found),
-            ("history", Kind::Object) => {
+            ("mapping", _) => self.map(MessagesKey::Mapping, TreeLayout::Steps, reading, output),
+            ("history", ValueKind::Object) => {
                 self.json.enter()?;
                 while let Some(key) = self.json.next_key()? {
                     if key == "messages" {
-                        self.map(Place::History, Form::Map, reading, found)?;
+                        self.map(MessagesKey::History, TreeLayout::Map, reading, output)?;
                     } else {
                         self.keep(&key, true, reading)?;
                     }
                 }
                 Ok(())
             }
-            ("chat_messages", _) => self.list(Place::ChatMessages, reading, found),
-            ("messages" | "messagesTree", Kind::List) => self.list(Place::Messages, reading, found),
+            ("chat_messages", _) => self.list(MessagesKey::ChatMessages, reading, output),
+            ("messages" | "messagesTree", ValueKind::List) => {
+                self.list(MessagesKey::Messages, reading, output)
+            }
             _ => Ok(self.keep(key, is_inner, reading)?),
         }
     }
 
     /// Keeps a field that is used.
-    fn keep(&mut self, key: &str, is_inner: bool, reading: &mut Reading) -> std::io::Result<()> {
-        if !Fields::has(key) {
+    fn keep(
+        &mut self,
+        key: &str,
+        is_inner: bool,
+        reading: &mut ConversationReader,
+    ) -> std::io::Result<()> {
+        if !ConversationFields::has(key) {
             return self.json.skip();
         }
         let copied = self.json.copy(MAX_FIELD)?;
@@ -281,21 +292,21 @@ impl<R: Read> File<R> {
     /// Messages by their names.
     fn map(
         &mut self,
-        place: Place,
-        form: Form,
-        reading: &mut Reading,
-        found: &mut Found<'_>,
-    ) -> Result<(), Stop> {
-        let is_wanted = reading.begin(place, form, found)?;
-        if self.json.kind()? != Kind::Object {
+        place: MessagesKey,
+        form: TreeLayout,
+        reading: &mut ConversationReader,
+        output: &mut ImportOutput<'_>,
+    ) -> Result<(), ReadStop> {
+        let is_wanted = reading.begin(place, form, output)?;
+        if self.json.kind()? != ValueKind::Object {
             return Ok(self.json.skip()?);
         }
-        let limit = found.limit as usize;
+        let limit = output.limit as usize;
         self.json.enter()?;
         while let Some(id) = self.json.next_key()? {
             if !is_wanted || !reading.wants_more() {
                 self.json.skip()?;
-            } else if form == Form::Steps {
+            } else if form == TreeLayout::Steps {
                 let copied = self.json.copy(limit)?;
                 if !self.json.is_cut() {
                     reading.chatgpt(&id, &copied)?;
@@ -305,14 +316,14 @@ impl<R: Read> File<R> {
                     Err(copied) => copied,
                     Ok(mut part) => {
                         self.json.copy_fields(&mut part, |field| match field {
-                            NESTED => Wanted::No,
+                            NESTED => FieldUse::Skip,
                             field => message::wanted(field),
                         })?;
                         part.finish()
                     }
                 };
                 if !self.json.is_cut() {
-                    reading.message(Some(&id), None, &copied, found)?;
+                    reading.message(Some(&id), None, &copied, output)?;
                 }
             }
         }
@@ -322,16 +333,16 @@ impl<R: Read> File<R> {
     /// Messages in their order, of which each may have others below it.
     fn list(
         &mut self,
-        place: Place,
-        reading: &mut Reading,
-        found: &mut Found<'_>,
-    ) -> Result<(), Stop> {
-        let is_wanted = reading.begin(place, Form::List, found)?;
-        if !is_wanted || self.json.kind()? != Kind::List {
+        place: MessagesKey,
+        reading: &mut ConversationReader,
+        output: &mut ImportOutput<'_>,
+    ) -> Result<(), ReadStop> {
+        let is_wanted = reading.begin(place, TreeLayout::List, output)?;
+        if !is_wanted || self.json.kind()? != ValueKind::List {
             return Ok(self.json.skip()?);
         }
-        let mut within: Vec<Within> = Vec::new();
-        let limit = found.limit as usize;
+        let mut within: Vec<OpenMessage> = Vec::new();
+        let limit = output.limit as usize;
         self.json.enter()?;
         loop {
             let part = if self.json.next_item()? {
@@ -340,11 +351,11 @@ impl<R: Read> File<R> {
                     continue;
                 }
                 match self.json.begin_fields(limit)? {
-                    Ok(part) => Within { place: None, part },
+                    Ok(part) => OpenMessage { place: None, part },
                     Err(copied) => {
                         if !self.json.is_cut() {
                             let above = within.last().and_then(|within| within.place);
-                            reading.message(None, above, &copied, found)?;
+                            reading.message(None, above, &copied, output)?;
                         }
                         continue;
                     }
@@ -356,28 +367,28 @@ impl<R: Read> File<R> {
                     None => return Ok(()),
                 }
             };
-            self.message(part, &mut within, reading, found)?;
+            self.message(part, &mut within, reading, output)?;
         }
     }
 
     /// Reads a message, or what is left of it, up to its end or to a list of others below it.
     fn message(
         &mut self,
-        mut here: Within,
-        within: &mut Vec<Within>,
-        reading: &mut Reading,
-        found: &mut Found<'_>,
-    ) -> Result<(), Stop> {
+        mut here: OpenMessage,
+        within: &mut Vec<OpenMessage>,
+        reading: &mut ConversationReader,
+        output: &mut ImportOutput<'_>,
+    ) -> Result<(), ReadStop> {
         let held: usize = within.iter().map(|within| within.part.size()).sum();
-        let nests = reading.nests() && within.len() < MAX_NESTED && held < found.limit as usize;
+        let nests = reading.nests() && within.len() < MAX_NESTED && held < output.limit as usize;
         let is_nested = self.json.copy_fields(&mut here.part, |field| match field {
-            NESTED if !nests => Wanted::Counted,
+            NESTED if !nests => FieldUse::Count,
             field => message::wanted(field),
         })?;
         let above = within.last().and_then(|within| within.place);
         if is_nested {
             if here.place.is_none() {
-                here.place = Some(reading.reserve(above, found)?);
+                here.place = Some(reading.reserve(above, output)?);
             }
             self.json.enter()?;
             within.push(here);
@@ -390,17 +401,17 @@ impl<R: Read> File<R> {
         let copied = here.part.finish();
         match here.place {
             Some(place) => reading.fill(place, &copied),
-            None => reading.message(None, above, &copied, found),
+            None => reading.message(None, above, &copied, output),
         }
     }
 }
 
 /// A message within which we are.
-struct Within {
+struct OpenMessage {
     /// Its place in the tree, once others hang below it.
     place: Option<u32>,
     /// What of it was read.
-    part: Part,
+    part: PartialObject,
 }
 
 #[cfg(test)]

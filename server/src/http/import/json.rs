@@ -31,7 +31,7 @@ pub(super) struct Json<R> {
 
 /// What a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ValueKind {
     Object,
     List,
     /// A text, a number, or one of the words.
@@ -50,11 +50,11 @@ pub(super) struct Copied {
 }
 
 /// Some fields of an object that is not yet read to its end.
-pub(super) struct Part {
-    out: Out,
+pub(super) struct PartialObject {
+    out: LimitedJson,
 }
 
-impl Part {
+impl PartialObject {
     /// How many bytes it has.
     pub(super) fn size(&self) -> usize {
         self.out.bytes.len()
@@ -67,13 +67,13 @@ impl Part {
 }
 
 /// Takes a copy up to its limit.
-struct Out {
+struct LimitedJson {
     bytes: Vec<u8>,
     limit: usize,
     is_full: bool,
 }
 
-impl Out {
+impl LimitedJson {
     fn new(limit: usize) -> Self {
         Self {
             bytes: Vec::new(),
@@ -153,18 +153,18 @@ impl<R: Read> Json<R> {
     }
 
     /// What the value here is.
-    pub(super) fn kind(&mut self) -> std::io::Result<Kind> {
+    pub(super) fn kind(&mut self) -> std::io::Result<ValueKind> {
         loop {
             match self.first()? {
                 None => {
                     self.is_cut = true;
-                    return Ok(Kind::Missing);
+                    return Ok(ValueKind::Missing);
                 }
-                Some(b',' | b']' | b'}') => return Ok(Kind::Missing),
-                Some(b'[') => return Ok(Kind::List),
-                Some(b'{') => return Ok(Kind::Object),
-                Some(b'"') => return Ok(Kind::Scalar),
-                Some(byte) if is_of_token(byte) => return Ok(Kind::Scalar),
+                Some(b',' | b']' | b'}') => return Ok(ValueKind::Missing),
+                Some(b'[') => return Ok(ValueKind::List),
+                Some(b'{') => return Ok(ValueKind::Object),
+                Some(b'"') => return Ok(ValueKind::Scalar),
+                Some(byte) if is_of_token(byte) => return Ok(ValueKind::Scalar),
                 Some(_) => self.pass_over(),
             }
         }
@@ -235,40 +235,43 @@ impl<R: Read> Json<R> {
 
     /// Passes over the value here.
     pub(super) fn skip(&mut self) -> std::io::Result<()> {
-        self.copy_into(&mut Out::new(0))
+        self.copy_into(&mut LimitedJson::new(0))
     }
 
     /// Copies the value here.
     pub(super) fn copy(&mut self, limit: usize) -> std::io::Result<Copied> {
-        let mut out = Out::new(limit);
+        let mut out = LimitedJson::new(limit);
         self.copy_into(&mut out)?;
         Ok(out.finish())
     }
 
     /// Enters the object here, of which some fields are to be copied. What is no object is copied whole.
-    pub(super) fn begin_fields(&mut self, limit: usize) -> std::io::Result<Result<Part, Copied>> {
-        if self.kind()? != Kind::Object {
+    pub(super) fn begin_fields(
+        &mut self,
+        limit: usize,
+    ) -> std::io::Result<Result<PartialObject, Copied>> {
+        if self.kind()? != ValueKind::Object {
             return Ok(Err(self.copy(limit)?));
         }
         self.enter()?;
-        let mut out = Out::new(limit);
+        let mut out = LimitedJson::new(limit);
         out.put(b"{");
-        Ok(Ok(Part { out }))
+        Ok(Ok(PartialObject { out }))
     }
 
     /// Copies the wanted fields of the object that was entered last. Of fields that are only counted the
     /// number of items is copied. Before a list of what is nested it stops, and gives `true`.
     pub(super) fn copy_fields(
         &mut self,
-        part: &mut Part,
-        wanted: impl Fn(&str) -> Wanted,
+        part: &mut PartialObject,
+        wanted: impl Fn(&str) -> FieldUse,
     ) -> std::io::Result<bool> {
         while let Some(key) = self.next_key()? {
             let wanted = wanted(&key);
-            if wanted == Wanted::Nested && self.kind()? == Kind::List {
+            if wanted == FieldUse::Enter && self.kind()? == ValueKind::List {
                 return Ok(true);
             }
-            if matches!(wanted, Wanted::No | Wanted::Nested) {
+            if matches!(wanted, FieldUse::Skip | FieldUse::Enter) {
                 self.skip()?;
                 continue;
             }
@@ -278,7 +281,7 @@ impl<R: Read> Json<R> {
             }
             part.out.put_text(&key);
             part.out.put(b":");
-            if wanted == Wanted::Counted {
+            if wanted == FieldUse::Count {
                 let count = self.count()?;
                 part.out.put(count.to_string().as_bytes());
             } else {
@@ -294,7 +297,7 @@ impl<R: Read> Json<R> {
 
     /// How many items the value here has, if it is a list.
     fn count(&mut self) -> std::io::Result<u64> {
-        if self.kind()? != Kind::List {
+        if self.kind()? != ValueKind::List {
             self.skip()?;
             return Ok(0);
         }
@@ -336,7 +339,7 @@ impl<R: Read> Json<R> {
         }
     }
 
-    fn copy_into(&mut self, out: &mut Out) -> std::io::Result<()> {
+    fn copy_into(&mut self, out: &mut LimitedJson) -> std::io::Result<()> {
         let outside = self.open.len();
         self.copy_or_enter(out, outside)?;
         let mut is_first = true;
@@ -370,23 +373,23 @@ impl<R: Read> Json<R> {
     }
 
     /// Copies a scalar, or enters a list or an object.
-    fn copy_or_enter(&mut self, out: &mut Out, outside: usize) -> std::io::Result<()> {
+    fn copy_or_enter(&mut self, out: &mut LimitedJson, outside: usize) -> std::io::Result<()> {
         match self.kind()? {
-            Kind::Missing => out.put(b"null"),
-            Kind::List | Kind::Object if self.open.len() - outside >= MAX_DEPTH => {
+            ValueKind::Missing => out.put(b"null"),
+            ValueKind::List | ValueKind::Object if self.open.len() - outside >= MAX_DEPTH => {
                 out.put(b"null");
                 self.skip_deep()?;
             }
-            Kind::List => {
+            ValueKind::List => {
                 out.put(b"[");
                 self.enter()?;
             }
-            Kind::Object => {
+            ValueKind::Object => {
                 out.put(b"{");
                 self.enter()?;
             }
-            Kind::Scalar if self.peek()? == Some(b'"') => self.copy_text(out)?,
-            Kind::Scalar => self.copy_token(out)?,
+            ValueKind::Scalar if self.peek()? == Some(b'"') => self.copy_text(out)?,
+            ValueKind::Scalar => self.copy_token(out)?,
         }
         Ok(())
     }
@@ -397,7 +400,7 @@ impl<R: Read> Json<R> {
         while let Some(byte) = self.peek()? {
             match byte {
                 b'"' => {
-                    self.copy_text(&mut Out::new(0))?;
+                    self.copy_text(&mut LimitedJson::new(0))?;
                     continue;
                 }
                 b'[' | b'{' => below += 1,
@@ -415,12 +418,12 @@ impl<R: Read> Json<R> {
 
     /// The text here, up to a limit in bytes.
     fn text(&mut self, limit: usize) -> std::io::Result<String> {
-        let mut out = Out::new(limit);
+        let mut out = LimitedJson::new(limit);
         self.copy_text(&mut out)?;
         Ok(serde_json::from_slice(&out.bytes).unwrap_or_default())
     }
 
-    fn copy_text(&mut self, out: &mut Out) -> std::io::Result<()> {
+    fn copy_text(&mut self, out: &mut LimitedJson) -> std::io::Result<()> {
         self.at += 1;
         out.put(b"\"");
         loop {
@@ -460,7 +463,7 @@ impl<R: Read> Json<R> {
     }
 
     /// What follows a backslash.
-    fn copy_escape(&mut self, out: &mut Out) -> std::io::Result<()> {
+    fn copy_escape(&mut self, out: &mut LimitedJson) -> std::io::Result<()> {
         let Some(byte) = self.peek()? else {
             return Ok(());
         };
@@ -483,7 +486,7 @@ impl<R: Read> Json<R> {
     }
 
     /// A character that is written as one escape or two.
-    fn copy_unit(&mut self, unit: Option<u16>, out: &mut Out) -> std::io::Result<()> {
+    fn copy_unit(&mut self, unit: Option<u16>, out: &mut LimitedJson) -> std::io::Result<()> {
         let mut unit = unit;
         loop {
             match unit {
@@ -546,7 +549,7 @@ impl<R: Read> Json<R> {
         Ok(Some(unit))
     }
 
-    fn copy_token(&mut self, out: &mut Out) -> std::io::Result<()> {
+    fn copy_token(&mut self, out: &mut LimitedJson) -> std::io::Result<()> {
         let mut token = Vec::new();
         while let Some(byte) = self.peek()?.filter(|byte| is_of_token(*byte)) {
             if token.len() <= MAX_TOKEN {
@@ -591,16 +594,16 @@ impl<R: Read> Json<R> {
 
 /// Whether a field of an object is copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wanted {
-    Yes,
+pub(super) enum FieldUse {
+    Copy,
     /// Only how many items it has.
-    Counted,
+    Count,
     /// It is read item by item, if it is a list.
-    Nested,
-    No,
+    Enter,
+    Skip,
 }
 
-impl Out {
+impl LimitedJson {
     fn put_text(&mut self, text: &str) {
         self.put(b"\"");
         for character in text.chars() {

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::chatgpt::fenced;
 use super::details;
 use super::fields::name;
-use super::json::Wanted;
+use super::json::FieldUse;
 use super::times;
 use super::tree::{Node, Parent};
 use super::values::{each, expect, is_something, pick, text, value};
@@ -53,18 +53,18 @@ const OTHERS: [&str; 7] = [
 const COUNTED: [&str; 2] = ["files", "images"];
 
 /// Whether a field of a message is needed.
-pub(super) fn wanted(field: &str) -> Wanted {
+pub(super) fn wanted(field: &str) -> FieldUse {
     let all: [&[&str]; 8] = [
         &IDS, &PARENTS, &ROLES, &TEXTS, &THOUGHTS, &TIMES, &MODELS, &OTHERS,
     ];
     if all.into_iter().flatten().any(|name| *name == field) {
-        Wanted::Yes
+        FieldUse::Copy
     } else if COUNTED.contains(&field) {
-        Wanted::Counted
+        FieldUse::Count
     } else if field == NESTED {
-        Wanted::Nested
+        FieldUse::Enter
     } else {
-        Wanted::No
+        FieldUse::Skip
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use app::protocol::saved::SavedMessage;
 use uuid::Uuid;
 
-use super::fields::{Name, name};
+use super::fields::{NodeName, name};
 use super::json::Copied;
 use super::reading::{MAX_MESSAGES, NO_FORM, TOO_LARGE, TOO_MANY};
 
@@ -14,15 +14,15 @@ const NO_ORDER: &str = "Its messages do not follow each other.";
 
 /// What is known of the messages so far.
 #[derive(Default)]
-pub(super) struct Own {
+pub(super) struct RillMessages {
     /// The new ids. Those of the file may be in use.
-    ids: HashMap<Name, Uuid>,
+    ids: HashMap<NodeName, Uuid>,
     /// The last id of the file that was read.
     last: String,
     wrong: Option<&'static str>,
 }
 
-impl Own {
+impl RillMessages {
     /// Whether anything can still be made of the conversation.
     pub(super) fn wants_more(&self) -> bool {
         !matches!(self.wrong, Some(NO_FORM | TOO_LARGE | TOO_MANY))

@@ -5,11 +5,11 @@ use app::protocol::saved::Skipped;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use super::fields::{Fields, Wrong};
-use super::file::{Found, Step, Stop};
+use super::fields::{ConversationFields, WrongType};
+use super::file::{ImportOutput, ImportStep, ReadStop};
 use super::json::Copied;
-use super::own::Own;
-use super::tree::{Ask, Form, Node, Tree};
+use super::own::RillMessages;
+use super::tree::{Node, Tree, TreeFacts, TreeLayout};
 use super::{chatgpt, message};
 use crate::store::{ConversationHead, ImportPart, new_id};
 
@@ -22,7 +22,7 @@ pub(super) const MAX_MESSAGES: usize = 1_000_000;
 
 /// Where messages stand in a conversation. What comes later here counts more, where there are several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Place {
+pub(super) enum MessagesKey {
     /// `messages`: our own, LibreChat's and others'.
     Messages,
     /// `chat_messages`: Claude's.
@@ -35,9 +35,9 @@ pub(super) enum Place {
 
 /// A conversation that is read.
 #[derive(Default)]
-pub(super) struct Reading {
-    pub(super) fields: Fields,
-    place: Option<Place>,
+pub(super) struct ConversationReader {
+    pub(super) fields: ConversationFields,
+    place: Option<MessagesKey>,
     messages: Messages,
     has_begun: bool,
 }
@@ -51,30 +51,30 @@ enum Messages {
         foreign: u64,
         is_too_large: bool,
     },
-    Own(Own),
+    Own(RillMessages),
     Tree(Box<Tree>),
 }
 
-impl Reading {
+impl ConversationReader {
     /// Begins with the messages at this place, and says whether they are wanted.
     pub(super) fn begin(
         &mut self,
-        place: Place,
-        form: Form,
-        found: &mut Found<'_>,
-    ) -> Result<bool, Stop> {
+        place: MessagesKey,
+        form: TreeLayout,
+        output: &mut ImportOutput<'_>,
+    ) -> Result<bool, ReadStop> {
         if self.place.is_some_and(|before| before >= place) {
             return Ok(false);
         }
         self.place = Some(place);
-        self.forget(found)?;
+        self.forget(output)?;
         self.messages = match place {
             // Whose they are, the first of them tells.
-            Place::Messages => Messages::Unknown {
+            MessagesKey::Messages => Messages::Unknown {
                 foreign: 0,
                 is_too_large: false,
             },
-            _ => Messages::Tree(Box::new(Tree::new(form, found.limit))),
+            _ => Messages::Tree(Box::new(Tree::new(form, output.limit))),
         };
         Ok(true)
     }
@@ -106,7 +106,7 @@ impl Reading {
     }
 
     /// Reads a node of ChatGPT's.
-    pub(super) fn chatgpt(&mut self, id: &str, copied: &Copied) -> Result<(), Stop> {
+    pub(super) fn chatgpt(&mut self, id: &str, copied: &Copied) -> Result<(), ReadStop> {
         if let Messages::Tree(tree) = &mut self.messages {
             let node = read_node(copied, |raw| chatgpt::node(id, raw));
             let name = Some(super::fields::name(id));
@@ -116,9 +116,13 @@ impl Reading {
     }
 
     /// Takes a place for a message below which others hang, which are read before it ends.
-    pub(super) fn reserve(&mut self, above: Option<u32>, found: &Found<'_>) -> Result<u32, Stop> {
+    pub(super) fn reserve(
+        &mut self,
+        above: Option<u32>,
+        output: &ImportOutput<'_>,
+    ) -> Result<u32, ReadStop> {
         // Our own do not hang below each other.
-        self.be_a_tree(found)?;
+        self.be_a_tree(output)?;
         match &mut self.messages {
             Messages::Tree(tree) => Ok(tree.reserve(above)),
             _ => Ok(0),
@@ -126,7 +130,7 @@ impl Reading {
     }
 
     /// Reads the message for which a place was taken.
-    pub(super) fn fill(&mut self, place: u32, copied: &Copied) -> Result<(), Stop> {
+    pub(super) fn fill(&mut self, place: u32, copied: &Copied) -> Result<(), ReadStop> {
         match &mut self.messages {
             Messages::Tree(tree) if tree.wants_more() => {
                 tree.fill(place, read_node(copied, |raw| message::node(None, raw)))
@@ -141,8 +145,8 @@ impl Reading {
         key: Option<&str>,
         above: Option<u32>,
         copied: &Copied,
-        found: &mut Found<'_>,
-    ) -> Result<(), Stop> {
+        output: &mut ImportOutput<'_>,
+    ) -> Result<(), ReadStop> {
         if let Messages::Unknown {
             foreign,
             is_too_large,
@@ -155,7 +159,7 @@ impl Reading {
                 return Ok(());
             }
             if message::is_own(raw) {
-                let mut own = Own::default();
+                let mut own = RillMessages::default();
                 match (*is_too_large, *foreign) {
                     (true, _) => own.refuse(TOO_LARGE),
                     (_, 1..) => own.refuse(NO_FORM),
@@ -164,17 +168,17 @@ impl Reading {
                 self.messages = Messages::Own(own);
             }
         }
-        self.be_a_tree(found)?;
+        self.be_a_tree(output)?;
         match &mut self.messages {
             Messages::None | Messages::Unknown { .. } => {}
             Messages::Own(own) => {
                 if let Some(message) = own.read(copied) {
                     if !std::mem::replace(&mut self.has_begun, true) {
-                        found.recognise()?;
+                        output.recognise()?;
                         let id = self.fields.uuid();
-                        found.give(Step::Part(ImportPart::Begin(id)))?;
+                        output.give(ImportStep::Part(ImportPart::Begin(id)))?;
                     }
-                    found.give(Step::Part(ImportPart::Message(Box::new(message))))?;
+                    output.give(ImportStep::Part(ImportPart::Message(Box::new(message))))?;
                 }
             }
             Messages::Tree(tree) => {
@@ -187,9 +191,9 @@ impl Reading {
     }
 
     /// What is not known to be our own is read as others write it.
-    fn be_a_tree(&mut self, found: &Found<'_>) -> Result<(), Stop> {
+    fn be_a_tree(&mut self, output: &ImportOutput<'_>) -> Result<(), ReadStop> {
         if let Messages::Unknown { foreign, .. } = self.messages {
-            let mut tree = Tree::new(Form::List, found.limit);
+            let mut tree = Tree::new(TreeLayout::List, output.limit);
             if foreign > 0 {
                 let node = Node {
                     odd: foreign,
@@ -204,20 +208,25 @@ impl Reading {
 
     /// Ends the conversation. `is_cut` says that the file ends within it, and `odd` how many of its
     /// characters and values were none.
-    pub(super) fn end(mut self, is_cut: bool, odd: u64, found: &mut Found<'_>) -> Result<(), Stop> {
-        found.count += 1;
-        let title = self.fields.title(found.count);
+    pub(super) fn end(
+        mut self,
+        is_cut: bool,
+        odd: u64,
+        output: &mut ImportOutput<'_>,
+    ) -> Result<(), ReadStop> {
+        output.count += 1;
+        let title = self.fields.title(output.count);
         if !self.is_recognised() {
             let why = if is_cut { CUT_OFF } else { NO_FORM };
-            return found.skip_foreign(Skipped {
+            return output.skip_foreign(Skipped {
                 what: title,
                 why: why.to_owned(),
             });
         }
-        found.recognise()?;
+        output.recognise()?;
         let ended = match std::mem::take(&mut self.messages) {
-            Messages::Tree(tree) => self.end_of_tree(*tree, is_cut, found)?,
-            Messages::Own(own) => self.end_of_own(&own, is_cut, found)?,
+            Messages::Tree(tree) => self.end_of_tree(*tree, is_cut, output)?,
+            Messages::Own(own) => self.end_of_own(&own, is_cut, output)?,
             Messages::Unknown {
                 is_too_large: true, ..
             } => Err(TOO_LARGE),
@@ -227,12 +236,12 @@ impl Reading {
         match ended {
             Ok((head, notes)) => {
                 let note = notes.told(odd, is_cut);
-                found.give(Step::End(ConversationHead { title, ..head }, note))
+                output.give(ImportStep::End(ConversationHead { title, ..head }, note))
             }
             Err(why) => {
-                self.forget(found)?;
+                self.forget(output)?;
                 let why = if is_cut { CUT_OFF } else { why };
-                found.give(Step::Skipped(Skipped {
+                output.give(ImportStep::Skipped(Skipped {
                     what: title,
                     why: why.to_owned(),
                 }))
@@ -241,19 +250,19 @@ impl Reading {
     }
 
     /// Has what was given dropped.
-    fn forget(&mut self, found: &mut Found<'_>) -> Result<(), Stop> {
+    fn forget(&mut self, output: &mut ImportOutput<'_>) -> Result<(), ReadStop> {
         if std::mem::take(&mut self.has_begun) {
-            found.give(Step::Part(ImportPart::Drop))?;
+            output.give(ImportStep::Part(ImportPart::Drop))?;
         }
         Ok(())
     }
 
     fn end_of_own(
         &mut self,
-        own: &Own,
+        own: &RillMessages,
         is_cut: bool,
-        found: &mut Found<'_>,
-    ) -> Result<OrLeftOut, Stop> {
+        output: &mut ImportOutput<'_>,
+    ) -> Result<OrLeftOut, ReadStop> {
         let Ok(mut head) = self.head_of_own(own) else {
             return Ok(Err(NO_FORM));
         };
@@ -262,21 +271,21 @@ impl Reading {
         }
         if is_cut {
             // The whole of it must not be taken for this one when it comes.
-            found.give(Step::Part(ImportPart::ForgetId))?;
+            output.give(ImportStep::Part(ImportPart::ForgetId))?;
             head.id = self.id_of_content(&Sha256::digest(own.last().as_bytes()));
         }
         Ok(Ok((head, Notes::default())))
     }
 
-    fn head_of_own(&self, own: &Own) -> Result<ConversationHead, Wrong> {
+    fn head_of_own(&self, own: &RillMessages) -> Result<ConversationHead, WrongType> {
         let fields = &self.fields;
-        fields.own::<String>("id")?.ok_or(Wrong)?;
-        fields.own::<String>("title")?.ok_or(Wrong)?;
+        fields.own::<String>("id")?.ok_or(WrongType)?;
+        fields.own::<String>("title")?.ok_or(WrongType)?;
         Ok(ConversationHead {
             id: fields.uuid().unwrap_or_else(new_id),
             title: String::new(),
-            created_at: fields.own("created_at")?.ok_or(Wrong)?,
-            updated_at: fields.own("updated_at")?.ok_or(Wrong)?,
+            created_at: fields.own("created_at")?.ok_or(WrongType)?,
+            updated_at: fields.own("updated_at")?.ok_or(WrongType)?,
             pinned: fields.own("pinned")?.unwrap_or(false),
             leaf: fields
                 .own::<String>("leaf")?
@@ -289,23 +298,24 @@ impl Reading {
         &mut self,
         tree: Tree,
         is_cut: bool,
-        found: &mut Found<'_>,
-    ) -> Result<OrLeftOut, Stop> {
+        output: &mut ImportOutput<'_>,
+    ) -> Result<OrLeftOut, ReadStop> {
         let fields = &self.fields;
         let id = fields.uuid().filter(|_| !is_cut);
         let leaf = fields.leaf();
-        let ask = Ask {
+        let facts = TreeFacts {
             began: fields.created_at(),
             updated: fields.updated_at(),
             leaf: leaf.as_deref(),
             model: fields.model(),
             wants_content: id.is_none(),
         };
-        let odd = fields.odd(self.place == Some(Place::Mapping));
+        let odd = fields.odd(self.place == Some(MessagesKey::Mapping));
         self.has_begun = true;
-        found.give(Step::Part(ImportPart::Begin(id.clone())))?;
-        let mut give = |message| found.give(Step::Part(ImportPart::Message(Box::new(message))));
-        let told = tree.tell(&ask, &mut give)?;
+        output.give(ImportStep::Part(ImportPart::Begin(id.clone())))?;
+        let mut give =
+            |message| output.give(ImportStep::Part(ImportPart::Message(Box::new(message))));
+        let told = tree.emit(&facts, &mut give)?;
         Ok(told.map(|told| {
             let head = ConversationHead {
                 // The same file again is the same conversation, whether it has an id or not.

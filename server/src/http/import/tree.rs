@@ -13,8 +13,8 @@ use sha2::{Digest, Sha256};
 use tempfile::SpooledTempFile;
 use uuid::Uuid;
 
-use super::fields::{Name, name};
-use super::file::Stop;
+use super::fields::{NodeName, name};
+use super::file::ReadStop;
 use super::reading::{MAX_MESSAGES, TOO_MANY};
 
 /// Texts up to this size together are kept in memory.
@@ -30,9 +30,9 @@ const BETWEEN: &str = "\n\n";
 /// A node as it was read.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Node {
-    pub(super) name: Option<Name>,
+    pub(super) name: Option<NodeName>,
     pub(super) parent: Parent,
-    pub(super) children: Vec<Name>,
+    pub(super) children: Vec<NodeName>,
     /// Who said it. Where that is not known, whose turn it is tells.
     pub(super) role: Option<Role>,
     pub(super) text: String,
@@ -53,14 +53,14 @@ pub(super) enum Parent {
     #[default]
     None,
     /// It has this name.
-    Named(Name),
+    Named(NodeName),
     /// Nothing is said: in a list it is the one before.
     Before,
 }
 
 /// How the nodes of a conversation stand in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum TreeLayout {
     /// A map, in which what an assistant says after itself, as between two tools, is one message.
     Steps,
     /// A map of messages.
@@ -71,11 +71,11 @@ pub(super) enum Form {
 
 /// The nodes of a conversation.
 pub(super) struct Tree {
-    form: Form,
-    nodes: Vec<Kept>,
-    by_name: HashMap<Name, u32>,
+    layout: TreeLayout,
+    nodes: Vec<KeptNode>,
+    by_name: HashMap<NodeName, u32>,
     /// Of all nodes, one after the other.
-    children: Vec<Name>,
+    children: Vec<NodeName>,
     models: Vec<String>,
     texts: Texts,
     wrong: Option<&'static str>,
@@ -86,8 +86,8 @@ pub(super) struct Tree {
 
 /// What is kept of a node.
 #[derive(Clone, Copy, Default)]
-struct Kept {
-    parent: Option<Name>,
+struct KeptNode {
+    parent: Option<NodeName>,
     /// Its parent where no name tells it: a place in the list of nodes.
     before: Option<u32>,
     /// It hangs below that one, whatever it says itself.
@@ -95,8 +95,8 @@ struct Kept {
     /// The first of its children, and the one after the last.
     children: (u32, u32),
     role: Option<Role>,
-    text: Option<Span>,
-    reasoning: Option<Span>,
+    text: Option<TextSpan>,
+    reasoning: Option<TextSpan>,
     left_out: u64,
     created_at: Option<i64>,
     /// A place in the list of models.
@@ -105,7 +105,7 @@ struct Kept {
 
 /// Where a text stands.
 #[derive(Clone, Copy)]
-struct Span {
+struct TextSpan {
     from: u64,
     length: u64,
 }
@@ -118,7 +118,7 @@ struct Texts {
 
 impl Texts {
     /// Puts a text aside, if it has words.
-    fn add(&mut self, text: &str) -> Result<Option<Span>, Stop> {
+    fn add(&mut self, text: &str) -> Result<Option<TextSpan>, ReadStop> {
         if text.trim().is_empty() {
             return Ok(None);
         }
@@ -126,11 +126,15 @@ impl Texts {
         let length = text.len() as u64;
         self.file.write_all(text.as_bytes())?;
         self.end += length;
-        Ok(Some(Span { from, length }))
+        Ok(Some(TextSpan { from, length }))
     }
 
     /// Adds texts to another one, with an empty line between two.
-    fn append(&mut self, spans: impl Iterator<Item = Span>, out: &mut String) -> Result<(), Stop> {
+    fn append(
+        &mut self,
+        spans: impl Iterator<Item = TextSpan>,
+        out: &mut String,
+    ) -> Result<(), ReadStop> {
         for span in spans {
             if !out.is_empty() {
                 out.push_str(BETWEEN);
@@ -143,9 +147,9 @@ impl Texts {
 }
 
 impl Tree {
-    pub(super) fn new(form: Form, limit: u64) -> Self {
+    pub(super) fn new(layout: TreeLayout, limit: u64) -> Self {
         Self {
-            form,
+            layout,
             nodes: Vec::new(),
             by_name: HashMap::new(),
             children: Vec::new(),
@@ -171,27 +175,27 @@ impl Tree {
             return 0;
         }
         let last = (self.nodes.len() as u32).checked_sub(1);
-        self.nodes.push(Kept {
-            before: above.or(last).filter(|_| self.form == Form::List),
+        self.nodes.push(KeptNode {
+            before: above.or(last).filter(|_| self.layout == TreeLayout::List),
             is_nested: above.is_some(),
-            ..Kept::default()
+            ..KeptNode::default()
         });
         (self.nodes.len() - 1) as u32
     }
 
     /// Adds a node.
-    pub(super) fn add(&mut self, node: Node, above: Option<u32>) -> Result<(), Stop> {
+    pub(super) fn add(&mut self, node: Node, above: Option<u32>) -> Result<(), ReadStop> {
         let known = node.name.and_then(|name| self.by_name.get(&name).copied());
         // In a map, what comes again takes the place of the first.
         let place = match known {
-            Some(known) if self.form != Form::List => known,
+            Some(known) if self.layout != TreeLayout::List => known,
             _ => self.reserve(above),
         };
         self.fill(place, node)
     }
 
     /// Puts a node where its place was taken.
-    pub(super) fn fill(&mut self, place: u32, node: Node) -> Result<(), Stop> {
+    pub(super) fn fill(&mut self, place: u32, node: Node) -> Result<(), ReadStop> {
         let first = self.children.len();
         if first + node.children.len() > MAX_MESSAGES {
             self.wrong = Some(TOO_MANY);
@@ -217,7 +221,7 @@ impl Tree {
             Parent::Named(name) => kept.parent = Some(name),
             Parent::Before => {}
         }
-        *kept = Kept {
+        *kept = KeptNode {
             children,
             role: node.role,
             text,
@@ -243,15 +247,15 @@ impl Tree {
     }
 
     /// Gives all messages, parents first, under new ids.
-    pub(super) fn tell(
+    pub(super) fn emit(
         mut self,
-        ask: &Ask<'_>,
-        give: &mut dyn FnMut(SavedMessage) -> Result<(), Stop>,
-    ) -> Result<Result<Told, &'static str>, Stop> {
+        facts: &TreeFacts<'_>,
+        give: &mut dyn FnMut(SavedMessage) -> Result<(), ReadStop>,
+    ) -> Result<Result<TreeSummary, &'static str>, ReadStop> {
         if let Some(why) = self.wrong {
             return Ok(Err(why));
         }
-        let line = Line::of(&self);
+        let line = MessageOrder::of(&self);
         if line.messages.is_empty() {
             return Ok(Err("It has no messages with text."));
         }
@@ -263,7 +267,7 @@ impl Tree {
                 Some(at.max(last.unwrap_or(at))),
             )
         });
-        let began = ask.began.or(first_at).or(ask.updated).unwrap_or(0);
+        let began = facts.began.or(first_at).or(facts.updated).unwrap_or(0);
         let mut content = Sha256::new();
         let mut ids: Vec<Uuid> = Vec::with_capacity(line.messages.len());
         for message in &line.messages {
@@ -275,7 +279,7 @@ impl Tree {
                 let spans = line.thoughts_to(*thought);
                 self.texts.append(spans.into_iter(), &mut reasoning)?;
             }
-            if ask.wants_content {
+            if facts.wants_content {
                 content.update([message.role as u8]);
                 content.update((text.len() as u64).to_le_bytes());
                 content.update(&text);
@@ -284,7 +288,7 @@ impl Tree {
             ids.push(id);
             let node = &self.nodes[message.node as usize];
             let model = node.model.map(|place| self.models[place as usize].clone());
-            let model = model.or_else(|| ask.model.clone());
+            let model = model.or_else(|| facts.model.clone());
             give(SavedMessage {
                 id: id.to_string(),
                 parent: message.parent.map(|place| ids[place as usize].to_string()),
@@ -301,19 +305,19 @@ impl Tree {
                 could_not_be_saved: false,
             })?;
         }
-        let shown = ask
+        let shown = facts
             .leaf
             .and_then(|leaf| self.by_name.get(&name(leaf)).copied());
         // In a list the last message is the newest.
         let last = (self.nodes.len() as u32).checked_sub(1);
-        let shown = shown.or(last.filter(|_| self.form == Form::List));
+        let shown = shown.or(last.filter(|_| self.layout == TreeLayout::List));
         let leaf = shown
             .and_then(|node| line.places[node as usize].flatten())
             .map(|place| ids[place as usize].to_string());
-        Ok(Ok(Told {
+        Ok(Ok(TreeSummary {
             leaf,
             began,
-            ended: ask.updated.or(last_at).unwrap_or(began),
+            ended: facts.updated.or(last_at).unwrap_or(began),
             left_out: line.left_out,
             odd: self.odd,
             content: content.finalize().into(),
@@ -322,7 +326,7 @@ impl Tree {
 }
 
 /// What is known of a conversation beside its nodes.
-pub(super) struct Ask<'a> {
+pub(super) struct TreeFacts<'a> {
     pub(super) began: Option<i64>,
     pub(super) updated: Option<i64>,
     /// The node at the end of the path that is shown.
@@ -334,7 +338,7 @@ pub(super) struct Ask<'a> {
 }
 
 /// What is known of a conversation when all its messages were given.
-pub(super) struct Told {
+pub(super) struct TreeSummary {
     /// The new id of the message at the end of the path that is shown.
     pub(super) leaf: Option<String>,
     pub(super) began: i64,
@@ -346,37 +350,37 @@ pub(super) struct Told {
 }
 
 /// The messages in order, made of the nodes.
-struct Line {
-    messages: Vec<Message>,
+struct MessageOrder {
+    messages: Vec<OrderedMessage>,
     /// For each node that was reached, the message in which it ended up: its own, or the one before.
     places: Vec<Option<Option<u32>>>,
     /// Thoughts, each with the one before it.
-    thoughts: Vec<Thought>,
+    thoughts: Vec<OrderedThought>,
     left_out: u64,
 }
 
-struct Message {
+struct OrderedMessage {
     node: u32,
     parent: Option<u32>,
     role: Role,
     /// Nothing where there are only thoughts.
-    text: Option<Span>,
+    text: Option<TextSpan>,
     /// What an assistant said after itself.
-    more: Vec<Span>,
+    more: Vec<TextSpan>,
     /// The size of all of it.
     bytes: u64,
     /// What was thought before it, and before each of what was said after itself.
     thoughts: Vec<u32>,
 }
 
-struct Thought {
+struct OrderedThought {
     before: Option<u32>,
-    span: Span,
+    span: TextSpan,
     /// With all before it.
     bytes: u64,
 }
 
-impl Line {
+impl MessageOrder {
     /// Reads the nodes from the roots on.
     fn of(tree: &Tree) -> Self {
         let mut line = Self {
@@ -385,7 +389,7 @@ impl Line {
             thoughts: Vec::new(),
             left_out: 0,
         };
-        let below = Below::of(tree);
+        let below = ChildIndex::of(tree);
         for root in 0..tree.nodes.len() as u32 {
             if below.is_root(root) {
                 line.read_from(tree, &below, root);
@@ -402,7 +406,7 @@ impl Line {
     }
 
     /// Reads a node and all below it, parents before children.
-    fn read_from(&mut self, tree: &Tree, below: &Below, root: u32) {
+    fn read_from(&mut self, tree: &Tree, below: &ChildIndex, root: u32) {
         let mut open = vec![(root, None, None)];
         while let Some((place, above, mut thought)) = open.pop() {
             // A node that was seen would begin a circle.
@@ -455,7 +459,7 @@ impl Line {
             self.left_out += 1;
             return above;
         }
-        self.messages.push(Message {
+        self.messages.push(OrderedMessage {
             node,
             parent: above,
             role: Role::Assistant,
@@ -467,9 +471,9 @@ impl Line {
         Some((self.messages.len() - 1) as u32)
     }
 
-    fn think(&mut self, before: Option<u32>, span: Span) -> u32 {
+    fn think(&mut self, before: Option<u32>, span: TextSpan) -> u32 {
         let bytes_before = before.map_or(0, |place| self.thoughts[place as usize].bytes);
-        self.thoughts.push(Thought {
+        self.thoughts.push(OrderedThought {
             before,
             span,
             bytes: bytes_before + span.length,
@@ -484,11 +488,11 @@ impl Line {
         node: u32,
         above: Option<u32>,
         role: Role,
-        text: Span,
+        text: TextSpan,
         thought: Option<u32>,
     ) -> u32 {
         if let Some(place) = above
-            && tree.form == Form::Steps
+            && tree.layout == TreeLayout::Steps
             && role == Role::Assistant
         {
             let before = &mut self.messages[place as usize];
@@ -499,7 +503,7 @@ impl Line {
                 return place;
             }
         }
-        self.messages.push(Message {
+        self.messages.push(OrderedMessage {
             node,
             parent: above,
             role,
@@ -537,7 +541,7 @@ impl Line {
     }
 
     /// The thoughts up to this one, the first one first.
-    fn thoughts_to(&self, thought: u32) -> Vec<Span> {
+    fn thoughts_to(&self, thought: u32) -> Vec<TextSpan> {
         let mut spans = Vec::new();
         let mut next = Some(thought);
         while let Some(place) = next {
@@ -551,17 +555,17 @@ impl Line {
 }
 
 /// The nodes below each node.
-struct Below {
+struct ChildIndex {
     /// The parent, the place among its children, and the child; in this order.
     edges: Vec<(u32, u32, u32)>,
     has_parent: Vec<bool>,
 }
 
-impl Below {
+impl ChildIndex {
     fn of(tree: &Tree) -> Self {
-        let place_of = |name: &Name| tree.by_name.get(name).copied();
+        let place_of = |name: &NodeName| tree.by_name.get(name).copied();
         // What a node says itself comes first, then what others say of it, then its place in the file.
-        let own = |node: &Kept| node.parent.as_ref().and_then(place_of);
+        let own = |node: &KeptNode| node.parent.as_ref().and_then(place_of);
         let mut parents: Vec<Option<u32>> = tree.nodes.iter().map(own).collect();
         let mut ranks = vec![u32::MAX; tree.nodes.len()];
         for (parent, node) in tree.nodes.iter().enumerate() {

@@ -1,79 +1,39 @@
-//! Errors of ours in the form that OpenAI's libraries read: `{"error":{"message","type","param","code"}}`.
-
-use std::borrow::Cow;
-use std::time::Duration;
+//! Errors of this server in the format that OpenAI's libraries read:
+//! `{"error":{"message","type","param","code"}}`.
 
 use app::protocol::ErrorKind;
-use axum::Json;
 use axum::http::StatusCode;
-use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, HeaderValue, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::http::body::Broken;
-use crate::http::content_coding::ACCEPTED;
-use crate::http::error::{closes_connection, in_seconds, status_of};
-use crate::http::limits::Full;
+use crate::http::error::{AppError, status_of};
 
-/// What is answered where nothing could be passed through.
+/// An error that is answered in OpenAI's format.
 #[derive(Debug, Clone)]
-pub(in crate::http) struct ApiError {
-    kind: ErrorKind,
-    message: Cow<'static, str>,
-    /// What the client got wrong was not logged yet; what failed at the upstream was.
-    is_logged: bool,
-    /// The upstream's status, where that passes without its words.
+pub(in crate::http) struct OpenAiError {
+    error: AppError,
+    /// The upstream's status, if it replaces the status of the error.
     status: Option<StatusCode>,
-    retry_after: Option<Duration>,
-    /// Whether it is told how a body may be compressed.
-    tells_codings: bool,
 }
 
-impl From<ErrorKind> for ApiError {
-    fn from(kind: ErrorKind) -> Self {
+impl<E: Into<AppError>> From<E> for OpenAiError {
+    fn from(error: E) -> Self {
         Self {
-            kind,
-            message: kind.sentence().into(),
-            is_logged: false,
+            error: error.into(),
             status: None,
-            retry_after: None,
-            tells_codings: false,
         }
     }
 }
 
-impl From<Full> for ApiError {
-    fn from(full: Full) -> Self {
-        Self {
-            retry_after: Some(full.retry_after),
-            ..full.kind.into()
-        }
-    }
-}
-
-impl From<Broken> for ApiError {
-    fn from(broken: Broken) -> Self {
-        let (kind, message) = broken.refusal();
-        Self {
-            message,
-            tells_codings: broken == Broken::UnknownCoding,
-            ..kind.into()
-        }
-    }
-}
-
-impl ApiError {
-    /// 400 with what is wrong with the request.
-    pub(in crate::http) fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            message: message.into(),
-            ..ErrorKind::BadRequest.into()
-        }
+impl OpenAiError {
+    /// 400 with a sentence that says what is wrong with the request.
+    pub(super) fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> Self {
+        AppError::invalid(message).into()
     }
 
-    /// 400 for a model whose upstream does not speak this API, with what does.
-    pub(in crate::http) fn speaks_another_api(model: &str) -> Self {
-        // The name is the client's own; more of it than can be a name is not repeated.
+    /// 400 for a model whose upstream does not speak this API. The sentence names the request that works.
+    pub(super) fn speaks_another_api(model: &str) -> Self {
+        // The client wrote the name. It is cut to the length of a plausible name.
         let model: String = model.chars().take(100).collect();
         Self::invalid(format!(
             "The model {model} is Anthropic's, which does not speak this API: ask it by POST /api/chat, \
@@ -81,16 +41,8 @@ impl ApiError {
         ))
     }
 
-    /// An error that stands in the log already.
-    pub(in crate::http) fn logged(kind: ErrorKind) -> Self {
-        Self {
-            is_logged: true,
-            ..kind.into()
-        }
-    }
-
-    /// The same with the upstream's status.
-    pub(in crate::http) fn with_status(self, status: StatusCode) -> Self {
+    /// The same error with the upstream's status.
+    pub(super) fn with_status(self, status: StatusCode) -> Self {
         Self {
             status: Some(status),
             ..self
@@ -101,8 +53,8 @@ impl ApiError {
         if let Some(status) = self.status {
             return status;
         }
-        match self.kind {
-            // As OpenAI has them.
+        match self.error.kind() {
+            // OpenAI answers with these statuses.
             ErrorKind::Auth => StatusCode::UNAUTHORIZED,
             ErrorKind::ModelNotFound => StatusCode::NOT_FOUND,
             kind => status_of(kind),
@@ -110,36 +62,29 @@ impl ApiError {
     }
 }
 
-impl IntoResponse for ApiError {
+impl IntoResponse for OpenAiError {
     fn into_response(self) -> Response {
         #[derive(Serialize)]
-        struct Body<'a> {
-            error: Error<'a>,
+        struct OpenAiBody<'a> {
+            error: OpenAiFields<'a>,
         }
         #[derive(Serialize)]
-        struct Error<'a> {
+        struct OpenAiFields<'a> {
             message: &'a str,
             r#type: &'static str,
             param: Option<&'static str>,
             code: &'static str,
         }
         let status = self.status();
-        let code = match self.kind {
-            // The words of OpenAI, where it has one.
+        let code = match self.error.kind() {
+            // OpenAI's own codes, where it has one.
             ErrorKind::Auth => "invalid_api_key",
             ErrorKind::TooMany => "rate_limit_exceeded",
             kind => kind.as_str(),
         };
-        if !self.is_logged {
-            tracing::info!(
-                status = status.as_u16(),
-                kind = self.kind.as_str(),
-                "refused"
-            );
-        }
-        let error = Error {
-            message: &self.message,
-            r#type: if self.kind == ErrorKind::TooMany {
+        let error = OpenAiFields {
+            message: self.error.message(),
+            r#type: if self.error.kind() == ErrorKind::TooMany {
                 "rate_limit_error"
             } else if status.is_client_error() {
                 "invalid_request_error"
@@ -149,18 +94,6 @@ impl IntoResponse for ApiError {
             param: None,
             code,
         };
-        let mut response = (status, Json(Body { error })).into_response();
-        let headers = response.headers_mut();
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(wait) = self.retry_after {
-            headers.insert(RETRY_AFTER, in_seconds(wait));
-        }
-        if self.tells_codings {
-            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(ACCEPTED));
-        }
-        if closes_connection(self.kind) {
-            headers.insert(CONNECTION, HeaderValue::from_static("close"));
-        }
-        response
+        self.error.respond(status, &OpenAiBody { error })
     }
 }

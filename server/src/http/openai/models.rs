@@ -7,9 +7,9 @@ use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::error::ApiError;
+use super::error::OpenAiError;
 use crate::http::state::AppState;
-use crate::providers::Choice;
+use crate::providers::AvailableModel;
 use crate::providers::api::Api;
 
 /// `GET /v1/models`: the models that can be asked on this surface.
@@ -28,7 +28,7 @@ pub(in crate::http) async fn list(State(state): State<AppState>) -> Response {
 pub(in crate::http) async fn show(
     State(state): State<AppState>,
     Path(id): Path<String>,
-) -> Result<Response, ApiError> {
+) -> Result<Response, OpenAiError> {
     let choice = choices(&state)
         .await
         .into_iter()
@@ -54,13 +54,13 @@ pub(crate) async fn choose(State(state): State<AppState>) -> Response {
     ([(CACHE_CONTROL, "no-store")], Json(list)).into_response()
 }
 
-async fn choices(state: &AppState) -> Vec<Choice> {
+async fn choices(state: &AppState) -> Vec<AvailableModel> {
     state.look_for_ollama().await;
     state.upstreams.choices().await
 }
 
 /// What the upstream says of a model, under the name that it has here.
-fn entry(choice: Choice) -> Value {
+fn entry(choice: AvailableModel) -> Value {
     match choice.model.entry {
         Value::Object(mut fields) => {
             fields.insert("id".into(), choice.name.into());

@@ -19,42 +19,43 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::error::ApiError;
+use super::error::OpenAiError;
 use super::mask::Mask;
-use crate::http::limits::Places;
+use crate::http::error::AppError;
+use crate::http::limits::ReplyPasses;
 use crate::http::state::AppState;
-use crate::providers::Limits;
+use crate::providers::UpstreamLimits;
 
 /// A body that passes through.
 pub(super) struct Relay {
     body: reqwest::Body,
     mask: Option<Mask>,
-    limits: Limits,
+    limits: UpstreamLimits,
     total: Instant,
     last_byte: Instant,
     /// One timer for both limits: it is set anew when it rings too early, not for each piece.
     timer: Pin<Box<Sleep>>,
     shutdown: Pin<Box<WaitForCancellationFutureOwned>>,
     /// What these two ring. Asking them takes locks that all passages share, which cost more than the
-    /// rest of a piece's way; so they are asked only when it rang.
-    bell: Arc<Bell>,
-    note: Note,
+    /// rest of a piece's way; so they are asked only when it woken.
+    limit_waker: Arc<LimitWaker>,
+    report: PassReport,
     /// It is about to end with an error.
     is_broken: bool,
     /// The server waits for what is being answered before it stops.
     _running: TaskTrackerToken,
-    _places: Places,
+    _passes: ReplyPasses,
 }
 
 impl Relay {
     pub(super) fn new(
         body: reqwest::Body,
         mask: Option<Mask>,
-        limits: Limits,
+        limits: UpstreamLimits,
         total: Instant,
         state: &AppState,
-        places: Places,
-        note: Note,
+        passes: ReplyPasses,
+        report: PassReport,
     ) -> Self {
         let now = Instant::now();
         Self {
@@ -65,18 +66,18 @@ impl Relay {
             last_byte: now,
             timer: Box::pin(sleep_until(total.min(now + limits.idle))),
             shutdown: Box::pin(state.shutdown.clone().cancelled_owned()),
-            bell: Arc::default(),
-            note,
+            limit_waker: Arc::default(),
+            report,
             is_broken: false,
             _running: state.tasks.token(),
-            _places: places,
+            _passes: passes,
         }
     }
 
     /// Ends it with an error, but not before what it has given has left: that happens when it has
     /// nothing for a moment, and an error would take it along.
     fn break_off<T>(&mut self, kind: ErrorKind, context: &mut Context<'_>) -> Poll<T> {
-        self.note.end = Some(End::Failed(kind));
+        self.report.end = Some(PassEnd::Failed(kind));
         self.is_broken = true;
         context.waker().wake_by_ref();
         Poll::Pending
@@ -84,10 +85,10 @@ impl Relay {
 
     /// Whether time is up, asked when the upstream has nothing.
     fn poll_limits(&mut self, context: &mut Context<'_>) -> Poll<ErrorKind> {
-        if !self.bell.has_rung(context) {
+        if !self.limit_waker.was_woken(context) {
             return Poll::Pending;
         }
-        let waker = Waker::from(Arc::clone(&self.bell));
+        let waker = Waker::from(Arc::clone(&self.limit_waker));
         let context = &mut Context::from_waker(&waker);
         if self.shutdown.as_mut().poll(context).is_ready() {
             return Poll::Ready(ErrorKind::Shutdown);
@@ -108,37 +109,37 @@ impl Relay {
 }
 
 /// Remembers that something was woken, and wakes the passage.
-struct Bell {
-    rang: AtomicBool,
+struct LimitWaker {
+    woken: AtomicBool,
     passage: AtomicWaker,
 }
 
-impl Bell {
-    /// Whether it rang since it was asked last. If not, it wakes this task when it does.
-    fn has_rung(&self, context: &Context<'_>) -> bool {
+impl LimitWaker {
+    /// Whether it woken since it was asked last. If not, it wakes this task when it does.
+    fn was_woken(&self, context: &Context<'_>) -> bool {
         // In this order nothing is missed: what rings after the look finds the waker.
         self.passage.register(context.waker());
-        self.rang.swap(false, Ordering::AcqRel)
+        self.woken.swap(false, Ordering::AcqRel)
     }
 }
 
-impl Default for Bell {
+impl Default for LimitWaker {
     /// It has rung: at first nothing waits yet that could ring it.
     fn default() -> Self {
         Self {
-            rang: AtomicBool::new(true),
+            woken: AtomicBool::new(true),
             passage: AtomicWaker::new(),
         }
     }
 }
 
-impl Wake for Bell {
+impl Wake for LimitWaker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.rang.store(true, Ordering::Release);
+        self.woken.store(true, Ordering::Release);
         self.passage.wake();
     }
 }
@@ -163,7 +164,7 @@ impl Body for Relay {
                     context.waker().wake_by_ref();
                     return Poll::Pending;
                 };
-                self.note.bytes += data.len();
+                self.report.bytes += data.len();
                 let data = match &mut self.mask {
                     Some(mask) => mask.pass(data),
                     None => data,
@@ -172,7 +173,7 @@ impl Body for Relay {
             }
             Poll::Ready(Some(Err(_))) => self.break_off(ErrorKind::UpstreamCut, context),
             Poll::Ready(None) => {
-                self.note.end = Some(End::Complete);
+                self.report.end = Some(PassEnd::Complete);
                 let held = self.mask.as_mut().map(Mask::finish);
                 let last = held.filter(|held| !held.is_empty());
                 Poll::Ready(last.map(|held| Ok(Frame::data(held))))
@@ -195,13 +196,13 @@ impl Body for Relay {
 
 /// How a passage ended, as far as we know.
 #[derive(Clone, Copy)]
-enum End {
+enum PassEnd {
     Complete,
     Failed(ErrorKind),
 }
 
 /// The one line of the log that a passage makes, when it is over. Never what was asked or answered.
-pub(super) struct Note {
+pub(super) struct PassReport {
     path: &'static str,
     upstream: String,
     model: String,
@@ -209,10 +210,10 @@ pub(super) struct Note {
     status: Option<StatusCode>,
     first_byte_ms: Option<u128>,
     bytes: usize,
-    end: Option<End>,
+    end: Option<PassEnd>,
 }
 
-impl Note {
+impl PassReport {
     pub(super) fn new(
         path: &'static str,
         upstream: String,
@@ -241,17 +242,17 @@ impl Note {
     /// All of the answer, so many bytes, has been read.
     pub(super) fn passed(&mut self, bytes: usize) {
         self.bytes = bytes;
-        self.end = Some(End::Complete);
+        self.end = Some(PassEnd::Complete);
     }
 
     /// Nothing could be passed through. The error that says so needs no line of its own.
-    pub(super) fn failed(mut self, kind: ErrorKind) -> ApiError {
-        self.end = Some(End::Failed(kind));
-        ApiError::logged(kind)
+    pub(super) fn failed(mut self, kind: ErrorKind) -> OpenAiError {
+        self.end = Some(PassEnd::Failed(kind));
+        AppError::logged(kind).into()
     }
 }
 
-impl Drop for Note {
+impl Drop for PassReport {
     fn drop(&mut self) {
         let Self {
             path,
@@ -266,8 +267,8 @@ impl Drop for Note {
         let status = self.status.map(|status| status.as_u16());
         let duration_ms = self.started.elapsed().as_millis();
         let end = match self.end {
-            Some(End::Complete) => "complete",
-            Some(End::Failed(kind)) => {
+            Some(PassEnd::Complete) => "complete",
+            Some(PassEnd::Failed(kind)) => {
                 let kind = kind.as_str();
                 tracing::warn!(
                     path,

@@ -8,47 +8,47 @@ use bytes::{BufMut, BytesMut};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::error::ApiError;
+use super::error::OpenAiError;
 
 /// What a request says before its contents.
-pub(super) struct Head {
+pub(super) struct RequestHead {
     /// The model that it is for, if it names one.
-    pub(super) model: Option<Model>,
+    pub(super) model: Option<NamedModel>,
     /// Whether the answer is to be streamed.
     pub(super) is_stream: bool,
 }
 
 /// The name of a model, and where it stands in the body.
-pub(super) struct Model {
+pub(super) struct NamedModel {
     pub(super) name: String,
     place: Range<usize>,
 }
 
-impl Head {
+impl RequestHead {
     /// Reads what is needed of a body.
     ///
     /// # Errors
     /// When it is no JSON object, or names its model otherwise than by a string.
-    pub(super) fn read(body: &[u8]) -> Result<Self, ApiError> {
+    pub(super) fn read(body: &[u8]) -> Result<Self, OpenAiError> {
         #[derive(Deserialize)]
-        struct Fields<'a> {
+        struct RequestFields<'a> {
             #[serde(borrow)]
             model: Option<&'a RawValue>,
             #[serde(borrow)]
             stream: Option<&'a RawValue>,
         }
         let invalid = |cause: serde_json::Error| {
-            ApiError::invalid(format!("This is no request of this API: {cause}."))
+            OpenAiError::invalid(format!("This is no request of this API: {cause}."))
         };
-        let fields: Fields<'_> = serde_json::from_slice(body).map_err(invalid)?;
+        let fields: RequestFields<'_> = serde_json::from_slice(body).map_err(invalid)?;
         let model = fields.model.filter(|model| model.get() != "null");
         let model = match model {
             None => None,
             Some(raw) => {
                 let name: Cow<'_, str> = serde_json::from_str(raw.get())
-                    .map_err(|_| ApiError::invalid("model must be the name of a model."))?;
+                    .map_err(|_| OpenAiError::invalid("model must be the name of a model."))?;
                 let start = raw.get().as_ptr() as usize - body.as_ptr() as usize;
-                Some(Model {
+                Some(NamedModel {
                     name: name.into_owned(),
                     place: start..start + raw.get().len(),
                 })
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn a_body_is_changed_in_its_model_alone_and_only_where_that_has_another_name() {
         let check = |body: &'static str, name: &str, expect: &str| {
-            let head = Head::read(body.as_bytes()).unwrap_or_else(|_| panic!("{body}"));
+            let head = RequestHead::read(body.as_bytes()).unwrap_or_else(|_| panic!("{body}"));
             let got = head.with_model(Bytes::from_static(body.as_bytes()), name);
             assert_eq!(got, expect, "{body}");
         };
@@ -114,15 +114,19 @@ mod tests {
             "{\"model\":\"a\",\"model\":\"b\"}",
             "{",
         ] {
-            assert!(Head::read(body.as_bytes()).is_err(), "{body}");
+            assert!(RequestHead::read(body.as_bytes()).is_err(), "{body}");
         }
         let deep = format!("{{\"x\":{}", "[".repeat(200_000));
-        assert!(Head::read(deep.as_bytes()).is_err());
+        assert!(RequestHead::read(deep.as_bytes()).is_err());
     }
 
     #[test]
     fn a_stream_is_one_that_was_asked_for() {
-        let is_stream = |body: &str| Head::read(body.as_bytes()).expect("a body").is_stream;
+        let is_stream = |body: &str| {
+            RequestHead::read(body.as_bytes())
+                .expect("a body")
+                .is_stream
+        };
         assert!(is_stream(r#"{"stream":true}"#));
         assert!(!is_stream(r#"{"stream":false}"#));
         assert!(!is_stream(r#"{"stream":"true"}"#));

@@ -15,10 +15,10 @@ use serde_json::Value;
 use crate::providers::api::ending::Ending;
 use crate::providers::api::json::{can_be_plain, read_unusual};
 use crate::providers::api::lenient::{List, Number, Object, Presence, Text};
-use crate::providers::api::said::{Growing, Said};
+use crate::providers::api::said::{CumulativeText, EmittedText};
 use crate::providers::caching::{self, Caching};
 use crate::providers::error::Failure;
-use crate::providers::error::body::{Found, error_frame, error_in, is_nothing};
+use crate::providers::error::body::{ErrorSearch, error_frame, error_in, is_nothing};
 use crate::providers::quirks::{Optional, Quirks};
 
 /// Where the request goes, below the base URL.
@@ -32,9 +32,9 @@ pub fn request(prompt: &ChatRequest, model: &str, quirks: Quirks, caching: Cachi
         include_usage: bool,
     }
     #[derive(Serialize)]
-    struct Body<'a> {
+    struct ChatCompletionsBody<'a> {
         model: &'a str,
-        messages: Vec<caching::Message<'a>>,
+        messages: Vec<caching::CachedMessage<'a>>,
         stream: bool,
         #[serde(skip_serializing_if = "Option::is_none")]
         stream_options: Option<StreamOptions>,
@@ -53,7 +53,7 @@ pub fn request(prompt: &ChatRequest, model: &str, quirks: Quirks, caching: Cachi
     let is_stream = quirks.sends(Optional::Stream);
     let messages: Vec<&ChatMessage> = prompt.messages.iter().collect();
     let (_, messages) = caching::mark(None, &messages, caching, quirks);
-    let body = Body {
+    let body = ChatCompletionsBody {
         model,
         messages,
         stream: is_stream,
@@ -82,13 +82,13 @@ pub struct ChatCompletionsMapper {
     /// The number of the choice that is read: only one was asked for.
     choice: Option<u64>,
     /// The text that came in pieces.
-    said: Said,
+    said: EmittedText,
     has_thought_pieces: bool,
     /// Text and reasoning that come in whole messages instead of pieces.
-    messages: Growing,
-    message_thoughts: Growing,
+    messages: CumulativeText,
+    message_thoughts: CumulativeText,
     /// Reasoning that comes in lists of details, which may hold all that came before.
-    details: Growing,
+    details: CumulativeText,
 }
 
 impl ChatCompletionsMapper {
@@ -105,7 +105,7 @@ impl ChatCompletionsMapper {
             return Ok(());
         }
         if can_be_plain(&event)
-            && let Ok(chunk) = serde_json::from_str::<Chunk<'_>>(event.data)
+            && let Ok(chunk) = serde_json::from_str::<ChatChunk<'_>>(event.data)
             && chunk.is_plain()
         {
             self.take(&chunk, out);
@@ -138,7 +138,7 @@ impl ChatCompletionsMapper {
         &self.ending
     }
 
-    fn take(&mut self, chunk: &Chunk<'_>, out: &mut impl FnMut(ChatEvent<'_>)) {
+    fn take(&mut self, chunk: &ChatChunk<'_>, out: &mut impl FnMut(ChatEvent<'_>)) {
         self.note_usage(chunk.usage.get());
         for choice in &chunk.choices.0 {
             if let (Some(index), Some(read)) = (choice.index.0, self.choice)
@@ -171,7 +171,7 @@ impl ChatCompletionsMapper {
     /// Takes a piece of the answer. Whether there was any text or reasoning in it.
     fn take_piece(
         &mut self,
-        delta: &Delta<'_>,
+        delta: &ChatDelta<'_>,
         is_last: bool,
         out: &mut impl FnMut(ChatEvent<'_>),
     ) -> bool {
@@ -210,7 +210,11 @@ impl ChatCompletionsMapper {
 
     /// Takes a whole message: the answer of a server that does not stream, or all that came so far,
     /// or, at the end of a stream, all that was said in pieces before.
-    fn take_message(&mut self, message: &Delta<'_>, out: &mut impl FnMut(ChatEvent<'_>)) -> bool {
+    fn take_message(
+        &mut self,
+        message: &ChatDelta<'_>,
+        out: &mut impl FnMut(ChatEvent<'_>),
+    ) -> bool {
         self.ending.called_tool |= message.calls_tool();
         let thought = message.thought().unwrap_or_default();
         if !self.has_thought_pieces {
@@ -237,7 +241,7 @@ impl ChatCompletionsMapper {
         brought
     }
 
-    fn note_usage(&mut self, usage: Option<&RawUsage>) {
+    fn note_usage(&mut self, usage: Option<&ChatUsage>) {
         if let Some(usage) = usage {
             self.ending.note_usage(usage.to_usage());
         }
@@ -270,13 +274,13 @@ impl ChatCompletionsMapper {
     ) -> Result<(), Failure> {
         self.flatten(value);
         // The text is moved out of a copy that owns it, so the plain way can take it from here.
-        let chunk = Chunk::deserialize(&*value)
+        let chunk = ChatChunk::deserialize(&*value)
             .map_err(|_| Failure::stream(ErrorKind::UpstreamMalformed, "not a chunk"))?;
         let has_choices = !chunk.choices.0.is_empty();
         self.take(&chunk, out);
         if chunk.choices.0.iter().any(|choice| choice.usage.0) {
             let usage = value.pointer("/choices/0/usage");
-            let usage = usage.and_then(|usage| Object::<RawUsage>::deserialize(usage).ok());
+            let usage = usage.and_then(|usage| Object::<ChatUsage>::deserialize(usage).ok());
             self.note_usage(usage.as_ref().and_then(Object::get));
         }
         if name == "error" {
@@ -289,8 +293,10 @@ impl ChatCompletionsMapper {
         // interpret; only the answer itself may come under any name.
         let is_ours = name == "message";
         match error_in(value) {
-            Found::Failed(failure) if is_ours && (!has_choices || chunk.error.0) => Err(failure),
-            Found::Failed(failure) | Found::Suspected(failure) if !has_choices => {
+            ErrorSearch::Failed(failure) if is_ours && (!has_choices || chunk.error.0) => {
+                Err(failure)
+            }
+            ErrorSearch::Failed(failure) | ErrorSearch::Suspected(failure) if !has_choices => {
                 self.ending.suspect(failure);
                 Ok(())
             }
@@ -404,33 +410,35 @@ fn collect(value: Option<&Value>, text: &mut String, thought: &mut String) {
 /// One event of the stream, as far as it is of interest. Text is borrowed from the event where it
 /// has no escapes. Each field may hold anything.
 #[derive(Deserialize)]
-struct Chunk<'a> {
+struct ChatChunk<'a> {
     #[serde(borrow, default)]
-    choices: List<Choice<'a>>,
+    choices: List<ChatChoice<'a>>,
     #[serde(default)]
-    usage: Object<RawUsage>,
+    usage: Object<ChatUsage>,
     /// Only looked at for being there; the slow way reads it.
     #[serde(default)]
     error: Presence,
 }
 
-impl Chunk<'_> {
+impl ChatChunk<'_> {
     /// Whether all of it can be read as it is. Without choices it is a keep-alive, a count of tokens,
     /// or an error of some form.
     fn is_plain(&self) -> bool {
-        !self.error.0 && !self.choices.0.is_empty() && self.choices.0.iter().all(Choice::is_plain)
+        !self.error.0
+            && !self.choices.0.is_empty()
+            && self.choices.0.iter().all(ChatChoice::is_plain)
     }
 }
 
 #[derive(Deserialize)]
-struct Choice<'a> {
+struct ChatChoice<'a> {
     #[serde(default)]
     index: Number,
     #[serde(borrow, default)]
-    delta: Object<Delta<'a>>,
+    delta: Object<ChatDelta<'a>>,
     /// A whole message, in an answer that is no stream.
     #[serde(borrow, default)]
-    message: Object<Delta<'a>>,
+    message: Object<ChatDelta<'a>>,
     /// The text in the older API for completions.
     #[serde(borrow, default)]
     text: Text<'a>,
@@ -443,9 +451,9 @@ struct Choice<'a> {
     error: Presence,
 }
 
-impl Choice<'_> {
+impl ChatChoice<'_> {
     fn is_plain(&self) -> bool {
-        let is_plain = |piece: &Object<Delta<'_>>| match piece {
+        let is_plain = |piece: &Object<ChatDelta<'_>>| match piece {
             Object::Is(delta) => delta.is_plain(),
             Object::Missing => true,
             Object::Other => false,
@@ -459,7 +467,7 @@ impl Choice<'_> {
 }
 
 #[derive(Deserialize)]
-struct Delta<'a> {
+struct ChatDelta<'a> {
     #[serde(borrow, default)]
     content: Text<'a>,
     #[serde(borrow, default)]
@@ -480,7 +488,7 @@ struct Delta<'a> {
     function_call: Presence,
 }
 
-impl Delta<'_> {
+impl ChatDelta<'_> {
     /// The reasoning, under the first name that is not empty: some servers use two.
     fn thought(&self) -> Option<&str> {
         [
@@ -512,7 +520,7 @@ impl Delta<'_> {
 }
 
 #[derive(Default, Deserialize)]
-struct RawUsage {
+struct ChatUsage {
     #[serde(default)]
     prompt_tokens: Number,
     #[serde(default)]
@@ -555,7 +563,7 @@ struct PromptDetails {
     cache_creation_tokens: Number,
 }
 
-impl RawUsage {
+impl ChatUsage {
     fn to_usage(&self) -> Usage {
         let completion = self.completion_tokens_details.get();
         let details = [&self.prompt_tokens_details, &self.input_tokens_details];
@@ -867,7 +875,7 @@ mod tests {
 
     #[test]
     fn text_without_escapes_is_borrowed() {
-        let chunk: Chunk<'_> =
+        let chunk: ChatChunk<'_> =
             serde_json::from_str(r#"{"choices":[{"delta":{"content":"plain"}}]}"#).expect("valid");
         let content = chunk.choices.0[0].delta.get().map(|delta| &delta.content);
         assert!(matches!(content, Some(Text::Plain(Cow::Borrowed("plain")))));

@@ -29,7 +29,7 @@ pub(in crate::providers) struct Ending {
 
 /// How sure it is that an answer has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::providers) enum Standing {
+pub(in crate::providers) enum EndCertainty {
     /// No word on the end has come.
     Open,
     /// The provider said that it ended, and has not gone on since.
@@ -127,14 +127,14 @@ impl Ending {
     }
 
     /// How sure it is that the answer has ended.
-    pub(in crate::providers) fn standing(&self) -> Standing {
+    pub(in crate::providers) fn end_certainty(&self) -> EndCertainty {
         let has_answer = self.has_text || self.called_tool || self.refused;
         match self.word {
-            None if !self.done => Standing::Open,
-            _ if self.done => Standing::Ended,
-            Some(Meaning::Ended(Finish::Stop)) if !has_answer => Standing::Doubtful,
-            _ if self.resumed > 0 => Standing::Doubtful,
-            _ => Standing::Ended,
+            None if !self.done => EndCertainty::Open,
+            _ if self.done => EndCertainty::Ended,
+            Some(Meaning::Ended(Finish::Stop)) if !has_answer => EndCertainty::Doubtful,
+            _ if self.resumed > 0 => EndCertainty::Doubtful,
+            _ => EndCertainty::Ended,
         }
     }
 
@@ -228,16 +228,16 @@ mod tests {
     #[test]
     fn a_word_that_more_text_follows_is_doubted_from_then_on() {
         let check = |steps: &[&str], expect| {
-            assert_eq!(ending(steps).standing(), expect, "{steps:?}");
+            assert_eq!(ending(steps).end_certainty(), expect, "{steps:?}");
         };
-        check(&["text"], Standing::Open);
-        check(&["text", "stop"], Standing::Ended);
-        check(&["stop"], Standing::Doubtful);
-        check(&["thought", "stop"], Standing::Doubtful);
-        check(&["thought", "length"], Standing::Ended);
-        check(&["text", "stop", "text"], Standing::Doubtful);
-        check(&["text", "stop", "text", "stop"], Standing::Doubtful);
-        check(&["text", "stop", "text", "[DONE]"], Standing::Ended);
+        check(&["text"], EndCertainty::Open);
+        check(&["text", "stop"], EndCertainty::Ended);
+        check(&["stop"], EndCertainty::Doubtful);
+        check(&["thought", "stop"], EndCertainty::Doubtful);
+        check(&["thought", "length"], EndCertainty::Ended);
+        check(&["text", "stop", "text"], EndCertainty::Doubtful);
+        check(&["text", "stop", "text", "stop"], EndCertainty::Doubtful);
+        check(&["text", "stop", "text", "[DONE]"], EndCertainty::Ended);
     }
 
     #[test]

@@ -135,8 +135,8 @@ macro_rules! expecting_anything {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AnyValue;
-        impl<'de> Visitor<'de> for AnyValue {
+        struct TextVisitor;
+        impl<'de> Visitor<'de> for TextVisitor {
             type Value = Text<'de>;
             expecting_anything!();
             nothing_of_scalars!(Text::Missing);
@@ -165,14 +165,14 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
                 drain_object(object).map(|_| Text::Other)
             }
         }
-        deserializer.deserialize_any(AnyValue)
+        deserializer.deserialize_any(TextVisitor)
     }
 }
 
 impl<'de> Deserialize<'de> for Number {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AnyValue;
-        impl<'de> Visitor<'de> for AnyValue {
+        struct NumberVisitor;
+        impl<'de> Visitor<'de> for NumberVisitor {
             type Value = Number;
             expecting_anything!();
             nothing_of_scalars!(Number(None));
@@ -195,14 +195,14 @@ impl<'de> Deserialize<'de> for Number {
                 drain_object(object).map(|_| Number(None))
             }
         }
-        deserializer.deserialize_any(AnyValue)
+        deserializer.deserialize_any(NumberVisitor)
     }
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AnyValue<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for AnyValue<T> {
+        struct ObjectVisitor<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
             type Value = Object<T>;
             expecting_anything!();
             nothing_of_scalars!(Object::Missing);
@@ -233,14 +233,14 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
                 T::deserialize(MapAccessDeserializer::new(object)).map(Object::Is)
             }
         }
-        deserializer.deserialize_any(AnyValue(PhantomData))
+        deserializer.deserialize_any(ObjectVisitor(PhantomData))
     }
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AnyValue<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for AnyValue<T> {
+        struct ListVisitor<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
             type Value = List<T>;
             expecting_anything!();
             nothing_of_scalars!(List::default());
@@ -271,14 +271,14 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
                 Ok(List(vec![only]))
             }
         }
-        deserializer.deserialize_any(AnyValue(PhantomData))
+        deserializer.deserialize_any(ListVisitor(PhantomData))
     }
 }
 
 impl<'de> Deserialize<'de> for Presence {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AnyValue;
-        impl<'de> Visitor<'de> for AnyValue {
+        struct PresenceVisitor;
+        impl<'de> Visitor<'de> for PresenceVisitor {
             type Value = Presence;
             expecting_anything!();
             fn visit_unit<E>(self) -> Result<Self::Value, E> {
@@ -306,7 +306,7 @@ impl<'de> Deserialize<'de> for Presence {
                 drain_object(object).map(Presence)
             }
         }
-        deserializer.deserialize_any(AnyValue)
+        deserializer.deserialize_any(PresenceVisitor)
     }
 }
 

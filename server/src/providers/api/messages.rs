@@ -18,7 +18,7 @@ use crate::providers::api::lenient::{List, Number, Object, Presence, Text};
 use crate::providers::api::parts::Parts;
 use crate::providers::caching::{self, Caching};
 use crate::providers::error::Failure;
-use crate::providers::error::body::{Found, error_frame, error_in, is_nothing};
+use crate::providers::error::body::{ErrorSearch, error_frame, error_in, is_nothing};
 use crate::providers::quirks::{Optional, Quirks, Thinking};
 
 /// Where the request goes, below the base URL that ends in `/v1`.
@@ -48,12 +48,12 @@ pub fn request(prompt: &ChatRequest, model: &str, quirks: Quirks, caching: Cachi
         effort: ReasoningEffort,
     }
     #[derive(Serialize)]
-    struct Body<'a> {
+    struct MessagesBody<'a> {
         model: &'a str,
         max_tokens: u32,
         #[serde(skip_serializing_if = "Option::is_none")]
-        system: Option<caching::Content<'a>>,
-        messages: Vec<caching::Message<'a>>,
+        system: Option<caching::CachedContent<'a>>,
+        messages: Vec<caching::CachedMessage<'a>>,
         stream: bool,
         #[serde(skip_serializing_if = "Option::is_none")]
         temperature: Option<f64>,
@@ -97,7 +97,7 @@ pub fn request(prompt: &ChatRequest, model: &str, quirks: Quirks, caching: Cachi
             None,
         ),
     };
-    let body = Body {
+    let body = MessagesBody {
         model,
         max_tokens,
         system,
@@ -153,7 +153,7 @@ impl MessagesMapper {
             return Ok(());
         }
         if can_be_plain(&event)
-            && let Ok(plain) = serde_json::from_str::<Event<'_>>(event.data)
+            && let Ok(plain) = serde_json::from_str::<MessagesEvent<'_>>(event.data)
             && plain.is_plain()
             && self.take(&plain, event.name, out)
         {
@@ -183,12 +183,12 @@ impl MessagesMapper {
         };
         let has_error = value.get("error").is_some_and(|error| !is_nothing(error));
         if (value.get("content").is_none() || has_error)
-            && let Found::Failed(failure) | Found::Suspected(failure) = error_in(value)
+            && let ErrorSearch::Failed(failure) | ErrorSearch::Suspected(failure) = error_in(value)
         {
             return Err(failure);
         }
         let not_a_message = || Failure::stream(ErrorKind::UpstreamMalformed, "not a message");
-        let message = Message::deserialize(value).map_err(|_| not_a_message())?;
+        let message = WholeMessage::deserialize(value).map_err(|_| not_a_message())?;
         let text = value.get("content").and_then(Value::as_str);
         if text.is_none() && !value.get("content").is_some_and(Value::is_array) {
             return Err(not_a_message());
@@ -208,7 +208,12 @@ impl MessagesMapper {
     }
 
     /// Takes an event of a kind that is known. Its data tells the kind, or else its name.
-    fn take(&mut self, event: &Event<'_>, name: &str, out: &mut impl FnMut(ChatEvent<'_>)) -> bool {
+    fn take(
+        &mut self,
+        event: &MessagesEvent<'_>,
+        name: &str,
+        out: &mut impl FnMut(ChatEvent<'_>),
+    ) -> bool {
         let told = event.kind.get().filter(|kind| is_known(kind));
         match told.unwrap_or(name) {
             "content_block_delta" => {
@@ -239,7 +244,7 @@ impl MessagesMapper {
     fn take_piece(
         &mut self,
         index: Option<u64>,
-        piece: &Piece<'_>,
+        piece: &ContentPiece<'_>,
         out: &mut impl FnMut(ChatEvent<'_>),
     ) {
         let part = index.map(|index| (index, 0));
@@ -293,23 +298,23 @@ impl MessagesMapper {
             };
         }
         flatten(&mut value);
-        let read = Event::deserialize(&value)
+        let read = MessagesEvent::deserialize(&value)
             .map_err(|_| Failure::stream(ErrorKind::UpstreamMalformed, "not an event"))?;
         let is_known = self.take(&read, event.name, out);
         match error_in(&value) {
-            Found::Failed(failure) if !is_known || read.error.0 => {
+            ErrorSearch::Failed(failure) if !is_known || read.error.0 => {
                 if event.name == "message" || read.error.0 || value["type"] == "error" {
                     return Err(failure);
                 }
                 self.ending.suspect(failure);
             }
-            Found::Suspected(failure) if !is_known => self.ending.suspect(failure),
+            ErrorSearch::Suspected(failure) if !is_known => self.ending.suspect(failure),
             _ => {}
         }
         Ok(())
     }
 
-    fn note_usage(&mut self, usage: Option<&RawUsage>) {
+    fn note_usage(&mut self, usage: Option<&MessagesUsage>) {
         let Some(usage) = usage else { return };
         // The counts grow while the answer does; a later event need not repeat them.
         let later = |new: Option<u64>, known: Option<u64>| new.filter(|n| *n > 0).or(known).or(new);
@@ -363,25 +368,25 @@ fn is_known(kind: &str) -> bool {
 /// One event of the stream, as far as it is of interest. Text is borrowed from the event where it
 /// has no escapes. Each field may hold anything.
 #[derive(Deserialize)]
-struct Event<'a> {
+struct MessagesEvent<'a> {
     #[serde(borrow, rename = "type", default)]
     kind: Text<'a>,
     #[serde(default)]
     index: Number,
     #[serde(borrow, default)]
-    delta: Object<Piece<'a>>,
+    delta: Object<ContentPiece<'a>>,
     #[serde(borrow, default)]
-    content_block: Object<Piece<'a>>,
+    content_block: Object<ContentPiece<'a>>,
     #[serde(borrow, default)]
-    message: Object<Message<'a>>,
+    message: Object<WholeMessage<'a>>,
     #[serde(default)]
-    usage: Object<RawUsage>,
+    usage: Object<MessagesUsage>,
     /// Only looked at for being there; the slow way reads it.
     #[serde(default)]
     error: Presence,
 }
 
-impl Event<'_> {
+impl MessagesEvent<'_> {
     fn is_plain(&self) -> bool {
         !self.error.0 && !self.delta.is_other() && self.kind.get() != Some("error")
     }
@@ -389,7 +394,7 @@ impl Event<'_> {
 
 /// A block, or what is added to one, or to the message.
 #[derive(Deserialize)]
-struct Piece<'a> {
+struct ContentPiece<'a> {
     #[serde(borrow, rename = "type", default)]
     kind: Text<'a>,
     #[serde(borrow, default)]
@@ -401,17 +406,17 @@ struct Piece<'a> {
 }
 
 #[derive(Deserialize)]
-struct Message<'a> {
+struct WholeMessage<'a> {
     #[serde(borrow, default)]
-    content: List<Piece<'a>>,
+    content: List<ContentPiece<'a>>,
     #[serde(borrow, default)]
     stop_reason: Text<'a>,
     #[serde(default)]
-    usage: Object<RawUsage>,
+    usage: Object<MessagesUsage>,
 }
 
 #[derive(Deserialize)]
-struct RawUsage {
+struct MessagesUsage {
     #[serde(default)]
     input_tokens: Number,
     #[serde(default)]
@@ -422,18 +427,18 @@ struct RawUsage {
     cache_creation_input_tokens: Number,
     /// The same by its lifetime.
     #[serde(default)]
-    cache_creation: Object<Written>,
+    cache_creation: Object<CacheWrites>,
 }
 
 #[derive(Deserialize)]
-struct Written {
+struct CacheWrites {
     #[serde(default)]
     ephemeral_5m_input_tokens: Number,
     #[serde(default)]
     ephemeral_1h_input_tokens: Number,
 }
 
-impl RawUsage {
+impl MessagesUsage {
     /// The tokens that were written to the provider's cache.
     fn written(&self) -> Option<u64> {
         self.cache_creation_input_tokens.0.or_else(|| {

@@ -22,7 +22,7 @@ use crate::providers::api::lenient::{Number, Text};
 use crate::providers::api::parts::Parts;
 use crate::providers::caching::Caching;
 use crate::providers::error::Failure;
-use crate::providers::error::body::{Found, error_frame, error_in, is_nothing};
+use crate::providers::error::body::{ErrorSearch, error_frame, error_in, is_nothing};
 use crate::providers::quirks::{Optional, Quirks};
 
 /// Where the request goes, below the base URL.
@@ -39,7 +39,7 @@ pub fn request(prompt: &ChatRequest, model: &str, quirks: Quirks, caching: Cachi
         summary: Option<&'static str>,
     }
     #[derive(Serialize)]
-    struct Body<'a> {
+    struct ResponsesBody<'a> {
         model: &'a str,
         input: &'a [ChatMessage],
         stream: bool,
@@ -58,7 +58,7 @@ pub fn request(prompt: &ChatRequest, model: &str, quirks: Quirks, caching: Cachi
         .reasoning_effort
         .filter(|_| quirks.sends(Optional::ReasoningEffort));
     let has_summary = quirks.sends(Optional::ReasoningSummary);
-    let body = Body {
+    let body = ResponsesBody {
         model,
         input: &prompt.messages,
         stream: quirks.sends(Optional::Stream),
@@ -104,7 +104,7 @@ impl ResponsesMapper {
             return Ok(());
         }
         if can_be_plain(&event)
-            && let Ok(delta) = serde_json::from_str::<Delta<'_>>(event.data)
+            && let Ok(delta) = serde_json::from_str::<ResponsesDelta<'_>>(event.data)
             && self.take(&delta, event.name, out)
         {
             return Ok(());
@@ -132,7 +132,7 @@ impl ResponsesMapper {
             value => value,
         };
         if value.get("output").is_none()
-            && let Found::Failed(failure) | Found::Suspected(failure) = error_in(value)
+            && let ErrorSearch::Failed(failure) | ErrorSearch::Suspected(failure) = error_in(value)
         {
             return Err(failure);
         }
@@ -145,7 +145,12 @@ impl ResponsesMapper {
 
     /// Takes a piece of text, if the event is one. It is of the kind that its data tells, or else its
     /// name.
-    fn take(&mut self, delta: &Delta<'_>, name: &str, out: &mut impl FnMut(ChatEvent<'_>)) -> bool {
+    fn take(
+        &mut self,
+        delta: &ResponsesDelta<'_>,
+        name: &str,
+        out: &mut impl FnMut(ChatEvent<'_>),
+    ) -> bool {
         let Text::Plain(text) = &delta.delta else {
             return false;
         };
@@ -292,11 +297,11 @@ impl ResponsesMapper {
             // Events about something else may have any name, and fields of any name.
             _ => {
                 match error_in(&value) {
-                    Found::Failed(failure) if event.name == "message" => return Err(failure),
-                    Found::Failed(failure) | Found::Suspected(failure) => {
+                    ErrorSearch::Failed(failure) if event.name == "message" => return Err(failure),
+                    ErrorSearch::Failed(failure) | ErrorSearch::Suspected(failure) => {
                         self.ending.suspect(failure);
                     }
-                    Found::Nothing => {}
+                    ErrorSearch::Nothing => {}
                 }
                 Ok(())
             }
@@ -459,7 +464,7 @@ fn to_usage(usage: &Value) -> Usage {
 /// A piece of text, as almost all events are. Text is borrowed from the event where it has no escapes.
 /// Each field may hold anything.
 #[derive(Deserialize)]
-struct Delta<'a> {
+struct ResponsesDelta<'a> {
     #[serde(borrow, rename = "type", default)]
     kind: Text<'a>,
     #[serde(borrow, default)]

@@ -7,13 +7,13 @@ const HEAD: usize = 64;
 
 /// The text that came in pieces, by its length and its beginning.
 #[derive(Debug, Default)]
-pub(in crate::providers) struct Said {
+pub(in crate::providers) struct EmittedText {
     bytes: usize,
     pieces: usize,
     head: Vec<u8>,
 }
 
-impl Said {
+impl EmittedText {
     /// Notes a piece.
     pub(in crate::providers) fn add(&mut self, piece: &str) {
         if self.bytes < HEAD {
@@ -42,11 +42,11 @@ impl Said {
 
 /// Text of which each piece may hold all pieces before it.
 #[derive(Debug, Default)]
-pub(in crate::providers) struct Growing {
+pub(in crate::providers) struct CumulativeText {
     so_far: String,
 }
 
-impl Growing {
+impl CumulativeText {
     /// The same where most servers send pieces: only a piece that begins with several letters of the
     /// same is taken to hold them all.
     pub(in crate::providers) fn rest_of_piece<'a>(&mut self, piece: &'a str) -> &'a str {
@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn the_whole_message_again_is_told_from_a_piece() {
         let said = |pieces: &[&str]| {
-            let mut said = Said::default();
+            let mut said = EmittedText::default();
             pieces.iter().for_each(|piece| said.add(piece));
             said
         };
@@ -87,11 +87,11 @@ mod tests {
 
     #[test]
     fn only_what_is_new_is_taken_from_a_text_that_grows() {
-        let mut growing = Growing::default();
+        let mut growing = CumulativeText::default();
         let pieces = ["A", "AB", "AB", "ABC", "D"];
         let new: Vec<&str> = pieces.iter().map(|piece| growing.rest(piece)).collect();
         assert_eq!(new, ["A", "B", "", "C", "D"]);
-        let mut growing = Growing::default();
+        let mut growing = CumulativeText::default();
         let pieces = ["a", "and", " more", "aand more than"];
         let new: Vec<&str> = pieces
             .iter()

@@ -46,7 +46,7 @@ impl Habit {
 /// Tells reasoning from text. One reads one answer.
 #[derive(Debug, Default)]
 pub struct ThinkTags {
-    place: Place,
+    place: TagState,
     /// What may be the beginning of a tag, and blank space before one.
     held: String,
     /// Reasoning without an opening tag, which may be the answer.
@@ -57,7 +57,7 @@ pub struct ThinkTags {
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum TagState {
     /// Nothing but blank space so far.
     #[default]
     Head,
@@ -84,7 +84,7 @@ impl ThinkTags {
     /// Hands on an event, or what it is in truth.
     pub fn map(&mut self, event: ChatEvent<'_>, out: &mut impl FnMut(ChatEvent<'_>)) {
         match event {
-            ChatEvent::Text(text) if self.place != Place::Answer => self.split(&text, out),
+            ChatEvent::Text(text) if self.place != TagState::Answer => self.split(&text, out),
             ChatEvent::Text(text) => {
                 if self.habit.get() == Habit::IN_ANSWER && text.contains(CLOSE) {
                     self.habit.learn(Habit::IN_REASONING);
@@ -93,8 +93,8 @@ impl ThinkTags {
             }
             ChatEvent::Reasoning(thought) => {
                 self.is_told_apart = true;
-                if self.place == Place::Unclear {
-                    self.place = Place::Answer;
+                if self.place == TagState::Unclear {
+                    self.place = TagState::Answer;
                     self.flush(true, out);
                 }
                 out(ChatEvent::Reasoning(thought));
@@ -108,14 +108,14 @@ impl ThinkTags {
     pub fn flush(&mut self, is_whole: bool, out: &mut impl FnMut(ChatEvent<'_>)) {
         let held = std::mem::take(&mut self.held);
         match self.place {
-            Place::Unopened if is_whole => {
+            TagState::Unopened if is_whole => {
                 self.habit.learn(Habit::IN_ANSWER);
                 let whole = std::mem::take(&mut self.unopened) + &held;
                 out(ChatEvent::Text(whole.into()));
             }
             _ if held.is_empty() => {}
-            Place::Reasoning | Place::Unopened if self.is_told_apart => {}
-            Place::Reasoning | Place::Unopened => out(ChatEvent::Reasoning(held.into())),
+            TagState::Reasoning | TagState::Unopened if self.is_told_apart => {}
+            TagState::Reasoning | TagState::Unopened => out(ChatEvent::Reasoning(held.into())),
             _ => out(ChatEvent::Text(held.into())),
         }
     }
@@ -124,36 +124,36 @@ impl ThinkTags {
         self.held.push_str(text);
         loop {
             match self.place {
-                Place::Head => {
+                TagState::Head => {
                     let head = self.held.trim_start();
                     if let Some(rest) = head.strip_prefix(OPEN) {
                         self.held = rest.to_owned();
-                        self.place = Place::Reasoning;
+                        self.place = TagState::Reasoning;
                     } else if OPEN.starts_with(head) {
                         return;
                     } else {
                         self.place = match self.habit.get() {
-                            _ if self.is_told_apart => Place::Answer,
-                            Habit::IN_ANSWER => Place::Answer,
-                            Habit::IN_REASONING => Place::Unopened,
-                            _ => Place::Unclear,
+                            _ if self.is_told_apart => TagState::Answer,
+                            Habit::IN_ANSWER => TagState::Answer,
+                            Habit::IN_REASONING => TagState::Unopened,
+                            _ => TagState::Unclear,
                         };
                     }
                 }
-                Place::Unclear => match (self.held.find(OPEN), self.held.find(CLOSE)) {
+                TagState::Unclear => match (self.held.find(OPEN), self.held.find(CLOSE)) {
                     (Some(open), close) if close.is_none_or(|close| open < close) => {
-                        self.place = Place::Answer;
+                        self.place = TagState::Answer;
                     }
-                    (_, Some(_)) => self.place = Place::Unopened,
-                    (_, None) if self.held.len() > HELD_HEAD => self.place = Place::Unopened,
+                    (_, Some(_)) => self.place = TagState::Unopened,
+                    (_, None) if self.held.len() > HELD_HEAD => self.place = TagState::Unopened,
                     (_, None) => return,
                 },
-                Place::Reasoning | Place::Unopened => {
+                TagState::Reasoning | TagState::Unopened => {
                     let (thought, rest) = match self.held.split_once(CLOSE) {
                         Some((thought, rest)) => (thought, Some(rest.to_owned())),
                         None => (&self.held[..certain(&self.held)], None),
                     };
-                    if self.place == Place::Unopened {
+                    if self.place == TagState::Unopened {
                         if rest.is_some() {
                             self.habit.learn(Habit::IN_REASONING);
                             self.unopened = String::new();
@@ -170,17 +170,17 @@ impl ThinkTags {
                         return;
                     };
                     self.held = rest;
-                    self.place = Place::Gap;
+                    self.place = TagState::Gap;
                 }
-                Place::Gap => {
+                TagState::Gap => {
                     let blank = self.held.len() - self.held.trim_start().len();
                     self.held.drain(..blank);
                     if self.held.is_empty() {
                         return;
                     }
-                    self.place = Place::Answer;
+                    self.place = TagState::Answer;
                 }
-                Place::Answer => return self.flush(true, out),
+                TagState::Answer => return self.flush(true, out),
             }
         }
     }

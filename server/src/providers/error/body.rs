@@ -306,7 +306,7 @@ impl ProviderError {
 
 /// What JSON in the place of a piece of an answer says of a failure.
 #[derive(Debug)]
-pub(in crate::providers) enum Found {
+pub(in crate::providers) enum ErrorSearch {
     /// Nothing.
     Nothing,
     /// Perhaps a failure: it is one if nothing of an answer follows.
@@ -316,9 +316,9 @@ pub(in crate::providers) enum Found {
 }
 
 /// Looks for an error in JSON in the place of a piece of an answer.
-pub(in crate::providers) fn error_in(value: &Value) -> Found {
+pub(in crate::providers) fn error_in(value: &Value) -> ErrorSearch {
     let Value::Object(fields) = value else {
-        return Found::Nothing;
+        return ErrorSearch::Nothing;
     };
     let read = || ProviderError::from_json(value).unwrap_or_default();
     let names_itself = |name: &str| fields.get(name).is_some_and(|value| value == "error");
@@ -326,12 +326,12 @@ pub(in crate::providers) fn error_in(value: &Value) -> Found {
         || names_itself("object")
         || names_itself("type")
     {
-        return Found::Failed(read().in_answer());
+        return ErrorSearch::Failed(read().in_answer());
     }
     match odd_error(fields) {
-        Some(true) => Found::Failed(read().in_odd_answer()),
-        Some(false) => Found::Suspected(read().in_odd_answer()),
-        None => Found::Nothing,
+        Some(true) => ErrorSearch::Failed(read().in_odd_answer()),
+        Some(false) => ErrorSearch::Suspected(read().in_odd_answer()),
+        None => ErrorSearch::Nothing,
     }
 }
 
@@ -520,7 +520,11 @@ mod tests {
             json!({"error":{"message":"model 'x' not found, try pulling it first"}}),
             ErrorKind::ModelNotFound,
         );
-        check(404, json!({"detail":"Not Found"}), ErrorKind::BadRequest);
+        check(
+            404,
+            json!({"detail":"Not ErrorSearch"}),
+            ErrorKind::BadRequest,
+        );
         check(
             400,
             json!({"error":{"code":"context_length_exceeded"}}),
@@ -759,7 +763,7 @@ mod tests {
                 "Invalid 'tools[0].name': string does not match pattern",
             ),
             (500, UpstreamError, "CUDA out of memory"),
-            (404, BadRequest, "Not Found"),
+            (404, BadRequest, "Not ErrorSearch"),
         ] {
             let error = ProviderError::from_json(&json!({"error": message})).expect("an error");
             assert_eq!(error.classify(Some(status)), kind, "{message}");

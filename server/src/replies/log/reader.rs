@@ -10,7 +10,7 @@ use tokio::time::timeout_at;
 use super::{Entries, Log, Transient, UNSAVED_NOTICE_SEQ, not_saved};
 use crate::replies::frame::{write_comment, write_json};
 use crate::store::model::spans::{Cursor, SpanKind};
-use crate::store::{Piece, ReplyEnd};
+use crate::store::{GenerationEnd, Piece};
 
 /// The most bytes of text in one batch. A single longer piece is one batch.
 const BATCH_BYTES: usize = 16 * 1024;
@@ -179,11 +179,11 @@ impl LogReader {
             }
             let seq = entries.last_seq();
             match end {
-                ReplyEnd::Done(finish) => {
+                GenerationEnd::Done(finish) => {
                     let (finish, model) = (*finish, entries.model.clone());
                     write_json(&mut out, seq, "done", &Done { finish, model });
                 }
-                ReplyEnd::Failed(error) => write_json(&mut out, seq, "error", error),
+                GenerationEnd::Failed(error) => write_json(&mut out, seq, "error", error),
             }
             self.has_end = true;
         }

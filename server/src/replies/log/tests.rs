@@ -77,7 +77,7 @@ fn a_reader_who_keeps_up_gets_the_numbers_without_a_gap() {
     publish(&log, &[ChatEvent::Text("a\n".into())]);
     read(&mut reader);
     log.note_usage(Usage::default());
-    log.end(ReplyEnd::Done(Finish::Stop));
+    log.end(GenerationEnd::Done(Finish::Stop));
     read(&mut reader);
     assert_eq!(
         String::from_utf8(out).expect("UTF-8"),
@@ -132,7 +132,7 @@ fn there_is_nothing_after_what_is_not_there() {
     assert!(log.read_after(Some(1)).is_ok());
     assert!(log.read_after(Some(2)).is_err());
     assert!(log.read_after(Some(u64::MAX)).is_err());
-    log.end(ReplyEnd::Done(Finish::Stop));
+    log.end(GenerationEnd::Done(Finish::Stop));
     let mut after_the_end = log.read_after(Some(2)).expect("the end is event 2");
     assert_eq!(after_the_end.next().now_or_never(), Some(None));
 }
@@ -140,19 +140,19 @@ fn there_is_nothing_after_what_is_not_there() {
 #[test]
 fn the_first_end_counts_and_nothing_follows_it() {
     let log = Log::new(start());
-    log.end(ReplyEnd::Done(Finish::Stopped));
-    log.end(ReplyEnd::Done(Finish::Stop));
+    log.end(GenerationEnd::Done(Finish::Stopped));
+    log.end(GenerationEnd::Done(Finish::Stop));
     publish(&log, &[ChatEvent::Text("late".into())]);
     log.note_not_saved();
     let mut seen = Seen::default();
     poll(&mut log.read_after(None).expect("the beginning"), &mut seen);
     assert_eq!((seen.ends, seen.transcript.text.as_str()), (1, ""));
-    assert_eq!(log.ended(), Some(ReplyEnd::Done(Finish::Stopped)));
+    assert_eq!(log.ended(), Some(GenerationEnd::Done(Finish::Stopped)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn events_gather_for_a_while_but_not_where_there_is_much_or_the_end() {
-    let check = async |text: &str, end: Option<ReplyEnd>, expect: Duration| {
+    let check = async |text: &str, end: Option<GenerationEnd>, expect: Duration| {
         let log = Log::new(start());
         let mut reader = log.read_after(None).expect("from the beginning");
         poll(&mut reader, &mut Seen::default());
@@ -176,8 +176,8 @@ async fn events_gather_for_a_while_but_not_where_there_is_much_or_the_end() {
     check("", None, late).await;
     check("a word", None, late).await;
     check(&"long ".repeat(1000), None, soon).await;
-    check("", Some(ReplyEnd::Done(Finish::Stop)), soon).await;
-    check("a word", Some(ReplyEnd::Done(Finish::Stop)), soon).await;
+    check("", Some(GenerationEnd::Done(Finish::Stop)), soon).await;
+    check("a word", Some(GenerationEnd::Done(Finish::Stop)), soon).await;
 }
 
 #[test]
@@ -193,7 +193,12 @@ fn a_log_that_was_stored_is_the_same_log() {
     );
     publish(&log, &[ChatEvent::Text(" \u{1f469}".into())]);
     let (piece, last) = log.whole();
-    let again = Log::restored(start(), piece, None, Some(ReplyEnd::Done(Finish::Stop)));
+    let again = Log::restored(
+        start(),
+        piece,
+        None,
+        Some(GenerationEnd::Done(Finish::Stop)),
+    );
     assert_eq!(last, 3);
     assert_eq!(again.last_seq(), 4);
     for after in 0..=4 {
@@ -227,7 +232,7 @@ fn the_end_of_an_interrupted_reply_is_numbered_beyond_all_that_can_have_been_sen
         spans: vec![1 << 2; count],
     };
     let interrupted = || {
-        Some(ReplyEnd::Failed(ReplyError {
+        Some(GenerationEnd::Failed(ReplyError {
             kind: ErrorKind::Interrupted,
             message: "m".into(),
             retryable: true,
@@ -266,7 +271,7 @@ fn the_end_of_an_interrupted_reply_is_numbered_beyond_all_that_can_have_been_sen
 fn an_end_that_could_not_be_stored_leaves_its_number_to_the_one_that_is_stored() {
     let log = Log::new(start());
     publish(&log, &[ChatEvent::Text("a".into())]);
-    log.end_unsaved(ReplyEnd::Done(Finish::Stop));
+    log.end_unsaved(GenerationEnd::Done(Finish::Stop));
     assert!(log.is_not_saved());
     let told = |after: Option<u64>| {
         let mut seen = Seen::default();
@@ -284,7 +289,7 @@ fn an_end_that_could_not_be_stored_leaves_its_number_to_the_one_that_is_stored()
     // It was said before: then the end has the next number, here and where it is stored.
     let log = Log::new(start());
     log.note_not_saved();
-    log.end_unsaved(ReplyEnd::Done(Finish::Stop));
+    log.end_unsaved(GenerationEnd::Done(Finish::Stop));
     assert_eq!(log.last_seq(), 2);
     let again = Log::restored(start(), log.whole().0, None, log.ended());
     assert_eq!(again.last_seq(), 2);
@@ -407,11 +412,11 @@ proptest! {
                 LogStep::FailToSave => log.note_not_saved(),
                 LogStep::End => {
                     log.note_usage(Usage::default());
-    log.end(ReplyEnd::Done(Finish::Stop));
+    log.end(GenerationEnd::Done(Finish::Stop));
                     end.get_or_insert(Finish::Stop);
                 }
                 LogStep::Stop => {
-                    log.end(ReplyEnd::Done(Finish::Stopped));
+                    log.end(GenerationEnd::Done(Finish::Stopped));
                     end.get_or_insert(Finish::Stopped);
                 }
                 LogStep::Read(_) | LogStep::Resume(_) | LogStep::Leave(_) => {}

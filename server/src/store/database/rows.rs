@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use sqlx::any::AnyRow;
 use sqlx::{Any, Column, Decode, Row, Type};
 
-use crate::store::{ReplyEnd, TitledBy};
+use crate::store::{GenerationEnd, TitledBy};
 
 /// Declares a struct with one field for each column of a query, and reads each field from the column of
 /// the same name. A query gives a computed or renamed column its name by `as`.
@@ -63,18 +63,20 @@ pub(in crate::store) fn end(
     state: &str,
     finish: Option<String>,
     error: Option<String>,
-) -> Option<ReplyEnd> {
+) -> Option<GenerationEnd> {
     match state {
         "streaming" => None,
-        "done" => Some(ReplyEnd::Done(
+        "done" => Some(GenerationEnd::Done(
             finish
                 .and_then(|name| serde_json::from_value(name.into()).ok())
                 .unwrap_or(Finish::Stop),
         )),
-        "error" => Some(ReplyEnd::Failed(
+        "error" => Some(GenerationEnd::Failed(
             from_json(error).unwrap_or_else(|| ReplyError::of(ErrorKind::Unknown)),
         )),
-        _ => Some(ReplyEnd::Failed(ReplyError::of(ErrorKind::Interrupted))),
+        _ => Some(GenerationEnd::Failed(ReplyError::of(
+            ErrorKind::Interrupted,
+        ))),
     }
 }
 

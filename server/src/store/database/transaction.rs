@@ -46,7 +46,7 @@ pub(in crate::store) struct Transaction {
 /// Runs statements in a transaction. After a statement has failed, all later ones fail.
 #[derive(Debug)]
 pub(in crate::store) struct Connection {
-    requests: mpsc::Sender<Request>,
+    requests: mpsc::Sender<TransactionRequest>,
 }
 
 /// Why a statement was not run.
@@ -133,7 +133,7 @@ impl Transaction {
     /// answered.
     pub(in crate::store) async fn commit(self) -> Result<()> {
         let (answer, committed) = oneshot::channel();
-        let request = Request::Commit(answer);
+        let request = TransactionRequest::Commit(answer);
         self.connection.ask(request, committed).await?;
         Ok(())
     }
@@ -153,14 +153,14 @@ impl std::ops::DerefMut for Transaction {
     }
 }
 
-type Answer<T> = oneshot::Sender<sqlx::Result<T>>;
+type ResultSender<T> = oneshot::Sender<sqlx::Result<T>>;
 /// The results of a statement: rows, and the numbers of changed rows.
 pub(in crate::store) type Steps = Vec<Either<AnyQueryResult, AnyRow>>;
 
 /// A request to the task of the transaction.
-enum Request {
-    Run(Statement, Answer<Steps>),
-    Commit(Answer<()>),
+enum TransactionRequest {
+    Run(Statement, ResultSender<Steps>),
+    Commit(ResultSender<()>),
 }
 
 /// A statement with its parameters.
@@ -192,7 +192,7 @@ fn stopped() -> sqlx::Error {
 impl Connection {
     async fn ask<T>(
         &self,
-        request: Request,
+        request: TransactionRequest,
         answer: oneshot::Receiver<sqlx::Result<T>>,
     ) -> sqlx::Result<T> {
         self.requests.send(request).await.map_err(|_| stopped())?;
@@ -201,7 +201,8 @@ impl Connection {
 
     async fn run(&self, statement: sqlx::Result<Statement>) -> sqlx::Result<Steps> {
         let (answer, steps) = oneshot::channel();
-        self.ask(Request::Run(statement?, answer), steps).await
+        self.ask(TransactionRequest::Run(statement?, answer), steps)
+            .await
     }
 }
 

@@ -16,7 +16,7 @@ const ROWS: i64 = 32;
 
 /// The conversations to remove.
 #[derive(Clone, Copy)]
-pub(in crate::store) enum Target<'a> {
+pub(in crate::store) enum PurgeTarget<'a> {
     /// Those that were deleted before this time, in milliseconds since 1970.
     DeletedBefore(i64),
     /// Those of this import.
@@ -30,18 +30,19 @@ impl Store {
     /// and those of imports that had not finished when the store was opened. Returns how many of the
     /// former there were.
     pub async fn purge(&self, deleted_before: i64) -> Result<u64> {
-        self.remove(Target::Import(REMOVED)).await?;
-        self.remove(Target::DeletedBefore(deleted_before)).await
+        self.remove(PurgeTarget::Import(REMOVED)).await?;
+        self.remove(PurgeTarget::DeletedBefore(deleted_before))
+            .await
     }
 
     /// Removes all conversations of an import.
     pub async fn abandon_import(&self, import: &str) -> Result<()> {
-        self.remove(Target::Import(import)).await?;
+        self.remove(PurgeTarget::Import(import)).await?;
         Ok(())
     }
 
     /// Removes conversations, and returns how many.
-    pub(in crate::store) async fn remove(&self, target: Target<'_>) -> Result<u64> {
+    pub(in crate::store) async fn remove(&self, target: PurgeTarget<'_>) -> Result<u64> {
         let mut removed = 0;
         loop {
             let mut slice = self.slice().await?;
@@ -71,7 +72,7 @@ impl Store {
     }
 }
 
-impl Target<'_> {
+impl PurgeTarget<'_> {
     /// The key of the next conversation to remove.
     async fn next(self, tx: &mut Connection) -> Result<Option<i64>> {
         let found = match self {

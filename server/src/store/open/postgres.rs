@@ -7,13 +7,16 @@ use sqlx::any::AnyPoolOptions;
 
 use super::{ACQUIRE, IDLE, connect_options, migrate};
 use crate::store::database::{Database, postgres};
-use crate::store::migrations::Step;
+use crate::store::migrations::SchemaStep;
 use crate::store::{Store, StoreError};
 
 /// The most connections.
 const CONNECTIONS: u32 = 10;
 
-pub(in crate::store) async fn open_postgres(url: &str, steps: &[Step]) -> Result<Store, String> {
+pub(in crate::store) async fn open_postgres(
+    url: &str,
+    steps: &[SchemaStep],
+) -> Result<Store, String> {
     // The URL is not repeated, because it may have a password in it.
     let failed = |error| {
         let error = StoreError::from(error);

@@ -10,14 +10,17 @@ use sqlx::{AnyPool, ConnectOptions, Connection, query, query_scalar};
 use super::{ACQUIRE, IDLE, connect_options, migrate};
 use crate::store::Store;
 use crate::store::database::{Database, failure, sqlite};
-use crate::store::migrations::{STEPS, Step};
+use crate::store::migrations::{STEPS, SchemaStep};
 
 /// The name of the database file in its folder.
 pub(in crate::store) const FILE: &str = "rill.db";
 /// The most connections that read. Each has a thread, which ends when it was idle for [`IDLE`].
 const READERS: u32 = 4;
 
-pub(in crate::store) async fn open_sqlite(folder: &Path, steps: &[Step]) -> Result<Store, String> {
+pub(in crate::store) async fn open_sqlite(
+    folder: &Path,
+    steps: &[SchemaStep],
+) -> Result<Store, String> {
     let lock = lock(folder)?;
     let path = folder.join(FILE);
     let url = sqlite_url(&path, "rwc")?;
@@ -134,7 +137,7 @@ async fn probe(url: &str) -> Result<(), sqlx::Error> {
 async fn backup_before(
     pool: &AnyPool,
     folder: &Path,
-    steps: &[Step],
+    steps: &[SchemaStep],
 ) -> Result<Option<String>, sqlx::Error> {
     let tables: i64 =
         query_scalar("select count(*) from sqlite_master where name = '_sqlx_migrations'")
@@ -147,7 +150,7 @@ async fn backup_before(
     let applied: i64 = query_scalar("select coalesce(max(version), 0) from _sqlx_migrations")
         .fetch_one(pool)
         .await?;
-    let is_due = |step: &&Step| step.version > applied && step.changes_data;
+    let is_due = |step: &&SchemaStep| step.version > applied && step.changes_data;
     let Some(step) = steps.iter().find(is_due) else {
         return Ok(None);
     };

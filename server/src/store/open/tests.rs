@@ -8,7 +8,7 @@ use crate::store::LOCAL_OWNER;
 use crate::store::database::rows::row;
 
 /// A migration after the released ones.
-const NEXT: Step = Step {
+const NEXT: SchemaStep = SchemaStep {
     version: 1_000_000,
     name: "next",
     sqlite: "update conversations set title = upper(title);",
@@ -58,7 +58,7 @@ async fn a_migration_that_fails_leaves_the_database_as_it_was() {
     sqlx::any::install_default_drivers();
     let folder = tempfile::TempDir::new().expect("a folder");
     open_sqlite(folder.path(), STEPS).await.expect("a store");
-    let wrong = Step {
+    let wrong = SchemaStep {
         sqlite: "drop table pieces; update nowhere set x = 1;",
         ..NEXT
     };

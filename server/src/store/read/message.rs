@@ -5,7 +5,7 @@ use app::protocol::saved::{MessageState, SavedMessage, Timing};
 use crate::store::database::rows::{self, row};
 use crate::store::database::transaction::Connection;
 use crate::store::replies::stored::pieces;
-use crate::store::{Piece, ReplyEnd, Result};
+use crate::store::{GenerationEnd, Piece, Result};
 
 /// The columns of a [`MessageRow`], of the table `messages m`.
 macro_rules! message_columns {
@@ -47,8 +47,8 @@ impl MessageRow {
         let end = rows::end(&self.state, self.finish.take(), self.error.take());
         let state = match end {
             _ if self.state == "interrupted" => MessageState::Interrupted,
-            Some(ReplyEnd::Done(finish)) => MessageState::Done { finish },
-            Some(ReplyEnd::Failed(error)) => MessageState::Error(error),
+            Some(GenerationEnd::Done(finish)) => MessageState::Done { finish },
+            Some(GenerationEnd::Failed(error)) => MessageState::Error(error),
             None => {
                 let generation = self.generation.take().unwrap_or_default();
                 let last_seq = self.append_pieces(tx, &generation).await?;

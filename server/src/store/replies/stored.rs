@@ -5,7 +5,7 @@ use sqlx::query_as;
 
 use crate::store::database::rows::{self, row};
 use crate::store::database::transaction::Connection;
-use crate::store::{Piece, ReplyEnd, Result, Store, StoreError, StoredReply};
+use crate::store::{GenerationEnd, Piece, Result, Store, StoreError, StoredReply};
 
 row! {
     struct StoredRow {
@@ -78,7 +78,7 @@ impl Store {
 /// A message as a generation left it, before another generation continued it.
 struct Continued {
     piece: Piece,
-    end: ReplyEnd,
+    end: GenerationEnd,
     usage: Option<String>,
     model: Option<String>,
 }

@@ -58,9 +58,9 @@ fn told(most: u64, bytes: &[u8]) -> Result<Vec<String>, String> {
     let mut told = Vec::new();
     let done = read_within(most, &file, &|_| {}, &mut |step| {
         match step {
-            Step::Part(_) => {}
-            Step::End(head, _) => told.push(head.title),
-            Step::Skipped(Skipped { what, why }) => told.push(format!("{what}: {why}")),
+            ImportStep::Part(_) => {}
+            ImportStep::End(head, _) => told.push(head.title),
+            ImportStep::Skipped(Skipped { what, why }) => told.push(format!("{what}: {why}")),
         }
         true
     });

@@ -14,10 +14,10 @@ fn told(file: &[u8]) -> Result<Vec<(String, Vec<String>)>, Unreadable> {
     let (mut told, mut texts) = (Vec::new(), Vec::new());
     read(LIMIT, "The file", file, &mut |step| {
         match step {
-            Step::Part(ImportPart::Message(message)) => texts.push(message.text),
-            Step::Part(ImportPart::Drop) => texts.clear(),
-            Step::Part(_) | Step::Skipped(_) => {}
-            Step::End(head, _) => told.push((head.title, std::mem::take(&mut texts))),
+            ImportStep::Part(ImportPart::Message(message)) => texts.push(message.text),
+            ImportStep::Part(ImportPart::Drop) => texts.clear(),
+            ImportStep::Part(_) | ImportStep::Skipped(_) => {}
+            ImportStep::End(head, _) => told.push((head.title, std::mem::take(&mut texts))),
         }
         true
     })?;

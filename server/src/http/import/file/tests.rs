@@ -10,18 +10,22 @@ fn told(json: &str) -> Vec<String> {
     let mut messages = None;
     let done = read(LIMIT, "The file", json.as_bytes(), &mut |step| {
         match step {
-            Step::Part(ImportPart::Begin(_)) => messages = Some(0),
-            Step::Part(ImportPart::Message(_)) => *messages.as_mut().expect("it has begun") += 1,
-            Step::Part(ImportPart::Drop) => assert!(messages.take().is_some(), "it had begun"),
-            Step::Part(ImportPart::End(_)) => panic!("its end is a step"),
-            Step::Part(ImportPart::ForgetId) => assert!(messages.is_some(), "it has begun"),
-            Step::End(head, left_out) => told.push(format!(
+            ImportStep::Part(ImportPart::Begin(_)) => messages = Some(0),
+            ImportStep::Part(ImportPart::Message(_)) => {
+                *messages.as_mut().expect("it has begun") += 1
+            }
+            ImportStep::Part(ImportPart::Drop) => {
+                assert!(messages.take().is_some(), "it had begun")
+            }
+            ImportStep::Part(ImportPart::End(_)) => panic!("its end is a step"),
+            ImportStep::Part(ImportPart::ForgetId) => assert!(messages.is_some(), "it has begun"),
+            ImportStep::End(head, left_out) => told.push(format!(
                 "{}: {} messages {}",
                 head.title,
                 messages.take().expect("it has begun"),
                 left_out.unwrap_or_default()
             )),
-            Step::Skipped(skipped) => {
+            ImportStep::Skipped(skipped) => {
                 assert!(messages.is_none(), "what was given is dropped first");
                 told.push(format!("{}: {}", skipped.what, skipped.why));
             }
@@ -253,9 +257,9 @@ fn the_fields_of_a_conversation_may_come_in_any_order() {
     })
     .expect("a file");
     let [
-        Step::Part(ImportPart::Begin(None)),
-        Step::Part(ImportPart::Message(message)),
-        Step::End(head, None),
+        ImportStep::Part(ImportPart::Begin(None)),
+        ImportStep::Part(ImportPart::Message(message)),
+        ImportStep::End(head, None),
     ] = &steps[..]
     else {
         panic!("{steps:?}");

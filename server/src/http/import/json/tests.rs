@@ -129,10 +129,10 @@ fn of_an_object_only_what_is_wanted_is_copied() {
         r#"{"no":[1,{"yes":2}],"yes":{"no":3},"many":[1,[2],3],"few":5,"nested":[4],"rest":6}"#;
     let mut json = Json::new(text.as_bytes());
     let wanted = |field: &str| match field {
-        "yes" | "rest" => Wanted::Yes,
-        "many" | "few" => Wanted::Counted,
-        "nested" => Wanted::Nested,
-        _ => Wanted::No,
+        "yes" | "rest" => FieldUse::Copy,
+        "many" | "few" => FieldUse::Count,
+        "nested" => FieldUse::Enter,
+        _ => FieldUse::Skip,
     };
     let mut part = json.begin_fields(LIMIT).expect("bytes").expect("an object");
     assert!(json.copy_fields(&mut part, wanted).expect("fields"));

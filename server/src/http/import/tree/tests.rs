@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::http::import::file::{self, Step};
+use crate::http::import::file::{self, ImportStep};
 use crate::store::{ConversationHead, ImportPart};
 
 /// How large a message may be here.
@@ -16,13 +16,13 @@ fn conversation(file: &Value) -> Told {
     let json = format!("[{file}]");
     let done = file::read(LIMIT, "The file", json.as_bytes(), &mut |step| {
         match step {
-            Step::Part(ImportPart::Message(message)) => messages.push(*message),
-            Step::Part(ImportPart::Drop) => messages.clear(),
-            Step::Part(_) => {}
-            Step::End(head, note) => {
+            ImportStep::Part(ImportPart::Message(message)) => messages.push(*message),
+            ImportStep::Part(ImportPart::Drop) => messages.clear(),
+            ImportStep::Part(_) => {}
+            ImportStep::End(head, note) => {
                 told = Some(Ok((std::mem::take(&mut messages), head, note)));
             }
-            Step::Skipped(skipped) => told = Some(Err(skipped.why)),
+            ImportStep::Skipped(skipped) => told = Some(Err(skipped.why)),
         }
         true
     });

@@ -8,7 +8,7 @@ use sqlx::{Any, AnyConnection, AnyPool, Either, Executor};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{Refused, Request, Statement, Steps};
+use super::{Refused, Statement, Steps, TransactionRequest};
 use crate::store::Database;
 use crate::store::database::failure::Failure;
 
@@ -50,14 +50,14 @@ impl Drop for HeldConnection {
 
 /// What a failed statement means for its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Failed {
+enum TaskFailure {
     /// The connection can be used again if the transaction can be rolled back.
     Statement,
     /// The connection itself may be broken.
     Connection,
 }
 
-impl Failed {
+impl TaskFailure {
     fn by(error: &sqlx::Error, database: Database) -> Self {
         // A new connection to PostgreSQL is cheap. SQLite needs room on the disk to open its only one
         // again, so it is kept unless the error is about the connection.
@@ -83,7 +83,7 @@ pub(super) struct Task {
     opened: Instant,
     longest_statement: Duration,
     /// What failed, if anything has.
-    failed: Option<Failed>,
+    failed: Option<TaskFailure>,
 }
 
 impl Task {
@@ -91,7 +91,7 @@ impl Task {
     pub(super) async fn run(
         pool: AnyPool,
         rules: Rules,
-        requests: mpsc::Receiver<Request>,
+        requests: mpsc::Receiver<TransactionRequest>,
         mut ready: oneshot::Sender<sqlx::Result<()>>,
     ) {
         match Self::begin(&pool, &rules, &mut ready).await {
@@ -145,7 +145,7 @@ impl Task {
     }
 
     /// Runs statements until the owner commits, goes, or exceeds a limit.
-    async fn serve(mut self, mut requests: mpsc::Receiver<Request>) {
+    async fn serve(mut self, mut requests: mpsc::Receiver<TransactionRequest>) {
         loop {
             let end = self.opened + self.rules.total + self.longest_statement;
             let deadline = end.min(Instant::now() + self.rules.limit);
@@ -156,15 +156,17 @@ impl Task {
             };
             match request {
                 None => return self.end().await,
-                Some(Request::Run(..)) if Instant::now() > end => return self.expire().await,
-                Some(Request::Run(statement, answer)) => {
+                Some(TransactionRequest::Run(..)) if Instant::now() > end => {
+                    return self.expire().await;
+                }
+                Some(TransactionRequest::Run(statement, answer)) => {
                     let started = Instant::now();
                     let steps = self.statement(statement).await;
                     self.longest_statement = self.longest_statement.max(started.elapsed());
                     // An owner that has gone does not commit either.
                     let _ = answer.send(steps);
                 }
-                Some(Request::Commit(answer)) => {
+                Some(TransactionRequest::Commit(answer)) => {
                     let committed = self.plain("commit").await;
                     if committed.is_ok() {
                         self.connection.is_settled = true;
@@ -213,7 +215,7 @@ impl Task {
             Err(_) => Err(Refused::NoAnswer.into()),
         };
         if let Err(error) = &result {
-            self.failed = Some(Failed::by(error, self.rules.database));
+            self.failed = Some(TaskFailure::by(error, self.rules.database));
         }
         result
     }
@@ -221,7 +223,7 @@ impl Task {
     /// Rolls back, and returns the connection to the pool if it is certain that no transaction is open in
     /// it.
     async fn end(mut self) {
-        let is_broken = self.failed == Some(Failed::Connection);
+        let is_broken = self.failed == Some(TaskFailure::Connection);
         if is_broken && !self.rules.is_memory {
             return;
         }
