@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use sqlx::SqlSafeStr;
-use sqlx::migrate::{MigrationType, Migrator, Migration};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 use super::Database;
 
