@@ -1,7 +1,7 @@
-//! What browser and server share. In reading order: what crosses the wire, how bytes become
-//! events, how events become a reply, and the page that shows it.
+//! The code that browser and server share. In reading order: the types of the wire, the decoder of event streams, the
+//! fold of events into a reply, and the page.
 //!
-//! This crate does no I/O. What the page needs from the network it asks a [`reply::transport`] for.
+//! This crate does no I/O. The page reaches the network through [`reply::transport`] and [`library::backend`].
 
 pub mod protocol;
 pub mod sse;
@@ -25,7 +25,7 @@ use crate::page::navigation::{Address, Navigation};
 use crate::protocol::PageInfo;
 use crate::protocol::saved::InitialData;
 
-/// The HTML document around the page, rendered by the server only.
+/// The HTML document around the page. Only the server renders it.
 #[must_use]
 pub fn shell(options: LeptosOptions) -> impl IntoView {
     view! {
@@ -34,13 +34,13 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
             <head>
                 <meta charset="utf-8"/>
                 <meta name="viewport" content="width=device-width, initial-scale=1, interactive-widget=resizes-content"/>
-                // The page puts the conversation's title before it; no text of a person is written here.
+                // The page adds the title of the conversation. User text is never written here.
                 <title>"Rill"</title>
                 <meta name="description" content="Chat with a language model. Replies appear as they are written."/>
                 <meta name="color-scheme" content="light dark"/>
                 <meta name="theme-color" content="#fbfaf7" media="(prefers-color-scheme: light)"/>
                 <meta name="theme-color" content="#171819" media="(prefers-color-scheme: dark)"/>
-                // It sets the chosen theme before anything is drawn, so it must not wait.
+                // The script sets the theme before the first paint, so it must not be deferred.
                 <script src="/theme.js" nonce=use_nonce()></script>
                 <link rel="icon" href="/favicon.ico" sizes="32x32"/>
                 <link rel="icon" href="/icon.svg" type="image/svg+xml"/>
@@ -59,11 +59,11 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
     }
 }
 
-/// The id of the element that holds what is saved, as the JSON of an [`InitialData`].
+/// The id of the element that contains the [`InitialData`] as JSON.
 pub const SAVED_DATA: &str = "saved";
 
-/// What the browser needs to know of what the server shows; nothing where nothing is saved. It is data,
-/// which no browser runs, and holds nothing that could end it.
+/// The [`InitialData`] as a data block, which no browser runs; nothing if it is empty. `<` is escaped, so that the
+/// data cannot end the block.
 fn saved_data() -> Option<impl IntoView> {
     let opened = use_context::<InitialData>().filter(|opened| *opened != InitialData::default())?;
     let json = serde_json::to_string(&opened).expect("what is saved is text and numbers");
@@ -71,12 +71,12 @@ fn saved_data() -> Option<impl IntoView> {
     Some(view! { <script type="application/json" id=SAVED_DATA inner_html=json></script> })
 }
 
-/// The whole page. Both sides put what is saved into its context: the server has it from the store, the
-/// browser from [`SAVED_DATA`].
+/// The whole page. Both sides provide the [`InitialData`] as a context: the server from the store, the browser from
+/// [`SAVED_DATA`].
 #[component]
 pub fn App() -> impl IntoView {
-    // The server knows it; the browser reads what the server wrote into the page. Not as JSON, which
-    // an empty page has no other need of.
+    // The server writes these values into the page, and the browser reads them there. They are not JSON, because an
+    // empty page does not need the code that reads JSON.
     let info = || use_context::<PageInfo>().unwrap_or_default();
     provide_context(PageInfo {
         model: SharedValue::new_str(|| info().model).into_inner(),

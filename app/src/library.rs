@@ -1,9 +1,8 @@
-//! Reading and editing saved conversations: what can be asked for, and the server functions by which
-//! it is.
+//! The list of saved conversations, and the server functions that read and edit saved conversations.
 //!
-//! The functions stand at fixed paths, take and give JSON, and serve the page and other programs
-//! alike. What they do is the [`Library`]'s affair, which the server provides as a context; so this
-//! crate knows no database. Replies are not read here: they are streams.
+//! The server functions are at fixed paths, take and return JSON, and serve the page and other programs alike. They
+//! call the [`Library`], which the server provides as a context, because this crate knows no database. Replies are
+//! streams and are not read through the library.
 
 pub mod backend;
 mod functions;
@@ -20,64 +19,64 @@ pub use self::functions::*;
 use crate::protocol::saved::{ConversationDetail, ConversationList, SearchHits};
 use crate::protocol::{ErrorBody, ErrorKind, Id, NOT_THE_SERVER, Refusal};
 
-/// What a [`Library`] answers.
+/// The result of a method of [`Library`].
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, ErrorBody>>;
 
-/// Which part of which path through a conversation is read.
+/// The part of a path through a conversation that is to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathPart {
     /// The conversation.
     pub id: Id,
-    /// The last message of the part; without it the part ends with the path.
+    /// The last message of the part. By default it is the last message of the path.
     pub last: Option<Id>,
-    /// A message of the path; without it, it is the path that is shown. Below the message it goes on
-    /// with the newest version each time.
+    /// A message of the path; below that message the path consists of the newest versions. By default the path is
+    /// the one that is shown.
     pub through: Option<Id>,
-    /// Another version of `through`, by its number, in the place of that one.
+    /// The number of another version of `through` to use in its place, from 1.
     pub version: Option<u32>,
-    /// The most messages.
+    /// The most messages to return.
     pub limit: Option<u32>,
 }
 
-/// The saved conversations of one person. Ids that are not theirs are not found.
+/// The saved conversations of one owner. Conversations of other owners are not found.
 pub trait Library: Send + Sync {
-    /// The head of the list, or the part of it that begins at the cursor `before`.
+    /// The first page of the list, or the page that begins at the cursor `before`.
     fn list(&self, before: Option<String>, limit: Option<u32>) -> Answer<'_, ConversationList>;
     /// A whole conversation.
     fn get(&self, id: Id) -> Answer<'_, ConversationDetail>;
     /// A part of a path through a conversation.
     fn path(&self, part: PathPart) -> Answer<'_, ConversationDetail>;
-    /// Gives it another title.
+    /// Changes the title of a conversation.
     fn rename(&self, id: Id, title: String) -> Answer<'_, ()>;
-    /// Puts it above the others, or back among them.
+    /// Pins a conversation to the top of the list, or unpins it.
     fn pin(&self, id: Id, pinned: bool) -> Answer<'_, ()>;
-    /// Deletes it. For a while it can be restored.
+    /// Deletes a conversation. It can be restored for a limited time.
     fn delete(&self, id: Id) -> Answer<'_, ()>;
-    /// Takes the deletion back.
+    /// Restores a deleted conversation.
     fn restore(&self, id: Id) -> Answer<'_, ()>;
-    /// Notes which path of it is shown: the one that ends with this message.
+    /// Stores which path of a conversation is shown: the one that ends with the message `leaf`.
     fn show(&self, id: Id, leaf: Id) -> Answer<'_, ()>;
-    /// Notes that it has been read.
+    /// Marks a conversation as read.
     fn read(&self, id: Id) -> Answer<'_, ()>;
-    /// Looks for words in titles and messages. The last word need not be whole.
+    /// Searches titles and messages. The last word of the query also matches as a prefix.
     fn search(&self, query: String, limit: Option<u32>) -> Answer<'_, SearchHits>;
 }
 
-/// Makes the library available to the server functions.
+/// Provides the library to the server functions.
 pub fn provide_library(library: Arc<dyn Library>) {
     provide_context(library);
 }
 
-/// The library, on the server.
+/// The library of the server.
 ///
 /// # Errors
-/// Where none was provided.
+/// [`ErrorKind::Internal`] if none was provided.
 pub fn use_library() -> Result<Arc<dyn Library>, ErrorBody> {
     use_context().ok_or_else(|| ErrorBody::of(ErrorKind::Internal))
 }
 
-/// What cannot be read is the request on the server, and the answer in the browser. Leptos's own
-/// `is_server` knows it only while a page is rendered.
+/// Whether this is the browser. A value that cannot be deserialized is a request on the server, and a response in the
+/// browser. Leptos's own `is_server` is reliable only while a page is rendered.
 const IS_BROWSER: bool = cfg!(target_arch = "wasm32");
 
 impl FromServerFnError for ErrorBody {

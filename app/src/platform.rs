@@ -1,4 +1,4 @@
-//! What the page needs of the browser, as traits and plain functions that tests can stand in for.
+//! The browser as the page needs it: traits that tests implement, too.
 
 pub mod clock;
 pub mod keys;

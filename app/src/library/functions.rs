@@ -1,10 +1,9 @@
-//! The server functions. Each says what it takes by its parameters, which are the fields of the JSON
-//! that is posted, and what it gives by its result; what it means stands at the method of
-//! [`Library`](super::Library) that has its name.
+//! The server functions. The parameters of each are the fields of the JSON that is posted. The method of
+//! [`Library`](super::Library) with the same name documents what it does.
 
 #![expect(
     missing_docs,
-    reason = "the macro makes of each function a struct, whose fields are its parameters"
+    reason = "the macro makes a struct from each function, whose fields are the parameters"
 )]
 
 use leptos::prelude::server;

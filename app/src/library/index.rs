@@ -1,24 +1,24 @@
-//! The list of conversations as a person reads it: pinned ones first, the others by the day on which
-//! something was last said. Plain data; whoever calls says what day it is.
+//! The conversations in the order of the list: pinned ones first, then by the day of the last message. Plain data;
+//! the caller passes the current day.
 
 use crate::protocol::saved::{Change, ConversationList, ConversationSummary};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
-/// The conversations that are known here, in the order of the list.
+/// The conversations that are loaded, in the order of the list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConversationIndex {
     conversations: Vec<ConversationSummary>,
-    /// Where the part begins that is not known yet.
+    /// The cursor of the next page, if there is one.
     next: Option<String>,
 }
 
-/// What day it is, where the person is.
+/// The current day in the user's time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Today {
     /// The time, in milliseconds since 1970.
     pub now: i64,
-    /// How far the person's clock is ahead of UTC, in milliseconds.
+    /// The offset of the user's time zone from UTC, in milliseconds.
     pub ahead: i64,
 }
 
@@ -28,25 +28,25 @@ impl Today {
     }
 }
 
-/// Conversations that stand below one heading.
+/// The group of a conversation in the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Group {
-    /// Those that were pinned.
+    /// Pinned conversations.
     Pinned,
-    /// Today's; also what a clock that goes wrong puts into the future.
+    /// Today, and the future, where a clock is wrong.
     Today,
-    /// Yesterday's.
+    /// Yesterday.
     Yesterday,
-    /// Those of the seven days before today, without yesterday.
+    /// Two to seven days ago.
     Week,
-    /// Those of the thirty days before today, without the last seven.
+    /// Eight to thirty days ago.
     Month,
-    /// Older ones.
+    /// Earlier than that.
     Older,
 }
 
 impl Group {
-    /// Its heading.
+    /// The heading of the group.
     #[must_use]
     pub fn heading(self) -> &'static str {
         match self {
@@ -74,7 +74,7 @@ impl Group {
 }
 
 impl ConversationIndex {
-    /// The head of the list, as the server gave it.
+    /// The first page of the list.
     #[must_use]
     pub fn new(list: ConversationList) -> Self {
         Self {
@@ -83,7 +83,7 @@ impl ConversationIndex {
         }
     }
 
-    /// Adds the part that follows.
+    /// Adds the next page.
     pub fn extend(&mut self, list: ConversationList) {
         for conversation in list.conversations {
             self.remove(&conversation.id);
@@ -92,7 +92,7 @@ impl ConversationIndex {
         self.next = list.next;
     }
 
-    /// Where the part begins that is not known yet, if there is one.
+    /// The cursor of the next page, if there is one.
     #[must_use]
     pub fn next(&self) -> Option<&str> {
         self.next.as_deref()
@@ -104,7 +104,7 @@ impl ConversationIndex {
         self.conversations.is_empty()
     }
 
-    /// A conversation, if it is known here.
+    /// The conversation with this id, if it is loaded.
     #[must_use]
     pub fn get(&self, id: &str) -> Option<&ConversationSummary> {
         self.conversations
@@ -112,25 +112,25 @@ impl ConversationIndex {
             .find(|conversation| conversation.id == id)
     }
 
-    /// Takes in that a conversation is new or another than it was.
+    /// Adds a conversation, or replaces it, at its place in the order.
     pub fn change(&mut self, conversation: ConversationSummary) {
         self.remove(&conversation.id);
         let place = self
             .conversations
             .partition_point(|other| key(other) > key(&conversation));
-        // Beyond the end of what is known it would stand as if nothing were between.
+        // A conversation that belongs after the last loaded one is on a later page.
         if place < self.conversations.len() || self.next.is_none() {
             self.conversations.insert(place, conversation);
         }
     }
 
-    /// Takes a conversation out.
+    /// Removes a conversation.
     pub fn remove(&mut self, id: &str) {
         self.conversations
             .retain(|conversation| conversation.id != id);
     }
 
-    /// Takes a change of the server in. It says nothing of changes that were missed.
+    /// Applies a change from the server. [`Change::Reload`] changes nothing here.
     pub fn apply(&mut self, change: &Change) {
         match change {
             Change::Changed(conversation) => self.change(conversation.clone()),
@@ -139,7 +139,7 @@ impl ConversationIndex {
         }
     }
 
-    /// The headings and the ids of the conversations below each.
+    /// The groups that are not empty, each with the ids of its conversations.
     #[must_use]
     pub fn groups(&self, today: Today) -> Vec<(Group, Vec<String>)> {
         let mut groups: Vec<(Group, Vec<String>)> = Vec::new();
@@ -155,7 +155,7 @@ impl ConversationIndex {
     }
 }
 
-/// What the list is sorted by, the greatest first.
+/// The sort key of the list, in descending order.
 fn key(conversation: &ConversationSummary) -> (bool, i64, &str) {
     (
         conversation.pinned,

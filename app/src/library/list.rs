@@ -1,7 +1,7 @@
-//! The saved conversations beside the one that is open, as signals, and what one can do with them:
-//! rename, pin, delete and take that back, search, load more, import.
+//! The list of saved conversations as signals, and its operations: rename, pin, delete, restore, search, load more.
 //!
-//! What was done is seen at once; if the server says no, the list is read anew and the sentence shown.
+//! Operations are optimistic: the list changes at once. If the server rejects one, the list is reloaded and the
+//! error shown.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,39 +19,39 @@ use crate::platform::clock::Clock;
 use crate::protocol::ErrorBody;
 use crate::protocol::saved::{Change, ConversationList, ConversationSummary, SearchHit};
 
-/// How many conversations are loaded at a time.
-const PART: u32 = 50;
+/// How many conversations a page of the list has.
+const PAGE: u32 = 50;
 
-/// How long one can take a deletion back with one click.
-const UNDO_TIME: Duration = Duration::from_secs(12);
+/// How long a toast is shown, and a deletion can be undone with one click.
+const TOAST_TIME: Duration = Duration::from_secs(12);
 
-/// A search begins when the person has not typed for so long.
+/// Debounce: a search starts after this time without a key.
 const TYPING_PAUSE: Duration = Duration::from_millis(150);
 
-/// How many places a search shows.
+/// The most hits of a search.
 const MOST_HITS: u32 = 50;
 
-/// What stands at the foot of the list for a while.
+/// A short message at the foot of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Toast {
-    /// A conversation was deleted, and one can take that back.
+    /// A conversation was deleted and can be restored.
     Deleted {
-        /// Its id.
+        /// The id of the conversation.
         id: String,
-        /// Its title.
+        /// The title of the conversation.
         title: String,
     },
-    /// Something else that is to be read.
-    Said(String),
+    /// A sentence, such as an error.
+    Text(String),
 }
 
-/// The conversations: a handle that can be copied to wherever it is needed.
+/// The list of conversations. The handle is `Copy`.
 #[derive(Clone, Copy)]
 pub struct Conversations {
     index: RwSignal<ConversationIndex>,
     today: RwSignal<Today>,
     query: RwSignal<String>,
-    /// What the search found; `None` while nothing is looked for.
+    /// The hits of the search; `None` while there is no query.
     hits: RwSignal<Option<Vec<SearchHit>>>,
     toast: RwSignal<Option<Toast>>,
     clock: StoredValue<Arc<dyn Clock>>,
@@ -59,7 +59,7 @@ pub struct Conversations {
 }
 
 impl Conversations {
-    /// The head of the list, on this day.
+    /// A list that begins with its first page.
     #[must_use]
     pub fn new(
         list: ConversationList,
@@ -78,43 +78,43 @@ impl Conversations {
         }
     }
 
-    /// The list.
+    /// The conversations in their order.
     #[must_use]
     pub fn index(self) -> RwSignal<ConversationIndex> {
         self.index
     }
 
-    /// What day it is.
+    /// The current day.
     #[must_use]
     pub fn today(self) -> RwSignal<Today> {
         self.today
     }
 
-    /// A conversation of the list.
+    /// The conversation with this id, if it is loaded.
     #[must_use]
     pub fn get(self, id: &str) -> Option<ConversationSummary> {
         self.index.with(|index| index.get(id).cloned())
     }
 
-    /// The words that are looked for.
+    /// The query of the search.
     #[must_use]
     pub fn query(self) -> RwSignal<String> {
         self.query
     }
 
-    /// What was found; `None` while nothing is looked for.
+    /// The hits of the search; `None` while there is no query.
     #[must_use]
     pub fn hits(self) -> Option<Vec<SearchHit>> {
         self.hits.get()
     }
 
-    /// What stands at the foot of the list.
+    /// The toast that is shown.
     #[must_use]
     pub fn toast(self) -> Option<Toast> {
         self.toast.get()
     }
 
-    /// Takes a change in that somebody else made. Changes that were missed are read.
+    /// Applies a change from the server. [`Change::Reload`] reloads the list.
     pub fn on_change(self, change: &Change) {
         match change {
             Change::Reload => self.reload(),
@@ -122,11 +122,11 @@ impl Conversations {
         }
     }
 
-    /// Reads the head of the list anew.
+    /// Reloads the first page of the list.
     pub fn reload(self) {
         let server = self.server.get_value();
         spawn_local(async move {
-            if let Ok(list) = server.call(part_from(None)).await {
+            if let Ok(list) = server.call(page_from(None)).await {
                 let index = ConversationIndex::new(list);
                 if self.index.with_untracked(|before| *before != index) {
                     self.index.set(index);
@@ -135,7 +135,7 @@ impl Conversations {
         });
     }
 
-    /// Reads the part of the list that follows.
+    /// Loads the next page of the list.
     pub fn load_more(self) {
         let Some(next) = self
             .index
@@ -145,14 +145,14 @@ impl Conversations {
         };
         let server = self.server.get_value();
         spawn_local(async move {
-            match server.call(part_from(Some(next))).await {
+            match server.call(page_from(Some(next))).await {
                 Ok(list) => self.index.update(|index| index.extend(list)),
                 Err(error) => self.say(error.error.message),
             }
         });
     }
 
-    /// Gives a conversation another title.
+    /// Renames a conversation. An empty or unchanged title changes nothing.
     pub fn rename(self, id: String, title: String) {
         let title = title.trim().to_owned();
         let Some(mut conversation) = self.get_untracked(&id) else {
@@ -176,7 +176,7 @@ impl Conversations {
         });
     }
 
-    /// Puts a conversation above the others, or back among them.
+    /// Pins a conversation to the top of the list, or unpins it.
     pub fn pin(self, id: String, pinned: bool) {
         if let Some(mut conversation) = self.get_untracked(&id) {
             conversation.pinned = pinned;
@@ -195,7 +195,7 @@ impl Conversations {
         });
     }
 
-    /// Deletes a conversation. For a while it can be taken back.
+    /// Deletes a conversation, and shows a toast with which it can be restored.
     pub fn delete(self, id: String) {
         let title = self
             .get_untracked(&id)
@@ -216,7 +216,7 @@ impl Conversations {
         );
     }
 
-    /// Takes a deletion back; `then` is called once the conversation is there again.
+    /// Restores a deleted conversation, and calls `then` if that succeeded.
     pub fn restore(self, id: String, then: impl FnOnce() + 'static) {
         self.toast.set(None);
         let server = self.server.get_value();
@@ -231,22 +231,22 @@ impl Conversations {
         });
     }
 
-    /// Notes that what is new in a conversation was seen.
+    /// Marks a conversation as read.
     pub fn mark_read(self, id: String) {
         let Some(mut conversation) = self.get_untracked(&id).filter(|one| one.unread) else {
             return;
         };
         conversation.unread = false;
         self.index.update(|index| index.change(conversation));
-        // If it fails the mark comes back, which is all that it is worth.
+        // If this fails, the mark comes back with the next reload.
         let server = self.server.get_value();
         spawn_local(async move {
             let _ = server.call(ReadConversation { id: id.into() }).await;
         });
     }
 
-    /// Looks for the words as they are typed, from now on.
-    pub fn follow_the_query(self) {
+    /// Searches whenever the query changes, from now on.
+    pub fn search_on_input(self) {
         Effect::new(move |_| {
             let query = self.query.get();
             if query.trim().is_empty() {
@@ -262,7 +262,7 @@ impl Conversations {
         let pause = self.clock.with_value(|clock| clock.wait(TYPING_PAUSE));
         spawn_local(async move {
             pause.await;
-            // Who types on wants to know about the longer word.
+            // A query that has changed meanwhile has a search of its own.
             let is_wanted = move |query: &String| self.query.with_untracked(|now| now == query);
             if !is_wanted(&query) {
                 return;
@@ -281,19 +281,19 @@ impl Conversations {
         });
     }
 
-    /// Shows a sentence for a while.
+    /// Shows a sentence as a toast.
     pub fn say(self, sentence: String) {
-        self.show(Toast::Said(sentence));
+        self.show(Toast::Text(sentence));
     }
 
-    /// Takes what stands at the foot of the list away.
+    /// Removes the toast.
     pub fn dismiss(self) {
         self.toast.set(None);
     }
 
     fn show(self, toast: Toast) {
         self.toast.set(Some(toast.clone()));
-        let time = self.clock.with_value(|clock| clock.wait(UNDO_TIME));
+        let time = self.clock.with_value(|clock| clock.wait(TOAST_TIME));
         spawn_local(async move {
             time.await;
             let is_still_there = self
@@ -305,13 +305,13 @@ impl Conversations {
         });
     }
 
-    /// The same, for those who want to know it once.
+    /// [`Conversations::get`] without subscribing.
     #[must_use]
     pub fn get_untracked(self, id: &str) -> Option<ConversationSummary> {
         self.index.with_untracked(|index| index.get(id).cloned())
     }
 
-    /// What was shown before the server agreed is taken back if it did not.
+    /// Rolls an optimistic change back if the server rejected it: shows the error and reloads the list.
     fn settle(self, outcome: Result<(), ErrorBody>) {
         if let Err(error) = outcome {
             self.say(error.error.message);
@@ -320,9 +320,9 @@ impl Conversations {
     }
 }
 
-fn part_from(before: Option<String>) -> ListConversations {
+fn page_from(before: Option<String>) -> ListConversations {
     ListConversations {
         before,
-        limit: Some(PART),
+        limit: Some(PAGE),
     }
 }

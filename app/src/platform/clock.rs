@@ -1,6 +1,6 @@
-//! What the page needs from the browser's clock: the time, the next frame, a wait, and random.
+//! The browser's clock: the time, the next frame, timers, and random numbers.
 //!
-//! A trait, so that the verbs of the chat can be tested without a browser and without waiting.
+//! It is a trait, so that the chat can be tested without a browser and without waiting.
 
 use std::time::Duration;
 
@@ -10,37 +10,37 @@ use futures::future::LocalBoxFuture;
 use leptos::leptos_dom::helpers::TimeoutHandle;
 use leptos::prelude::{is_server, request_animation_frame, set_timeout_with_handle, window};
 
-/// The time and the frames of the screen.
+/// The time, frames, timers and random numbers.
 pub trait Clock: Send + Sync {
-    /// The time since some fixed moment.
+    /// The time since a fixed moment.
     fn now(&self) -> Duration;
 
-    /// Runs something before the next picture is drawn. In a hidden tab that may be much later.
+    /// Calls `paint` before the next frame is painted. In a hidden tab that may be much later.
     fn at_next_frame(&self, paint: Box<dyn FnOnce()>);
 
-    /// Waits. In a hidden tab it may take much longer. Dropping it ends the wait.
+    /// Waits for at least this time; in a hidden tab it may be much longer. Dropping the future clears the timer.
     fn wait(&self, time: Duration) -> LocalBoxFuture<'static, ()>;
 
-    /// A number from 0 to 1, by random.
+    /// A random number from 0 to 1.
     fn random(&self) -> f64;
 }
 
-/// The moment before the next picture is drawn.
+/// Waits until just before the next frame is painted.
 pub async fn next_frame(clock: &dyn Clock) {
-    let (ring, rings) = oneshot::channel();
+    let (done, is_done) = oneshot::channel();
     clock.at_next_frame(Box::new(move || {
-        // Nobody may be waiting any more.
-        let _ = ring.send(());
+        // Sending fails only if the future was dropped.
+        let _ = done.send(());
     }));
-    let _ = rings.await;
+    let _ = is_done.await;
 }
 
-/// The moment after the picture of this frame has been drawn: a timer's turn comes when that is done.
+/// Waits until this frame has been painted: a timer runs only after that.
 pub async fn after_picture(clock: &dyn Clock) {
     clock.wait(Duration::ZERO).await;
 }
 
-/// Shows something in this frame, and says how long that took, with the layout and the picture of it.
+/// Calls `show` in this frame, and returns how long that took, with layout and painting.
 pub async fn cost_of(clock: &dyn Clock, show: impl FnOnce()) -> Duration {
     let began = clock.now();
     show();
@@ -48,7 +48,7 @@ pub async fn cost_of(clock: &dyn Clock, show: impl FnOnce()) -> Duration {
     clock.now() - began
 }
 
-/// The browser's own clock. On the server no time passes: a page is rendered in one moment.
+/// The browser's own clock. On the server the time is always zero.
 #[derive(Debug, Clone, Copy)]
 pub struct BrowserClock;
 
@@ -68,17 +68,17 @@ impl Clock for BrowserClock {
     }
 
     fn wait(&self, time: Duration) -> LocalBoxFuture<'static, ()> {
-        let (ring, rings) = oneshot::channel();
+        let (done, is_done) = oneshot::channel();
         let timer = set_timeout_with_handle(
             move || {
-                // Nobody may be waiting any more.
-                let _ = ring.send(());
+                // Sending fails only if the future was dropped.
+                let _ = done.send(());
             },
             time,
         );
         let guard = ClearOnDrop(timer.ok());
         async move {
-            let _ = rings.await;
+            let _ = is_done.await;
             drop(guard);
         }
         .boxed_local()
@@ -89,7 +89,7 @@ impl Clock for BrowserClock {
     }
 }
 
-/// Clears a timer that nobody waits for any more.
+/// Clears its timer when it is dropped.
 struct ClearOnDrop(Option<TimeoutHandle>);
 
 impl Drop for ClearOnDrop {

@@ -1,11 +1,11 @@
-//! When a person presses keys, for what gives way to them. It does not know which ones.
+//! When keys are pressed, for work that gives way to typing. Which keys is not recorded.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures::channel::oneshot;
 
-/// The keys that are pressed, as a handle that can be cloned.
+/// The times of key presses. Clones share one record.
 #[derive(Debug, Clone, Default)]
 pub struct Keys(Arc<Mutex<KeyState>>);
 
@@ -16,34 +16,36 @@ struct KeyState {
 }
 
 impl Keys {
-    /// One was pressed, at this time of the clock.
+    /// Records a key press at this time of the clock.
     pub fn note(&self, now: Duration) {
         let mut state = self.state();
         state.last = Some(now);
         for waiting in state.waiting.drain(..) {
-            // Who no longer waits does not hear of it.
+            // Sending fails only if the future was dropped.
             let _ = waiting.send(());
         }
     }
 
-    /// When the last one was pressed.
+    /// The time of the last key press.
     #[must_use]
     pub fn last(&self) -> Option<Duration> {
         self.state().last
     }
 
-    /// Waits for the next one.
+    /// Waits for the next key press.
     pub async fn next(&self) {
-        let (ring, rings) = oneshot::channel();
+        let (pressed, is_pressed) = oneshot::channel();
         {
             let mut state = self.state();
             state.waiting.retain(|waiting| !waiting.is_canceled());
-            state.waiting.push(ring);
+            state.waiting.push(pressed);
         }
-        let _ = rings.await;
+        let _ = is_pressed.await;
     }
 
     fn state(&self) -> MutexGuard<'_, KeyState> {
-        self.0.lock().expect("nothing panics while it is held")
+        self.0
+            .lock()
+            .expect("no code panics while it holds the lock")
     }
 }

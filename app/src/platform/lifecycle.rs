@@ -1,38 +1,38 @@
-//! Whether the person can see the page and the browser has a network, as far as it says so.
+//! The page lifecycle: whether the page is visible, and whether the browser has a network, as far as it reports it.
 //!
-//! The trait stands here and its real implementation in `frontend`. On the server there is none.
+//! The trait is here and its implementation in `frontend`. There is no lifecycle on the server.
 
 use std::sync::Arc;
 
 use futures::stream::LocalBoxStream;
 use leptos::prelude::{provide_context, use_context};
 
-/// Something changed around the page.
+/// A change of the page lifecycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LifecycleEvent {
-    /// The page can be seen again, or the machine woke up.
+    /// The page is visible again, or the machine woke up.
     Shown,
-    /// The page cannot be seen: another tab is in front, or the phone is locked.
+    /// The page is hidden: another tab is in front, or the phone is locked.
     Hidden,
-    /// The browser has a network again, perhaps another one than before.
+    /// The browser has a network again, perhaps a different one.
     Online,
 }
 
-/// What tells of such changes.
+/// The source of lifecycle events.
 pub trait Lifecycle: Send + Sync {
     /// Whether the page is hidden now.
     fn is_hidden(&self) -> bool;
 
-    /// The changes from now on. It ends with the page.
+    /// The events from now on. The stream does not end while the page lives.
     fn events(&self) -> LocalBoxStream<'static, LifecycleEvent>;
 }
 
-/// Makes the lifecycle known to the page.
+/// Provides the lifecycle as a context.
 pub fn provide_lifecycle(lifecycle: impl Lifecycle + 'static) {
     provide_context::<Arc<dyn Lifecycle>>(Arc::new(lifecycle));
 }
 
-/// The lifecycle, if there is one here.
+/// The lifecycle; `None` on the server.
 #[must_use]
 pub fn use_lifecycle() -> Option<Arc<dyn Lifecycle>> {
     use_context()

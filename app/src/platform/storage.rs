@@ -1,27 +1,27 @@
-//! What the page remembers in this browser: the draft, the theme, what was chosen.
+//! The browser's storage for this page: the draft, the theme, the preferences.
 //!
-//! The trait stands here and its real implementation in `frontend`, so that this crate does no I/O.
-//! On the server there is none, and a browser may refuse: forgetting is always allowed.
+//! The trait is here and its implementation in `frontend`, because this crate does no I/O. There is no storage on
+//! the server, and a browser may refuse access; the page works without it.
 
 use std::sync::Arc;
 
 use leptos::prelude::{provide_context, use_context};
 
-/// What is remembered.
+/// The keys under which values are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StorageKey {
     /// The message that is being written.
     Draft,
-    /// Light or dark, if the person chose. `public/theme.js` reads it too, under this name.
+    /// The theme, if one was chosen. `public/theme.js` reads it, too.
     Theme,
-    /// The model, and how it shall answer.
+    /// The model and the parameters of requests.
     Preferences,
-    /// Whether Enter sends, if the person chose.
+    /// When Enter sends, if that was chosen.
     EnterSends,
 }
 
 impl StorageKey {
-    /// The name under which a browser keeps it.
+    /// The name of the key in the browser's storage.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -35,19 +35,19 @@ impl StorageKey {
 
 /// A small storage that outlives the page.
 pub trait Storage: Send + Sync {
-    /// What was remembered, if anything was and it can be read.
+    /// The value under a key; `None` if there is none or the storage cannot be read.
     fn get(&self, key: StorageKey) -> Option<String>;
 
-    /// Remembers a value in the place of the older one; an empty one is forgotten.
+    /// Stores a value under a key. An empty value removes the key. Failures are ignored.
     fn set(&self, key: StorageKey, value: &str);
 }
 
-/// Makes the storage available to the page.
+/// Provides the storage as a context.
 pub fn provide_storage(storage: impl Storage + 'static) {
     provide_context::<Arc<dyn Storage>>(Arc::new(storage));
 }
 
-/// The storage, if there is one here.
+/// The storage; `None` on the server.
 #[must_use]
 pub fn use_storage() -> Option<Arc<dyn Storage>> {
     use_context()

@@ -48,7 +48,7 @@ fn ToastView() -> impl IntoView {
             </div>
         }
         .into_any(),
-        Some(Toast::Said(sentence)) => view! {
+        Some(Toast::Text(sentence)) => view! {
             <div class="toast">
                 <span>{sentence}</span>
                 <button type="button" aria-label="Dismiss" on:click=move |_| conversations.dismiss()>"×"</button>

@@ -41,7 +41,7 @@ fn items(place: &web_sys::Element) -> Vec<web_sys::Element> {
 #[component]
 pub fn Rest() -> impl IntoView {
     let conversations = expect_context::<Conversations>();
-    conversations.follow_the_query();
+    conversations.search_on_input();
     let is_searching = Memo::new(move |_| conversations.hits().is_some());
     view! {
         <div class="list">
