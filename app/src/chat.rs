@@ -1,12 +1,13 @@
-//! The chat's state as signals, and its verbs: send, stop, ask again, go on, edit, step through versions.
+//! The state of the open conversation as signals, and its operations: send, stop, regenerate, continue, edit, and
+//! switch between versions.
 //!
-//! Each reply is a signal of its own, so text that streams into one wakes nothing else; the tree of
-//! messages changes only when a message is added or another version is shown.
+//! Each reply is a signal of its own, so streaming text notifies nothing else. The tree of messages changes only when
+//! a message is added or another version is shown.
 //!
-//! It holds one conversation at a time: a saved one, which the server knows by its id, or a temporary
-//! one, which lives and dies here. It does not know the DOM or the network: a [`ChatTransport`] gives
-//! the events, a [`Clock`] the frames. `send` starts replies, `receive` reads them, `stop` ends them, and
-//! `load` shows a conversation that was saved.
+//! A chat contains one conversation at a time: a saved one, which the server knows by its id, or a temporary one,
+//! which exists only in this page. The chat knows neither the DOM nor the network: a [`ChatTransport`] yields events, a
+//! [`Clock`] frames. `send` starts replies, `receive` reads them, `stop` ends them, and `load` shows saved
+//! conversations.
 
 pub mod announcement;
 pub mod draft;
@@ -36,88 +37,87 @@ use crate::protocol::ReplyError;
 use crate::reply::Reply;
 use crate::reply::transport::ChatTransport;
 
-/// What a message of the conversation holds.
+/// The content of a message.
 #[derive(Debug, Clone)]
 pub enum Message {
-    /// What the person asked.
+    /// A message of the user.
     Question(Arc<str>),
-    /// What the model answers, live.
+    /// A reply of the model, which may be streaming.
     Reply(ArcRwSignal<Reply>),
 }
 
-/// How the page and the server are connected, while a reply streams.
+/// The state of the connection to the server while a reply streams.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ConnectionState {
-    /// As it should be.
+    /// Connected.
     #[default]
     Fine,
     /// The connection is lost and is being resumed.
     Lost,
-    /// Something between them holds the text back.
+    /// A proxy buffers the stream.
     HeldBack,
 }
 
-/// The chat: a handle that can be copied to wherever it is needed.
+/// The open conversation. The handle is `Copy`.
 #[derive(Clone, Copy)]
 pub struct Chat {
     conversation: RwSignal<Conversation<Message>>,
-    /// The id of the conversation, if it is a saved one that has begun.
+    /// The id of a saved conversation that has messages.
     id: RwSignal<Option<String>>,
-    /// What it was called when it was opened.
+    /// The title when the conversation was opened.
     title: RwSignal<Option<String>>,
     is_temporary: RwSignal<bool>,
-    /// How often another conversation took the place of the one before.
+    /// Counts the conversations that were opened.
     epoch: RwSignal<u32>,
-    /// The temporary conversation that was put aside. Nothing that was said is lost by one click.
+    /// The temporary conversation that was left. It can be restored, so that one click loses nothing.
     stashed: RwSignal<Conversation<Message>>,
     draft: RwSignal<Draft>,
-    /// Takes what the person has written into the draft, where that was put off.
+    /// Reads the text field into the draft, if that was deferred.
     read_draft: StoredValue<Option<ReadDraft>>,
-    /// The end of the path that the person stepped to.
+    /// The server's id of the last message of the path that the user chose.
     chosen: RwSignal<Option<String>>,
-    /// The version that the person stepped to and that is not loaded: another version of this message,
-    /// by its number.
+    /// The version that the user chose and that is not loaded: the id of a message, and the number of its version.
     wanted: RwSignal<Option<(String, usize)>>,
-    /// The conversation and the message in it that are to be brought into view.
+    /// The ids of a conversation and of the message in it that is to be scrolled into view.
     sought: RwSignal<Option<(String, String)>>,
-    /// Whether the path goes on beyond what is loaded. Then nothing can be said.
+    /// Whether the path has messages after the loaded ones. Then nothing can be sent.
     has_later: RwSignal<bool>,
     running: RwSignal<Vec<StreamingReply>>,
     link: RwSignal<ConnectionState>,
-    /// How often something was noticed that the server knows better.
+    /// Counts the requests to resynchronise with the server.
     resyncs: RwSignal<u32>,
     notice: RwSignal<Option<String>>,
     announcement: RwSignal<Announcement>,
     preferences: Preferences,
-    /// The keys that the person presses.
+    /// The times of key presses.
     keys: StoredValue<Keys>,
     deps: StoredValue<Deps>,
 }
 
-/// What reads the draft out of its field.
+/// A function that reads the text field into the draft.
 type ReadDraft = Arc<dyn Fn() + Send + Sync>;
 
-/// A reply that streams now. A conversation has one as a rule, and more where other tabs ask, too.
+/// A reply that streams now. There is usually one; messages from other tabs can add more.
 #[derive(Clone)]
 struct StreamingReply {
     message: MessageId,
     reply: ArcRwSignal<Reply>,
-    /// Whether it goes on without this page.
+    /// Whether the reply continues without this page.
     is_saved: bool,
-    /// Whether the person has stopped it.
+    /// Whether the user has stopped the reply.
     is_stopped: bool,
-    /// Ends the task that reads the events, and by that the request.
+    /// Aborts the task that reads the events, and with it the request.
     task: AbortHandle,
 }
 
-/// What the chat needs from the browser.
+/// The dependencies of the chat.
 #[derive(Clone)]
 pub struct Deps {
     /// `None` on the server, where nothing is sent.
     pub transport: Option<Arc<dyn ChatTransport>>,
-    /// The time and the frames.
+    /// The time, timers and frames.
     pub clock: Arc<dyn Clock>,
-    /// Whether the page is seen; `None` on the server.
+    /// Whether the page is visible; `None` on the server.
     pub lifecycle: Option<Arc<dyn Lifecycle>>,
 }
 
@@ -149,7 +149,7 @@ impl Chat {
         }
     }
 
-    /// The person has pressed a key, whose picture comes before that of new words.
+    /// Records a key press. The page paints it before new text of a reply.
     pub fn note_key(self) {
         let now = self.deps.with_value(|deps| deps.clock.now());
         self.keys.with_value(|keys| keys.note(now));
@@ -161,63 +161,63 @@ impl Chat {
         self.id.get()
     }
 
-    /// The same, for those who want to know it once.
+    /// [`Chat::id`] without subscribing.
     #[must_use]
     pub fn id_untracked(self) -> Option<String> {
         self.id.get_untracked()
     }
 
-    /// What it was called when it was opened. The list knows of later names.
+    /// The title when the conversation was opened. The list of conversations has later titles.
     #[must_use]
     pub fn title(self) -> Option<String> {
         self.title.get()
     }
 
-    /// Whether the conversation is one that is never saved.
+    /// Whether the conversation is temporary, that is, never saved.
     #[must_use]
     pub fn is_temporary(self) -> bool {
         self.is_temporary.get()
     }
 
-    /// A number that changes when another conversation takes the place of this one.
+    /// A number that changes when another conversation is opened.
     #[must_use]
     pub fn epoch(self) -> u32 {
         self.epoch.get()
     }
 
-    /// A number that changes when the server should be asked what it has of this conversation.
+    /// A number that changes when the conversation should be resynchronised with the server.
     #[must_use]
     pub fn resyncs(self) -> u32 {
         self.resyncs.get()
     }
 
-    /// The messages that are shown, in order.
+    /// The messages of the path that is shown, in order.
     #[must_use]
     pub fn path(self) -> Vec<MessageId> {
         self.conversation.with(Conversation::path)
     }
 
-    /// Whether nothing has been said.
+    /// Whether the conversation has no messages.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.conversation.with(Conversation::is_empty)
     }
 
-    /// What a message holds. That never changes; a reply within it does.
+    /// The content of a message. It never changes, except for the reply inside its signal.
     #[must_use]
     pub fn message(self, id: MessageId) -> Message {
         self.conversation
             .with_untracked(|conversation| conversation.message(id).clone())
     }
 
-    /// Which of its versions a message is.
+    /// The number of a message among its versions.
     #[must_use]
     pub fn version(self, id: MessageId) -> Version {
         self.conversation
             .with(|conversation| conversation.version(id))
     }
 
-    /// What the server calls the last message that is shown.
+    /// The server's id of the last message of the path.
     pub(crate) fn leaf_name(self) -> Option<String> {
         self.conversation.with_untracked(|conversation| {
             let name = conversation.name(conversation.leaf()?)?;
@@ -225,30 +225,30 @@ impl Chat {
         })
     }
 
-    /// Whether a reply streams. Until it ends, nothing can be sent.
+    /// Whether a reply streams. Nothing can be sent until it ends.
     #[must_use]
     pub fn is_streaming(self) -> bool {
         self.running.with(|running| !running.is_empty())
     }
 
-    /// The same, for those who want to know it once.
+    /// [`Chat::is_streaming`] without subscribing.
     #[must_use]
     pub fn is_streaming_untracked(self) -> bool {
         self.running.with_untracked(|running| !running.is_empty())
     }
 
-    /// What stands in the composer.
+    /// The draft in the composer.
     #[must_use]
     pub fn draft(self) -> RwSignal<Draft> {
         self.draft
     }
 
-    /// Has this take what the person has written into the draft, before anything else is done with it.
+    /// Sets the function that reads the text field into the draft. It is called before every other use of the draft.
     pub fn read_draft_by(self, read: impl Fn() + Send + Sync + 'static) {
         self.read_draft.set_value(Some(Arc::new(read)));
     }
 
-    /// Changes the draft, with all in it that the person has written.
+    /// Changes the draft, after reading the text field into it.
     fn change_draft<T: 'static>(self, change: impl FnOnce(&mut Draft) -> T) -> Option<T> {
         let read = self.read_draft.try_get_value().flatten();
         if let Some(read) = read {
@@ -257,37 +257,37 @@ impl Chat {
         self.draft.try_update(change)
     }
 
-    /// Why the message in the composer could not be sent.
+    /// The error of the last message, if it could not be sent.
     #[must_use]
     pub fn notice(self) -> Option<String> {
         self.notice.get()
     }
 
-    /// How the page and the server are connected.
+    /// The state of the connection to the server.
     #[must_use]
     pub fn link(self) -> ConnectionState {
         self.link.get()
     }
 
-    /// What a screen reader is told.
+    /// The current announcement for screen readers.
     #[must_use]
     pub fn announcement(self) -> Announcement {
         self.announcement.get()
     }
 
-    /// Tells a screen reader something that is seen elsewhere on the page.
+    /// Announces a sentence to screen readers, for something that is visible elsewhere on the page.
     pub fn announce(self, sentence: String) {
         self.announcement.set(Announcement::Sentence(sentence));
     }
 
-    /// The time, as replies count it.
+    /// The time of the chat's clock, which the times of replies refer to.
     #[must_use]
     pub fn now(self) -> Duration {
         self.deps.with_value(|deps| deps.clock.now())
     }
 
-    /// Puts a question into the composer, to be asked in another form. It happens there and not in its
-    /// place, so that keys, input methods, growing and drafts work in the one way that people know.
+    /// Puts a question into the composer to edit it. It is edited there rather than in place, so that keys, input
+    /// methods and drafts work as for any message.
     pub fn edit(self, question: MessageId) {
         if let Message::Question(text) = self.message(question) {
             self.notice.set(None);
@@ -295,7 +295,7 @@ impl Chat {
         }
     }
 
-    /// Edits the last question that is shown, if there is one.
+    /// Edits the last question of the path, if there is one.
     pub fn edit_last(self) {
         let path = self.conversation.with_untracked(Conversation::path);
         let last = path
@@ -307,13 +307,13 @@ impl Chat {
         }
     }
 
-    /// Leaves the edited question as it was.
+    /// Cancels editing. The new message is back in the composer.
     pub fn cancel_edit(self) {
         self.notice.set(None);
         self.change_draft(Draft::cancel_edit);
     }
 
-    /// Shows the version of a message before or after the one that is shown, as soon as it is loaded.
+    /// Shows the previous or the next version of a message, as soon as it is loaded.
     pub fn show_version(self, id: MessageId, step: VersionStep) {
         let not_loaded = self
             .conversation
@@ -329,28 +329,28 @@ impl Chat {
         }
     }
 
-    /// Notes that the path that is shown is the one that the person chose.
+    /// Records that the user chose the path that is shown.
     pub fn choose_leaf(self) {
         self.chosen.set(self.leaf_name());
     }
 
-    /// The version that is to be loaded and shown: which version of which message.
+    /// The version that is to be loaded and shown: the id of a message, and the number of its version.
     #[must_use]
     pub fn wanted(self) -> Option<(String, usize)> {
         self.wanted.get()
     }
 
-    /// Has a message of a conversation brought into view, as soon as that is open.
+    /// Requests to scroll a message into view as soon as its conversation is open.
     pub fn seek(self, conversation: String, message: String) {
         self.sought.set(Some((conversation, message)));
     }
 
-    /// What was sought is found, or about to be.
+    /// Ends the request of [`Chat::seek`].
     pub fn seek_no_more(self) {
         self.sought.set(None);
     }
 
-    /// The message of this conversation that is to be brought into view.
+    /// The message of this conversation that is to be scrolled into view.
     #[must_use]
     pub fn sought(self) -> Option<String> {
         let id = self.id.get()?;
@@ -358,7 +358,7 @@ impl Chat {
         Some(message)
     }
 
-    /// Shows a message, if it is loaded, with all that leads to it. Gives its place on the path.
+    /// Shows the path through a message, if the message is loaded. Returns its index on the path.
     pub fn show_message(self, name: &str) -> Option<usize> {
         let place = |conversation: &Conversation<Message>, id: MessageId| {
             conversation.path().iter().position(|shown| *shown == id)
@@ -377,47 +377,47 @@ impl Chat {
             .with_untracked(|conversation| place(conversation, id))
     }
 
-    /// Whether the server's message of this name is loaded.
+    /// Whether the message with this server id is loaded.
     #[must_use]
     pub fn has(self, name: &str) -> bool {
         self.conversation
             .with_untracked(|conversation| conversation.named(name).is_some())
     }
 
-    /// What the server calls the message before the first one, where that is not loaded.
+    /// The server's id of the message before the first loaded one, if there is one.
     #[must_use]
     pub fn earlier(self) -> Option<String> {
         self.conversation
             .with(|conversation| conversation.earlier().map(str::to_owned))
     }
 
-    /// Whether the path goes on beyond what is loaded.
+    /// Whether the path has messages after the loaded ones.
     #[must_use]
     pub fn has_later(self) -> bool {
         self.has_later.get()
     }
 
-    /// The path, and the parts in which it is shown; see [`Conversation::parts`].
+    /// The path and its slices; see [`Conversation::parts`].
     #[must_use]
     pub fn path_in_parts(self) -> (Vec<MessageId>, Vec<(usize, usize)>) {
         self.conversation
             .with(|conversation| (conversation.path(), conversation.parts()))
     }
 
-    /// What the server calls the last message of the path that the person chose to see.
+    /// The server's id of the last message of the path that the user chose.
     #[must_use]
     pub fn chosen(self) -> Option<String> {
         self.chosen.get()
     }
 
-    /// Whether there is a conversation to go back to: only while the new one is empty.
+    /// Whether a stashed conversation can be restored: only while the current one is empty.
     #[must_use]
     pub fn can_restore(self) -> bool {
         self.is_empty() && !self.stashed.with(Conversation::is_empty)
     }
 
-    /// Says why something could not be done.
-    fn complain(self, error: &ReplyError) {
+    /// Shows an error below the conversation, and announces it.
+    fn show_error(self, error: &ReplyError) {
         let sentence = error.kind.sentence_or(&error.message).to_owned();
         self.notice.set(Some(sentence.clone()));
         self.announcement.set(Announcement::Sentence(sentence));

@@ -5,7 +5,7 @@ use crate::reply::transcript::{ReplyEnd, Transcript};
 /// An announcement for a screen reader. It never holds the text of a reply, which would be read in fragments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Announcement {
-    /// Nothing yet.
+    /// Nothing to announce.
     Nothing,
     /// A reply streams.
     Answering,
@@ -13,9 +13,9 @@ pub enum Announcement {
     ConnectionLost,
     /// A reply has ended.
     Ended {
-        /// How.
+        /// How the reply ended.
         end: ReplyEnd,
-        /// How many words it has.
+        /// The number of words of its text.
         words: usize,
     },
     /// A sentence, such as why a message could not be sent.
@@ -23,7 +23,7 @@ pub enum Announcement {
 }
 
 impl Announcement {
-    /// The end of a reply, if it has ended.
+    /// The announcement of a reply that has ended; `None` while it streams.
     #[must_use]
     pub fn ended(reply: &Transcript) -> Option<Self> {
         let end = reply.end.clone()?;

@@ -1,7 +1,7 @@
-//! What stands in the composer: a new message, or a question that is being edited.
+//! The draft in the composer: a new message, or a question that is being edited.
 //!
-//! No word that a person wrote is lost here: the draft waits while a question is edited, and what
-//! could not be sent comes back beside what has been written since.
+//! No text of the user is lost: the new message is kept while a question is edited, and a message that could not be
+//! sent comes back, before the text that was written since.
 
 use crate::chat::tree::MessageId;
 
@@ -9,26 +9,26 @@ use crate::chat::tree::MessageId;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Draft {
     text: String,
-    /// The question that the text shall replace.
+    /// The question that is being edited.
     editing: Option<MessageId>,
-    /// The new message that waits while a question is edited.
+    /// The new message, kept while a question is edited.
     waiting: String,
-    /// A message that came back, of which the server may still have heard.
+    /// A message that could not be sent. The server may have received it nevertheless.
     came_back: Option<Outgoing>,
 }
 
-/// A message on its way out.
+/// A message that is to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {
-    /// What is asked.
+    /// The text of the message.
     pub text: String,
-    /// The question that it replaces, if it is an edited one.
+    /// The question that the message replaces, if it is an edit.
     pub replaces: Option<MessageId>,
-    /// Under which names it was sent before, if it was.
+    /// The ids under which it was sent before, if it was.
     pub sent: Option<Sent>,
 }
 
-/// The names of a message on the wire. Sent again under the same ones, it is the same message.
+/// The ids of a message on the wire. Sending again with the same ids is idempotent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {
     /// The id of the conversation.
@@ -38,7 +38,7 @@ pub struct Sent {
 }
 
 impl Draft {
-    /// What is in the composer now.
+    /// The text in the composer.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
@@ -56,7 +56,7 @@ impl Draft {
         self.editing.is_some()
     }
 
-    /// The new message, whether it is in the composer or waits: what a reload must not lose.
+    /// The new message, whether it is in the composer or an edit hides it. A reload must not lose it.
     #[must_use]
     pub fn unsent(&self) -> &str {
         if self.editing.is_some() {
@@ -66,12 +66,12 @@ impl Draft {
         }
     }
 
-    /// The person wrote.
+    /// Sets the text.
     pub fn write(&mut self, text: String) {
         self.text = text;
     }
 
-    /// Puts a question in, to be edited; the new message waits meanwhile.
+    /// Starts to edit a question. The new message is kept meanwhile.
     pub fn edit(&mut self, question: MessageId, text: String) {
         let before = std::mem::replace(&mut self.text, text);
         if self.editing.replace(question).is_none() {
@@ -79,14 +79,14 @@ impl Draft {
         }
     }
 
-    /// Leaves the question as it was; the new message is back.
+    /// Cancels editing. The new message is back.
     pub fn cancel_edit(&mut self) {
         if self.editing.take().is_some() {
             self.text = std::mem::take(&mut self.waiting);
         }
     }
 
-    /// Takes the message out to be sent; nothing if there is none.
+    /// Takes the message out to send it. `None` if the text is blank.
     pub fn take(&mut self) -> Option<Outgoing> {
         if self.text.trim().is_empty() {
             return None;
@@ -105,7 +105,7 @@ impl Draft {
         })
     }
 
-    /// The message could not be sent: it is back, before what has been written since.
+    /// Puts a message back that could not be sent, before the text that was written since.
     pub fn give_back(&mut self, outgoing: Outgoing) {
         self.came_back = Some(outgoing.clone());
         match outgoing.replaces {
@@ -116,16 +116,16 @@ impl Draft {
     }
 }
 
-/// What stands in the composer when the page comes to life: what was remembered from the last visit,
-/// and what has been typed since the page appeared. A browser may have restored the first by itself.
+/// The text in the composer after hydration: the draft that was stored on the last visit, and the text that was typed
+/// before hydration. A browser may have restored the stored draft by itself.
 #[must_use]
-pub fn recovered(remembered: String, typed: String) -> String {
-    if remembered.is_empty() || typed.starts_with(&remembered) {
+pub fn recovered(stored: String, typed: String) -> String {
+    if stored.is_empty() || typed.starts_with(&stored) {
         typed
     } else if typed.is_empty() {
-        remembered
+        stored
     } else {
-        remembered + "\n" + &typed
+        stored + "\n" + &typed
     }
 }
 
@@ -146,14 +146,14 @@ mod tests {
 
     #[test]
     fn neither_an_old_draft_nor_early_typing_is_lost() {
-        for (remembered, typed, expect) in [
+        for (stored, typed, expect) in [
             ("", "", ""),
             ("old", "", "old"),
             ("", "early", "early"),
             ("old", "early", "old\nearly"),
             ("old", "old and more", "old and more"),
         ] {
-            assert_eq!(recovered(remembered.into(), typed.into()), expect);
+            assert_eq!(recovered(stored.into(), typed.into()), expect);
         }
     }
 

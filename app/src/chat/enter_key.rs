@@ -1,5 +1,5 @@
-//! What the Enter key does in the composer. With a keyboard it sends; on a touch screen, where Shift
-//! is far away and the button is near, it makes a new line. A setting says otherwise.
+//! The Enter key in the composer. With a keyboard it sends; on a touch screen it inserts a line break, because Shift
+//! is hard to reach there and the button is near. A setting overrides this.
 
 /// When Enter sends the message.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub enum EnterSends {
 }
 
 impl EnterSends {
-    /// All of them, in the order of the setting.
+    /// All choices, in the order of the setting.
     pub const ALL: [Self; 3] = [Self::Automatic, Self::Always, Self::Never];
 
     /// The name under which the choice is stored; empty for the default.
@@ -27,14 +27,14 @@ impl EnterSends {
         }
     }
 
-    /// The choice with this name; the default where there is none.
+    /// The choice with this name; the default for an unknown name.
     #[must_use]
     pub fn named(name: &str) -> Self {
         let mut all = Self::ALL.into_iter();
         all.find(|choice| choice.name() == name).unwrap_or_default()
     }
 
-    /// Whether Enter alone sends, on a touch screen or elsewhere.
+    /// Whether Enter alone sends. `is_touch` is whether the main pointer is a finger.
     #[must_use]
     pub fn sends(self, is_touch: bool) -> bool {
         match self {

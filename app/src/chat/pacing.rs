@@ -1,9 +1,9 @@
-//! How often a growing reply is shown: at once when something comes after a silence, and in a fast
-//! stream as often as leaves most of the time to everything else. A key that was pressed comes first.
+//! How often a growing reply is rendered: at once after a silence, and in a fast stream so rarely that most of the
+//! time is left for everything else. Key presses are painted first.
 //!
-//! What counts is what the browser needs for all of it, layout and picture included. So a slow machine
-//! shows more at a time, and while somebody types it does so after a key rather than before the next one.
-//! It does not know what is shown, or how.
+//! The interval depends on the measured cost of a render, with layout and painting. So a slow machine renders more
+//! text at a time, and while the user types, renders follow a key press rather than precede the next one. This module
+//! does not know what is rendered.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -17,48 +17,48 @@ use futures::future::{pending, select};
 use crate::platform::clock::{Clock, cost_of, next_frame};
 use crate::platform::keys::Keys;
 
-/// After it was shown it rests so many times as long as that took.
+/// The pause after a render, as a multiple of the cost of the render.
 const REST: u32 = 16;
-/// But it is shown this often at least, rest and showing together, else one waits for words.
+/// Longest interval between renders, including the render itself.
 const MAX_PERIOD: Duration = Duration::from_millis(64);
-/// Who writes meanwhile waits for letters rather than for words: until so long after, or the next key.
+/// Longest interval between renders while the user types, unless a key arrives first.
 const MAX_PERIOD_WHILE_TYPING: Duration = Duration::from_millis(250);
-/// So long after a key was pressed the next one is expected.
+/// How long after a key press the user counts as typing.
 const TYPING: Duration = Duration::from_secs(1);
 
-/// So long after a key was pressed nothing is shown: its own picture is made first.
+/// How long after a key press nothing is rendered, so that the key is painted first.
 const KEY_FIRST: Duration = Duration::from_millis(40);
 
-/// Rings when there is something new to show.
+/// Requests renders.
 #[derive(Debug)]
-pub struct Bell(mpsc::Sender<()>);
+pub struct RenderSignal(mpsc::Sender<()>);
 
-impl Bell {
-    /// There is something new.
-    pub fn ring(&mut self) {
-        // Where it is full it has rung already; where it is closed, nobody shows anything.
+impl RenderSignal {
+    /// Requests a render of what is new.
+    pub fn notify(&mut self) {
+        // A full channel means that a render is requested already; a closed one, that nothing renders any more.
         let _ = self.0.try_send(());
     }
 }
 
-/// A bell, and what shows something whenever it has rung. That never ends: it is dropped when there is
-/// nothing more to show.
+/// A signal, and a future that calls `show` at the right moments after each signal. The future never ends: the caller
+/// drops it after the last render.
 pub fn pace(
     clock: Arc<dyn Clock>,
     keys: Keys,
     show: impl Fn(),
-) -> (Bell, impl Future<Output = Infallible>) {
-    let (bell, mut rings) = mpsc::channel(0);
+) -> (RenderSignal, impl Future<Output = Infallible>) {
+    let (signal, mut requests) = mpsc::channel(0);
     let showing = async move {
         let mut begun = None;
-        while rings.next().await.is_some() {
-            // The key that sent the message is none that is pressed meanwhile.
+        while requests.next().await.is_some() {
+            // The key that sent the message does not count as typing.
             let begun = *begun.get_or_insert_with(|| clock.now());
             if let Some(rest) = rest_after_key(keys.last(), clock.now()) {
                 clock.wait(rest).await;
             }
             next_frame(&*clock).await;
-            // It came while the frame was awaited, which is its own then.
+            // A key arrived while the frame was awaited: that frame paints the key.
             if rest_after_key(keys.last(), clock.now()).is_some() {
                 next_frame(&*clock).await;
             }
@@ -67,24 +67,24 @@ pub fn pace(
             clock.wait(rest_after(cost)).await;
             let typed_at = last_key.filter(|at| *at > begun);
             if keys.last() == last_key
-                && let Some(rest) = rest_of_who_types(cost, typed_at, clock.now())
+                && let Some(rest) = rest_while_typing(cost, typed_at, clock.now())
             {
-                // After the next key there is time, as a rule, until the one after it.
+                // There is usually time for a render between the next key and the one after it.
                 select(clock.wait(rest), pin!(keys.next())).await;
             }
         }
         pending().await
     };
-    (Bell(bell), showing)
+    (RenderSignal(signal), showing)
 }
 
-/// How long it rests after something took so long.
+/// The pause after a render with this cost.
 fn rest_after(cost: Duration) -> Duration {
     (cost * REST).min(MAX_PERIOD.saturating_sub(cost))
 }
 
-/// How long it then goes on to rest for who types, until the next key.
-fn rest_of_who_types(
+/// The additional pause while the user types. `None` if the user does not type.
+fn rest_while_typing(
     cost: Duration,
     typed_at: Option<Duration>,
     now: Duration,
@@ -94,7 +94,7 @@ fn rest_of_who_types(
     is_typing.then(|| rest.saturating_sub(rest_after(cost)))
 }
 
-/// How long it rests for a key that was pressed just now.
+/// The pause after a key press; `None` once that is over.
 fn rest_after_key(key_at: Option<Duration>, now: Duration) -> Option<Duration> {
     let since = now.saturating_sub(key_at?);
     (since < KEY_FIRST).then(|| KEY_FIRST - since)
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn it_goes_on_to_rest_while_somebody_types() {
         let check = |cost: u64, typed_at: Option<u64>, expect: Option<u64>| {
-            let rest = rest_of_who_types(ms(cost), typed_at.map(ms), ms(5000));
+            let rest = rest_while_typing(ms(cost), typed_at.map(ms), ms(5000));
             assert_eq!(rest, expect.map(ms), "{cost}, key at {typed_at:?}");
         };
         check(5, None, None);
@@ -213,7 +213,7 @@ mod tests {
         let clock = Arc::new(Watch::default());
         let keys = Keys::default();
         let shown = Arc::new(Mutex::new(Vec::new()));
-        let (mut bell, showing) = pace(Arc::clone(&clock) as _, keys.clone(), {
+        let (mut signal, showing) = pace(Arc::clone(&clock) as _, keys.clone(), {
             let (clock, shown) = (Arc::clone(&clock), Arc::clone(&shown));
             move || {
                 shown.lock().expect("one thread").push(clock.now());
@@ -228,7 +228,7 @@ mod tests {
             if pressed.contains(&now) {
                 keys.note(ms(now));
             }
-            bell.ring();
+            signal.notify();
             pool.run_until_stalled();
         }
         let shown = shown.lock().expect("one thread");

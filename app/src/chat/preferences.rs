@@ -1,8 +1,8 @@
-//! What a person has chosen for their questions: the model, and how it shall answer. What was not
-//! chosen is not sent, so that the server and the provider decide. It is remembered in this browser.
+//! The user's preferences: the model and the parameters of requests. Parameters that were not set are not sent, so
+//! the server and the provider decide. The preferences are kept in the browser's storage.
 //!
-//! Everything is kept as it is written, so nothing here needs the code that reads and writes floating
-//! point numbers and JSON in general, which the page would have to load.
+//! All values are stored as text, as the user wrote them. So this module needs no general code for floating point
+//! numbers and JSON, which would make the page larger.
 
 use std::sync::Arc;
 
@@ -12,23 +12,23 @@ use crate::chat::enter_key::EnterSends;
 use crate::platform::storage::{Storage, StorageKey, use_storage};
 use crate::protocol::{ChatMessage, ChatRequest, ReasoningEffort, Role};
 
-/// The choices, each as a person writes it; empty where nothing was chosen.
+/// The choices, each as the user wrote it; empty if nothing was chosen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Choices {
     /// The model.
     pub model: String,
     /// Sampling temperature, 0 to 2.
     pub temperature: String,
-    /// How long a reasoning model may think: `low`, `medium` or `high`.
+    /// The reasoning effort: `low`, `medium` or `high`.
     pub reasoning_effort: String,
-    /// The most tokens of an answer.
+    /// The most tokens of a reply.
     pub max_tokens: String,
-    /// What stands before every conversation.
+    /// The system prompt.
     pub system: String,
 }
 
 impl Choices {
-    /// Adds to a request what was chosen.
+    /// Adds the choices to a request.
     pub fn apply(&self, request: &mut ChatRequest) {
         if let Some(system) = self.system() {
             request.messages.insert(
@@ -63,13 +63,13 @@ impl Choices {
         read_temperature(&self.temperature).ok().flatten()
     }
 
-    /// The most tokens of an answer, if they were limited.
+    /// The most tokens of a reply, if they were limited.
     #[must_use]
     pub fn max_tokens(&self) -> Option<u32> {
         read_max_tokens(&self.max_tokens).ok().flatten()
     }
 
-    /// How long to think, if that was chosen.
+    /// The reasoning effort, if one was chosen.
     #[must_use]
     pub fn reasoning_effort(&self) -> Option<ReasoningEffort> {
         match self.reasoning_effort.as_str() {
@@ -80,8 +80,8 @@ impl Choices {
         }
     }
 
-    /// The choices as they are remembered: one a line, and the system prompt last, since it alone may
-    /// have several.
+    /// The stored form of the choices: one per line. The system prompt is last, because it alone can have several
+    /// lines.
     fn to_text(&self) -> String {
         let lines = [
             &self.model,
@@ -114,10 +114,10 @@ fn filled(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// Reads a temperature as a person writes it, to three places: nothing for no choice.
+/// Parses a temperature with a decimal point or comma and at most three decimal places. `None` for an empty text.
 ///
 /// # Errors
-/// A sentence that says what would be right.
+/// A sentence that describes valid values.
 pub fn read_temperature(text: &str) -> Result<Option<f64>, &'static str> {
     const WRONG: &str = "A number from 0 to 2, or nothing.";
     let text = text.trim();
@@ -147,10 +147,10 @@ pub fn read_temperature(text: &str) -> Result<Option<f64>, &'static str> {
     Ok(Some(f64::from(thousandths) / 1000.0))
 }
 
-/// Reads the most tokens of an answer as a person writes them: nothing for no limit.
+/// Parses a limit of tokens. `None` for an empty text.
 ///
 /// # Errors
-/// A sentence that says what would be right.
+/// A sentence that describes valid values.
 pub fn read_max_tokens(text: &str) -> Result<Option<u32>, &'static str> {
     let text = text.trim();
     if text.is_empty() {
@@ -162,18 +162,18 @@ pub fn read_max_tokens(text: &str) -> Result<Option<u32>, &'static str> {
     }
 }
 
-/// The choices as a signal, kept in the browser's storage.
+/// The choices as a signal, backed by the browser's storage.
 #[derive(Clone, Copy)]
 pub struct Preferences {
     choices: RwSignal<Choices>,
     enter_sends: RwSignal<EnterSends>,
-    /// Whether the main pointer is a finger. The server cannot know it.
+    /// Whether the main pointer is a finger; `false` until the browser has determined it.
     is_touch: RwSignal<bool>,
     storage: StoredValue<Option<Arc<dyn Storage>>>,
 }
 
 impl Preferences {
-    /// Nothing chosen yet.
+    /// The default choices.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -184,7 +184,7 @@ impl Preferences {
         }
     }
 
-    /// Takes the choices of an earlier visit, once the page is alive: the server cannot know them.
+    /// Loads the stored choices, after hydration.
     pub fn load(self) {
         Effect::new(move |_| {
             let stored = |key| {
@@ -206,19 +206,19 @@ impl Preferences {
         self.choices.get()
     }
 
-    /// The choices as they are now, for those who want to know them once.
+    /// [`Preferences::get`] without subscribing.
     #[must_use]
     pub fn get_untracked(self) -> Choices {
         self.choices.get_untracked()
     }
 
-    /// Changes the choices, and remembers them.
+    /// Changes the choices and stores them.
     pub fn set(self, choices: Choices) {
         self.store(StorageKey::Preferences, &choices.to_text());
         self.choices.set(choices);
     }
 
-    /// When Enter sends the message, as it is chosen now.
+    /// When Enter sends the message, without subscribing.
     #[must_use]
     pub fn enter_sends_untracked(self) -> EnterSends {
         self.enter_sends.get_untracked()
@@ -236,14 +236,14 @@ impl Preferences {
         self.is_touch.get()
     }
 
-    /// Notes whether the main pointer is a finger.
+    /// Records whether the main pointer is a finger.
     pub fn note_touch(self, is_touch: bool) {
         if self.is_touch.get_untracked() != is_touch {
             self.is_touch.set(is_touch);
         }
     }
 
-    /// Changes when Enter sends, and remembers it.
+    /// Changes when Enter sends, and stores it.
     pub fn set_enter_sends(self, choice: EnterSends) {
         self.store(StorageKey::EnterSends, choice.name());
         self.enter_sends.set(choice);

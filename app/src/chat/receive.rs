@@ -102,7 +102,7 @@ impl Chat {
     ) -> Result<bool, ReplyError> {
         let shown = reply.clone();
         let keys = self.keys.get_value();
-        let (mut bell, showing) = pace(Arc::clone(clock), keys, move || shown.notify());
+        let (mut signal, showing) = pace(Arc::clone(clock), keys, move || shown.notify());
         let folding = async {
             while let Some(update) = updates.next().await {
                 let event = match update {
@@ -133,7 +133,7 @@ impl Chat {
                 if let ChatEvent::Start(start) = &event {
                     self.on_start(message, start);
                 }
-                bell.ring();
+                signal.notify();
             }
             Ok(())
         };
@@ -187,7 +187,7 @@ impl Chat {
             OnRejected::Restore(before) => reply.set(*before),
             OnRejected::Resync => self.resyncs.update(|resyncs| *resyncs += 1),
         }
-        self.complain(error);
+        self.show_error(error);
     }
 
     fn set_link(self, link: ConnectionState, announcement: Announcement) {
