@@ -218,9 +218,9 @@ impl Chat {
     }
 
     /// The server's id of the last message of the path.
-    pub(crate) fn leaf_name(self) -> Option<String> {
+    pub(crate) fn leaf_server_id(self) -> Option<String> {
         self.conversation.with_untracked(|conversation| {
-            let name = conversation.name(conversation.leaf()?)?;
+            let name = conversation.server_id(conversation.leaf()?)?;
             Some(name.to_owned())
         })
     }
@@ -323,7 +323,7 @@ impl Chat {
             Some(number) => {
                 let name = self
                     .conversation
-                    .with_untracked(|conversation| conversation.name(id).map(str::to_owned));
+                    .with_untracked(|conversation| conversation.server_id(id).map(str::to_owned));
                 self.wanted.set(name.map(|name| (name, number)));
             }
         }
@@ -331,7 +331,7 @@ impl Chat {
 
     /// Records that the user chose the path that is shown.
     pub fn choose_leaf(self) {
-        self.chosen.set(self.leaf_name());
+        self.chosen.set(self.leaf_server_id());
     }
 
     /// The version that is to be loaded and shown: the id of a message, and the number of its version.
@@ -364,7 +364,7 @@ impl Chat {
             conversation.path().iter().position(|shown| *shown == id)
         };
         let (id, shown) = self.conversation.with_untracked(|conversation| {
-            let id = conversation.named(name)?;
+            let id = conversation.find(name)?;
             Some((id, place(conversation, id)))
         })?;
         if shown.is_some() {
@@ -381,7 +381,7 @@ impl Chat {
     #[must_use]
     pub fn has(self, name: &str) -> bool {
         self.conversation
-            .with_untracked(|conversation| conversation.named(name).is_some())
+            .with_untracked(|conversation| conversation.find(name).is_some())
     }
 
     /// The server's id of the message before the first loaded one, if there is one.

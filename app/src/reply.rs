@@ -167,7 +167,7 @@ impl Reply {
     }
 
     /// The same reply is asked for again and goes on in this place.
-    pub fn go_on(&mut self, now: Duration) {
+    pub fn resume(&mut self, now: Duration) {
         // What is shown has ended, and is shown anew so that it can grow.
         self.restarts += 1;
         self.transcript.end = None;
@@ -193,7 +193,7 @@ impl Reply {
     /// Whether it can go on where it was cut off: by its length, a lost connection, or a server that
     /// stopped.
     #[must_use]
-    pub fn can_go_on(&self) -> bool {
+    pub fn can_continue(&self) -> bool {
         let was_cut_off = match &self.transcript.end {
             Some(ReplyEnd::Cut | ReplyEnd::Done(Finish::Length | Finish::Stopped)) => true,
             Some(ReplyEnd::Error(error)) => error.retryable,
@@ -394,9 +394,9 @@ mod tests {
         });
         assert_eq!(done.transcript().end, Some(ReplyEnd::Done(Finish::Stop)));
         assert_eq!(done.thinking_time(), Some(at(2)));
-        assert!(!done.can_go_on());
+        assert!(!done.can_continue());
         let interrupted = saved(MessageState::Interrupted);
-        assert!(interrupted.can_go_on() && interrupted.invites_retry());
+        assert!(interrupted.can_continue() && interrupted.invites_retry());
     }
 
     #[test]
@@ -408,8 +408,8 @@ mod tests {
         reply.apply(&ChatEvent::Text(" and half".into()), at(101));
         assert_eq!(reply.transcript().text, "half and half");
         reply.apply(&ChatEvent::Done(Finish::Length), at(102));
-        assert!(reply.can_go_on());
-        reply.go_on(at(103));
+        assert!(reply.can_continue());
+        reply.resume(at(103));
         assert!(reply.transcript().is_streaming());
     }
 }

@@ -1,5 +1,5 @@
-//! How a conversation comes into the chat: a saved one from what the server has of it, an empty one, the
-//! temporary one that was put aside; and how a saved one keeps up with what other tabs do.
+//! Loading a conversation into the chat: a saved one, a new one, or the stashed temporary one; and synchronising a
+//! saved one with changes that were made elsewhere.
 
 use leptos::prelude::*;
 
@@ -14,8 +14,8 @@ use crate::reply::transcript::ReplyEnd;
 use crate::reply::transport::ReplyRequest;
 
 impl Chat {
-    /// Shows a saved conversation, or the end of one, in the place of the one before. Its replies that
-    /// still stream are followed from [`Chat::follow_running`] on.
+    /// Opens a saved conversation, which may be loaded only from some message on. [`Chat::follow_running`] then reads
+    /// its streaming replies.
     pub fn open(self, detail: &ConversationDetail) {
         self.leave();
         let mut conversation = Conversation::default();
@@ -29,15 +29,14 @@ impl Chat {
         self.has_later.set(detail.later);
     }
 
-    /// Takes in what the server has of the conversation that is shown and this page has not: messages
-    /// of other tabs, the ends of replies. Says no where that does not follow anything that is loaded
-    /// here, so that the conversation must be opened anew.
+    /// Merges the server's state of the open conversation: messages of other tabs, the ends of replies. Returns `false`
+    /// if the messages do not connect to the loaded ones, so that the conversation must be opened again.
     #[must_use]
     pub fn catch_up(self, detail: &ConversationDetail) -> bool {
         self.take_in(detail, false)
     }
 
-    /// Takes in a path and shows it. Says no where it does not follow anything that is loaded here.
+    /// Merges a path and shows it. Returns `false` if it does not connect to the loaded messages.
     #[must_use]
     pub fn show_path(self, detail: &ConversationDetail) -> bool {
         let is_shown = self.take_in(detail, true);
@@ -51,8 +50,8 @@ impl Chat {
         if self.id.get_untracked().as_deref() != Some(detail.id.as_str()) {
             return true;
         }
-        // What is being sent has no name yet and would be taken for something new.
-        if self.has_nameless_messages() {
+        // A message that is being sent has no server id yet and would be added twice.
+        if self.has_unaccepted_messages() {
             return true;
         }
         let mut conversation = self.conversation.get_untracked();
@@ -61,7 +60,7 @@ impl Chat {
         };
         let mut is_news = is_to_be_shown;
         for message in &detail.messages[first..] {
-            match conversation.named(&message.id) {
+            match conversation.find(&message.id) {
                 Some(id) => {
                     self.renew(id, &conversation, message);
                     if let Some(version) = version_in(detail, &message.id) {
@@ -82,7 +81,7 @@ impl Chat {
         true
     }
 
-    /// Puts messages before the first one that is loaded; `earlier` is the one before these.
+    /// Prepends messages to the loaded ones. `earlier` is the id of the message before them.
     pub fn prepend(
         self,
         messages: &[SavedMessage],
@@ -96,28 +95,30 @@ impl Chat {
         self.conversation.update(|conversation| {
             conversation.prepend(held, earlier);
             for version in versions {
-                if let Some(id) = conversation.named(&version.message) {
+                if let Some(id) = conversation.find(&version.message) {
                     conversation.set_version(id, version.into());
                 }
             }
         });
     }
 
-    /// The replies that are loaded, whose end this page does not know and does not read, and of which
-    /// the server has not just told: they are not on the path that it told of.
+    /// The ids of loaded replies without an end that this page does not read and that are not in `detail`, because they
+    /// are on other paths.
     #[must_use]
     pub fn unsettled(self, detail: &ConversationDetail) -> Vec<String> {
         let is_told = |name: &str| detail.messages.iter().any(|message| message.id == name);
         self.conversation.with_untracked(|conversation| {
-            let replies = conversation.named_messages().filter(|(id, _, message)| {
-                let Message::Reply(reply) = message else {
-                    return false;
-                };
-                let has_no_end = reply.with_untracked(|reply| {
-                    matches!(reply.transcript().end, None | Some(ReplyEnd::Cut))
+            let replies = conversation
+                .messages_with_server_ids()
+                .filter(|(id, _, message)| {
+                    let Message::Reply(reply) = message else {
+                        return false;
+                    };
+                    let has_no_end = reply.with_untracked(|reply| {
+                        matches!(reply.transcript().end, None | Some(ReplyEnd::Cut))
+                    });
+                    has_no_end && !self.is_reading(*id)
                 });
-                has_no_end && !self.is_reading(*id)
-            });
             replies
                 .filter(|(_, name, _)| !is_told(name))
                 .map(|(_, name, _)| name.to_owned())
@@ -125,20 +126,20 @@ impl Chat {
         })
     }
 
-    /// Follows the replies that stream. In the browser only, once the page is alive.
+    /// Reads the replies that stream. In the browser only, after hydration.
     pub fn follow_running(self, detail: &ConversationDetail) {
         if self.id.get_untracked().as_deref() == Some(detail.id.as_str()) {
             self.follow_running_of(detail);
         }
     }
 
-    /// Begins a new conversation.
+    /// Starts a new conversation.
     pub fn start_anew(self, is_temporary: bool) {
         self.leave();
         self.put(Conversation::default(), None, is_temporary);
     }
 
-    /// Goes back to the conversation that was put aside.
+    /// Restores the stashed conversation.
     pub fn restore(self) {
         if self.conversation.with_untracked(Conversation::is_empty) {
             let before = self.stashed.try_update(std::mem::take);
@@ -146,8 +147,8 @@ impl Chat {
         }
     }
 
-    /// Lets go of the conversation that is shown. A temporary one is put aside and can be restored, and
-    /// its reply ends; a saved one is in the list, and what streams in it goes on.
+    /// Leaves the open conversation. A temporary one is stashed and its reply is stopped; the replies of a saved one
+    /// continue on the server.
     fn leave(self) {
         if self.is_temporary.get_untracked() {
             self.stop();
@@ -166,7 +167,7 @@ impl Chat {
     }
 
     fn put(self, conversation: Conversation<Message>, id: Option<String>, is_temporary: bool) {
-        // First of all, so that what shows messages of the other one is gone before this one is there.
+        // The epoch is first, so that the views of the other conversation are removed before this one is set.
         self.epoch.update(|epoch| *epoch += 1);
         self.conversation.set(conversation);
         self.is_temporary.set(is_temporary);
@@ -187,18 +188,18 @@ impl Chat {
         let parent = message
             .parent
             .as_deref()
-            .and_then(|parent| conversation.named(parent));
+            .and_then(|parent| conversation.find(parent));
         let id = match version_in(detail, &message.id) {
             Some(version) => conversation.insert(parent, held, version),
             None => conversation.append(parent, held),
         };
-        conversation.set_name(id, message.id.clone());
+        conversation.set_server_id(id, message.id.clone());
     }
 
-    /// What is shown of a saved message; nothing of one that nobody has said.
+    /// The content of a saved message; `None` for a system message.
     fn held(self, message: &SavedMessage) -> Option<Message> {
         match message.role {
-            // The server sends no instructions of its own; if it did, nobody would have said them.
+            // The server sends no system messages; they would not be shown.
             Role::System => None,
             Role::User => Some(Message::Question(message.text.as_str().into())),
             Role::Assistant => {
@@ -208,7 +209,7 @@ impl Chat {
         }
     }
 
-    /// A reply that this page does not read itself may have come further.
+    /// Updates a reply that this page does not read itself.
     fn renew(self, id: MessageId, conversation: &Conversation<Message>, message: &SavedMessage) {
         if let Message::Reply(reply) = conversation.message(id)
             && !self.is_reading(id)
@@ -232,18 +233,18 @@ impl Chat {
                 continue;
             };
             let found = self.conversation.with_untracked(|conversation| {
-                let id = conversation.named(&message.id)?;
+                let id = conversation.find(&message.id)?;
                 Some((id, conversation.message(id).clone()))
             });
             if let Some((id, Message::Reply(reply))) = found
                 && !self.is_reading(id)
                 && !is_old(message, &reply)
             {
-                let ask = ReplyRequest::Resume {
+                let request = ReplyRequest::Resume {
                     generation: generation.clone(),
                     after: Some(*last_seq),
                 };
-                self.read(id, reply, ask, OnRejected::Resync);
+                self.read(id, reply, request, OnRejected::Resync);
             }
         }
     }
@@ -253,37 +254,37 @@ impl Chat {
             .with_untracked(|running| running.iter().any(|one| one.message == message))
     }
 
-    /// Whether something is being sent of which the server has not said yet what it calls it.
-    pub(crate) fn has_nameless_messages(self) -> bool {
+    /// Whether a message is being sent that has no server id yet.
+    pub(crate) fn has_unaccepted_messages(self) -> bool {
         self.conversation.with_untracked(|conversation| {
             conversation
                 .path()
                 .into_iter()
-                .any(|id| conversation.name(id).is_none())
+                .any(|id| conversation.server_id(id).is_none())
         })
     }
 }
 
-/// Shows the path that the server shows.
+/// Shows the path that the server stores as shown.
 fn show_leaf(conversation: &mut Conversation<Message>, detail: &ConversationDetail) {
     let leaf = detail.leaf.as_deref();
-    if let Some(leaf) = leaf.and_then(|leaf| conversation.named(leaf)) {
+    if let Some(leaf) = leaf.and_then(|leaf| conversation.find(leaf)) {
         conversation.show_line_to(leaf);
     }
 }
 
-/// The first of these messages that is loaded already or follows what is loaded.
+/// The index of the first of these messages that is loaded or follows a loaded one.
 fn first_that_joins(
     conversation: &Conversation<Message>,
     messages: &[SavedMessage],
 ) -> Option<usize> {
     messages.iter().position(|message| {
-        conversation.named(&message.id).is_some()
+        conversation.find(&message.id).is_some()
             || message.parent.as_deref() == conversation.earlier()
             || message
                 .parent
                 .as_deref()
-                .is_some_and(|parent| conversation.named(parent).is_some())
+                .is_some_and(|parent| conversation.find(parent).is_some())
     })
 }
 
@@ -303,8 +304,8 @@ impl From<&MessageVersion> for Version {
     }
 }
 
-/// Whether the server said this before the end of the reply that the page has read by now: the answer to a
-/// question can be on its way for longer than the reply.
+/// Whether this state is older than the end of the reply that the page has read: a response can take longer than the
+/// stream of the reply.
 fn is_old(message: &SavedMessage, reply: &ArcRwSignal<Reply>) -> bool {
     match &message.state {
         MessageState::Streaming { generation, .. } => {

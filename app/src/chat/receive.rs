@@ -1,4 +1,4 @@
-//! Reading a reply: its events are folded as they come, and who looks is told at a pace of its own.
+//! Receiving a reply: events are folded as they arrive, and rendered at a pace of their own.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -21,27 +21,27 @@ use crate::reply::Reply;
 use crate::reply::reader::{ReaderEvent, ReplyReader};
 use crate::reply::transport::ReplyRequest;
 
-/// So long after the end of a reply it is announced: the picture of its last words does not wait until they
-/// are counted and the number is written as the person's language does.
+/// The delay before the end of a reply is announced. The last words are painted first; counting them and formatting
+/// the number takes time.
 const ANNOUNCE_AFTER: Duration = Duration::from_millis(50);
 
-/// What to do when the server refuses before the reply has begun.
+/// What to do when the request is rejected before the reply has started.
 pub(super) enum OnRejected {
-    /// It is as if it had not been asked for.
+    /// Remove the message and the reply.
     RollBack(Box<Rollback>),
-    /// The reply is what it was before it was to go on.
+    /// Restore the reply as it was before it was continued.
     Restore(Box<Reply>),
-    /// The server knows better what became of it.
+    /// Resynchronise with the server.
     Resync,
 }
 
 impl Chat {
-    /// Begins to read a reply into its message.
+    /// Starts to read a reply into its message.
     pub(super) fn read(
         self,
         message: MessageId,
         reply: ArcRwSignal<Reply>,
-        ask: ReplyRequest,
+        request: ReplyRequest,
         on_rejected: OnRejected,
     ) {
         let Deps {
@@ -50,8 +50,8 @@ impl Chat {
             lifecycle,
         } = self.deps.get_value();
         let Some(transport) = transport else { return };
-        let is_saved = !matches!(ask, ReplyRequest::Ephemeral(_));
-        let reader = ReplyReader::new(transport, Arc::clone(&clock), lifecycle.as_deref(), ask);
+        let is_saved = !matches!(request, ReplyRequest::Ephemeral(_));
+        let reader = ReplyReader::new(transport, Arc::clone(&clock), lifecycle.as_deref(), request);
         let (task, registration) = AbortHandle::new_pair();
         self.announcement.set(Announcement::Answering);
         self.running.update(|running| {
@@ -71,12 +71,12 @@ impl Chat {
             match refused {
                 Ok(was_resumed) => {
                     if was_resumed {
-                        // Another page may have continued it while this one was away.
+                        // Another page may have continued the reply while this one was disconnected.
                         self.resyncs.update(|resyncs| *resyncs += 1);
                     }
                     let before = self.epoch.get_untracked();
                     clock.wait(ANNOUNCE_AFTER).await;
-                    // Another reply, or another conversation, has its own to say.
+                    // Another reply or conversation has its own announcement.
                     if self.epoch.get_untracked() == before && !self.is_streaming_untracked() {
                         self.announce_end(&reply);
                     }
@@ -85,14 +85,15 @@ impl Chat {
             }
         };
         spawn_local(async move {
-            // An abort is a stop or another conversation; either has said all there is to say.
+            // An abort means a stop or another conversation; both have updated the state already.
             let _ = Abortable::new(read, registration).await;
         });
     }
 
-    /// Folds the events of a reply into it until it ends, and says whether the connection was lost
-    /// meanwhile. An error before the server has accepted the request is no part of the reply and comes
-    /// back.
+    /// Folds the events of a reply into it until it ends. Returns whether the connection was lost meanwhile.
+    ///
+    /// # Errors
+    /// An error before the server has accepted the request. It is not part of the reply.
     async fn fold(
         self,
         message: MessageId,
@@ -141,22 +142,22 @@ impl Chat {
             Either::Left((folded, _)) => folded?,
             Either::Right((never, _)) => match never {},
         }
-        // The end does not wait for a frame: in a hidden tab none may come.
+        // The end does not wait for a frame, because a hidden tab may get none.
         reply.update(|reply| reply.close(clock.now()));
         Ok(updates.was_resumed())
     }
 
-    /// The server has accepted the message: it has names now, and can be stopped.
+    /// The server has accepted the message: the messages have server ids now, and the reply can be stopped.
     fn on_start(self, message: MessageId, start: &Start) {
-        // Names are seen by nobody, so nobody is told.
+        // The ids are not rendered, so no subscriber is notified.
         self.conversation.update_untracked(|conversation| {
             if let (Some(question), Some(name)) =
                 (conversation.parent(message), &start.user_message)
             {
-                conversation.set_name(question, name.clone());
+                conversation.set_server_id(question, name.clone());
             }
             if let Some(name) = &start.message {
-                conversation.set_name(message, name.clone());
+                conversation.set_server_id(message, name.clone());
             }
         });
         let is_stopped = self.running.with_untracked(|running| {
@@ -165,7 +166,7 @@ impl Chat {
                 .any(|one| one.message == message && one.is_stopped)
         });
         if is_stopped {
-            self.tell_to_stop(start.generation.clone());
+            self.send_stop(start.generation.clone());
         }
     }
 
@@ -177,7 +178,7 @@ impl Chat {
         clock: &Arc<dyn Clock>,
     ) {
         if generation_of(reply).is_some() {
-            // It had begun, and now the server does not know it: what it has saved counts.
+            // The reply had started, and now the server does not know it: the saved state counts.
             reply.update(|reply| reply.close(clock.now()));
             self.resyncs.update(|resyncs| *resyncs += 1);
             return self.announce_end(reply);

@@ -1,5 +1,5 @@
-//! Asking: a new message, another version of a reply, a reply that goes on; and taking back what the
-//! server never accepted.
+//! Requesting replies: to a new message, as another version, or as the continuation of a reply; and rolling back what
+//! the server rejected.
 
 use leptos::prelude::*;
 
@@ -12,22 +12,22 @@ use crate::protocol::{ChatMessage, ChatRequest, Role};
 use crate::reply::Reply;
 use crate::reply::transport::ReplyRequest;
 
-/// How to take back what could not be sent.
+/// How to roll back a message that could not be sent.
 pub(super) struct Rollback {
-    /// The first message that was added for it.
+    /// The first message that was added.
     added: MessageId,
-    /// What was shown in its place.
+    /// The message that was shown in its place before.
     shown_before: Option<MessageId>,
-    /// What goes back into the composer.
+    /// The message that goes back into the composer.
     outgoing: Option<Outgoing>,
-    /// Whether the conversation would have begun with it.
+    /// Whether it was the first message of the conversation.
     begins: bool,
 }
 
 impl Chat {
-    /// Sends what stands in the composer, unless that is nothing or a reply streams; says whether it did.
+    /// Sends the text in the composer. Returns `false` if it is blank, or if nothing can be sent now.
     pub fn send(self) -> bool {
-        if !self.can_ask() {
+        if !self.can_send() {
             return false;
         }
         let Some(mut outgoing) = self.change_draft(Draft::take).flatten() else {
@@ -41,8 +41,8 @@ impl Chat {
             let shown_before = conversation.shown_after(parent);
             let question = Message::Question(outgoing.text.as_str().into());
             let parent_name = match parent {
-                Some(parent) => conversation.name(parent),
-                // The first message that is loaded need not be the first of the conversation.
+                Some(parent) => conversation.server_id(parent),
+                // The first loaded message need not be the first of the conversation.
                 None => conversation.earlier(),
             };
             let parent_name = parent_name.map(str::to_owned);
@@ -53,12 +53,12 @@ impl Chat {
             return false;
         };
         let begins = self.id.with_untracked(Option::is_none) && !self.is_temporary.get_untracked();
-        let ask = if self.is_temporary.get_untracked() {
+        let request = if self.is_temporary.get_untracked() {
             ReplyRequest::Ephemeral(self.temporary_request(question))
         } else {
             let known = outgoing.sent.take();
             let conversation = self.id.get_untracked();
-            // A message whose answer was lost, and that was not changed since, is the same message.
+            // A message that was sent before and not changed since keeps its ids, so that sending is idempotent.
             let sent = match known.filter(|sent| {
                 conversation
                     .as_ref()
@@ -77,7 +77,7 @@ impl Chat {
                 message: SendMessage {
                     content: Some(outgoing.text.clone()),
                     parent,
-                    ..self.chosen_for(sent.request)
+                    ..self.with_choices(sent.request)
                 },
             }
         };
@@ -87,32 +87,32 @@ impl Chat {
             outgoing: Some(outgoing),
             begins,
         };
-        self.ask(Some(question), ask, |_| rollback);
+        self.request(Some(question), request, |_| rollback);
         true
     }
 
-    /// Asks for another version of a reply, as Regenerate and Retry do.
-    pub fn ask_again(self, reply: MessageId) {
-        if !self.can_ask() {
+    /// Requests another version of a reply (Regenerate and Retry).
+    pub fn regenerate(self, reply: MessageId) {
+        if !self.can_send() {
             return;
         }
         // The question need not be loaded.
         let question = self
             .conversation
             .with_untracked(|conversation| conversation.parent(reply));
-        let ask = if self.is_temporary.get_untracked() {
+        let request = if self.is_temporary.get_untracked() {
             let Some(question) = question else { return };
             ReplyRequest::Ephemeral(self.temporary_request(question))
         } else {
-            let Some(ask) = self.ask_about(reply, |name, chosen| SendMessage {
+            let Some(request) = self.request_about(reply, |name, chosen| SendMessage {
                 regenerate: Some(name),
                 ..chosen
             }) else {
                 return;
             };
-            ask
+            request
         };
-        self.ask(question, ask, |added| Rollback {
+        self.request(question, request, |added| Rollback {
             added,
             shown_before: Some(reply),
             outgoing: None,
@@ -120,60 +120,65 @@ impl Chat {
         });
     }
 
-    /// Whether a reply can go on where it was cut off. A temporary one cannot: nobody keeps it.
+    /// Whether the server can continue a reply. It cannot continue a temporary one, which is not saved.
     #[must_use]
-    pub fn can_go_on(self, reply: MessageId) -> bool {
+    pub fn can_continue(self, reply: MessageId) -> bool {
         self.conversation
-            .with_untracked(|conversation| conversation.name(reply).is_some())
+            .with_untracked(|conversation| conversation.server_id(reply).is_some())
     }
 
-    /// Lets a reply go on where it was cut off.
-    pub fn go_on(self, message: MessageId) {
+    /// Continues a reply where it was cut off.
+    pub fn continue_reply(self, message: MessageId) {
         let Message::Reply(reply) = self.message(message) else {
             return;
         };
-        if !self.can_ask() {
+        if !self.can_send() {
             return;
         }
-        let ask = self.ask_about(message, |name, chosen| SendMessage {
+        let request = self.request_about(message, |name, chosen| SendMessage {
             continue_reply: Some(name),
             ..chosen
         });
-        let Some(ask) = ask else { return };
+        let Some(request) = request else { return };
         let before = reply.get_untracked();
         let now = self.now();
-        reply.update(|reply| reply.go_on(now));
+        reply.update(|reply| reply.resume(now));
         self.notice.set(None);
-        self.read(message, reply, ask, OnRejected::Restore(Box::new(before)));
+        self.read(
+            message,
+            reply,
+            request,
+            OnRejected::Restore(Box::new(before)),
+        );
     }
 
-    /// A request about a message that the server knows.
-    fn ask_about(
+    /// A request that refers to a message by its server id. `None` if the message has none.
+    fn request_about(
         self,
         message: MessageId,
-        request: impl FnOnce(String, SendMessage) -> SendMessage,
+        fill: impl FnOnce(String, SendMessage) -> SendMessage,
     ) -> Option<ReplyRequest> {
         let conversation = self.id.get_untracked()?;
         let name = self
             .conversation
-            .with_untracked(|conversation| conversation.name(message).map(str::to_owned))?;
+            .with_untracked(|conversation| conversation.server_id(message).map(str::to_owned))?;
         Some(ReplyRequest::Send {
             conversation,
-            message: request(name, self.chosen_for(new_id())),
+            message: fill(name, self.with_choices(new_id())),
         })
     }
 
-    fn can_ask(self) -> bool {
+    fn can_send(self) -> bool {
         !self.is_streaming_untracked()
             && !self.has_later.get_untracked()
             && self.deps.with_value(|deps| deps.transport.is_some())
     }
 
-    /// Adds an empty reply to a question and asks for it.
-    fn ask(
+    /// Adds an empty reply to a question and requests it.
+    fn request(
         self,
         question: Option<MessageId>,
-        ask: ReplyRequest,
+        request: ReplyRequest,
         rollback: impl FnOnce(MessageId) -> Rollback,
     ) {
         let reply = ArcRwSignal::new(Reply::asked(self.now()));
@@ -183,18 +188,23 @@ impl Chat {
         let Some(added) = added else { return };
         self.notice.set(None);
         let rollback = rollback(added);
-        self.read(added, reply, ask, OnRejected::RollBack(Box::new(rollback)));
+        self.read(
+            added,
+            reply,
+            request,
+            OnRejected::RollBack(Box::new(rollback)),
+        );
     }
 
-    /// A request that carries its conversation, and what the person has chosen.
+    /// A request with the whole conversation and the user's choices.
     fn temporary_request(self, question: MessageId) -> ChatRequest {
         let mut request = ChatRequest::new(self.history(question));
         self.preferences.get_untracked().apply(&mut request);
         request
     }
 
-    /// What the person has chosen, for a message of a saved conversation.
-    fn chosen_for(self, request_id: String) -> SendMessage {
+    /// The user's choices, for a message of a saved conversation.
+    fn with_choices(self, request_id: String) -> SendMessage {
         let choices = self.preferences.get_untracked();
         SendMessage {
             request_id,
@@ -207,7 +217,7 @@ impl Chat {
         }
     }
 
-    /// The conversation up to this question, as it is sent. Replies without text say nothing.
+    /// The messages up to this question, as they are sent. Empty ones are left out.
     fn history(self, question: MessageId) -> Vec<ChatMessage> {
         self.conversation.with_untracked(|conversation| {
             let line = conversation.line_to(question);
@@ -227,7 +237,7 @@ impl Chat {
         })
     }
 
-    /// The server never accepted the message: it is as if it had not been sent, and the words are back.
+    /// Rolls a message back that the server did not accept. Its text is back in the composer.
     pub(super) fn roll_back(self, rollback: Rollback) {
         self.conversation.update(|conversation| {
             conversation.withdraw(rollback.added);

@@ -1,4 +1,4 @@
-//! Stopping: a temporary reply ends with its request; a saved one is the server's to stop.
+//! Stopping replies. A temporary reply ends with its request; a saved one is stopped by the server.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,14 +11,14 @@ use crate::reply::Reply;
 use crate::reply::reader::backoff;
 use crate::reply::transport::ConnectionError;
 
-/// How long the server may take to say that a reply is stopped. Then the page says so by itself.
+/// How long to wait for the server to end a stopped reply. After that the page ends it by itself.
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
 
-/// How often a stop is tried that does not reach the server.
+/// The most attempts to reach the server with a stop.
 const STOP_ATTEMPTS: u32 = 20;
 
 impl Chat {
-    /// Ends the replies that stream. What has come stays.
+    /// Stops all streaming replies. Their text stays.
     pub fn stop(self) {
         let mut running = self.running.get_untracked();
         for one in &mut running {
@@ -34,13 +34,12 @@ impl Chat {
         self.running.set(running);
     }
 
-    /// Asks the server to stop a reply. What the server had sent by then still comes, and then the end:
-    /// so the page shows what is saved.
+    /// Asks the server to stop a reply. The page still reads the events up to the end, so it shows what is saved.
     fn stop_saved(self, running: &StreamingReply) {
         if let Some(generation) = generation_of(&running.reply) {
-            self.tell_to_stop(generation);
+            self.send_stop(generation);
         }
-        // Otherwise `receive` stops it as soon as the reply has begun.
+        // Otherwise `receive` stops the reply when it starts.
         let clock = self.deps.with_value(|deps| Arc::clone(&deps.clock));
         let running = running.clone();
         spawn_local(async move {
@@ -60,8 +59,8 @@ impl Chat {
         });
     }
 
-    /// Tells the server to stop a reply, again and again until it has heard it.
-    pub(super) fn tell_to_stop(self, generation: String) {
+    /// Sends a stop to the server, and retries until the server has received it.
+    pub(super) fn send_stop(self, generation: String) {
         let Deps {
             transport, clock, ..
         } = self.deps.get_value();
@@ -78,7 +77,7 @@ impl Chat {
         });
     }
 
-    /// Ends a reply on this page, whatever becomes of it elsewhere.
+    /// Ends a reply on this page only.
     fn end_here(self, running: &StreamingReply) {
         running.task.abort();
         let now = self.now();
@@ -87,7 +86,7 @@ impl Chat {
     }
 }
 
-/// The id by which a reply is followed and stopped, once it has begun.
+/// The id of the generation of a reply, once the reply has started.
 pub(super) fn generation_of(reply: &ArcRwSignal<Reply>) -> Option<String> {
     reply.with_untracked(|reply| reply.transcript().generation.clone())
 }

@@ -1,36 +1,34 @@
 //! A conversation as a tree of messages, of which one path is shown.
 //!
-//! Editing a question makes a branch, asking again makes a sibling of a reply; the older versions stay
-//! and can be shown again. It is plain data: it knows neither signals nor what a message holds, so the
-//! page can fill it with live replies and a store with saved ones.
+//! An edited question is a sibling of the original, and a regenerated reply is a sibling of the earlier reply; the older
+//! versions stay and can be shown again. The tree is plain data: it knows neither signals nor the content of messages.
 //!
-//! It may hold only the end of a long conversation: the messages before its first one and the
-//! versions of a message that nobody has looked at are then with the server. What is shown is always
-//! loaded up to its end.
+//! The tree may contain only the end of a long conversation. Then only the server has the messages before the first
+//! loaded one, and versions that were never shown. The path that is shown is always loaded up to its end.
 
-/// A message within its conversation, as this page counts them: in the order in which they came. The
-/// server has names of its own, which a message may get later.
+/// The id of a message on this page, in the order in which messages were added. The id of the server is separate; a
+/// message gets it when the server accepts the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId(usize);
 
 /// The messages of a conversation.
 #[derive(Debug, Clone)]
 pub struct Conversation<T> {
-    /// All messages, addressed by id. A withdrawn one stays here, reachable from nowhere.
+    /// All messages, by id. A withdrawn message stays here, but nothing refers to it.
     nodes: Vec<TreeNode<T>>,
-    /// The versions of the first message that is loaded.
+    /// The versions of the first loaded message.
     roots: Versions,
-    /// What the server calls the message before that one, which is not loaded.
+    /// The server's id of the message before the first loaded one.
     earlier: Option<String>,
-    /// How many messages had been put before the first ones, each time that it happened.
+    /// The total of prepended messages after each call of `prepend`.
     prepended: Vec<usize>,
 }
 
 #[derive(Debug, Clone)]
 struct TreeNode<T> {
     message: T,
-    /// What the server calls it.
-    name: Option<String>,
+    /// The server's id of the message.
+    server_id: Option<String>,
     parent: Option<MessageId>,
     replies: Versions,
 }
@@ -38,11 +36,11 @@ struct TreeNode<T> {
 /// The versions of one message, oldest first.
 #[derive(Debug, Clone, Default)]
 struct Versions {
-    /// Those that are loaded, each with its number, counted from 1.
+    /// The loaded versions, each with its number, from 1.
     ids: Vec<(usize, MessageId)>,
-    /// How many there are, loaded or not.
+    /// The number of versions, loaded or not.
     of: usize,
-    /// Which of `ids` is on the path. Meaningless while there are none.
+    /// The index in `ids` of the version on the path. Without meaning while `ids` is empty.
     shown: usize,
 }
 
@@ -61,14 +59,14 @@ impl Versions {
         }
     }
 
-    /// Adds the newest one and shows it.
+    /// Adds the newest version and shows it.
     fn append(&mut self, id: MessageId) {
         self.of += 1;
         self.ids.push((self.of, id));
         self.shown = self.ids.len() - 1;
     }
 
-    /// Takes one out as if it had never been there. The one before it is shown in its place.
+    /// Removes a version. The version before it is shown instead.
     fn withdraw(&mut self, id: MessageId) {
         let Some(position) = self.position(id) else {
             return;
@@ -83,8 +81,8 @@ impl Versions {
         }
     }
 
-    /// Adds one that the server has counted, or counts it anew. Another one that was taken to have its
-    /// number is a later one: it was asked for here while somebody else asked, too.
+    /// Adds a version with the server's number, or renumbers it. A local version with the same number gets a later one:
+    /// it was requested here while another page requested one, too.
     fn insert(&mut self, id: MessageId, version: Version) {
         let shown = self.shown();
         if let Some(position) = self.position(id) {
@@ -103,21 +101,21 @@ impl Versions {
     }
 }
 
-/// Which of its versions a message is.
+/// The number of a message among its versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Version {
-    /// Counted from 1.
+    /// The number of this version, from 1.
     pub number: usize,
-    /// How many there are.
+    /// The number of versions.
     pub of: usize,
 }
 
 /// A step between the versions of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VersionStep {
-    /// To the older one.
+    /// To the older version.
     Previous,
-    /// To the newer one.
+    /// To the newer version.
     Next,
 }
 
@@ -133,15 +131,14 @@ impl<T> Default for Conversation<T> {
 }
 
 impl<T> Conversation<T> {
-    /// Adds a message after `parent`, or at the beginning, as its newest version, and shows it.
+    /// Adds a message after `parent`, or at the beginning, as the newest version, and shows it.
     pub fn append(&mut self, parent: Option<MessageId>, message: T) -> MessageId {
         let id = self.add(parent, message);
         self.versions_mut(parent).append(id);
         id
     }
 
-    /// Adds a message after `parent`, or at the beginning, as the version that the server counts it as,
-    /// and shows it.
+    /// Adds a message after `parent`, or at the beginning, with the server's version number, and shows it.
     pub fn insert(&mut self, parent: Option<MessageId>, message: T, version: Version) -> MessageId {
         let id = self.add(parent, message);
         let versions = self.versions_mut(parent);
@@ -154,22 +151,22 @@ impl<T> Conversation<T> {
         let id = MessageId(self.nodes.len());
         self.nodes.push(TreeNode {
             message,
-            name: None,
+            server_id: None,
             parent,
             replies: Versions::default(),
         });
         id
     }
 
-    /// Puts messages with what the server calls them before the first one, in the order in which they
-    /// were said; `earlier` is the one before these.
+    /// Prepends messages with their server ids, in the order of the conversation. `earlier` is the server's id of the
+    /// message before them.
     pub fn prepend(&mut self, messages: Vec<(String, T)>, earlier: Option<String>) {
         let count = messages.len();
         let rest = std::mem::take(&mut self.roots);
         let mut last = None;
-        for (name, message) in messages {
+        for (server_id, message) in messages {
             let id = self.append(last, message);
-            self.set_name(id, name);
+            self.set_server_id(id, server_id);
             last = Some(id);
         }
         for (_, id) in &rest.ids {
@@ -182,26 +179,26 @@ impl<T> Conversation<T> {
         self.earlier = earlier;
     }
 
-    /// Notes that there are messages before the first one, the last of which the server calls so.
+    /// Sets the server's id of the message before the first loaded one.
     pub fn set_earlier(&mut self, earlier: Option<String>) {
         self.earlier = earlier;
     }
 
-    /// What the server calls the message before the first one, where that is not loaded.
+    /// The server's id of the message before the first loaded one, if there is one.
     #[must_use]
     pub fn earlier(&self) -> Option<&str> {
         self.earlier.as_deref()
     }
 
-    /// How many messages were put before the first ones.
+    /// How many messages were prepended in all.
     #[must_use]
     pub fn prepended(&self) -> usize {
         self.prepended.last().copied().unwrap_or(0)
     }
 
-    /// The path in parts, the last one first: what was there at first, and what was put before it each
-    /// time. Given are the first and the end of each, as positions on the path; the last part goes on
-    /// to the end of the path, and others may reach beyond it where another version is shorter.
+    /// The slices of the path, the last one first: the messages that were there at first, then those of each `prepend`.
+    /// Each slice is a start and an end index on the path. The last slice extends to the end of the path; others may
+    /// extend beyond it where another version is shorter.
     #[must_use]
     pub fn parts(&self) -> Vec<(usize, usize)> {
         let all = self.prepended();
@@ -216,36 +213,37 @@ impl<T> Conversation<T> {
         starts.map(part).collect()
     }
 
-    /// Notes what the server calls a message.
-    pub fn set_name(&mut self, id: MessageId, name: String) {
-        self.nodes[id.0].name = Some(name);
+    /// Sets the server's id of a message.
+    pub fn set_server_id(&mut self, id: MessageId, server_id: String) {
+        self.nodes[id.0].server_id = Some(server_id);
     }
 
-    /// What the server calls a message.
+    /// The server's id of a message.
     #[must_use]
-    pub fn name(&self, id: MessageId) -> Option<&str> {
-        self.nodes[id.0].name.as_deref()
+    pub fn server_id(&self, id: MessageId) -> Option<&str> {
+        self.nodes[id.0].server_id.as_deref()
     }
 
-    /// The message that the server calls so.
+    /// The message with this server id.
     #[must_use]
-    pub fn named(&self, name: &str) -> Option<MessageId> {
-        // The newest are asked for most.
+    pub fn find(&self, server_id: &str) -> Option<MessageId> {
+        // The newest messages are looked up most.
         let found = self
             .nodes
             .iter()
-            .rposition(|node| node.name.as_deref() == Some(name));
+            .rposition(|node| node.server_id.as_deref() == Some(server_id));
         found.map(MessageId)
     }
 
-    /// The messages for which the server has a name, with that name.
-    pub fn named_messages(&self) -> impl Iterator<Item = (MessageId, &str, &T)> {
+    /// The messages that have a server id, with that id.
+    pub fn messages_with_server_ids(&self) -> impl Iterator<Item = (MessageId, &str, &T)> {
         let nodes = self.nodes.iter().enumerate();
-        nodes.filter_map(|(at, node)| Some((MessageId(at), node.name.as_deref()?, &node.message)))
+        nodes.filter_map(|(at, node)| {
+            Some((MessageId(at), node.server_id.as_deref()?, &node.message))
+        })
     }
 
-    /// Takes a message back as if it had never been there, with all that came after it: it could not
-    /// be sent. The version before it is shown instead.
+    /// Removes a message that could not be sent, with all messages after it. The version before it is shown instead.
     pub fn withdraw(&mut self, id: MessageId) {
         self.versions_mut(self.nodes[id.0].parent).withdraw(id);
     }
@@ -255,15 +253,15 @@ impl<T> Conversation<T> {
         self.versions_mut(self.nodes[id.0].parent).show(Some(id));
     }
 
-    /// Shows this message and all that leads to it.
+    /// Shows the path to this message.
     pub fn show_line_to(&mut self, id: MessageId) {
         for step in self.line_to(id) {
             self.show(step);
         }
     }
 
-    /// Shows the version before or after the one that is shown, if there is one. Where it is not
-    /// loaded, nothing changes and its number comes back.
+    /// Shows the previous or the next version, if there is one. If it is not loaded, nothing changes and its number is
+    /// returned.
     pub fn step(&mut self, id: MessageId, step: VersionStep) -> Option<usize> {
         let versions = self.versions_mut(self.nodes[id.0].parent);
         let (number, _) = *versions.ids.get(versions.shown)?;
@@ -284,7 +282,7 @@ impl<T> Conversation<T> {
         }
     }
 
-    /// Says which of its versions a message is, as the server counts them; whether that is news.
+    /// Sets the server's version number of a message. Returns whether that changed anything.
     pub fn set_version(&mut self, id: MessageId, version: Version) -> bool {
         let is_news = self.version(id) != version;
         if is_news {
@@ -294,7 +292,7 @@ impl<T> Conversation<T> {
         is_news
     }
 
-    /// What is shown, from the first message to the last.
+    /// The messages that are shown, from the first to the last.
     #[must_use]
     pub fn path(&self) -> Vec<MessageId> {
         std::iter::successors(self.roots.shown(), |id| self.shown_after(Some(*id))).collect()
@@ -306,7 +304,7 @@ impl<T> Conversation<T> {
         self.path().last().copied()
     }
 
-    /// The messages from the first one to this one, whether they are shown or not.
+    /// The messages from the first one to this one, shown or not.
     #[must_use]
     pub fn line_to(&self, id: MessageId) -> Vec<MessageId> {
         let mut line: Vec<_> = std::iter::successors(Some(id), |id| self.parent(*id)).collect();
@@ -320,15 +318,15 @@ impl<T> Conversation<T> {
         self.versions(parent).shown()
     }
 
-    /// Which of its versions this message is.
+    /// The number of this message among its versions.
     #[must_use]
     pub fn version(&self, id: MessageId) -> Version {
-        // What shows a message may ask once more after another conversation took this one's place.
+        // The view of a message may still read its version after another conversation was opened.
         if id.0 >= self.nodes.len() {
             return Version { number: 1, of: 1 };
         }
         let versions = self.versions(self.parent(id));
-        // A withdrawn one is none of them.
+        // A withdrawn message is not among them.
         let number = versions.position(id).map_or(0, |at| versions.ids[at].0);
         Version {
             number,
@@ -336,19 +334,19 @@ impl<T> Conversation<T> {
         }
     }
 
-    /// What came before this message.
+    /// The message before this one.
     #[must_use]
     pub fn parent(&self, id: MessageId) -> Option<MessageId> {
         self.nodes[id.0].parent
     }
 
-    /// What the message holds.
+    /// The content of the message.
     #[must_use]
     pub fn message(&self, id: MessageId) -> &T {
         &self.nodes[id.0].message
     }
 
-    /// Whether nothing has been said.
+    /// Whether there are no messages.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.roots.ids.is_empty()
@@ -447,9 +445,12 @@ mod tests {
     #[test]
     fn a_message_is_found_by_the_name_that_the_server_gave_it() {
         let (mut talk, [question, reply, ..]) = talk();
-        talk.set_name(reply, "r".into());
-        assert_eq!((talk.name(reply), talk.name(question)), (Some("r"), None));
-        assert_eq!((talk.named("r"), talk.named("x")), (Some(reply), None));
+        talk.set_server_id(reply, "r".into());
+        assert_eq!(
+            (talk.server_id(reply), talk.server_id(question)),
+            (Some("r"), None)
+        );
+        assert_eq!((talk.find("r"), talk.find("x")), (Some(reply), None));
     }
 
     #[test]
@@ -484,7 +485,7 @@ mod tests {
         let edited = talk.append(None, "q1 edited");
         talk.prepend(named(&["a", "b"]), None);
         check(&talk, &["a", "b", "q1 edited"]);
-        assert_eq!(talk.parent(edited), talk.named("b"));
+        assert_eq!(talk.parent(edited), talk.find("b"));
         talk.show(question);
         check(&talk, &["a", "b", "q1", "r1", "q2", "r2"]);
         assert_eq!((talk.earlier(), talk.prepended()), (None, 2));

@@ -204,7 +204,7 @@ impl Sync {
             return;
         };
         // The server may not have it yet.
-        if self.chat.has_nameless_messages() {
+        if self.chat.has_unaccepted_messages() {
             return;
         }
         let server = self.server.get_value();
@@ -304,7 +304,7 @@ impl Sync {
                     self.chat.open(&detail);
                     self.chat.follow_running(&detail);
                 }
-                Ok(detail) if detail.leaf == self.chat.leaf_name() => {}
+                Ok(detail) if detail.leaf == self.chat.leaf_server_id() => {}
                 Ok(detail) => return self.show_path(&detail).await,
                 Err(refusal) => return self.conversations.say(refusal.error.message),
             }

@@ -148,7 +148,7 @@ impl ReplyReader {
     }
 
     /// Whether it does no harm to ask again: for a saved reply it is the same request.
-    fn can_ask_again(&self) -> bool {
+    fn can_retry(&self) -> bool {
         !matches!(self.request, ReplyRequest::Ephemeral(_))
     }
 
@@ -172,7 +172,7 @@ impl ReplyReader {
     fn on_lifecycle_event(&mut self, lifecycle_event: LifecycleEvent) {
         let now = self.clock.now();
         self.watch = None;
-        let can_ask_again = self.can_ask_again();
+        let can_retry = self.can_retry();
         match (lifecycle_event, &self.state) {
             (LifecycleEvent::Hidden, _) => {
                 self.hidden_since.get_or_insert(now);
@@ -185,9 +185,9 @@ impl ReplyReader {
             ReaderState::Resting => lifecycle_event == LifecycleEvent::Shown,
             ReaderState::Waiting(_) => true,
             // Another network: what was connected over the last one is dead, even if nobody said so.
-            ReaderState::Connected(_) if lifecycle_event == LifecycleEvent::Online => can_ask_again,
+            ReaderState::Connected(_) if lifecycle_event == LifecycleEvent::Online => can_retry,
             ReaderState::Connected(line) => {
-                can_ask_again && now.saturating_sub(line.alive_at) > SUSPICIOUS
+                can_retry && now.saturating_sub(line.alive_at) > SUSPICIOUS
             }
             ReaderState::Ready | ReaderState::Over => false,
         };
@@ -307,7 +307,7 @@ impl ReplyReader {
     /// When the connection counts as dead, unless something comes before.
     fn dead_at(&self) -> Duration {
         match &self.state {
-            ReaderState::Connected(line) if self.can_ask_again() => line.alive_at + SILENCE,
+            ReaderState::Connected(line) if self.can_retry() => line.alive_at + SILENCE,
             _ => Duration::MAX,
         }
     }

@@ -1,10 +1,10 @@
 //! A question, a reply, and what stands around them.
 
-pub mod ask_again;
+pub mod continue_reply;
 pub mod figures;
-pub mod go_on;
 pub mod question;
 pub mod reasoning;
+pub mod regenerate;
 pub mod reply;
 pub mod versions;
 pub mod waiting;

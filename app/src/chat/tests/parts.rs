@@ -68,7 +68,7 @@ fn what_follows_a_message_that_is_not_loaded_is_sent_after_that() {
         ..detail("r2", vec![saved("r2", Some("q2"), "second", DONE)])
     });
     let _events = harness.expect_request();
-    harness.chat.ask_again(harness.last());
+    harness.chat.regenerate(harness.last());
     Executor::poll_local();
     assert_eq!(harness.sent(), [["again r2"]]);
     assert_eq!(harness.shown(), ["A  …"]);
@@ -146,7 +146,7 @@ fn nothing_is_said_to_a_conversation_whose_end_is_not_loaded() {
         ..end()
     });
     harness.send("four");
-    harness.chat.ask_again(harness.last());
+    harness.chat.regenerate(harness.last());
     assert_eq!(harness.sent(), [[""; 0]; 0]);
     assert_eq!(harness.composer(), "four");
     harness.chat.open(&end());

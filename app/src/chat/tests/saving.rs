@@ -13,7 +13,7 @@ fn the_first_message_begins_the_conversation_and_later_ones_follow_by_name() {
     assert_eq!(harness.chat.id_untracked(), id);
     assert_eq!(harness.sent(), [vec!["one"], vec!["two", "after r1"]]);
     let events = harness.expect_request();
-    harness.chat.ask_again(harness.last());
+    harness.chat.regenerate(harness.last());
     play(&events, [start_named(3), ChatEvent::Done(Finish::Stop)]);
     assert_eq!(harness.sent()[2], ["again r2"]);
     harness.chat.edit(harness.chat.path()[2]);
@@ -101,13 +101,13 @@ fn a_reply_that_was_cut_off_goes_on_in_its_place() {
         ],
     );
     let events = harness.expect_request();
-    harness.chat.go_on(harness.last());
+    harness.chat.continue_reply(harness.last());
     Executor::poll_local();
     assert_eq!(harness.shown(), ["Q go", "A half …"]);
     refuse(&events);
     assert_eq!(harness.shown(), ["Q go", "A half [length]"]);
     let events = harness.expect_request();
-    harness.chat.go_on(harness.last());
+    harness.chat.continue_reply(harness.last());
     Executor::poll_local();
     // It is told from its beginning.
     play(

@@ -58,7 +58,7 @@ fn nothing_is_sent_while_a_reply_streams_and_the_next_message_stays() {
     let events = harness.expect_request();
     harness.send("one");
     harness.send("two");
-    harness.chat.ask_again(harness.last());
+    harness.chat.regenerate(harness.last());
     assert_eq!(
         (harness.sent().len(), harness.composer().as_str()),
         (1, "two")
@@ -155,7 +155,7 @@ fn an_edit_or_a_retry_that_was_not_accepted_changes_nothing() {
     harness.turn("one", "first");
     let before = harness.shown();
     let events = harness.expect_request();
-    harness.chat.ask_again(harness.last());
+    harness.chat.regenerate(harness.last());
     play(&events, [failure(ErrorKind::ServerUnreachable)]);
     assert_eq!(harness.shown(), before);
 

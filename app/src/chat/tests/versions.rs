@@ -7,7 +7,7 @@ fn asking_again_makes_a_version_and_the_older_one_can_be_shown() {
     let harness = Harness::temporary();
     harness.turn("one", "first");
     let events = harness.expect_request();
-    harness.chat.ask_again(harness.last());
+    harness.chat.regenerate(harness.last());
     play(
         &events,
         [

@@ -103,7 +103,7 @@ fn listen() {
     let changed = Closure::<dyn FnMut()>::new(|| {
         for frame in frames() {
             if frame.has_attribute(IS_READY) {
-                ask(&frame);
+                request_drawing(&frame);
             }
         }
     })
@@ -155,7 +155,7 @@ fn on_message(message: &MessageEvent) {
     match message.data().as_string().as_deref().and_then(read) {
         Some(FrameMessage::Ready) => {
             set(&frame, IS_READY, "");
-            ask(&frame);
+            request_drawing(&frame);
             let late = move || {
                 if !block.class_list().contains(IS_DRAWN) {
                     fail(&block, &frame, text::DRAWING_TOO_LONG);
@@ -174,7 +174,7 @@ fn on_message(message: &MessageEvent) {
 }
 
 /// Asks a frame to draw the code of its block.
-fn ask(frame: &Element) {
+fn request_drawing(frame: &Element) {
     let code = frame
         .closest("figure")
         .ok()

@@ -6,10 +6,10 @@ use crate::chat::tree::MessageId;
 use crate::reply::Reply;
 use crate::ui::content::streamed_text::{Source, StreamedText};
 use crate::ui::controls::copy_button::CopyButton;
-use crate::ui::message::ask_again::AskAgainButton;
+use crate::ui::message::continue_reply::ContinueButton;
 use crate::ui::message::figures::Figures;
-use crate::ui::message::go_on::GoOnButton;
 use crate::ui::message::reasoning::Reasoning;
+use crate::ui::message::regenerate::RegenerateButton;
 use crate::ui::message::versions::Versions;
 use crate::ui::message::waiting::Waiting;
 use crate::ui::text::{self, EndNote, Tone};
@@ -19,7 +19,7 @@ use crate::ui::text::{self, EndNote, Tone};
 struct Ended {
     note: Option<EndNote>,
     has_text: bool,
-    can_go_on: bool,
+    can_continue: bool,
 }
 
 /// A reply, live or ended.
@@ -45,7 +45,7 @@ pub fn ReplyView(
                     .as_ref()
                     .and_then(|end| text::end_note(end, transcript.text.trim().is_empty())),
                 has_text: !transcript.text.is_empty(),
-                can_go_on: reply.can_go_on(),
+                can_continue: reply.can_continue(),
             })
         })
     });
@@ -85,8 +85,8 @@ pub fn ReplyView(
                 {move || match ended.get() {
                     Some(ended) => view! {
                     {ended.has_text.then(|| view! { <CopyButton text=Box::new(source)/> }.into_any())}
-                    {ended.can_go_on.then(|| view! { <GoOnButton id/> }.into_any())}
-                    <AskAgainButton id reply/>
+                    {ended.can_continue.then(|| view! { <ContinueButton id/> }.into_any())}
+                    <RegenerateButton id reply/>
                         <Figures reply/>
                     }.into_any(),
                     None => ().into_any(),

@@ -8,13 +8,13 @@ use crate::ui::transcript::follow::Follow;
 
 /// Continue; nothing where nobody keeps the reply.
 #[component]
-pub fn GoOnButton(
+pub fn ContinueButton(
     /// The message that holds the reply.
     id: MessageId,
 ) -> impl IntoView {
     let chat = expect_context::<Chat>();
     let follow = expect_context::<Follow>();
-    if !chat.can_go_on(id) {
+    if !chat.can_continue(id) {
         return ().into_any();
     }
     view! {
@@ -22,7 +22,7 @@ pub fn GoOnButton(
             type="button"
             disabled=move || chat.is_streaming()
             on:click=move |_| {
-                chat.go_on(id);
+                chat.continue_reply(id);
                 follow.resume();
             }
         >

@@ -13,7 +13,7 @@ use crate::ui::transcript::follow::Follow;
 
 /// Regenerate or Retry; after a rate limit it counts down first.
 #[component]
-pub fn AskAgainButton(
+pub fn RegenerateButton(
     /// The message that holds the reply.
     id: MessageId,
     /// A reply that has ended.
@@ -40,7 +40,7 @@ pub fn AskAgainButton(
             class:retry=is_retry
             disabled=move || chat.is_streaming() || wait().is_some()
             on:click=move |_| {
-                chat.ask_again(id);
+                chat.regenerate(id);
                 follow.resume();
             }
         >
