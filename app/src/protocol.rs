@@ -1,9 +1,7 @@
-//! All that crosses the wire between browser and server: the chat request, the events of a reply,
-//! errors, paths.
+//! The types of the wire between browser and server: the chat request, the events of a reply, errors, paths.
 //!
-//! A type is serializable here, and only here, because it crosses that wire. What an upstream
-//! provider sends and wants is not described here: those types stay private to its file in the
-//! server. The contract itself, with its prose, is `docs/protocol.md`.
+//! A type is serializable here, and only here, because it crosses that wire. The types of upstream providers are
+//! private to their modules in the server. The contract itself is in `docs/protocol.md`.
 
 mod error;
 mod id;
@@ -19,16 +17,16 @@ pub use self::error::{
 };
 pub use self::id::Id;
 
-/// Where a chat request is posted.
+/// The path to which a chat request is posted.
 pub const CHAT_PATH: &str = "/api/chat";
 
-/// Where the models are listed that can be chosen.
+/// The path of the list of models.
 pub const MODELS_PATH: &str = "/api/models";
 
-/// The document that shows the picture at the address `src`, for a frame of the page.
+/// The path of a document that shows the image at the URL `src`, for an iframe of the page.
 pub const IMAGE_PATH: &str = "/image";
 
-/// The document that draws a diagram, for a frame of the page.
+/// The path of a document that draws a diagram, for an iframe of the page.
 pub const DIAGRAM_PAGE: &str = "/diagram/page.html";
 
 /// The largest request body that the server reads, in bytes.
@@ -37,15 +35,15 @@ pub const MAX_REQUEST_BYTES: usize = 1024 * 1024;
 /// The media type of a Server-Sent Events stream.
 pub const EVENT_STREAM: &str = "text/event-stream";
 
-/// One question to the model: the whole conversation so far, the newest message last.
+/// A chat request: the whole conversation so far, the newest message last.
 ///
-/// Unknown fields are refused, so that none reaches an upstream unnoticed.
+/// Unknown fields are rejected, so that none reaches an upstream unnoticed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChatRequest {
     /// The conversation, oldest message first. Never empty.
     pub messages: Vec<ChatMessage>,
-    /// The model to ask; without it the server's default.
+    /// The model; by default the server's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// Sampling temperature, 0 to 2.
@@ -54,7 +52,7 @@ pub struct ChatRequest {
     /// The most tokens that the reply may have, at least 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<u32>,
-    /// How long a reasoning model may think.
+    /// The reasoning effort.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning_effort: Option<ReasoningEffort>,
 }
@@ -77,19 +75,19 @@ impl ChatRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChatMessage {
-    /// Who said it.
+    /// The role of the message.
     pub role: Role,
-    /// What was said, as plain text or Markdown source.
+    /// The text, plain or Markdown.
     pub content: String,
 }
 
-/// Who said a message.
+/// The role of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Instructions that frame the conversation.
+    /// The system prompt.
     System,
-    /// The person.
+    /// The user.
     User,
     /// The model.
     Assistant,
@@ -99,40 +97,40 @@ pub enum Role {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReasoningEffort {
-    /// Briefly.
+    /// Low.
     Low,
-    /// As long as the model's default.
+    /// The model's default.
     Medium,
-    /// Long.
+    /// High.
     High,
 }
 
 /// One event of a reply.
 ///
 /// A reply is `Start`, then any number of `Text`, `Reasoning`, `Usage` and `Notice`, then exactly one
-/// terminal event, `Done` or `Error`. A stream that ends without one was cut. A second `Start` means
-/// that the reply is told again from its beginning.
+/// terminal event, `Done` or `Error`. A stream that ends without one was cut off. A second `Start` means
+/// that the reply restarts from its beginning.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ChatEvent<'a> {
     /// The request was accepted; the upstream has not answered yet.
     Start(Start),
-    /// A piece of the answer, to append.
+    /// A piece of the answer, to be appended.
     Text(Cow<'a, str>),
-    /// A piece of the model's reasoning, shown apart from the answer.
+    /// A piece of the model's reasoning, separate from the answer.
     Reasoning(Cow<'a, str>),
-    /// What the reply cost, when the upstream tells.
+    /// The token counts, if the upstream reports them.
     Usage(Usage),
-    /// The upstream could not answer yet and is asked again after a pause. It is told in passing, as
-    /// a comment of the stream, and is no part of the reply.
+    /// The upstream could not answer yet, and the request is repeated after a pause. The event is transient: it is a
+    /// comment of the stream and not part of the reply.
     Retrying(Retrying),
-    /// Another model answers than the start said, since that one's upstream is down or overloaded. It
-    /// is told as a comment at once, and by `done` in the end.
+    /// Another model than `Start` named answers, because that model's upstream is down or overloaded. It is sent as a
+    /// comment at once, and by `done` at the end.
     Model(Cow<'a, str>),
-    /// Something that the person should know while the reply goes on.
+    /// A problem beside the reply, which continues.
     Notice(Notice),
-    /// Terminal: the reply ended by itself or by a stop.
+    /// Terminal: the reply is complete, or was stopped.
     Done(Finish),
-    /// Terminal: the reply failed. Text that came before stays valid.
+    /// Terminal: the reply failed. Text before it stays valid.
     Error(ReplyError),
 }
 
@@ -143,11 +141,11 @@ impl ChatEvent<'_> {
         matches!(self, Self::Done(_) | Self::Error(_))
     }
 
-    /// Reads an event from the name and the data of a Server-Sent Event. `None` for a name that
+    /// Parses an event from the name and the data of a Server-Sent Event. `None` for a name that
     /// this version does not know, which a reader ignores.
     ///
     /// # Errors
-    /// When the data is not the JSON that the name promises.
+    /// If the data is not the JSON that belongs to the name.
     pub fn from_sse(
         name: &str,
         data: &str,
@@ -164,7 +162,7 @@ impl ChatEvent<'_> {
         }))
     }
 
-    /// Reads what our stream tells in a comment, which readers of plain Server-Sent Events pass over.
+    /// Parses a comment of our stream. Other readers of Server-Sent Events ignore comments.
     #[must_use]
     pub fn from_comment(comment: &str) -> Option<ChatEvent<'static>> {
         let (name, data) = comment.split_once(' ')?;
@@ -181,53 +179,53 @@ impl ChatEvent<'_> {
 /// Data of the comment `retry`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retrying {
-    /// How long until the upstream is asked again, in milliseconds.
+    /// The time until the request is repeated, in milliseconds.
     pub in_ms: u64,
 }
 
 /// Data of the `start` event.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Start {
-    /// The id of this reply, unguessable.
+    /// The id of the generation. It cannot be guessed.
     pub generation: String,
-    /// The model that was asked.
+    /// The requested model.
     pub model: String,
-    /// The saved conversation that it belongs to, if it is saved.
+    /// The id of the conversation, if it is saved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conversation: Option<String>,
-    /// The saved message that it answers.
+    /// The id of the saved message that the reply answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_message: Option<String>,
-    /// The saved message that it is.
+    /// The id of the saved message that the reply is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
 
-/// Data of the `notice` event: something that went wrong beside the reply, which goes on.
+/// Data of the `notice` event: a problem beside the reply, which continues.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {
-    /// What it is about, for programs: [`ErrorKind::NotSaved`].
+    /// The kind of problem, for programs: [`ErrorKind::NotSaved`].
     pub kind: ErrorKind,
-    /// A sentence of ours for a person.
+    /// A sentence of ours for the user.
     pub message: String,
 }
 
-/// Data of the `usage` event: token counts, left out where the upstream does not tell.
+/// Data of the `usage` event: token counts. Those that the upstream does not report are left out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
-    /// Tokens of the conversation that was sent.
+    /// Tokens of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt_tokens: Option<u64>,
-    /// Tokens of the reply, reasoning included.
+    /// Tokens of the reply, including reasoning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion_tokens: Option<u64>,
-    /// Tokens of the reply that were spent on reasoning.
+    /// Reasoning tokens of the reply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning_tokens: Option<u64>,
-    /// Tokens of the conversation that the provider had in its cache.
+    /// Tokens of the request that the provider read from its cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached_tokens: Option<u64>,
-    /// Tokens of the conversation that the provider put into its cache for the next request.
+    /// Tokens of the request that the provider wrote to its cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_write_tokens: Option<u64>,
 }
@@ -237,7 +235,7 @@ pub struct Usage {
 pub struct Done {
     /// Why the reply ended.
     pub finish: Finish,
-    /// The model that answered, where it is another one than the start said.
+    /// The model that answered, if it is not the one that `start` named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
 }
@@ -246,17 +244,17 @@ pub struct Done {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Finish {
-    /// The model had said all.
+    /// The model finished.
     Stop,
     /// The limit of tokens was reached.
     Length,
-    /// The provider's filter cut it off.
+    /// The provider's content filter ended the reply.
     ContentFilter,
-    /// The model refused to answer; the refusal is the text.
+    /// The model refused to answer; the text is the refusal.
     Refusal,
-    /// The model asked for a tool.
+    /// The model requested a tool.
     ToolCalls,
-    /// The person stopped it.
+    /// The user stopped the reply.
     Stopped,
 }
 
@@ -275,32 +273,32 @@ impl Finish {
     }
 }
 
-/// The models that can be asked.
+/// The models that can be chosen.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelList {
-    /// The one that answers when none is chosen.
+    /// The default model.
     pub default: String,
-    /// All of them, upstream by upstream.
+    /// All models, upstream by upstream.
     pub models: Vec<ModelChoice>,
 }
 
 /// A model that can be chosen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelChoice {
-    /// Its name in a request.
+    /// The name of the model in a request.
     pub id: String,
-    /// The upstream that has it.
+    /// The upstream that serves the model.
     pub upstream: String,
 }
 
-/// What the server tells the page about itself when it renders it.
+/// Facts about the server that the page needs, rendered into it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PageInfo {
-    /// The model that answers when none is chosen.
+    /// The default model.
     pub model: String,
-    /// Whether the embedded demo answers, since no upstream is configured.
+    /// Whether the built-in demo answers, because no upstream is configured.
     pub demo: bool,
-    /// Whether conversations are kept in memory only, since no folder for them could be made.
+    /// Whether conversations are kept in memory only, because no folder for them could be created.
     pub unsaved: bool,
 }
 

@@ -1,7 +1,7 @@
-//! A reply as the page needs it: its transcript, and when what happened.
+//! A reply on the page: its transcript and the times of its phases.
 //!
-//! The transcript is the truth of what was said; times stand beside it since a saved reply has none.
-//! Pure: whoever calls says what time it is, as the time since any fixed moment.
+//! The transcript has the content; times are separate, because a saved reply has none of its own. All functions are
+//! pure: the caller passes the time since a fixed moment.
 
 pub mod decode;
 pub mod reader;
@@ -18,58 +18,58 @@ use crate::reply::transcript::{ReplyEnd, Transcript};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reply {
     transcript: Transcript,
-    asked_at: Duration,
-    /// The first piece of anything.
+    requested_at: Duration,
+    /// When the first piece of text or reasoning arrived.
     begun_at: Option<Duration>,
-    /// The first piece of reasoning.
+    /// When the first piece of reasoning arrived.
     thinking_since: Option<Duration>,
-    /// The first piece of the answer, or the end.
+    /// When the first piece of the answer arrived, or the end.
     thought_until: Option<Duration>,
     ended_at: Option<Duration>,
-    /// When the upstream is asked again that could not answer yet.
-    asked_again_at: Option<Duration>,
-    /// How often it was told from its beginning.
+    /// When the server will repeat the request to an upstream that could not answer yet.
+    retry_at: Option<Duration>,
+    /// How often the reply restarted from its beginning.
     restarts: u32,
 }
 
-/// What a reply cost.
+/// The figures of a reply: tokens and times.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Figures {
     /// The model that answered.
     pub model: Option<String>,
-    /// The token counts that the provider told.
+    /// The token counts that the provider reported.
     pub usage: Usage,
-    /// From the question to the first piece of the answer or the reasoning.
+    /// From the request to the first piece of text or reasoning.
     pub first_token: Option<Duration>,
-    /// From there to the end.
+    /// From the first piece to the end.
     pub writing: Option<Duration>,
     /// How it ended.
     pub end: Option<ReplyEnd>,
 }
 
 impl Reply {
-    /// A reply that has just been asked for.
+    /// A reply that has just been requested.
     #[must_use]
-    pub fn asked(now: Duration) -> Self {
+    pub fn requested(now: Duration) -> Self {
         Self {
             transcript: Transcript::default(),
-            asked_at: now,
+            requested_at: now,
             begun_at: None,
             thinking_since: None,
             thought_until: None,
             ended_at: None,
-            asked_again_at: None,
+            retry_at: None,
             restarts: 0,
         }
     }
 
-    /// A reply as it was saved, perhaps in the middle of it.
+    /// A saved reply, which may still be streaming.
     #[must_use]
     pub fn saved(message: &SavedMessage, now: Duration) -> Self {
         let (generation, end) = match &message.state {
             MessageState::Streaming { generation, .. } => (Some(generation.clone()), None),
             MessageState::Done { finish } => (None, Some(ReplyEnd::Done(*finish))),
-            // How long there was to wait then says nothing about now.
+            // The time to wait counts from the error, which was in the past.
             MessageState::Error(error) => {
                 let error = ReplyError {
                     retry_after_ms: None,
@@ -81,7 +81,7 @@ impl Reply {
         };
         let timing = message.timing.unwrap_or_default();
         let thinking_since = (!message.reasoning.is_empty()).then_some(now);
-        // A time that was not kept is left out, rather than counted from now.
+        // A time that was not saved is left out, rather than counted from now.
         let thought_until = match (timing.thinking_ms, &end) {
             (Some(time), _) => Some(now + Duration::from_millis(time)),
             (None, None) if message.text.is_empty() => None,
@@ -100,19 +100,19 @@ impl Reply {
                 notice: message.could_not_be_saved.then(not_saved),
                 end,
             },
-            asked_at: now,
+            requested_at: now,
             begun_at: timing
                 .first_token_ms
                 .map(|time| now + Duration::from_millis(time)),
             thinking_since,
             thought_until,
-            asked_again_at: None,
+            retry_at: None,
             restarts: 0,
         }
     }
 
-    /// Whether the other one holds the same text and ended in the same way, as far as is saved of that:
-    /// a page that has read the reply itself knows more about its end.
+    /// Whether a saved reply has the same text and the same kind of end. The page that has read the reply itself knows
+    /// more about its end than is saved.
     #[must_use]
     pub fn says_the_same_as(&self, saved: &Self) -> bool {
         let (here, there) = (&self.transcript, &saved.transcript);
@@ -123,7 +123,7 @@ impl Reply {
         here.text == there.text && ends_alike
     }
 
-    /// Whether its end came from this making of it, so that word of that as still streaming is old.
+    /// Whether the reply has ended in this generation. Then a state that says it is streaming is out of date.
     #[must_use]
     pub fn has_ended_in(&self, generation: &str) -> bool {
         self.transcript.generation.as_deref() == Some(generation)
@@ -133,14 +133,14 @@ impl Reply {
             )
     }
 
-    /// Folds one event in.
+    /// Applies one event.
     pub fn apply(&mut self, event: &ChatEvent<'_>, now: Duration) {
         if matches!(event, ChatEvent::Start(_)) && self.has_begun() {
             self.restarts += 1;
         }
         self.transcript.apply(event);
         if let ChatEvent::Retrying(retrying) = event {
-            self.asked_again_at = Some(now + Duration::from_millis(retrying.in_ms));
+            self.retry_at = Some(now + Duration::from_millis(retrying.in_ms));
         }
         if !self.transcript.reasoning.is_empty() {
             self.thinking_since.get_or_insert(now);
@@ -154,43 +154,42 @@ impl Reply {
         self.note_end(now);
     }
 
-    /// The stream is over; without a terminal event it was cut.
+    /// Ends the reply with the stream: as cut off, unless there was a terminal event.
     pub fn close(&mut self, now: Duration) {
         self.transcript.close();
         self.note_end(now);
     }
 
-    /// The person stopped it.
+    /// Ends the reply as stopped by the user.
     pub fn stop(&mut self, now: Duration) {
         self.transcript.stop();
         self.note_end(now);
     }
 
-    /// The same reply is asked for again and goes on in this place.
+    /// Reopens the reply to continue it.
     pub fn resume(&mut self, now: Duration) {
-        // What is shown has ended, and is shown anew so that it can grow.
+        // The view of the ended text is built again, so that it can grow.
         self.restarts += 1;
         self.transcript.end = None;
         self.transcript.generation = None;
-        self.asked_at = now;
+        self.requested_at = now;
         self.ended_at = None;
     }
 
-    /// How often it was told from its beginning after the first time: its text is then not what it
-    /// was with something added.
+    /// How often the reply restarted from its beginning. After a restart, the text need not start with the text before.
     #[must_use]
     pub fn restarts(&self) -> u32 {
         self.restarts
     }
 
-    /// The same reply, told once more than this often.
+    /// The same reply, with one restart more than this number.
     #[must_use]
     pub fn restarted(mut self, restarts: u32) -> Self {
         self.restarts = restarts + 1;
         self
     }
 
-    /// Whether it can go on where it was cut off: by its length, a lost connection, or a server that
+    /// Whether the reply was cut off and can be continued: by its length, a stop, a lost connection, or a server that
     /// stopped.
     #[must_use]
     pub fn can_continue(&self) -> bool {
@@ -202,13 +201,13 @@ impl Reply {
         was_cut_off && !self.transcript.text.trim().is_empty()
     }
 
-    /// What was said, and how it ended.
+    /// The text and the end.
     #[must_use]
     pub fn transcript(&self) -> &Transcript {
         &self.transcript
     }
 
-    /// Whether nothing has come yet, neither answer nor reasoning, and something still can.
+    /// Whether the reply streams, and has neither text nor reasoning yet.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
         self.transcript.is_streaming() && !self.has_begun()
@@ -218,39 +217,39 @@ impl Reply {
         !(self.transcript.text.is_empty() && self.transcript.reasoning.is_empty())
     }
 
-    /// How long it has been waited for.
+    /// The time since the request.
     #[must_use]
     pub fn waiting_time(&self, now: Duration) -> Duration {
-        now.saturating_sub(self.asked_at)
+        now.saturating_sub(self.requested_at)
     }
 
-    /// How long until the upstream is asked again that could not answer yet; nothing once it is.
+    /// The time until the server repeats the request to the upstream; `None` if no retry is due.
     #[must_use]
     pub fn pause_left(&self, now: Duration) -> Option<Duration> {
-        let left = self.asked_again_at?.checked_sub(now)?;
+        let left = self.retry_at?.checked_sub(now)?;
         (self.is_waiting() && !left.is_zero()).then_some(left)
     }
 
-    /// What it cost, as far as that is known.
+    /// Tokens and times, as far as they are known.
     #[must_use]
     pub fn figures(&self) -> Figures {
         let since = |from: Duration, until: Option<Duration>| Some(until?.saturating_sub(from));
         Figures {
             model: self.transcript.model.clone(),
             usage: self.transcript.usage.unwrap_or_default(),
-            first_token: since(self.asked_at, self.begun_at),
+            first_token: since(self.requested_at, self.begun_at),
             writing: self.begun_at.and_then(|begun| since(begun, self.ended_at)),
             end: self.transcript.end.clone(),
         }
     }
 
-    /// How long the model reasoned, once it is done with that.
+    /// How long the model reasoned, once the reasoning is over.
     #[must_use]
     pub fn thinking_time(&self) -> Option<Duration> {
         Some(self.thought_until?.saturating_sub(self.thinking_since?))
     }
 
-    /// How long to wait before it makes sense to ask again, if the provider said so.
+    /// How long to wait before a retry, if the provider said so.
     #[must_use]
     pub fn retry_wait(&self, now: Duration) -> Option<Duration> {
         let Some(ReplyEnd::Error(error)) = &self.transcript.end else {
@@ -260,7 +259,7 @@ impl Reply {
         Some((self.ended_at? + wait).saturating_sub(now))
     }
 
-    /// Whether asking the same again may well give more than this.
+    /// Whether a retry is likely to give a better reply.
     #[must_use]
     pub fn invites_retry(&self) -> bool {
         self.transcript.invites_retry()
@@ -274,7 +273,7 @@ impl Reply {
     }
 }
 
-/// How a reply ended that the server's end cut off.
+/// The error of a reply that was cut off because the server stopped.
 fn interrupted() -> ReplyError {
     ReplyError::of(ErrorKind::Interrupted)
 }
@@ -297,7 +296,7 @@ mod tests {
     }
 
     fn reply(events: &[(u64, ChatEvent<'_>)]) -> Reply {
-        let mut reply = Reply::asked(at(0));
+        let mut reply = Reply::requested(at(0));
         for (seconds, event) in events {
             reply.apply(event, at(*seconds));
         }

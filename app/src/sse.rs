@@ -2,7 +2,7 @@
 //! through [`Decoder`]; the server writes them with [`write_event`].
 //!
 //! The rules are those of the WHATWG HTML standard, section 9.2.6. This module does not connect or
-//! reconnect, and knows nothing of what an event means.
+//! reconnect, and does not know what an event means.
 
 mod decoder;
 mod encoder;
@@ -13,20 +13,19 @@ pub use encoder::write_event;
 /// One event, borrowed for as long as the callback of [`Decoder::feed`] runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Event<'a> {
-    /// The type of the event, `message` when the stream gives none.
+    /// The type of the event; `message` by default.
     pub name: &'a str,
     /// The data lines, joined by line feeds.
     pub data: &'a str,
-    /// The last event ID, as it is with this event. Empty when the stream has given none.
+    /// The last event ID at this event. Empty if the stream has sent none.
     pub id: &'a str,
 }
 
-/// What a stream holds: an event, or a comment beside them, which a reader passes over unless it knows
-/// who wrote it.
+/// An item of a stream: an event or a comment. Only readers of our own stream use comments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Item<'a> {
     /// An event.
     Event(Event<'a>),
-    /// The text of a comment's line.
+    /// The text of a comment.
     Comment(&'a str),
 }

@@ -181,7 +181,7 @@ impl Chat {
         request: ReplyRequest,
         rollback: impl FnOnce(MessageId) -> Rollback,
     ) {
-        let reply = ArcRwSignal::new(Reply::asked(self.now()));
+        let reply = ArcRwSignal::new(Reply::requested(self.now()));
         let added = self.conversation.try_update(|conversation| {
             conversation.append(question, Message::Reply(reply.clone()))
         });

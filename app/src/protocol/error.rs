@@ -1,24 +1,24 @@
-//! What can go wrong, and all that follows from its kind: the name on the wire, the HTTP status, whether
-//! asking again can help, and the sentence for a person.
+//! The kinds of errors, and all that follows from a kind: the name on the wire, the HTTP status, whether a retry can
+//! help, and the sentence for the user.
 
 use serde::{Deserialize, Serialize};
 
-/// Data of the `error` event: what went wrong, in words for a person.
+/// Data of the `error` event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplyError {
-    /// What went wrong, for programs.
+    /// The kind of error, for programs.
     pub kind: ErrorKind,
-    /// A sentence of ours for a person. Never a key, an address or an upstream's raw body.
+    /// A sentence of ours for the user. Never a key, an address or an upstream's raw body.
     pub message: String,
-    /// Whether asking again can help.
+    /// Whether a retry can help.
     pub retryable: bool,
-    /// How long to wait before asking again, in milliseconds, when the upstream tells.
+    /// How long to wait before a retry, in milliseconds, if the upstream says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
 }
 
 impl ReplyError {
-    /// An error of this kind in the words for it, after a request that was accepted.
+    /// An error of this kind with its sentence, after a request that was accepted.
     #[must_use]
     pub fn of(kind: ErrorKind) -> Self {
         Self {
@@ -30,7 +30,7 @@ impl ReplyError {
     }
 }
 
-/// Body of a refusal: what the server answers, with an HTTP status, before any stream begins.
+/// Body of a refusal: the response, with an HTTP error status, before any stream starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorBody {
     /// The refusal.
@@ -38,7 +38,7 @@ pub struct ErrorBody {
 }
 
 impl ErrorBody {
-    /// A refusal of this kind, in the words for it.
+    /// A refusal of this kind with its sentence.
     #[must_use]
     pub fn of(kind: ErrorKind) -> Self {
         Self {
@@ -53,25 +53,25 @@ impl ErrorBody {
 /// Why a request was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// What was wrong, for programs.
+    /// The kind of error, for programs.
     pub kind: ErrorKind,
-    /// What was wrong and what to do, for a person.
+    /// What is wrong and what to do, for the user.
     pub message: String,
 }
 
-/// What can go wrong, for programs.
+/// The kinds of errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorKind {
-    /// The upstream refused the server's key.
+    /// The upstream rejected the server's key.
     Auth,
     /// No credit at the upstream.
     Quota,
-    /// Too many requests; wait.
+    /// Too many requests.
     RateLimited,
-    /// The upstream is busy.
+    /// The upstream is overloaded.
     Overloaded,
-    /// The request was not acceptable.
+    /// The request is invalid.
     BadRequest,
     /// The conversation is too long for the model.
     ContextLength,
@@ -81,11 +81,11 @@ pub enum ErrorKind {
     UpstreamError,
     /// No connection to the upstream.
     UpstreamUnreachable,
-    /// The upstream did not begin to answer in time.
+    /// The upstream did not start to answer in time.
     UpstreamTimeoutFirstByte,
-    /// The upstream fell silent in the middle of a reply.
+    /// The upstream stalled in the middle of a reply.
     UpstreamTimeoutIdle,
-    /// The reply took longer than a reply may take.
+    /// The reply took longer than the limit for a reply.
     UpstreamTimeoutTotal,
     /// The upstream's connection ended before the reply did.
     UpstreamCut,
@@ -93,11 +93,11 @@ pub enum ErrorKind {
     UpstreamEmpty,
     /// The upstream sent something that is not its protocol.
     UpstreamMalformed,
-    /// The upstream answered with something else than a stream, such as a login page.
+    /// The upstream answered with something other than a stream, such as a login page.
     UpstreamNotStream,
-    /// The upstream wanted to redirect a request that carries a key.
+    /// The upstream wanted to redirect a request that contains a key.
     UpstreamRedirect,
-    /// A size limit was passed.
+    /// A size limit was exceeded.
     TooLarge,
     /// The server stopped in the middle of the reply.
     Interrupted,
@@ -105,11 +105,11 @@ pub enum ErrorKind {
     Shutdown,
     /// Refusal: this request is not allowed here.
     NotAllowed,
-    /// Refusal: there is no such thing.
+    /// Refusal: not found.
     NotFound,
-    /// Refusal: not with this method.
+    /// Refusal: the method is not allowed.
     MethodNotAllowed,
-    /// Refusal: none of the forms asked for can be given.
+    /// Refusal: none of the accepted media types can be produced.
     NotAcceptable,
     /// Refusal: the body is not JSON.
     UnsupportedMediaType,
@@ -117,33 +117,33 @@ pub enum ErrorKind {
     WrongHost,
     /// Refusal: the request did not arrive in time.
     RequestTimeout,
-    /// Refusal: the client has as much going on as one may have.
+    /// Refusal: the client has reached its limit of concurrent work.
     TooMany,
-    /// Refusal: the server has as much going on as it can.
+    /// Refusal: the server has reached its limit of concurrent work.
     Busy,
-    /// What was asked for could not be read from the store or written to it.
+    /// The store could not be read or written.
     NotSaved,
     /// The server itself failed.
     Internal,
-    /// Made by the page, never sent: the server could not be reached.
+    /// Made by the page and never sent: the server could not be reached.
     ServerUnreachable,
     /// A kind that this version does not know.
     #[serde(other)]
     Unknown,
 }
 
-/// Whether a person who asks again can expect another outcome.
+/// Whether a retry can have another outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
-    /// Not before somebody changes a setting or the account.
+    /// Not before a setting or the account is changed.
     Never,
-    /// Only where the provider had accepted the request: what it refuses at once, it refuses again.
+    /// Only if the provider had accepted the request: an immediate rejection would repeat.
     InStream,
     /// Yes.
     Always,
 }
 
-/// What follows from a kind.
+/// All that follows from a kind.
 struct Facts {
     name: &'static str,
     status: u16,
@@ -167,25 +167,25 @@ impl ErrorKind {
         self.facts().name
     }
 
-    /// The HTTP status of a request that failed for this reason.
+    /// The HTTP status of a request that fails for this reason.
     #[must_use]
     pub fn status(self) -> u16 {
         self.facts().status
     }
 
-    /// Whether asking again can help.
+    /// Whether a retry can help.
     #[must_use]
     pub fn retry(self) -> Retry {
         self.facts().retry
     }
 
-    /// What went wrong and what to do, in one sentence. Where a setting can mend it, the setting is named.
+    /// What went wrong and what to do, in one sentence. It names the setting, if a setting can fix the problem.
     #[must_use]
     pub fn sentence(self) -> &'static str {
         self.facts().sentence
     }
 
-    /// A sentence of the server, or ours for the kind if it sent none.
+    /// The server's sentence, or ours for the kind if the server sent none.
     #[must_use]
     pub fn sentence_or(self, message: &str) -> &str {
         if message.trim().is_empty() {
@@ -235,19 +235,19 @@ impl ErrorKind {
     }
 }
 
-/// For a question that the provider refused by its rules for content, whatever the error's kind.
+/// The sentence for a request that the provider rejected by its content rules, whatever the kind.
 pub const FILTERED_REQUEST: &str =
     "The provider's content rules forbid this: word it differently, or choose another model.";
 
-/// A picture is asked for that no browser could show.
+/// The sentence for an image that no browser could show.
 pub const NOT_AN_IMAGE_ADDRESS: &str =
     "Only images at addresses that begin with http:// or https:// can be shown.";
 
-/// The page could not read what its own server sent.
+/// The sentence for a stream of our own server that could not be parsed.
 pub const UNREADABLE_STREAM: &str =
     "The server sent something that this page cannot read: reload the page and try again.";
 
-/// Something between the page and the server answered in its place.
+/// The sentence for a response that is not from our server, such as the page of a proxy.
 pub const NOT_THE_SERVER: &str = "Something else than Rill answered, perhaps a proxy or a login page: reload the page and try again.";
 
 #[cfg(test)]
@@ -257,7 +257,7 @@ mod tests {
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
-    /// Every kind there is. A new one makes the `match` above fail to compile, not this list.
+    /// Every kind. The `match` above, not this list, fails to compile when a kind is added.
     const KINDS: [ErrorKind; 33] = [
         ErrorKind::Auth,
         ErrorKind::Quota,

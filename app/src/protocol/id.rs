@@ -1,4 +1,4 @@
-//! Ids: UUIDs in one form, whatever the spelling in which they arrive.
+//! Ids: UUIDs in one canonical form.
 
 use std::fmt;
 use std::ops::Deref;
@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 /// The id of a conversation, a message, a generation or a request, in the form in which it is stored
 /// and compared: lower case with hyphens.
 ///
-/// Every spelling of a UUID becomes that form: capitals, no hyphens, braces, `urn:uuid:`. A text that is
-/// no UUID stays as it is, and is the id of nothing. So an entry that takes an `Id` takes every spelling.
+/// Every spelling of a UUID is converted to that form: capitals, no hyphens, braces, `urn:uuid:`. A text that is not a
+/// UUID is kept as it is, and is the id of nothing. So an entry point that takes an `Id` accepts every spelling.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct Id(String);
 
 impl Id {
-    /// The id that a text spells, if it is a UUID.
+    /// Parses an id; `None` if the text is not a UUID.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         const URN: &str = "urn:uuid:";
@@ -58,7 +58,7 @@ impl Id {
     }
 }
 
-/// Whether a hyphen stands at this place of a UUID.
+/// Whether a hyphen belongs at this index of a UUID.
 fn is_hyphen(at: usize) -> bool {
     matches!(at, 8 | 13 | 18 | 23)
 }

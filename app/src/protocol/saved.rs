@@ -1,67 +1,66 @@
-//! What crosses the wire about saved conversations: what is asked, what is listed, what is kept of a
-//! message.
+//! The types of the wire about saved conversations: requests, lists, messages.
 //!
-//! Ids are UUIDs as text. Those of conversations and requests are made by the client, so that a
-//! conversation needs no round trip to exist and a request that is sent again is recognised; those of
-//! messages are made by the server. Times are milliseconds since 1970.
+//! Ids are UUIDs as text. The client makes those of conversations and requests, so that a conversation needs no round
+//! trip to exist and a repeated request is recognised; the server makes those of messages. Times are milliseconds
+//! since 1970.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Finish, ReasoningEffort, ReplyError, Role, Usage};
 
-/// Where everything about saved conversations begins.
+/// The prefix of all paths about saved conversations.
 pub const CONVERSATIONS_PATH: &str = "/api/conversations";
-/// Where the changes of all conversations are told, as an event stream of [`Change`]s.
+/// The path of the event stream of [`Change`]s.
 pub const CHANGES_PATH: &str = "/api/conversations/events";
-/// Where all conversations are exported.
+/// The path of the export of all conversations.
 pub const EXPORT_PATH: &str = "/api/export";
-/// Where conversations are imported.
+/// The path of the import.
 pub const IMPORT_PATH: &str = "/api/import";
 
-/// Where a message of a conversation is sent.
+/// The path to which a message of a conversation is posted.
 #[must_use]
 pub fn messages_path(conversation: &str) -> String {
     format!("{CONVERSATIONS_PATH}/{conversation}/messages")
 }
 
-/// Where one conversation is exported, in this format: `markdown` or `json`.
+/// The path of the export of one conversation in a format: `markdown` or `json`.
 #[must_use]
 pub fn export_path(conversation: &str, format: &str) -> String {
     format!("{CONVERSATIONS_PATH}/{conversation}/export?format={format}")
 }
 
-/// Where a generation is stopped.
+/// The path of a generation; `DELETE` stops it.
 #[must_use]
 pub fn generation_path(generation: &str) -> String {
     format!("/api/generations/{generation}")
 }
 
-/// Where the events of a generation are read.
+/// The path of the events of a generation.
 #[must_use]
 pub fn events_path(generation: &str) -> String {
     format!("/api/generations/{generation}/events")
 }
 
-/// A message for a saved conversation, or the wish for another reply: exactly one of `content`,
-/// `regenerate` and `continue`. Unknown fields are refused.
+/// A message of a saved conversation, or a request for another reply: exactly one of `content`,
+/// `regenerate` and `continue`. Unknown fields are rejected.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SendMessage {
-    /// Made by the client: the same id never starts a second reply.
+    /// The id of the request, made by the client. The same id never starts a second reply.
     pub request_id: String,
-    /// A new message of the person, that follows `parent`.
+    /// A new message of the user, which follows `parent`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
-    /// The message that `content` follows; without it the message begins the conversation.
+    /// The message before `content`; without it, `content` is the first message of the conversation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
-    /// A reply that is wanted once more, as its sibling.
+    /// A reply to regenerate, as its sibling.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub regenerate: Option<String>,
-    /// A reply that was cut off and is to go on, in its place.
+    /// A reply to continue where it was cut off.
     #[serde(default, rename = "continue", skip_serializing_if = "Option::is_none")]
     pub continue_reply: Option<String>,
-    /// The model to ask; without it the server's default.
+    /// The model; by default the server's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// Sampling temperature, 0 to 2.
@@ -70,165 +69,165 @@ pub struct SendMessage {
     /// The most tokens that the reply may have, at least 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<u32>,
-    /// How long a reasoning model may think.
+    /// The reasoning effort.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning_effort: Option<ReasoningEffort>,
-    /// Instructions that go before the conversation.
+    /// The system prompt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system: Option<String>,
 }
 
-/// A conversation as a list shows it.
+/// The entry of a conversation in the list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConversationSummary {
-    /// Its id.
+    /// The id of the conversation.
     pub id: String,
-    /// What it is called.
+    /// The title.
     pub title: String,
-    /// When it began.
+    /// When the conversation was created.
     pub created_at: i64,
-    /// When something was last said in it.
+    /// The time of the last message.
     pub updated_at: i64,
-    /// Whether it stands above the others.
+    /// Whether the conversation is pinned to the top of the list.
     pub pinned: bool,
-    /// Whether a reply is being made in it.
+    /// Whether a reply streams in it.
     pub running: bool,
     /// Whether a reply ended in it since it was last read.
     pub unread: bool,
 }
 
-/// A part of the list of conversations: pinned ones first, then the newest first.
+/// A page of the list of conversations: pinned ones first, then the newest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConversationList {
-    /// The conversations of this part.
+    /// The conversations of this page.
     pub conversations: Vec<ConversationSummary>,
-    /// Where the next part begins, if there is one: to be given as `before`.
+    /// The cursor of the next page, if there is one; to be sent as `before`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }
 
-/// A conversation: all its messages as a tree, or a part of one path through it.
+/// A conversation: all its messages as a tree, or a part of one path.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ConversationDetail {
-    /// Its id.
+    /// The id of the conversation.
     pub id: String,
-    /// What it is called.
+    /// The title.
     pub title: String,
-    /// Whether it stands above the others.
+    /// Whether the conversation is pinned.
     pub pinned: bool,
-    /// The message at the end of the path that is shown.
+    /// The last message of the path that is shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leaf: Option<String>,
-    /// The messages, each after its parent, siblings in the order in which they were made.
+    /// The messages, each after its parent, siblings in the order of their creation.
     pub messages: Vec<SavedMessage>,
-    /// In a part of a path: the message before the first one, with which the part before ends.
+    /// In a part of a path: the message before the first one, which is the last one of the previous part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub earlier: Option<String>,
-    /// In a part of a path: whether messages follow the last one.
+    /// In a part of a path: whether there are messages after the last one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub later: bool,
-    /// In a part of a path that leads through a message: that message.
+    /// In a part of a path through a message: that message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub through: Option<String>,
-    /// In a part of a path: which of its versions a message is, where it has several.
+    /// In a part of a path: the version numbers of messages with siblings.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub versions: Vec<MessageVersion>,
 }
 
-/// Which of its versions a message is: siblings are versions of one message.
+/// The version number of a message: siblings are versions of one message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageVersion {
     /// The id of the message.
     pub message: String,
-    /// Counted from 1, the oldest first.
+    /// The number, from 1, the oldest first.
     pub number: u32,
-    /// How many there are.
+    /// The number of versions.
     pub of: u32,
 }
 
-/// A conversation as it is exported and imported: a whole one, with its times.
+/// A conversation as it is exported and imported: complete, with its times.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExportedConversation {
-    /// Its id.
+    /// The id of the conversation.
     pub id: String,
-    /// What it is called.
+    /// The title.
     pub title: String,
-    /// When it began.
+    /// When the conversation was created.
     pub created_at: i64,
-    /// When something was last said in it.
+    /// The time of the last message.
     pub updated_at: i64,
-    /// Whether it stands above the others.
+    /// Whether the conversation is pinned.
     #[serde(default)]
     pub pinned: bool,
-    /// The message at the end of the path that is shown.
+    /// The last message of the path that is shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leaf: Option<String>,
     /// All messages, each after its parent.
     pub messages: Vec<SavedMessage>,
 }
 
-/// A message as it is kept.
+/// A saved message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SavedMessage {
-    /// Its id.
+    /// The id of the message.
     pub id: String,
-    /// The message that it follows.
+    /// The message before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
-    /// Who said it.
+    /// The role of the message.
     pub role: Role,
-    /// What was said.
+    /// The text.
     pub text: String,
-    /// The reasoning before it.
+    /// The reasoning before the text.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reasoning: String,
-    /// The model that was asked.
+    /// The requested model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// When it was sent or asked for.
+    /// When the message was sent, or the reply requested.
     pub created_at: i64,
-    /// What it cost, when the provider told.
+    /// The token counts, if the provider reported them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
-    /// How long it took, once it has ended.
+    /// The duration, once the reply has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timing: Option<Timing>,
-    /// How far it has come. A question is always done.
+    /// The state of the message. A question is always done.
     pub state: MessageState,
-    /// Whether the end of it exists only in the server's memory, since it could not be saved.
+    /// Whether the end of the reply is only in the server's memory, because it could not be saved.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub could_not_be_saved: bool,
 }
 
-/// How far a message has come.
+/// The state of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MessageState {
-    /// It is being made.
+    /// The reply streams.
     Streaming {
-        /// The id by which it is followed and stopped.
+        /// The id by which the reply is read and stopped.
         generation: String,
-        /// The number of the last event that is part of the text here.
+        /// The seq of the last event whose text is included.
         last_seq: u64,
     },
-    /// It ended without an error.
+    /// The reply ended without an error.
     Done {
         /// Why it ended.
         finish: Finish,
     },
-    /// It failed; what is there of it is valid.
+    /// The reply failed; the text before the error is valid.
     Error(ReplyError),
-    /// The server stopped in the middle of it.
+    /// The server stopped before the reply had ended.
     Interrupted,
 }
 
-/// How long a reply took.
+/// The durations of a reply.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timing {
-    /// From the question to the first piece of reasoning or text.
+    /// From the request to the first piece of reasoning or text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_token_ms: Option<u64>,
-    /// From the question to the end.
+    /// From the request to the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
     /// From the first piece of reasoning to the first piece of text, or to the end.
@@ -236,44 +235,44 @@ pub struct Timing {
     pub thinking_ms: Option<u64>,
 }
 
-/// What a search found, the newest first.
+/// The result of a search, the newest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SearchHits {
-    /// The places that were found.
+    /// The hits.
     pub hits: Vec<SearchHit>,
 }
 
-/// A place that a search found.
+/// A hit of a search.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SearchHit {
     /// The id of the conversation.
     pub conversation: String,
-    /// Its title.
+    /// The title of the conversation.
     pub title: String,
-    /// The message that holds the words; without it the title does.
+    /// The message that contains the words; without it, the title contains them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// The words with what is around them.
+    /// The words with the text around them.
     pub snippet: Vec<SnippetPart>,
 }
 
 /// A piece of a snippet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnippetPart {
-    /// The text of it.
+    /// The text of the piece.
     pub text: String,
-    /// Whether it is what was looked for.
+    /// Whether the piece matches the query.
     pub marked: bool,
 }
 
 /// An event of the stream at [`CHANGES_PATH`], named `changed`, `removed` or `reload`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// A conversation is new, or something in its summary is.
+    /// A conversation was added, or its summary changed.
     Changed(ConversationSummary),
     /// A conversation was deleted.
     Removed(String),
-    /// Changes were missed: the list is to be read again.
+    /// Changes may have been missed: the list must be reloaded.
     Reload,
 }
 
@@ -285,11 +284,11 @@ pub struct Removed {
 }
 
 impl Change {
-    /// Reads a change from the name and the data of a Server-Sent Event. `None` for a name that this
+    /// Parses a change from the name and the data of a Server-Sent Event. `None` for a name that this
     /// version does not know.
     ///
     /// # Errors
-    /// When the data is not the JSON that the name promises.
+    /// If the data is not the JSON that belongs to the name.
     pub fn from_sse(name: &str, data: &str) -> Result<Option<Self>, serde_json::Error> {
         Ok(Some(match name {
             "changed" => Self::Changed(serde_json::from_str(data)?),
@@ -300,36 +299,36 @@ impl Change {
     }
 }
 
-/// What the server puts into a page that it renders, so that the first picture is whole.
+/// The data that the server puts into a rendered page, so that the first paint is complete.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct InitialData {
-    /// The head of the list.
+    /// The first page of the list.
     pub list: ConversationList,
-    /// The conversation at this address; none at `/`, or where there is none.
+    /// The conversation at this URL; `None` at `/`, or if there is no such conversation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conversation: Option<ConversationDetail>,
 }
 
-/// What an import did.
+/// The result of an import.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportReport {
     /// Conversations that were added.
     pub conversations: u64,
-    /// Messages in them.
+    /// Messages in those conversations.
     pub messages: u64,
-    /// Conversations and parts of them that were left out, and why.
+    /// Conversations and parts of them that were skipped, with reasons.
     pub skipped: Vec<Skipped>,
-    /// How many more were left out than `skipped` names.
+    /// How many more were skipped than `skipped` lists.
     #[serde(default)]
     pub more_skipped: u64,
 }
 
-/// Something that an import left out.
+/// A part that an import skipped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skipped {
-    /// The title of the conversation, or its place in the file.
+    /// The title of the conversation, or its position in the file.
     pub what: String,
-    /// A sentence for a person.
+    /// A sentence for the user.
     pub why: String,
 }
 

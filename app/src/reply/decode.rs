@@ -1,17 +1,17 @@
-//! The bytes of a reply's stream as chat events, each with its place in the reply.
+//! Decodes the bytes of a connection into numbered chat events.
 //!
-//! One of these reads one connection. It does no I/O: whoever has the connection feeds it.
+//! One decoder reads one connection. It does no I/O: the caller feeds it.
 
 use std::collections::VecDeque;
 
 use crate::protocol::{ChatEvent, ErrorKind, ReplyError, UNREADABLE_STREAM};
 use crate::sse::{Decoder, Item};
 
-/// The most bytes that one event may have. The server sends much smaller ones; the limit is for what
-/// stands in its place.
+/// The most bytes of one event. The server's events are much smaller; the limit guards against responses that are not
+/// from our server.
 const EVENT_LIMIT: usize = 16 * 1024 * 1024;
 
-/// An event with its place in the reply.
+/// An event with its sequence number.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NumberedEvent {
     /// The sequence number of the event, or of the last one that was joined in it. None where the
@@ -39,14 +39,14 @@ impl Default for ReplyDecoder {
 }
 
 impl ReplyDecoder {
-    /// Takes the next bytes.
+    /// Decodes the next bytes.
     pub fn feed(&mut self, bytes: &[u8]) {
         let Self { decoder, ready } = self;
         let decoded = decoder.feed_items(bytes, |item| match item {
-            // What is told in passing has no place in the reply.
+            // Transient events are comments and have no number.
             Item::Comment(comment) => {
-                let told = ChatEvent::from_comment(comment);
-                ready.extend(told.map(|event| NumberedEvent { seq: None, event }));
+                let transient = ChatEvent::from_comment(comment);
+                ready.extend(transient.map(|event| NumberedEvent { seq: None, event }));
             }
             Item::Event(event) => {
                 let seq = event.id.parse().ok();
@@ -66,13 +66,13 @@ impl ReplyDecoder {
 impl Iterator for ReplyDecoder {
     type Item = NumberedEvent;
 
-    /// The next event that has come as a whole.
+    /// The next complete event.
     fn next(&mut self) -> Option<NumberedEvent> {
         self.ready.pop_front()
     }
 }
 
-/// After something unreadable nothing that follows counts, so it is a terminal event.
+/// The terminal event for a stream that cannot be decoded.
 fn unreadable() -> NumberedEvent {
     NumberedEvent {
         seq: None,

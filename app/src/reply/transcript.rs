@@ -1,48 +1,48 @@
-//! One reply as the sum of its events: a pure fold.
+//! The fold of the events of one reply.
 //!
-//! The page shows it and the server can save it, so the screen and the database agree. It knows
-//! nothing of how it is displayed or stored.
+//! The page renders the result and the server can save it, so the screen and the database agree. The fold does not
+//! know how a reply is rendered or stored.
 
 use crate::protocol::{ChatEvent, Finish, Notice, ReplyError, Usage};
 
-/// A reply, as far as it has come.
+/// A reply, as far as it has been received.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Transcript {
-    /// The id that the server gave the reply, once it accepted the request.
+    /// The id of the generation, once the server has accepted the request.
     pub generation: Option<String>,
-    /// The model that answers, once known.
+    /// The model that answers, once it is known.
     pub model: Option<String>,
     /// The answer so far.
     pub text: String,
     /// The model's reasoning so far.
     pub reasoning: String,
-    /// What it cost, when the upstream told.
+    /// The token counts, if the upstream reported them.
     pub usage: Option<Usage>,
-    /// What went wrong beside it, such as that it could not be saved.
+    /// A problem beside the reply, such as that it could not be saved.
     pub notice: Option<Notice>,
-    /// How it ended; `None` while it streams.
+    /// The end; `None` while the reply streams.
     pub end: Option<ReplyEnd>,
 }
 
 /// How a reply ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReplyEnd {
-    /// With a reason, without an error.
+    /// Without an error.
     Done(Finish),
     /// With an error; the text before it stays valid.
     Error(ReplyError),
-    /// The stream ended without saying so.
+    /// The stream ended without a terminal event.
     Cut,
 }
 
 impl Transcript {
-    /// Folds one event in. After the end nothing changes any more.
+    /// Applies one event. After the end, events change nothing.
     pub fn apply(&mut self, event: &ChatEvent<'_>) {
         if self.end.is_some() {
             return;
         }
         match event {
-            // It is told from its beginning, perhaps once more.
+            // The reply starts, or restarts from its beginning.
             ChatEvent::Start(start) => {
                 *self = Self {
                     generation: Some(start.generation.clone()),
@@ -61,23 +61,23 @@ impl Transcript {
         }
     }
 
-    /// The stream ended: without a terminal event before, it was cut.
+    /// Ends the reply with the stream: as cut off, unless there was a terminal event.
     pub fn close(&mut self) {
         self.end.get_or_insert(ReplyEnd::Cut);
     }
 
-    /// The person stopped it. What was on screen stays.
+    /// Ends the reply as stopped by the user. Its text stays.
     pub fn stop(&mut self) {
         self.end.get_or_insert(ReplyEnd::Done(Finish::Stopped));
     }
 
-    /// Whether more can come.
+    /// Whether the reply has not ended.
     #[must_use]
     pub fn is_streaming(&self) -> bool {
         self.end.is_none()
     }
 
-    /// Whether asking the same again may well give more than this.
+    /// Whether a retry is likely to give a better reply.
     #[must_use]
     pub fn invites_retry(&self) -> bool {
         match &self.end {

@@ -1,7 +1,7 @@
-//! What the page needs from the network to get replies.
+//! The transport of replies: a connection per request.
 //!
-//! The trait stands here and its real implementation in `frontend`, so that this crate does no I/O.
-//! On the server nobody provides one: a page that is being rendered there sends nothing.
+//! The trait is here and its implementation in `frontend`, because this crate does no I/O. There is no transport while
+//! the server renders a page.
 
 use std::sync::Arc;
 
@@ -13,77 +13,77 @@ use crate::protocol::saved::SendMessage;
 use crate::protocol::{ChatRequest, ErrorKind, ReplyError};
 use crate::reply::decode::NumberedEvent;
 
-/// How a reply is asked for.
+/// A request for a reply.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ReplyRequest {
-    /// A reply that nobody keeps: it ends with its connection, and cannot be read again.
+    /// A reply that is not saved: it ends with its connection, and cannot be resumed.
     Ephemeral(ChatRequest),
-    /// A new message of a saved conversation. Sent twice it is one message, and starts one reply.
+    /// A message of a saved conversation. The request is idempotent by its id.
     Send {
         /// The id of the conversation.
         conversation: String,
         /// The message.
         message: SendMessage,
     },
-    /// A saved reply that has begun.
+    /// A saved reply that has started.
     Resume {
-        /// The reply.
+        /// The id of the generation.
         generation: String,
-        /// The number of the last event that is known.
+        /// The seq of the last event that was received.
         after: Option<u64>,
     },
 }
 
-/// What a connection brings.
+/// An item of a connection.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Received {
-    /// The server accepted the request: the headers came.
+    /// The server accepted the request: the response headers arrived.
     Accepted,
-    /// Bytes came. The events that they complete follow.
+    /// Bytes arrived. The events that they complete follow.
     Bytes,
     /// An event.
     Event(NumberedEvent),
 }
 
-/// Why there is no connection, or no more of one.
+/// Why a connection failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConnectionError {
-    /// The network failed, or the server is not there at the moment: it makes sense to try again.
+    /// The network failed, or the server is overloaded or restarting: a retry can succeed.
     Transient(ReplyError),
-    /// The server said no, and would say it again.
+    /// The server rejected the request, and would reject it again.
     Rejected(ReplyError),
 }
 
 impl ConnectionError {
-    /// The network failed, and nothing more is known.
+    /// The server could not be reached.
     #[must_use]
     pub fn unreachable() -> Self {
         Self::Transient(ReplyError::of(ErrorKind::ServerUnreachable))
     }
 }
 
-/// What comes over one connection. It ends where the connection does; dropping it aborts the request.
+/// The items of one connection. The stream ends with the connection; dropping it aborts the request.
 pub type Connection = LocalBoxStream<'static, Result<Received, ConnectionError>>;
 
-/// A way to ask the server for replies.
+/// Requests replies from the server.
 pub trait ChatTransport: Send + Sync {
-    /// Asks, over a new connection.
+    /// Sends a request over a new connection.
     ///
-    /// * A stream that ends without a terminal event was cut.
-    /// * Dropping it aborts the request. A reply that nobody keeps ends with that, up to the provider;
-    ///   a saved one goes on.
+    /// * A stream that ends without a terminal event was cut off.
+    /// * Dropping the stream aborts the request. That cancels an ephemeral reply, up to the provider; a saved reply
+    ///   continues.
     fn open(&self, request: ReplyRequest) -> Connection;
 
-    /// Stops a saved reply, as often as it is said. All its readers get the end of it.
+    /// Stops a saved reply; repeated calls are harmless. All readers of the reply get its end.
     fn stop(&self, generation: String) -> LocalBoxFuture<'static, Result<(), ConnectionError>>;
 }
 
-/// Makes the transport available to the page.
+/// Provides the transport as a context.
 pub fn provide_transport(transport: impl ChatTransport + 'static) {
     provide_context::<Arc<dyn ChatTransport>>(Arc::new(transport));
 }
 
-/// The transport, if there is one here; there is none while the server renders.
+/// The transport; `None` while the server renders.
 #[must_use]
 pub fn use_transport() -> Option<Arc<dyn ChatTransport>> {
     use_context()

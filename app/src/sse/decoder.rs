@@ -1,9 +1,9 @@
-//! Bytes to events.
+//! The decoder: bytes to events.
 //!
-//! Bytes are split into lines first and a value is decoded as UTF-8 as a whole, so no character is
-//! broken by a chunk's border. Each byte is scanned for line ends once, whatever the chunks. An event
-//! that lies within one chunk, as almost all do, is handed out from there: its data is neither copied
-//! nor allocated. Only what spans chunks is kept, in one buffer that is used again.
+//! Bytes are split into lines first, and a value is decoded as UTF-8 as a whole, so a chunk border never breaks a
+//! character. Each byte is scanned for line ends once, whatever the chunks. An event that is within one chunk, as almost
+//! all are, is passed on from the chunk: its data is neither copied nor allocated. Only data that spans chunks is
+//! buffered, in one buffer that is reused.
 
 use std::borrow::Cow;
 
@@ -12,47 +12,47 @@ use thiserror::Error;
 
 use super::{Event, Item};
 
-/// The fields that an event can have; the stream may hold others, which are ignored.
+/// The fields of an event. Other fields are ignored.
 const FIELDS: [&str; 4] = ["data", "id", "event", "retry"];
 
-/// The longest that can stand before a value: the longest name, a colon, a space.
+/// The most bytes before a value: the longest name, a colon, a space.
 const LONGEST_HEAD: usize = "event: ".len();
 
-/// The most bytes of a comment that are kept, where comments are wanted. Longer ones are passed over.
+/// The most bytes of a comment, where comments are wanted. Longer comments are ignored.
 const LONGEST_COMMENT: usize = 1024;
 
-/// The byte-order mark, which may stand at the very beginning of a stream.
+/// The byte-order mark, which is allowed at the beginning of a stream only.
 const BOM: &[u8] = "\u{feff}".as_bytes();
 
-/// An event of the stream is larger than the decoder's limit.
+/// An event of the stream is larger than the limit of the decoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("an event is larger than {limit} bytes")]
 pub struct TooLarge {
-    /// The decoder's limit.
+    /// The limit in bytes.
     pub limit: usize,
 }
 
-/// Turns a stream of bytes into events. One decoder reads one stream.
+/// Decodes a stream of bytes into events. One decoder reads one stream.
 ///
-/// An event ends with a blank line. What stands behind the last one when the stream ends is no
-/// event, so there is nothing to do then but to drop the decoder.
+/// An event ends with a blank line. An incomplete event at the end of the stream is ignored, so the decoder has no
+/// method for the end.
 #[derive(Debug, Clone)]
 pub struct Decoder {
     limit: usize,
-    /// Whether comments are handed out too.
+    /// Whether comments are passed on, too.
     with_comments: bool,
-    /// Once the limit was passed there is no way back into the stream.
+    /// Whether the limit was exceeded. The decoder cannot continue after that.
     failed: bool,
-    /// How many bytes of a byte-order mark were read; all of them once its place is passed.
+    /// How many bytes of a byte-order mark were read; all of them after its position.
     bom: usize,
-    /// The last byte was a carriage return: a line feed now would belong to it.
+    /// Whether the last byte was a carriage return. A line feed after it belongs to it.
     after_cr: bool,
-    /// The present line is a comment or an unknown field: it is discarded as it comes.
+    /// Whether the current line is a comment or an unknown field. Its bytes are discarded.
     skip_line: bool,
-    /// What earlier chunks brought of the present event: first its data, with a line feed behind
-    /// each line, then the present line as far as it came.
+    /// The buffered part of the current event: its data, with a line feed after each line, then the current
+    /// line so far.
     buffer: Vec<u8>,
-    /// How much of the buffer is data.
+    /// The length of the data in the buffer.
     data_len: usize,
     fields: Fields,
 }
@@ -60,9 +60,9 @@ pub struct Decoder {
 impl Decoder {
     /// A decoder at the beginning of a stream.
     ///
-    /// `limit` is the most bytes that are kept: of an event's data together with the value of the
-    /// line that is being read. The bytes are counted as they come; an invalid one becomes U+FFFD,
-    /// which has three. Comments and unknown fields take no memory and have no limit.
+    /// `limit` is the most bytes that are buffered: the data of an event together with the value of the
+    /// current line. Bytes are counted as received; an invalid one becomes U+FFFD,
+    /// which has three. Comments and unknown fields are not buffered and have no limit.
     #[must_use]
     pub fn new(limit: usize) -> Self {
         Self {
@@ -78,8 +78,8 @@ impl Decoder {
         }
     }
 
-    /// A decoder that hands out comments too, by [`Decoder::feed_items`]: where both ends are ours,
-    /// they tell what is no part of the stream. A comment of more than a kibibyte is passed over.
+    /// A decoder that also passes comments on, through [`Decoder::feed_items`]: where both ends are ours,
+    /// comments contain transient events. A comment of more than a kibibyte is ignored.
     #[must_use]
     pub fn with_comments(limit: usize) -> Self {
         Self {
@@ -88,10 +88,10 @@ impl Decoder {
         }
     }
 
-    /// Reads on, and hands out each event that `bytes` complete.
+    /// Decodes the next bytes, and calls back for each event that they complete.
     ///
     /// # Errors
-    /// When the limit is passed, then and ever after. The events before were handed out.
+    /// If the limit is exceeded, at this call and at every later one. Events before that were passed on.
     pub fn feed(
         &mut self,
         bytes: &[u8],
@@ -104,7 +104,7 @@ impl Decoder {
         })
     }
 
-    /// Reads on, and hands out each event and, where they are wanted, each comment that `bytes`
+    /// Decodes the next bytes, and calls back for each event and, where they are wanted, each comment that they
     /// complete.
     ///
     /// # Errors
@@ -118,7 +118,7 @@ impl Decoder {
             return Err(TooLarge { limit: self.limit });
         }
         let mut rest = self.skip_bom(bytes);
-        // The only line of data so far, as long as it lies in these bytes. The buffer is empty then.
+        // The only line of data so far, while it is within these bytes. The buffer is empty then.
         let mut held: Option<&[u8]> = None;
         while let Some(line) = self.next_line(&mut rest) {
             if self.skip_line {
@@ -148,19 +148,19 @@ impl Decoder {
         self.keep(rest)
     }
 
-    /// The last event ID, which a client that reconnects sends as `Last-Event-ID`. Empty at first.
+    /// The last event ID, which a client sends as `Last-Event-ID` when it reconnects. Empty at first.
     #[must_use]
     pub fn last_event_id(&self) -> &str {
         &self.fields.last_event_id
     }
 
-    /// How long the stream wants a client to wait before it reconnects, in milliseconds.
+    /// How long a client should wait before it reconnects, in milliseconds.
     #[must_use]
     pub fn retry(&self) -> Option<u64> {
         self.fields.retry
     }
 
-    /// Steps over a byte-order mark at the beginning of the stream, in as many pieces as it comes.
+    /// Skips a byte-order mark at the beginning of the stream, even in several chunks.
     fn skip_bom<'c>(&mut self, mut bytes: &'c [u8]) -> &'c [u8] {
         while self.bom < BOM.len()
             && let Some((&first, after)) = bytes.split_first()
@@ -169,7 +169,7 @@ impl Decoder {
                 self.bom += 1;
                 bytes = after;
             } else {
-                // A mark that breaks off was the beginning of a name, and of no name that is known.
+                // A partial mark was the beginning of an unknown field name.
                 self.skip_line = self.bom > 0;
                 self.bom = BOM.len();
             }
@@ -177,7 +177,7 @@ impl Decoder {
         bytes
     }
 
-    /// Cuts the next line off, if its end is there. It ends with CR, LF or both.
+    /// Splits the next line off, if its end is in the bytes. It ends with CR, LF or both.
     fn next_line<'c>(&mut self, rest: &mut &'c [u8]) -> Option<&'c [u8]> {
         if self.after_cr && !rest.is_empty() {
             self.after_cr = false;
@@ -192,7 +192,7 @@ impl Decoder {
 
     /// A blank line: the event is complete.
     fn dispatch(&mut self, held: Option<&[u8]>, on_item: &mut impl FnMut(Item<'_>)) {
-        // The line feed behind each line of data tells an empty line of data from no data.
+        // The line feed after each line of data distinguishes an empty line of data from no data.
         let data = held.or_else(|| self.buffer.strip_suffix(b"\n"));
         self.fields.last_event_id.clone_from(&self.fields.id);
         if let Some(data) = data {
@@ -212,7 +212,7 @@ impl Decoder {
         self.data_len = 0;
     }
 
-    /// Keeps a line of data until its event is complete.
+    /// Buffers a line of data until its event is complete.
     fn keep_data(&mut self, line: Option<&[u8]>) {
         if let Some(line) = line {
             self.append(line);
@@ -221,7 +221,7 @@ impl Decoder {
         }
     }
 
-    /// Keeps a part of a line until its end has come, unless the line can be no field.
+    /// Buffers a part of a line until its end arrives, unless the line cannot be a field.
     fn keep(&mut self, part: &[u8]) -> Result<(), TooLarge> {
         if self.skip_line {
             return Ok(());
@@ -235,11 +235,11 @@ impl Decoder {
                 self.check_limit(self.buffer.len() - start + tail.len())?;
                 self.append(tail);
             }
-            // A comment that is wanted and not too long.
+            // A wanted comment within the limit.
             _ if self.comment(line).is_some() && line.len() + tail.len() <= LONGEST_COMMENT => {
                 self.append(tail);
             }
-            // Without its colon a name may still grow into another one.
+            // Without its colon, a name may still become a longer one.
             _ if FIELDS.iter().any(|name| name.as_bytes().starts_with(line)) => {}
             _ => {
                 self.buffer.truncate(self.data_len);
@@ -249,7 +249,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// The line whose beginning was kept has ended.
+    /// Completes a line whose beginning is buffered.
     fn end_kept_line(&mut self, on_item: &mut impl FnMut(Item<'_>)) -> Result<(), TooLarge> {
         self.skip_line = false;
         if let Some(comment) = self.comment(&self.buffer[self.data_len..]) {
@@ -269,8 +269,8 @@ impl Decoder {
         Ok(())
     }
 
-    /// Appends to the buffer. A vector alone would double its capacity beyond what the limit lets
-    /// it ever need; here the last step goes to just that.
+    /// Appends to the buffer. A vector alone would double its capacity beyond the limit;
+    /// here the last step grows to exactly the limit.
     fn append(&mut self, bytes: &[u8]) {
         let needed = self.buffer.len() + bytes.len();
         if needed > self.buffer.capacity() {
@@ -285,7 +285,7 @@ impl Decoder {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// The text of a line that is a comment, where comments are wanted and it is not too long.
+    /// The text of a comment, where comments are wanted and it is within the limit.
     fn comment<'l>(&self, line: &'l [u8]) -> Option<&'l [u8]> {
         let is_taken = self.with_comments && line.len() <= LONGEST_COMMENT;
         let comment = line.strip_prefix(b":").filter(|_| is_taken)?;
@@ -302,12 +302,12 @@ impl Decoder {
     }
 }
 
-/// What the fields other than data have set.
+/// The values of the fields other than data.
 #[derive(Debug, Clone, Default)]
 struct Fields {
-    /// The type of the present event, empty when it has none.
+    /// The type of the current event; empty if it has none.
     name: String,
-    /// The newest ID. It becomes the last event ID with the next blank line.
+    /// The newest ID. It becomes the last event ID at the next blank line.
     id: String,
     last_event_id: String,
     retry: Option<u64>,
@@ -330,13 +330,13 @@ impl Fields {
     }
 }
 
-/// Replaces a string's content, in the memory that it has.
+/// Replaces the content of a string, and reuses its allocation.
 fn set(target: &mut String, value: &[u8]) {
     target.clear();
     target.push_str(&decode(value));
 }
 
-/// The name of a line's field, and where its value begins. `None` for comments and unknown fields.
+/// The name of a line's field, and the index of its value. `None` for comments and unknown fields.
 fn split_field(line: &[u8]) -> Option<(&'static str, usize)> {
     FIELDS.into_iter().find_map(|name| {
         let gap = match line.strip_prefix(name.as_bytes())? {
@@ -349,7 +349,7 @@ fn split_field(line: &[u8]) -> Option<(&'static str, usize)> {
     })
 }
 
-/// Decodes UTF-8, with U+FFFD for what is none. `from_utf8` alone is much the faster for what is.
+/// Decodes UTF-8, with U+FFFD for invalid bytes. `from_utf8` is much faster for valid bytes.
 fn decode(bytes: &[u8]) -> Cow<'_, str> {
     str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
@@ -386,8 +386,8 @@ mod tests {
             .expect("within the limit");
     }
 
-    /// Feeds the text with a limit of 8, whole and one byte a chunk: `expect` is the data of the
-    /// events, and `TooLarge` at the end where the decoder fails.
+    /// Feeds the text with a limit of 8 bytes, whole and byte by byte: `expect` is the data of the
+    /// events, and `TooLarge` at the end if the decoder fails.
     fn check(text: &str, expect: &[&str]) {
         for chunk_len in [1, text.len()] {
             let mut decoder = Decoder::new(8);
@@ -468,7 +468,7 @@ mod tests {
         }
     }
 
-    /// Scanning again what was scanned, or copying again what was kept, would make this take hours.
+    /// If bytes were scanned or copied again, this test would take hours.
     #[test]
     fn a_large_line_in_small_chunks_is_scanned_once_and_moved_a_few_times() {
         const LEN: usize = 8 << 20;

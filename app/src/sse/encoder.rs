@@ -1,12 +1,12 @@
-//! Events to bytes.
+//! The encoder: events to bytes.
 
 use std::io::Write;
 
 /// Appends one event to `out`.
 ///
-/// `name` is the event's type, without line ends; for `message` or nothing no type is written.
-/// `data` may hold line feeds. A carriage return cannot be told from a line feed on this wire and
-/// arrives as one, so text that may hold it is sent as JSON.
+/// `name` is the event's type, without line ends; nothing is written for `message` or an empty name.
+/// `data` may contain line feeds. A carriage return is indistinguishable from a line feed on this wire and
+/// arrives as one, so text that may contain one is sent as JSON.
 pub fn write_event(out: &mut Vec<u8>, id: u64, name: &str, data: &str) {
     debug_assert!(!name.contains(['\n', '\r']), "a name is one line: {name:?}");
     writeln!(out, "id: {id}").expect("a vector takes all that is written");
