@@ -48,6 +48,7 @@ export const test = base.extend<Options & Fixtures>({
     await use(rill);
     await rill.kill();
     await testInfo.attach("server log", { body: rill.log, contentType: "text/plain" });
+    guard.expectNoPanic(rill);
     guard.expectDiscreet(rill, upstream);
   },
 

@@ -56,6 +56,11 @@ export class Guard {
     expect([...new Set(secrets)].filter((secret) => rill.log.includes(secret)), "the log must hold no key and nothing that was said").toEqual([]);
   }
 
+  /** Fails the test if the server panicked, also where that harmed nobody: it catches panics and answers 500. */
+  expectNoPanic(rill: Rill): void {
+    expect(rill.log.split("\n").filter((line) => line.includes("panicked at")), "the server must not panic").toEqual([]);
+  }
+
   private complain(complaint: string): void {
     this.complaints.push(complaint);
   }

@@ -13,4 +13,5 @@ mod openai;
 mod pages;
 mod routes;
 mod shutdown;
+mod streams_left;
 mod targets;

@@ -7,6 +7,7 @@ pub(super) mod faults;
 mod full_disk;
 mod owners;
 mod postgres_faults;
+mod postgres_plans;
 mod postgres_proxy;
 mod writes;
 

@@ -164,9 +164,14 @@ impl Program {
         panic!("it ended without saying {words}:\n{}", self.log);
     }
 
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     /// Takes the limit of [`Program::with_file_limit`] away, as if there were room on the disk again.
     pub(crate) fn lift_file_limit(&self) {
-        let id = self.child.id().expect("it runs").to_string();
+        let id = self.id().to_string();
         let lifted = std::process::Command::new("prlimit")
             .args(["--fsize=unlimited:", "--pid", &id])
             .status();
@@ -175,7 +180,7 @@ impl Program {
 
     /// Sends SIGTERM.
     pub(crate) fn terminate(&self) {
-        let id = self.child.id().expect("it runs").to_string();
+        let id = self.id().to_string();
         let sent = std::process::Command::new("sh")
             .args(["-c", "kill -TERM \"$0\"", &id])
             .status();

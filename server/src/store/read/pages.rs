@@ -167,12 +167,12 @@ impl Store {
             let found: Vec<KeyRow> = query_as(
                 "with recursive line (key, parent, size, step) as (
                      select key, parent, octet_length(text) + octet_length(reasoning), 1 from messages
-                     where key = $1 and conversation = $2 and owner = $3
+                     where key = $1 and conversation + 0 = $2 and owner = $3
                      union all
                      select m.key, m.parent, octet_length(m.text) + octet_length(m.reasoning),
                          line.step + 1
                      from line join messages m on m.id = line.parent
-                     where m.conversation = $2 and m.key < line.key and line.step <= $4
+                     where m.conversation + 0 = $2 and m.key + 0 < line.key and line.step <= $4
                  )
                  select key, cast(size as bigint) as size from line order by key desc",
             )

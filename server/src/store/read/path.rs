@@ -4,6 +4,9 @@
 //! whatever the length of the conversation. A message is always stored after its parent, so keys fall
 //! towards the root and rise towards the leaves. Each recursive query demands that, and therefore ends
 //! even if the rows form a cycle.
+//!
+//! A message is found by its id. The `+ 0` behind another column keeps PostgreSQL from finding it by that
+//! column, which it does where its statistics are old: for each message it then reads the conversation.
 
 use app::protocol::saved::{ConversationDetail, MessageVersion};
 use sqlx::any::AnyRow;
@@ -87,7 +90,7 @@ async fn start_of(
 /// Whether a conversation has this message.
 async fn exists(tx: &mut Connection, conversation: i64, message: &str) -> Result<bool> {
     let found: Option<i64> =
-        query_scalar("select key from messages where id = $1 and conversation = $2")
+        query_scalar("select key from messages where id = $1 and conversation + 0 = $2")
             .bind(message)
             .bind(conversation)
             .fetch_optional(tx)
@@ -125,7 +128,7 @@ async fn version_of(
     number: u32,
 ) -> Result<String> {
     let parent: Option<String> =
-        query_scalar("select parent from messages where id = $1 and conversation = $2")
+        query_scalar("select parent from messages where id = $1 and conversation + 0 = $2")
             .bind(message)
             .bind(conversation)
             .fetch_one(&mut *tx)
@@ -157,10 +160,10 @@ async fn newest_leaf_below(
 ) -> Result<String> {
     let leaf = query_scalar(
         "with recursive line (key, depth) as (
-             select key, 0 from messages where id = $1 and conversation = $2
+             select key, 0 from messages where id = $1 and conversation + 0 = $2
              union all
-             select (select max(m.key) from messages m
-                     where m.conversation = $2 and m.key > line.key
+             select (select max(m.key + 0) from messages m
+                     where m.conversation = $2 and m.key + 0 > line.key
                          and m.parent = (select l.id from messages l where l.key = line.key)),
                  line.depth + 1
              from line where line.key is not null
@@ -188,10 +191,10 @@ async fn choose(
 ) -> Result<(i64, Option<String>)> {
     let sizes: Vec<SizeRow> = query_as(
         "with recursive line (key, parent, back) as (
-             select key, parent, 0 from messages where id = $1 and conversation = $2
+             select key, parent, 0 from messages where id = $1 and conversation + 0 = $2
              union all
              select m.key, m.parent, line.back + 1 from line join messages m on m.id = line.parent
-             where m.conversation = $2 and m.key < line.key and line.back < $3
+             where m.conversation + 0 = $2 and m.key + 0 < line.key and line.back < $3
          )
          select m.id as id, cast(octet_length(m.text) + octet_length(m.reasoning) as bigint) as size
          from line join messages m on m.key = line.key order by line.back",
@@ -241,10 +244,10 @@ async fn read_up(
 ) -> Result<()> {
     let found: Vec<VersionRow> = query_as(concat!(
         "with recursive line (key, parent, back) as (
-             select key, parent, 0 from messages where id = $1 and conversation = $2
+             select key, parent, 0 from messages where id = $1 and conversation + 0 = $2
              union all
              select m.key, m.parent, line.back + 1 from line join messages m on m.id = line.parent
-             where m.conversation = $2 and m.key < line.key and line.back < $3
+             where m.conversation + 0 = $2 and m.key + 0 < line.key and line.back < $3
          )
          select ",
         message_columns!(),

@@ -337,7 +337,7 @@ async fn store_end_of_generation(tx: &mut Connection, reply: &EndedRow) -> Resul
 async fn ended_message(tx: &mut Connection, conversation: i64, id: &str) -> Result<EndedRow> {
     let row: EndedRow = query_as(
         "select id, parent, role, text, reasoning, marks as spans, state from messages
-         where id = $1 and conversation = $2",
+         where id = $1 and conversation + 0 = $2",
     )
     .bind(id)
     .bind(conversation)

@@ -61,12 +61,13 @@ impl Store {
         let last = match &reply.ask {
             Ask::Question { .. } => Some(message.clone()),
             Ask::Regenerate(_) | Ask::Continue(_) => {
-                let parent: Option<Option<String>> =
-                    query_scalar("select parent from messages where id = $1 and conversation = $2")
-                        .bind(message)
-                        .bind(conversation)
-                        .fetch_optional(&mut *tx)
-                        .await?;
+                let parent: Option<Option<String>> = query_scalar(
+                    "select parent from messages where id = $1 and conversation + 0 = $2",
+                )
+                .bind(message)
+                .bind(conversation)
+                .fetch_optional(&mut *tx)
+                .await?;
                 parent.flatten()
             }
         };
@@ -102,13 +103,14 @@ impl History {
 }
 
 /// The messages from the root to this one.
+/// For `+ 0` see `read::path`.
 async fn line_to(tx: &mut Connection, conversation: i64, id: &str) -> Result<Vec<LineRow>> {
     let found = query_as(
         "with recursive line (parent, role, text, state, back) as (
-             select parent, role, text, state, 0 from messages where id = $1 and conversation = $2
+             select parent, role, text, state, 0 from messages where id = $1 and conversation + 0 = $2
              union all
              select m.parent, m.role, m.text, m.state, line.back + 1 from messages m
-             join line on m.id = line.parent where m.conversation = $2
+             join line on m.id = line.parent where m.conversation + 0 = $2
          )
          select role, text, state from line order by back desc",
     )
