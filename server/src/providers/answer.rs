@@ -18,7 +18,7 @@ use crate::providers::UpstreamLimits;
 use crate::providers::api::Mapper;
 use crate::providers::api::ending::EndCertainty;
 use crate::providers::error::Failure;
-use crate::providers::error::body::explain;
+use crate::providers::error::in_answer::explain;
 
 /// The most bytes of text and reasoning that a reply may have.
 pub const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;

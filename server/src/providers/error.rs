@@ -4,6 +4,9 @@
 //! What goes on is a kind, and for the log a code of few letters.
 
 pub mod body;
+mod classify;
+pub(super) mod in_answer;
+mod page;
 pub(super) mod wordings;
 
 use std::borrow::Cow;

@@ -385,92 +385,91 @@ mod tests {
         );
     }
 
+    /// How servers refuse a field, and the field.
+    const REFUSALS: &[(&str, Optional)] = &[
+        // OpenAI.
+        (
+            r#"{"error":{"message":"Unsupported value: 'temperature' does not support 0.5 with this model. Only the default (1) value is supported.","param":"temperature","code":"unsupported_value"}}"#,
+            Optional::Temperature,
+        ),
+        (
+            r#"{"error":{"message":"Unrecognized request argument supplied: reasoning_effort","type":"invalid_request_error"}}"#,
+            Optional::ReasoningEffort,
+        ),
+        (
+            r#"{"error":{"message":"Your organization must be verified to stream this model.","param":"stream","code":"unsupported_value"}}"#,
+            Optional::Stream,
+        ),
+        (
+            r#"{"error":{"message":"Unsupported value: 'messages[0].role' does not support 'system' with this model."}}"#,
+            Optional::SystemRole,
+        ),
+        // Gemini.
+        (
+            r#"[{"error":{"code":400,"message":"Invalid JSON payload received. Unknown name \"reasoning_effort\": Cannot find field.","status":"INVALID_ARGUMENT"}}]"#,
+            Optional::ReasoningEffort,
+        ),
+        (
+            r#"[{"error":{"code":400,"message":"Developer instruction is not enabled for models/gemma-3-27b-it"}}]"#,
+            Optional::SystemRole,
+        ),
+        // Groq, Go, FastAPI, pydantic as text, Jinja.
+        (
+            r#"{"error":{"message":"property 'stream_options' is unsupported"}}"#,
+            Optional::StreamOptions,
+        ),
+        (
+            r#"{"error":"json: unknown field \"temperature\""}"#,
+            Optional::Temperature,
+        ),
+        (
+            r#"{"detail":[{"loc":["body","reasoning_effort"],"msg":"extra fields not permitted","type":"value_error.extra"}]}"#,
+            Optional::ReasoningEffort,
+        ),
+        (
+            r#"{"detail":"1 validation error: stream_options Extra inputs are not permitted"}"#,
+            Optional::StreamOptions,
+        ),
+        (
+            r#"{"error":{"message":"System role not supported","type":"BadRequestError"}}"#,
+            Optional::SystemRole,
+        ),
+        (
+            "Additional properties are not allowed ('stream_options' was unexpected)",
+            Optional::StreamOptions,
+        ),
+        // The limit, refused for what it is.
+        (
+            r#"{"error":{"message":"Unknown parameter: 'max_tokens'"}}"#,
+            Optional::Limit,
+        ),
+        (
+            r#"{"object":"error","message":"'max_tokens' or 'max_completion_tokens' is too large: 9000. This model's maximum context length is 8192 tokens and your request has 10 input tokens","code":400}"#,
+            Optional::Limit,
+        ),
+    ];
+
     #[test]
     fn a_field_is_left_out_however_a_server_refuses_it() {
         let check = |api, status, body: &str, field| {
             let learnt = Quirks::default().learn(api, &full(), status, &error(body));
             assert_eq!(learnt, Some(Quirks::default().without(field)), "{body}");
         };
-        use Optional::{
-            Limit, ReasoningEffort, ReasoningSummary, Stream, StreamOptions, SystemRole,
-            Temperature,
-        };
-        for (body, field) in [
-            // OpenAI.
-            (
-                r#"{"error":{"message":"Unsupported value: 'temperature' does not support 0.5 with this model. Only the default (1) value is supported.","param":"temperature","code":"unsupported_value"}}"#,
-                Temperature,
-            ),
-            (
-                r#"{"error":{"message":"Unrecognized request argument supplied: reasoning_effort","type":"invalid_request_error"}}"#,
-                ReasoningEffort,
-            ),
-            (
-                r#"{"error":{"message":"Your organization must be verified to stream this model.","param":"stream","code":"unsupported_value"}}"#,
-                Stream,
-            ),
-            (
-                r#"{"error":{"message":"Unsupported value: 'messages[0].role' does not support 'system' with this model."}}"#,
-                SystemRole,
-            ),
-            // Gemini.
-            (
-                r#"[{"error":{"code":400,"message":"Invalid JSON payload received. Unknown name \"reasoning_effort\": Cannot find field.","status":"INVALID_ARGUMENT"}}]"#,
-                ReasoningEffort,
-            ),
-            (
-                r#"[{"error":{"code":400,"message":"Developer instruction is not enabled for models/gemma-3-27b-it"}}]"#,
-                SystemRole,
-            ),
-            // Groq, Go, FastAPI, pydantic as text, Jinja.
-            (
-                r#"{"error":{"message":"property 'stream_options' is unsupported"}}"#,
-                StreamOptions,
-            ),
-            (
-                r#"{"error":"json: unknown field \"temperature\""}"#,
-                Temperature,
-            ),
-            (
-                r#"{"detail":[{"loc":["body","reasoning_effort"],"msg":"extra fields not permitted","type":"value_error.extra"}]}"#,
-                ReasoningEffort,
-            ),
-            (
-                r#"{"detail":"1 validation error: stream_options Extra inputs are not permitted"}"#,
-                StreamOptions,
-            ),
-            (
-                r#"{"error":{"message":"System role not supported","type":"BadRequestError"}}"#,
-                SystemRole,
-            ),
-            (
-                "Additional properties are not allowed ('stream_options' was unexpected)",
-                StreamOptions,
-            ),
-            // The limit, refused for what it is.
-            (
-                r#"{"error":{"message":"Unknown parameter: 'max_tokens'"}}"#,
-                Limit,
-            ),
-            (
-                r#"{"object":"error","message":"'max_tokens' or 'max_completion_tokens' is too large: 9000. This model's maximum context length is 8192 tokens and your request has 10 input tokens","code":400}"#,
-                Limit,
-            ),
-        ] {
-            check(CHAT, 400, body, field);
-            check(CHAT, 422, body, field);
+        for (body, field) in REFUSALS {
+            check(CHAT, 400, body, *field);
+            check(CHAT, 422, body, *field);
         }
         check(
             CHAT,
             500,
             r#"{"error":"create() got an unexpected keyword argument 'stream_options'"}"#,
-            StreamOptions,
+            Optional::StreamOptions,
         );
         check(
             Api::Responses,
             400,
             r#"{"error":{"param":"reasoning","message":"Reasoning is not supported"}}"#,
-            ReasoningSummary,
+            Optional::ReasoningSummary,
         );
     }
 

@@ -207,20 +207,15 @@ pub(in crate::providers) fn meaning(word: &str) -> Meaning {
 mod tests {
     use super::*;
 
-    #[test]
-    fn words_are_known_in_any_case_and_spelling() {
-        let check = |words: &[&str], expect| {
-            for word in words {
-                assert_eq!(meaning(word), expect, "{word}");
-            }
-        };
-        check(
+    /// Words of providers, and what they mean.
+    const KNOWN: &[(&[&str], Meaning)] = &[
+        (
             &[
                 "stop", "STOP", "end_turn", "COMPLETE", "eos", "FINISH", "normal",
             ],
             STOP,
-        );
-        check(
+        ),
+        (
             &[
                 "EndTurn",
                 "stop_sequence",
@@ -229,8 +224,8 @@ mod tests {
                 "stop_token",
             ],
             STOP,
-        );
-        check(
+        ),
+        (
             &[
                 "length",
                 "LENGTH",
@@ -247,8 +242,8 @@ mod tests {
                 "ERROR_LIMIT",
             ],
             LENGTH,
-        );
-        check(
+        ),
+        (
             &[
                 "content_filter",
                 "SAFETY",
@@ -263,8 +258,8 @@ mod tests {
                 "IMAGE_SAFETY",
             ],
             FILTER,
-        );
-        check(
+        ),
+        (
             &[
                 "insufficient_system_resource",
                 "network_error",
@@ -279,9 +274,9 @@ mod tests {
                 "engine_crashed",
             ],
             BrokenOff,
-        );
-        check(&["refusal", "REFUSED"], REFUSAL);
-        check(
+        ),
+        (&["refusal", "REFUSED"], REFUSAL),
+        (
             &[
                 "tool_calls",
                 "tool_use",
@@ -290,8 +285,8 @@ mod tests {
                 "toolUse",
             ],
             TOOLS,
-        );
-        check(
+        ),
+        (
             &[
                 "",
                 " ",
@@ -301,7 +296,19 @@ mod tests {
                 "FINISH_REASON_UNSPECIFIED",
             ],
             Open,
-        );
+        ),
+    ];
+
+    #[test]
+    fn words_are_known_in_any_case_and_spelling() {
+        let check = |words: &[&str], expect| {
+            for word in words {
+                assert_eq!(meaning(word), expect, "{word}");
+            }
+        };
+        for (words, expect) in KNOWN {
+            check(words, *expect);
+        }
         check(&["brand_new", "xyzzy", &"x".repeat(1000)], Meaning::Unknown);
     }
 

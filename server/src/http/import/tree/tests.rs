@@ -1,5 +1,6 @@
 use serde_json::{Value, json};
 
+use super::order::REPEATED;
 use super::*;
 use crate::http::import::file::{self, ImportStep};
 use crate::store::{ConversationHead, ImportPart};
