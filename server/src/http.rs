@@ -1,12 +1,12 @@
-//! Everything that speaks HTTP: the routes, who may ask, the bodies, the page and what it frames, the
-//! API for other programs, and the sockets.
+//! Everything that uses HTTP: routes, access control, request bodies, the page and its frames, the API for
+//! other programs, and the sockets.
 
 pub mod descriptors;
 pub mod listen;
 mod router;
 pub mod state;
 
-// What every request passes.
+// Layers that every request passes.
 mod access;
 mod body;
 mod content_coding;
@@ -21,7 +21,7 @@ mod generations;
 mod messages;
 mod negotiate;
 
-// What is kept.
+// Saved conversations and files.
 mod changes;
 mod export;
 mod file_name;

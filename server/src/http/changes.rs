@@ -1,6 +1,7 @@
-//! The stream of changes, by which lists follow what happens elsewhere.
+//! The stream of changes, which keeps lists of conversations current.
 //!
-//! It has no memory: who connects reads the list first. Who falls behind is told to read it again.
+//! The stream has no history: a client reads the list after it has connected. A client that falls behind is
+//! told to read the list again.
 
 use app::protocol::saved::{Change, Removed};
 use app::sse;
@@ -31,7 +32,7 @@ pub(super) async fn events(
             loop {
                 let received = tokio::select! {
                     received = changes.recv() => received,
-                    // A server that ends does not wait for those who only listen.
+                    // A server that shuts down does not wait for clients that only listen.
                     () = drain.cancelled() => return None,
                 };
                 let change = match received {

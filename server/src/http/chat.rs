@@ -1,5 +1,5 @@
-//! `POST /api/chat`: checks the request, starts the reply, answers with its event stream or in the format
-//! that was asked for. `GET /api/chat?q=…` is the same for a browser's own `EventSource`.
+//! `POST /api/chat`: validates the request, starts the reply, and responds with its event stream or in the
+//! requested format. `GET /api/chat?q=…` does the same for a browser's `EventSource`.
 
 use app::protocol::{ChatMessage, ChatRequest, ErrorKind, MAX_REQUEST_BYTES, Role};
 use axum::extract::{Query, Request, State};
@@ -17,7 +17,7 @@ use crate::http::limits::{Client, ReplyPasses};
 use crate::http::state::AppState;
 use crate::replies::stateless::start;
 
-/// Answers one request with one reply.
+/// Responds to one request with one reply.
 pub(crate) async fn chat(
     State(state): State<AppState>,
     client: Client,
@@ -38,7 +38,7 @@ pub(crate) async fn chat(
     })
 }
 
-/// The query of a question that is asked by its address.
+/// The query of a question in the URL.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Question {
@@ -46,10 +46,10 @@ struct Question {
     model: Option<String>,
 }
 
-/// Answers a question that stands in the address.
+/// Answers a question in the URL.
 ///
-/// A browser's `EventSource` connects again by itself when a stream has ended, and says then what it
-/// has read. Such a question has been asked already: 204 tells it to stay away.
+/// A browser's `EventSource` reconnects by itself when a stream has ended, and sends the id of the last event.
+/// That question was answered already, so the response is 204, which stops the browser.
 pub(crate) async fn chat_by_address(
     State(state): State<AppState>,
     client: Client,
@@ -80,7 +80,7 @@ pub(crate) async fn chat_by_address(
     Ok(event_stream(start(&state.replies, request, stream, reply)))
 }
 
-/// All that can be refused before the body is read.
+/// Checks that can be made before the body is read.
 fn check_headers(headers: &HeaderMap) -> Result<ReplyFormat, AppError> {
     body::check_type(headers)?;
     let format = ReplyFormat::requested(headers).ok_or(ErrorKind::NotAcceptable)?;
@@ -95,7 +95,7 @@ fn parse(body: &[u8]) -> Result<ChatRequest, AppError> {
     Ok(request)
 }
 
-/// Whether a request makes sense, so far as that can be seen without asking anybody.
+/// Whether a request is valid, as far as that can be seen without a provider.
 pub(crate) fn check(request: &ChatRequest) -> Result<(), AppError> {
     if request.messages.is_empty() {
         return Err(AppError::invalid(

@@ -1,8 +1,8 @@
-//! Compressed bodies of requests (RFC 9110, section 8.4): several codings, in any case, and never more bytes
-//! than the body may have.
+//! Compressed bodies of requests (RFC 9110, section 8.4): several codings, in any case, within the size limit
+//! of the body.
 //!
-//! Only readers are chained here. Nothing holds more than a window beside what has been read, and what
-//! is compressed several times is bounded at each step.
+//! The decoders are chained readers. Each holds at most one window beside its output, and the output of each is
+//! limited.
 
 use std::cell::Cell;
 use std::io::{self, BufReader, Cursor, Read};
@@ -16,9 +16,9 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 use super::body::BodyError;
 
-/// What is read, as the header `Accept-Encoding` says it.
+/// The accepted codings, as the value of `Accept-Encoding`.
 pub(crate) const ACCEPTED: &str = "gzip, deflate, br, zstd";
-/// The most codings of one body. Nobody compresses twice but by mistake.
+/// The most codings of one body. More than one is almost always a mistake.
 const MOST: usize = 3;
 
 /// One coding of a body.
@@ -35,10 +35,10 @@ enum Coding {
 pub(crate) struct Codings(Vec<Coding>);
 
 impl Codings {
-    /// What the headers say of the body.
+    /// Reads the codings from the headers.
     ///
     /// # Errors
-    /// When there is a coding that is not known here, or there are more than anybody needs.
+    /// When a coding is unknown, or there are too many.
     pub(crate) fn of(headers: &HeaderMap) -> Result<Self, BodyError> {
         let mut codings = Vec::new();
         for value in headers.get_all(CONTENT_ENCODING) {
@@ -60,15 +60,15 @@ impl Codings {
         Ok(Self(codings))
     }
 
-    /// Whether the body is as it was before it was sent.
+    /// Whether the body has no coding.
     pub(crate) fn is_identity(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The body without its codings, of at most so many bytes.
+    /// Decodes the body. The result has at most `most` bytes.
     ///
     /// # Errors
-    /// When it has more bytes, or is not what the headers say.
+    /// When the result is larger, or the body is not valid in its coding.
     pub(crate) async fn decode(self, body: Bytes, most: u64) -> Result<Bytes, BodyError> {
         if self.is_identity() {
             return Ok(body);
@@ -103,7 +103,7 @@ impl Codings {
 }
 
 impl Coding {
-    /// Reads what another reader gives in this coding.
+    /// A reader that decodes another reader.
     fn reader(
         self,
         mut source: Box<dyn Read>,
@@ -113,7 +113,7 @@ impl Coding {
         Ok(match self {
             Self::Gzip => Box::new(MultiGzDecoder::new(source)),
             Self::Deflate => {
-                // The standard wants a frame of zlib around it, which some leave out.
+                // The standard requires a zlib frame around the data, which some clients omit.
                 let mut head = Vec::with_capacity(2);
                 source.by_ref().take(2).read_to_end(&mut head)?;
                 let is_zlib = matches!(*head, [first, second] if first & 0x0f == 8
@@ -136,7 +136,7 @@ impl Coding {
     }
 }
 
-/// Gives what another reader gives, up to a number of bytes; one more is an error.
+/// A reader with a limit in bytes. Reading past the limit is an error.
 struct LimitedReader<R> {
     inner: R,
     left: u64,
@@ -159,10 +159,10 @@ impl<R: Read> Read for LimitedReader<R> {
     }
 }
 
-/// Reads the frames of zstd that another reader gives, one after the other.
+/// Reads consecutive zstd frames from another reader.
 struct Zstd<R> {
     source: R,
-    /// The frame that is being read.
+    /// The current frame.
     frame: Option<FrameDecoder>,
     most: u64,
     is_over: Rc<Cell<bool>>,
@@ -203,7 +203,7 @@ impl<R: Read> Zstd<R> {
         }
     }
 
-    /// The header of a frame that begins with this, with a window that is no larger than it needs to be.
+    /// The header of a frame that begins with these bytes, with the smallest window that the frame needs.
     fn header(&mut self, mut header: Vec<u8>) -> io::Result<Vec<u8>> {
         let mut descriptor = [0];
         self.source.read_exact(&mut descriptor)?;
@@ -218,7 +218,7 @@ impl<R: Read> Zstd<R> {
         header.resize(begin + rest, 0);
         self.source.read_exact(&mut header[begin..])?;
         if is_single_segment {
-            // All of the content is the window.
+            // The window is the whole content.
             let mut content = [0; 8];
             content[..size].copy_from_slice(&header[begin + rest - size..]);
             if u64::from_le_bytes(content) > self.most {
@@ -226,7 +226,7 @@ impl<R: Read> Zstd<R> {
                 return Err(io::ErrorKind::FileTooLarge.into());
             }
         } else {
-            // A window is kept in memory. Nothing refers further back than the body is long.
+            // The window is kept in memory. References never reach further back than the length of the body.
             let needed = self.most.next_power_of_two().trailing_zeros().clamp(10, 41);
             let needed = u8::try_from(needed - 10).expect("it is clamped") << 3;
             header[begin] = header[begin].min(needed);

@@ -8,7 +8,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use futures::Stream;
 
-/// An answer that is a stream of events.
+/// A response with a stream of events.
 pub(super) fn event_stream(
     bytes: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
 ) -> Response {

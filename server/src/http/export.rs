@@ -1,6 +1,6 @@
-//! Export: a conversation as Markdown or JSON, or all of them as one JSON file that an import reads.
+//! Export: one conversation as Markdown or JSON, or all conversations as one JSON file for an import.
 //!
-//! Files are written page by page, while they are read from the store.
+//! Files are written page by page while they are read from the store.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -21,14 +21,14 @@ use crate::http::file_name;
 use crate::http::state::AppState;
 use crate::store::{ConversationHead, ConversationKey, LOCAL_OWNER, Store, StoreError};
 
-/// The beginning of a file of ours, and its end.
+/// The beginning and the end of an exported file.
 const HEAD: &str = "{\"format\":\"rill\",\"version\":1,\"conversations\":[";
 const FOOT: &str = "]}\n";
 
 const JSON: &str = "application/json";
 const MARKDOWN: &str = "text/markdown; charset=utf-8";
 
-/// How one conversation is query.
+/// The query of an export of one conversation.
 #[derive(Deserialize)]
 pub(super) struct ExportQuery {
     format: Option<String>,
@@ -65,10 +65,10 @@ pub(super) async fn all(State(state): State<AppState>) -> Result<Response, AppEr
     Ok(file(JSON, "rill-conversations", "json", body))
 }
 
-/// Takes the parts of a file. It fails when the client has left.
+/// The sending end of a body. Sending fails when the client has disconnected.
 type ByteSender = mpsc::Sender<std::io::Result<Bytes>>;
 
-/// A body that is written while it is read. The writing ends when the body is dropped.
+/// A body that is written while it is sent. Dropping the body ends the writer.
 fn body<F>(write: impl FnOnce(ByteSender) -> F) -> Body
 where
     F: Future<Output = Result<(), ExportError>> + Send + 'static,
@@ -82,7 +82,7 @@ where
         };
         if let Err(ExportError::Store(error)) = written {
             tracing::error!(%error, "an export broke off");
-            // A file that is cut off is no JSON, so nobody takes it for whole.
+            // A truncated file is not valid JSON, so no program takes it for a whole one.
             let _ = out
                 .send(Err(std::io::Error::other("the export broke off")))
                 .await;
@@ -93,7 +93,7 @@ where
     }))
 }
 
-/// Why an export ends before its end.
+/// The reason why an export ended early.
 enum ExportError {
     ClientLeft,
     Store(StoreError),
@@ -127,7 +127,7 @@ impl ExportWriter {
         for key in keys {
             let head = match self.store.head(LOCAL_OWNER, key).await {
                 Ok(head) => head,
-                // It was deleted meanwhile.
+                // The conversation was deleted meanwhile.
                 Err(StoreError::NotFound) => continue,
                 Err(error) => return Err(error.into()),
             };
@@ -165,7 +165,7 @@ impl ExportWriter {
         send(&out, text).await
     }
 
-    /// Writes the path of a conversation that is shown, for people.
+    /// Writes the shown path of a conversation as Markdown.
     async fn markdown(
         self,
         key: ConversationKey,
@@ -191,10 +191,10 @@ impl ExportWriter {
     }
 }
 
-/// How much is sent as one part. Less than this waits for more, as long as there is more.
+/// The size at which a part is sent, in bytes. Smaller parts are joined with the next.
 const PART: usize = 64 * 1024;
 
-/// Sends a text and gives an empty one, or gives back a text that is small.
+/// Sends a large text and returns an empty one. Returns a small text unchanged.
 async fn send_if_large(out: &ByteSender, text: String) -> Result<String, ExportError> {
     if text.len() < PART {
         return Ok(text);
@@ -208,7 +208,7 @@ async fn send(out: &ByteSender, text: String) -> Result<(), ExportError> {
     sent.map_err(|_| ExportError::ClientLeft)
 }
 
-/// Writes a page where it holds up no other request: one message may have megabytes.
+/// Formats a page on a blocking thread, because one message may have megabytes.
 async fn on_a_thread(
     write: impl FnOnce() -> String + Send + 'static,
 ) -> Result<String, ExportError> {
@@ -220,7 +220,7 @@ fn to_json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("our wire types are JSON")
 }
 
-/// An answer that a browser saves, and never shows.
+/// A response that a browser saves and does not display.
 fn file(media_type: &'static str, title: &str, ending: &str, body: Body) -> Response {
     let headers = [
         (CONTENT_TYPE, media_type.to_owned()),
@@ -230,7 +230,7 @@ fn file(media_type: &'static str, title: &str, ending: &str, body: Body) -> Resp
     (headers, body).into_response()
 }
 
-/// A message for people.
+/// A message as Markdown.
 fn add_markdown(out: &mut String, message: &SavedMessage) {
     let who = match (message.role, &message.model) {
         (Role::User, _) => "You".to_owned(),

@@ -1,25 +1,25 @@
-//! The name of a file that is downloaded, as RFC 6266 puts it into `Content-Disposition`.
+//! The name of a downloaded file in `Content-Disposition` (RFC 6266).
 //!
-//! The name carries the title in any script, in letters that every file system takes. Programs that do not
-//! know `filename*` get a name in ASCII.
+//! `filename*` holds the title in its own script, with characters that every file system accepts. Programs that
+//! do not know `filename*` use a name in ASCII.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// What RFC 8187 does not allow as it is.
+/// The characters that RFC 8187 requires to be encoded.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
-/// The longest name without its ending, in characters and in bytes. File systems take 255 bytes, and browsers
-/// add a number.
+/// The longest name without its extension, in characters and in bytes. File systems allow 255 bytes, and
+/// browsers may append a number.
 const MAX_CHARACTERS: usize = 80;
 const MAX_BYTES: usize = 200;
 const MAX_ASCII: usize = 60;
-/// Of what has no name.
+/// The name of a conversation without a usable title.
 const UNNAMED: &str = "conversation";
 
-/// The value of `Content-Disposition` for a file of this title, with an ending such as `md`.
+/// The value of `Content-Disposition` for a file with this title and extension, such as `md`.
 pub(super) fn attachment(title: &str, ending: &str) -> String {
     let name = format!("{}.{ending}", name(title));
     let encoded = utf8_percent_encode(&name, ENCODED);
@@ -27,7 +27,7 @@ pub(super) fn attachment(title: &str, ending: &str) -> String {
     format!("attachment; filename=\"{ascii}.{ending}\"; filename*=UTF-8''{encoded}")
 }
 
-/// A title as a name in its own script.
+/// The title as a file name in its own script.
 fn name(title: &str) -> String {
     let mut name = String::new();
     for letter in title.chars().take(MAX_CHARACTERS * 4) {
@@ -40,8 +40,8 @@ fn name(title: &str) -> String {
             name.push(if letter.is_whitespace() { ' ' } else { '-' });
         }
     }
-    // Windows drops dots and spaces at the end, and a dot at the beginning hides a file elsewhere. A joiner or
-    // a variation selector at the end has lost what it joins.
+    // Windows drops dots and spaces at the end, and a leading dot hides a file elsewhere. A joiner or variation
+    // selector at the end has nothing to join.
     let is_edge = |letter: char| {
         matches!(
             letter,
@@ -51,7 +51,7 @@ fn name(title: &str) -> String {
     usable(name.trim_matches(is_edge))
 }
 
-/// A title as a name in ASCII.
+/// The title as a file name in ASCII.
 fn ascii_name(title: &str) -> String {
     let mut name = String::new();
     for letter in title.chars().take(MAX_ASCII) {
@@ -64,7 +64,7 @@ fn ascii_name(title: &str) -> String {
     usable(name.trim_end_matches('-'))
 }
 
-/// A name that is not empty, and none of those that Windows keeps for devices, with whatever ending.
+/// Replaces an empty name, and a name that Windows reserves for devices.
 fn usable(name: &str) -> String {
     if name.is_empty() {
         return UNNAMED.to_owned();
@@ -91,10 +91,10 @@ fn is_digit(letter: char) -> bool {
     letter.is_ascii_digit() || matches!(letter, '¹' | '²' | '³')
 }
 
-/// Whether every file system takes the letter, and it is seen as it is.
+/// Whether every file system accepts the character and it is visible.
 fn is_safe(letter: char) -> bool {
     let is_forbidden = matches!(letter, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|');
-    // Marks of a direction can make an ending look like another.
+    // Bidirectional marks can disguise an extension.
     let is_hidden = matches!(
         letter,
         '\u{ad}' | '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'

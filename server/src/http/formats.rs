@@ -1,8 +1,8 @@
-//! A reply in another format than events: its text alone, Chat Completions chunks, or one object.
+//! A reply in another format than events: its text, Chat Completions chunks, or one object.
 //!
-//! Each is made of the reply's own event stream, so there is one relay and it knows nothing of forms.
-//! An answer in these forms waits for the first word of the model: what fails before it is an HTTP
-//! status. What fails later cuts a text off, so that no half is taken for a whole.
+//! Each format is made from the reply's own event stream, so that there is one relay. A response in these
+//! formats begins with the first piece of text or reasoning: a failure before it becomes an HTTP status. A
+//! later failure breaks the connection, so that a partial text is not taken for a whole one.
 
 use std::collections::VecDeque;
 use std::io;
@@ -24,7 +24,7 @@ use tokio::task::yield_now;
 
 use super::negotiate::ReplyFormat;
 
-/// The events of a reply, read back from its bytes. Dropping them ends the reply.
+/// The events of a reply, decoded from its byte stream. Dropping them ends the reply.
 pub(super) struct ReplyEvents {
     bytes: Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>,
     decoder: Decoder,
@@ -32,7 +32,7 @@ pub(super) struct ReplyEvents {
 }
 
 impl ReplyEvents {
-    /// The events of this stream of ours.
+    /// Decodes the events of a stream of ours.
     pub(super) fn read(bytes: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Self {
         Self {
             bytes: Box::pin(bytes),
@@ -41,7 +41,7 @@ impl ReplyEvents {
         }
     }
 
-    /// The next event; nothing after the last one.
+    /// The next event. `None` after the last one.
     async fn next(&mut self) -> Option<ChatEvent<'static>> {
         loop {
             if let Some(event) = self.ready.pop_front() {
@@ -62,7 +62,7 @@ impl ReplyEvents {
     }
 }
 
-/// The text deltas as they come.
+/// The pieces of text as they arrive.
 pub(super) async fn text(mut events: ReplyEvents) -> Response {
     loop {
         match events.next().await {
@@ -89,9 +89,10 @@ async fn more_text(
                 return Some((Ok(Bytes::from(text.into_owned())), Some(events)));
             }
             Some(ChatEvent::Done(_)) => return None,
-            // There is no other way to say in plain text that this is not all.
+            // Plain text has no other way to signal that it is incomplete.
             Some(ChatEvent::Error(_)) | None => {
-                // What the body gave before leaves when it has nothing; an error would take it along.
+                // Bytes that were returned before are flushed while the body is pending; an error at once would
+                // discard them.
                 yield_now().await;
                 return Some((Err(io::ErrorKind::UnexpectedEof.into()), None));
             }
@@ -100,7 +101,7 @@ async fn more_text(
     }
 }
 
-/// Chunks as OpenAI's Chat Completions stream has them, one a line.
+/// Chunks in the format of OpenAI's Chat Completions stream, one a line.
 pub(super) async fn chunks(mut events: ReplyEvents) -> Response {
     let mut writer = ChunkWriter::default();
     loop {
@@ -131,15 +132,15 @@ async fn more_chunks(
     }
 }
 
-/// Writes events as chunks.
+/// Writes events as Chat Completions chunks.
 #[derive(Default)]
 struct ChunkWriter {
     id: String,
     model: String,
     created: u64,
-    /// Whether the chunk with the role has been written.
+    /// Whether the chunk with the role was written.
     begun: bool,
-    /// What is told last, after the finish.
+    /// The token counts, which are written after the finish reason.
     usage: Option<Usage>,
 }
 
@@ -181,7 +182,7 @@ struct TotalUsage {
 }
 
 impl ChunkWriter {
-    /// The lines that an event makes, if it makes any.
+    /// The lines for an event. Some events have none.
     fn lines(&mut self, event: &ChatEvent<'_>) -> Vec<u8> {
         let mut out = Vec::new();
         match event {
@@ -213,7 +214,7 @@ impl ChunkWriter {
             ChatEvent::Retrying(_) | ChatEvent::Notice(_) => {}
             ChatEvent::Done(finish) => {
                 let reason = match finish {
-                    // Of these OpenAI's library knows nothing; that the answer ended is what counts.
+                    // OpenAI's libraries do not know these reasons. They mean that the answer ended.
                     Finish::Refusal | Finish::Stopped => Finish::Stop,
                     other => *other,
                 };
@@ -228,7 +229,7 @@ impl ChunkWriter {
                     self.line(&mut out, &[], usage, None);
                 }
             }
-            // Without a finish reason before it, readers know that this is not all.
+            // A stream without a finish reason is incomplete for its readers.
             ChatEvent::Error(error) => self.line(&mut out, &[], None, Some(error)),
         }
         out
@@ -302,7 +303,7 @@ pub(super) async fn whole(mut events: ReplyEvents) -> Response {
     }
 }
 
-/// The relay ended without a word, which it never should.
+/// The error for a relay that ended without a terminal event, which must not happen.
 fn missing_end() -> ReplyError {
     ReplyError::of(ErrorKind::Internal)
 }
@@ -323,8 +324,8 @@ fn streamed(
     (headers, Body::from_stream(bytes)).into_response()
 }
 
-/// A reply that failed, as HTTP knows failures. What had come of it by then is not thrown away. It has
-/// been logged where the reply was.
+/// The HTTP response for a failed reply, with the text that came before the failure. The reply's own log line
+/// reports the failure.
 fn failed(error: &ReplyError, partial: Option<&Transcript>) -> Response {
     #[derive(Serialize)]
     struct FailedReply<'a> {
@@ -355,7 +356,7 @@ fn failed(error: &ReplyError, partial: Option<&Transcript>) -> Response {
     response
 }
 
-/// The status of a reply that failed.
+/// The HTTP status of a failed reply.
 fn status_of(kind: ErrorKind) -> StatusCode {
     match kind {
         // The answer was too large, not the request.

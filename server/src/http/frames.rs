@@ -1,12 +1,11 @@
-//! The documents in the page's frames: one that shows a picture from elsewhere, one that draws a diagram.
+//! The documents in the page's frames: one shows a picture from another host, and one draws a diagram.
 //!
-//! What the page itself must never do stands in documents of their own: the one asks another host for a
-//! picture, the other runs a drawing program over what a model wrote, which needs styles in the text. Each
-//! has a policy that allows this and nothing else, and is sandboxed by it: it has no origin, so that it
-//! could reach neither the page nor the server, whoever opens it in whatever way. Only our own page may
-//! frame them, and [`crate::http::access`] refuses other sites that ask for them.
+//! They need permissions that the page must not have: one requests a picture from another host, the other runs
+//! a drawing library over text of a model and needs inline styles. Each has a policy that allows only this,
+//! with a sandbox: it has no origin and can reach neither the page nor the server, however it is opened. Only
+//! our own page may frame them, and [`crate::http::access`] refuses requests from other sites.
 //!
-//! The server itself fetches nothing: the address of a picture is for the browser alone.
+//! The server never requests a picture. Only the browser uses its URL.
 
 use std::path::Path;
 
@@ -25,11 +24,11 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use crate::http::error::AppError;
 use crate::http::pages::{FileService, boxed, cache_when_found, files};
 
-/// What no document of a frame may do, whatever it shows. What the sandbox allows all the same can follow.
+/// The policy that every framed document has. The sandbox attributes that are still allowed can follow.
 const CLOSED: &str =
     "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox";
 
-/// The document that draws diagrams, and its script, with a policy of their own.
+/// The document that draws diagrams and its script, with their policies.
 pub(super) fn diagram_files(site: &Path) -> FileService {
     let folder = site.join("diagram");
     let header = SetResponseHeaderLayer::overriding;
@@ -45,8 +44,8 @@ pub(super) fn diagram_files(site: &Path) -> FileService {
     )
 }
 
-/// The policy of the document that draws: its one script, by the hash that was written beside it when it
-/// was built, and styles wherever they stand. Without the hash it runs nothing.
+/// The policy of the drawing document: its one script, by the hash that the build wrote, and inline styles.
+/// Without the hash no script runs.
 fn drawing_policy(folder: &Path) -> HeaderValue {
     let hash = std::fs::read_to_string(folder.join("script.sha256")).unwrap_or_default();
     let script = match hash.trim() {
@@ -64,14 +63,14 @@ pub(super) struct Picture {
     src: String,
 }
 
-/// A document that shows one picture of the web and nothing else.
+/// A document that shows one picture from the web.
 pub(super) async fn image(
     picture: Result<Query<Picture>, QueryRejection>,
 ) -> Result<Response, AppError> {
     let refused = || AppError::invalid(NOT_AN_IMAGE_ADDRESS);
     let Query(Picture { src }) = picture.map_err(|_| refused())?;
     let address = web_address(&src).ok_or_else(refused)?;
-    // Nobody can guess it, and nothing that comes from elsewhere stands where it counts.
+    // A random nonce. No text from elsewhere is placed where the policy applies.
     let nonce = format!("{:032x}", rand::random::<u128>());
     let policy = format!("{CLOSED}; img-src https: http:; style-src 'nonce-{nonce}'");
     let headers = [
@@ -83,14 +82,14 @@ pub(super) async fn image(
     Ok((headers, document(&address, &nonce)).into_response())
 }
 
-/// An address of the web, as a browser reads it.
+/// An http or https URL, as a browser parses it.
 fn web_address(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
     matches!(url.scheme(), "http" | "https").then_some(url)
 }
 
-/// The picture as large as there is room, but never larger than it is. Behind it is white, whatever the
-/// theme: where a picture is transparent, it was drawn for that.
+/// The picture is as large as its space allows, but not larger than its own size. The background is white in
+/// both themes, because transparent pictures are usually drawn for white.
 fn document(address: &Url, nonce: &str) -> String {
     let src = escape(address.as_str());
     let host = escape(address.host_str().unwrap_or_default());
@@ -104,7 +103,7 @@ fn document(address: &Url, nonce: &str) -> String {
     )
 }
 
-/// A text as it may stand between the quotes of an attribute.
+/// Escapes a text for a quoted attribute.
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('"', "&quot;")

@@ -1,5 +1,5 @@
-//! Mounts the server functions of `app::library`: at their fixed paths, behind the same checks as
-//! everything else, with refusals in our one form.
+//! Mounts the server functions of `app::library` at their fixed paths, behind the same checks as every other
+//! route and with errors in the same format.
 
 use app::library::provide_library;
 use app::protocol::{ErrorBody, ErrorKind, MAX_REQUEST_BYTES};
@@ -25,14 +25,14 @@ pub(super) fn router() -> Router<AppState> {
 }
 
 async fn call(State(state): State<AppState>, request: Request) -> Result<Response, AppError> {
-    // A form can be posted by any site, but it is not JSON.
+    // Another site can post a form, but not JSON.
     body::check_headers(request.headers())?;
     let (mut head, body) = request.into_parts();
     let limits = body::BodyLimits::of_request(&state.config);
     let body = body::read_decoded(&head.headers, body, limits).await?;
     head.headers.remove(CONTENT_ENCODING);
     head.headers.remove(CONTENT_LENGTH);
-    // Forms are sent back to where they came from; ours are none.
+    // Leptos redirects form posts to the referring page. These functions take no forms.
     head.headers
         .insert(ACCEPT, HeaderValue::from_static("application/json"));
     let request = Request::from_parts(head, Body::from(body));
@@ -50,7 +50,7 @@ async fn call(State(state): State<AppState>, request: Request) -> Result<Respons
     Ok(response)
 }
 
-/// A server function answers each error with 500; here it gets the status of its kind.
+/// Leptos responds to every error with 500. This sets the status of the error's kind.
 async fn refusal(response: Response) -> AppError {
     let body = to_bytes(response.into_body(), MAX_REQUEST_BYTES)
         .await

@@ -1,4 +1,4 @@
-//! The events of a saved reply from any position, and the end of it by a person.
+//! The events of a saved reply after any seq, and the request that stops it.
 
 use app::protocol::Id;
 use axum::extract::{Path, Query, State};
@@ -22,7 +22,7 @@ pub(super) struct AfterQuery {
     after: Option<String>,
 }
 
-/// `GET …/events`: the events after a number, and what follows live.
+/// `GET …/events`: the events after a seq, then the live events.
 pub(super) async fn events(
     State(state): State<AppState>,
     Path(id): Path<Id>,
@@ -46,12 +46,12 @@ pub(super) async fn events(
     let log = state.replies.log_of(LOCAL_OWNER, &id).await?;
     Ok(match log.resume(after) {
         Some(reader) => event_stream(events_of(reader, pass)),
-        // Nothing will follow, which keeps a browser from asking again and again.
+        // No event will follow. 204 keeps a browser from reconnecting.
         None => StatusCode::NO_CONTENT.into_response(),
     })
 }
 
-/// `DELETE …`: stops a reply. One that has ended stays as it is.
+/// `DELETE …`: stops a reply. A reply that has ended is not changed.
 pub(super) async fn stop(
     State(state): State<AppState>,
     Path(id): Path<Id>,

@@ -1,4 +1,4 @@
-//! The library of one owner, over the store: what the server functions and the page ask.
+//! The library of one owner over the store, for the server functions and the page.
 
 use std::sync::Arc;
 
@@ -12,11 +12,10 @@ use futures::FutureExt;
 use crate::http::state::AppState;
 use crate::store::{GenerationEnd, LOCAL_OWNER, PathEnd, PathLimit, StoreError, TitledBy, now};
 
-/// How many conversations and hits are given where nobody says how many.
+/// The default number of conversations and search hits.
 const LIST: u32 = 50;
 const HITS: u32 = 30;
-/// How much of a conversation a page begins with, and a part has where nobody says how much. A page
-/// holds its text twice, as HTML and as data.
+/// The default size of a part of a conversation. The page holds its text twice, as HTML and as data.
 const PART: PathLimit = PathLimit {
     messages: 50,
     bytes: 384 * 1024,
@@ -33,7 +32,7 @@ pub(crate) struct StoredLibrary {
 }
 
 impl StoredLibrary {
-    /// Those of the one owner there is.
+    /// The library of the only owner.
     pub(crate) fn local(state: AppState) -> Arc<Self> {
         Arc::new(Self {
             state,
@@ -41,15 +40,14 @@ impl StoredLibrary {
         })
     }
 
-    /// What a page shows when it is opened, at a conversation or at none.
-    /// The conversation is read up to this message, or up to its end.
+    /// The initial data of a page, with the conversation up to this message or up to its end.
     pub(crate) async fn open(&self, id: Option<&Id>, message: Option<Id>) -> InitialData {
         let list = self.state.store.list(self.owner, None, LIST).await;
         let conversation = match (id, message) {
             (Some(id), Some(message)) => {
                 match self.part(id, &PathEnd::At(message.into()), PART).await {
                     Ok(part) => Some(part),
-                    // A link to what is not there leads to the conversation.
+                    // A link to a missing message shows the conversation.
                     Err(_) => self.part(id, &PathEnd::Shown, PART).await.ok(),
                 }
             }
@@ -57,20 +55,20 @@ impl StoredLibrary {
             (None, _) => None,
         };
         InitialData {
-            // A store that fails shows when something is asked of it; the page is there without it.
+            // The page opens without data if the store fails. A later request reports the failure.
             list: list.unwrap_or_default(),
             conversation,
         }
     }
 
-    /// A conversation, with the replies that run in it as far as they have come by now.
+    /// A conversation, with the current text of its running replies.
     async fn whole(&self, id: &str) -> Result<ConversationDetail, StoreError> {
         let mut whole = self.state.store.get(self.owner, id).await?;
         self.take_in_running(&mut whole);
         Ok(whole)
     }
 
-    /// A part of a path, with the replies that run in it as far as they have come by now.
+    /// A part of a path, with the current text of its running replies.
     async fn part(
         &self,
         id: &str,
@@ -94,7 +92,7 @@ impl StoredLibrary {
             let Some(running) = self.state.replies.running.get(self.owner, generation) else {
                 continue;
             };
-            // In this order: a reply that has ended by now has all of its text.
+            // The end is read before the text, so that a reply with an end has all of its text.
             let ended = running.log.ended();
             let (piece, seq) = running.log.whole();
             message.text = piece.text;

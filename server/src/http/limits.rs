@@ -1,8 +1,8 @@
-//! How much may go on at once: replies that are being made and streams that are open, of one client and
-//! of all together, and how fast a client may begin saved replies.
+//! The number of replies and streams at once, for one client and for all, and the rate at which a client may
+//! begin saved replies.
 //!
-//! A place is taken before a request's body is read, and is free again when its [`Pass`] is dropped.
-//! Only a saved reply takes one later, when it is known that it has not begun before.
+//! A [`Pass`] is taken before a request's body is read and is released when it is dropped. A saved reply takes
+//! its pass later, when it is known to be new.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -17,11 +17,11 @@ use tokio::time::Instant;
 
 use crate::config::Capacity;
 
-/// Whom a limit counts. Without accounts that is an address; a session or an API key becomes another
-/// variant.
+/// The client that a limit counts. Without accounts that is an address. A session or an API key would be
+/// another variant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Client {
-    /// An IPv4 address, or the first 64 bits of an IPv6 address: one household has all of those.
+    /// An IPv4 address, or the first 64 bits of an IPv6 address, which one household shares.
     Address(IpAddr),
 }
 
@@ -37,7 +37,7 @@ impl From<IpAddr> for Client {
     }
 }
 
-/// The listener has noted the address at each request.
+/// The listener stores the address in each request.
 impl<S: Sync> FromRequestParts<S> for Client {
     type Rejection = Infallible;
 
@@ -48,26 +48,25 @@ impl<S: Sync> FromRequestParts<S> for Client {
 }
 
 impl Client {
-    /// Who asks where no address is known, as in a test that calls the router directly.
+    /// The client of a request without an address, as in a test that calls the router directly.
     fn unknown() -> Self {
         Self::Address(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
     }
 }
 
-/// Why there is no place.
+/// The error when a limit is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LimitReached {
-    /// [`ErrorKind::TooMany`] where it is the client's own doing, [`ErrorKind::Busy`] where it is
-    /// everybody's.
+    /// [`ErrorKind::TooMany`] for the client's own limit, [`ErrorKind::Busy`] for the limit of all.
     pub(crate) kind: ErrorKind,
-    /// When it makes sense to ask again.
+    /// The time after which the client should try again.
     pub(crate) retry_after: Duration,
 }
 
-/// When it makes sense to ask for a place again. Nobody knows when one becomes free.
+/// The default time to try again, because the time of the next release is unknown.
 const TRY_AGAIN: Duration = Duration::from_secs(3);
 
-/// Counts what goes on at once.
+/// Counts passes against two limits.
 #[derive(Debug)]
 pub(crate) struct Gate {
     in_all: usize,
@@ -78,12 +77,12 @@ pub(crate) struct Gate {
 #[derive(Debug, Default)]
 struct OpenPasses {
     in_all: usize,
-    /// Only clients that have a place are in it.
+    /// Holds only clients with a pass.
     by_client: HashMap<Client, usize>,
 }
 
 impl Gate {
-    /// A gate with this many places, of which one client may have so many.
+    /// A gate with this many passes for all clients, and for one client.
     pub(crate) fn new(in_all: usize, per_client: usize) -> Arc<Self> {
         Arc::new(Self {
             in_all,
@@ -92,10 +91,10 @@ impl Gate {
         })
     }
 
-    /// Takes a place.
+    /// Takes a pass.
     ///
     /// # Errors
-    /// When the client has as many as one may have, or there is none left.
+    /// When the client has reached its limit, or no pass is left.
     pub(crate) fn enter(self: &Arc<Self>, client: &Client) -> Result<Pass, LimitReached> {
         let mut taken = self.taken();
         let own = taken.by_client.get(client).copied().unwrap_or(0);
@@ -122,7 +121,7 @@ impl Gate {
     }
 }
 
-/// A place. It is free again when this is dropped.
+/// Permission to hold one stream or reply. Dropping it releases it.
 #[derive(Debug)]
 pub(crate) struct Pass {
     gate: Arc<Gate>,
@@ -142,20 +141,20 @@ impl Drop for Pass {
     }
 }
 
-/// How fast each client may do something: a number of times at once, and then at a rate.
+/// A rate limit for each client: a burst, and then a number a second.
 #[derive(Debug)]
 pub(crate) struct Rate {
     at_once: u32,
     per_second: u32,
-    /// When a client that has used some of its number will have all of it again.
+    /// For each client with a partly used burst: the time at which it is whole again.
     full_at: Mutex<HashMap<Client, Instant>>,
 }
 
-/// Above so many clients, those that have all of their number again are forgotten.
+/// Above this many clients, clients with a whole burst are removed.
 const MANY_CLIENTS: usize = 1024;
 
 impl Rate {
-    /// So many times at once, and so many a second.
+    /// A limit with this burst and this rate.
     pub(crate) fn new(at_once: u32, per_second: u32) -> Self {
         Self {
             at_once,
@@ -164,10 +163,10 @@ impl Rate {
         }
     }
 
-    /// Counts one time.
+    /// Counts one use.
     ///
     /// # Errors
-    /// When the client has done it too often of late, with the time until it may again.
+    /// When the client has exceeded its rate, with the time until it may try again.
     pub(crate) fn take(&self, client: &Client, now: Instant) -> Result<(), LimitReached> {
         let one = Duration::from_secs(1) / self.per_second;
         let mut all = self.full_at.lock().expect("nobody panics while holding it");
@@ -188,35 +187,35 @@ impl Rate {
     }
 }
 
-/// All limits of what may go on at once.
+/// All limits of a server.
 #[derive(Debug)]
 pub struct ServerLimits {
-    /// Open streams: readers of replies, followers of changes, replies that pass through, uploads.
+    /// Open streams: readers of replies, listeners to changes, passed replies, uploads.
     pub(crate) streams: Arc<Gate>,
-    /// Replies that are being made, each of which costs a request to a provider.
+    /// Running replies, each of which costs a request to a provider.
     pub(crate) replies: Arc<Gate>,
-    /// How fast saved replies may begin: each is written into the store.
+    /// The rate at which saved replies may begin. Each is written into the store.
     pub(crate) beginnings: Rate,
 }
 
-/// The places of a reply that ends with its one reader.
+/// The passes of a reply that ends with its one reader.
 #[derive(Debug)]
 pub(crate) struct ReplyPasses {
-    /// The reader's.
+    /// The pass of the stream.
     pub(crate) stream: Pass,
-    /// The reply's.
+    /// The pass of the reply.
     pub(crate) reply: Pass,
 }
 
-/// So many saved replies may one client begin at once, and so many a second after that.
+/// The burst and the rate of saved replies for one client.
 const BEGINNINGS_AT_ONCE: u32 = 1024;
 const BEGINNINGS_PER_SECOND: u32 = 64;
 
 impl ServerLimits {
-    /// A place among the streams and one among the replies.
+    /// Takes a pass for a stream and one for a reply.
     ///
     /// # Errors
-    /// When there is none of either.
+    /// When a limit is reached.
     pub(crate) fn reply_with_stream(&self, client: &Client) -> Result<ReplyPasses, LimitReached> {
         Ok(ReplyPasses {
             stream: self.streams.enter(client)?,
@@ -224,17 +223,17 @@ impl ServerLimits {
         })
     }
 
-    /// A place among the replies for one that is saved.
+    /// Takes a pass for a saved reply.
     ///
     /// # Errors
-    /// When there is none, or the client has begun too many of late.
+    /// When the limit is reached, or the client has begun too many replies recently.
     pub(crate) fn saved_reply(&self, client: &Client) -> Result<Pass, LimitReached> {
         let pass = self.replies.enter(client)?;
         self.beginnings.take(client, Instant::now())?;
         Ok(pass)
     }
 
-    /// The limits that these numbers are.
+    /// The limits with these numbers.
     pub(crate) fn new(counts: &LimitCounts) -> Self {
         Self {
             streams: Gate::new(counts.streams, counts.streams_per_client),
@@ -244,33 +243,32 @@ impl ServerLimits {
     }
 }
 
-/// How much may go on at once, in counts.
+/// The numbers of the limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LimitCounts {
     /// The most open streams.
     pub(crate) streams: usize,
     /// The most open streams of one client.
     pub(crate) streams_per_client: usize,
-    /// The most replies that are being made.
+    /// The most running replies.
     pub(crate) replies: usize,
-    /// The most replies that are being made for one client.
+    /// The most running replies of one client.
     pub(crate) replies_per_client: usize,
-    /// The most connections: those of the streams, and some that are kept for other requests.
+    /// The most connections: one for each stream, and a reserve for other requests.
     pub(crate) connections: usize,
 }
 
-/// What the process needs for itself: the database, the log, the page's files, the runtime.
+/// The descriptors for the process itself: the database, the log, the page's files, the runtime.
 const OWN_DESCRIPTORS: usize = 64;
-/// However many descriptors there are, more is not let in unless it is asked for: each stream and each
-/// reply costs memory, too.
+/// The default limits on a machine with many descriptors. Each stream and each reply also needs memory.
 const USUAL_STREAMS: usize = 4096;
 const USUAL_REPLIES: usize = 1024;
 
 impl LimitCounts {
     /// The numbers for a process that may have this many descriptors open.
     ///
-    /// Of sixteen parts, streams get eight, connections for other requests two, and connections to
-    /// providers three, and three more for those that are kept open between two requests.
+    /// Of sixteen parts, eight are for streams, two for connections of other requests, three for connections to
+    /// providers, and three for idle connections to providers.
     pub(crate) fn for_descriptors(descriptors: usize, wanted: Capacity) -> Self {
         let usable = descriptors.saturating_sub(OWN_DESCRIPTORS).max(32);
         let room = usable - usable / 8;
@@ -294,7 +292,7 @@ impl LimitCounts {
 }
 
 impl LimitCounts {
-    /// Warns where more is configured than there can be.
+    /// Warns if the configured limits exceed what the process can have.
     pub(crate) fn warn_of_less_than(&self, wanted: Capacity) {
         for (what, wanted, most) in [
             ("streams", wanted.max_streams, self.streams),

@@ -1,6 +1,6 @@
-//! Accepts connections and serves them, within limits that a slow or greedy client cannot stretch.
+//! Accepts connections and serves them, within limits on time and number.
 //!
-//! `axum::serve` sets no deadline for headers and no cap on connections, hence this loop.
+//! `axum::serve` has no deadline for headers and no limit on connections, so this module has its own loop.
 
 use std::io;
 use std::sync::Arc;
@@ -21,15 +21,15 @@ use tower::ServiceExt;
 
 use crate::http::limits::Client;
 
-/// How long a request's head may take to arrive, and how long a connection may be idle between two.
+/// The time limit for the head of a request, and for an idle connection.
 const HEADER_DEADLINE: Duration = Duration::from_secs(30);
 /// The largest head of a request, in bytes.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
-/// How long a reader may take none of the bytes that wait for it.
+/// The longest time in which a reader takes none of the bytes that wait for it.
 const WRITE_DEADLINE: Duration = Duration::from_secs(120);
 
-/// Serves until `stop` is cancelled, then until the open connections have ended. Beyond
-/// `max_connections` at one time the next one waits in the system's queue.
+/// Serves until `stop` is cancelled, then until the open connections have ended. Connections beyond
+/// `max_connections` wait in the system's queue.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -52,7 +52,7 @@ pub async fn serve(
             () = stop.cancelled() => break,
             accepted = accept(&listener) => accepted,
         };
-        // Each event is to leave when it is written.
+        // Each event must be sent when it is written.
         let _ = stream.set_nodelay(true);
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(WRITE_DEADLINE));
@@ -66,7 +66,7 @@ pub async fn serve(
         let connection =
             graceful.watch(http.serve_connection(TokioIo::new(Box::pin(stream)), service));
         tokio::spawn(async move {
-            // How a connection ends is its client's affair; replies note their own outcome.
+            // A connection error is the client's concern. Replies log their own outcome.
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "connection ended");
             }
@@ -77,8 +77,8 @@ pub async fn serve(
     graceful.shutdown().await;
 }
 
-/// The next connection. An error of one that is gone already is passed over; when the system has no
-/// room for more, the loop waits a moment instead of spinning.
+/// The next connection. An error of a single connection is ignored. If the system has no resources for another
+/// connection, the loop pauses.
 async fn accept(listener: &TcpListener) -> (TcpStream, Client) {
     loop {
         match listener.accept().await {

@@ -1,4 +1,4 @@
-//! `POST …/messages`: validates a message, and answers with the events of the reply to it.
+//! `POST …/messages`: validates a message and responds with the events of the reply to it.
 
 use app::protocol::saved::SendMessage;
 use app::protocol::{ChatMessage, ChatRequest, ErrorKind, Id, Role};
@@ -15,7 +15,7 @@ use crate::replies::begin::{BeginError, NewMessage};
 use crate::replies::stream::events_of;
 use crate::store::{Ask, LOCAL_OWNER};
 
-/// Saves the message, starts the reply, and answers with its events.
+/// Saves the message, starts the reply, and responds with its events.
 pub(super) async fn send(
     State(state): State<AppState>,
     Path(conversation): Path<Id>,
@@ -53,7 +53,7 @@ impl From<BeginError<LimitReached>> for AppError {
     }
 }
 
-/// What is wanted, if it makes sense.
+/// Validates the message and returns what it asks for.
 fn check(message: &SendMessage) -> Result<Ask, AppError> {
     let wishes = (
         &message.content,
@@ -81,7 +81,7 @@ fn check(message: &SendMessage) -> Result<Ask, AppError> {
     if message.parent.is_some() && message.content.is_none() {
         return Err(AppError::invalid("parent belongs to content only."));
     }
-    // What a stateless request may ask for, a message may.
+    // The same parameters are allowed as in a stateless request.
     let as_request = ChatRequest {
         model: message.model.clone(),
         temperature: message.temperature,
@@ -95,7 +95,7 @@ fn check(message: &SendMessage) -> Result<Ask, AppError> {
     Ok(ask)
 }
 
-/// An id in its one form, where it must be one.
+/// Parses an id that must be a UUID in its canonical form.
 fn uuid(text: &str, what: &str) -> Result<String, AppError> {
     Id::parse(text)
         .map(String::from)

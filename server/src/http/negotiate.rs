@@ -1,23 +1,23 @@
-//! The format of an answer, as the `Accept` header asks for it (RFC 9110, 12.5.1).
+//! The format of a reply, negotiated by the `Accept` header (RFC 9110, section 12.5.1).
 
 use app::protocol::EVENT_STREAM;
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
 
-/// The formats that a reply can have.
+/// The formats of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ReplyFormat {
-    /// Server-Sent Events, what is given to who takes anything.
+    /// Server-Sent Events, the default.
     Events,
-    /// The text alone.
+    /// The text only.
     Text,
-    /// Chunks of Chat Completions, one a line.
+    /// Chat Completions chunks, one a line.
     Chunks,
     /// One object when the reply is complete.
     Whole,
 }
 
-/// All formats, the one that is preferred first, where a client likes several as much.
+/// All formats in order of preference, where a client weighs several equally.
 const FORMATS: [ReplyFormat; 4] = [
     ReplyFormat::Events,
     ReplyFormat::Text,
@@ -36,7 +36,7 @@ impl ReplyFormat {
         }
     }
 
-    /// The format that these headers like best; none where they take none.
+    /// The format that the headers prefer. `None` if they accept none.
     pub(super) fn requested(headers: &HeaderMap) -> Option<Self> {
         let accept = accept(headers);
         if accept.trim().is_empty() {
@@ -53,7 +53,7 @@ impl ReplyFormat {
     }
 }
 
-/// Whether these headers name an event stream, as browsers' `EventSource` does; a wildcard is no name.
+/// Whether the headers name an event stream, as a browser's `EventSource` does. A wildcard does not count.
 pub(super) fn names_event_stream(headers: &HeaderMap) -> bool {
     accept(headers).split(',').any(|range| {
         let (name, weight) = read_range(range);
@@ -70,7 +70,7 @@ fn accept(headers: &HeaderMap) -> String {
     values.join(",")
 }
 
-/// How much a media type is liked. The most specific range decides, whatever its place.
+/// The weight of a media type. The most specific range decides, in any order.
 fn weight(accept: &str, media_type: &str) -> f32 {
     let mut best: Option<(u8, f32)> = None;
     for range in accept.split(',') {
@@ -88,7 +88,7 @@ fn weight(accept: &str, media_type: &str) -> f32 {
     best.map_or(0.0, |(_, weight)| weight)
 }
 
-/// The name of a media range in lower case, and its weight: nothing where that is no number.
+/// The name of a media range in lower case, and its weight. An invalid weight counts as 0.
 fn read_range(range: &str) -> (String, f32) {
     let mut parts = range.split(';').map(str::trim);
     let name = parts.next().unwrap_or_default().to_ascii_lowercase();

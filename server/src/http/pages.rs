@@ -1,7 +1,7 @@
-//! Hosts the page: rendered by Leptos, with its files and the headers that keep it safe.
+//! Serves the page: rendered by Leptos, with its files and its security headers.
 //!
-//! The files are the ones that `cargo leptos build` makes: hashed by content, so that browsers may
-//! keep them for ever, and compressed ahead of time.
+//! The files are built by `cargo leptos build`. Their names contain a hash of the content, so that browsers may
+//! cache them forever, and they are compressed at build time.
 
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -37,20 +37,20 @@ use crate::http::library::StoredLibrary;
 use crate::http::state::AppState;
 use threads::PageThreads;
 
-/// Hashed files never change; what has another content has another name.
+/// Files with a hash in their name never change.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
-/// What the query of a conversation's address says.
+/// The query of a conversation's URL.
 #[derive(Deserialize)]
 struct LinkTo {
     /// The message up to which the conversation is shown.
     message: Option<Id>,
 }
 
-/// A service that gives files.
+/// A service that returns files.
 pub(super) type FileService = BoxCloneSyncService<Request, Response, Infallible>;
 
-/// Hides the type of a service that gives files.
+/// Erases the type of a file service.
 pub(super) fn boxed<S, B>(service: S) -> FileService
 where
     S: Service<Request, Response = axum::http::Response<B>, Error = Infallible>,
@@ -62,7 +62,7 @@ where
     BoxCloneSyncService::new(service.map_response(IntoResponse::into_response))
 }
 
-/// The page and its files: the routes of [`mod@super::router`] get their handlers here.
+/// The page and its files. The routes in [`mod@super::router`] use its handlers.
 #[derive(Clone)]
 pub(super) struct Pages {
     state: AppState,
@@ -71,9 +71,9 @@ pub(super) struct Pages {
 }
 
 impl Pages {
-    /// The page as it is configured.
+    /// The page for a configuration.
     pub(super) fn new(state: &AppState) -> Self {
-        // Leptos spawns the work of a page through this; an error says that it was set before.
+        // Leptos needs an executor. An error means that it was set before.
         let _ = Executor::init_tokio();
         Self {
             state: state.clone(),
@@ -99,14 +99,14 @@ impl Pages {
         .layer(CompressionLayer::new())
     }
 
-    /// The page with a conversation, up to a message where the link names one.
+    /// The page with a conversation, up to a message if the link names one.
     pub(super) fn conversation(&self) -> MethodRouter<AppState> {
         let pages = self.clone();
         get(
             async move |Path(id): Path<Id>,
                         link: Result<Query<LinkTo>, QueryRejection>,
                         request: Request| {
-                // A link with another query still shows the conversation.
+                // A link with an unknown query still shows the conversation.
                 let message = link.ok().and_then(|Query(link)| link.message);
                 let library = StoredLibrary::local(pages.state.clone());
                 let opened = library.open(Some(&id), message).await;
@@ -121,7 +121,7 @@ impl Pages {
         .layer(CompressionLayer::new())
     }
 
-    /// The files of the build, whose names may hold a hash of their content.
+    /// The files of the build, some with a hash in their name.
     pub(super) fn build_files(&self) -> FileService {
         let caching = if self.options.hash_files {
             FOR_EVER
@@ -136,7 +136,7 @@ impl Pages {
         )
     }
 
-    /// The other files, and the answer where there is nothing.
+    /// The other files, and the response for unknown paths.
     pub(super) fn public_files(&self) -> FileService {
         let pages = self.clone();
         let not_found = async move |request: Request| {
@@ -148,7 +148,7 @@ impl Pages {
             response
         };
         let files = files(self.site())
-            // A path that does not exist is not found, whatever the method.
+            // An unknown path is 404 with any method.
             .call_fallback_on_method_not_allowed(true)
             .fallback(HandlerWithoutStateExt::into_service(not_found));
         boxed(
@@ -178,8 +178,8 @@ impl Pages {
     }
 }
 
-/// `HEAD` is answered as `GET`, and hyper leaves the body out. With `HEAD`, and only then, what serves files
-/// takes a name that no file can have for a failure of its own.
+/// Handles `HEAD` as `GET`; hyper omits the body. With `HEAD` alone, the file service reports an impossible
+/// file name as a failure of the server.
 pub(super) async fn head_as_get(mut request: Request) -> Request {
     if *request.method() == Method::HEAD {
         *request.method_mut() = Method::GET;
@@ -187,8 +187,8 @@ pub(super) async fn head_as_get(mut request: Request) -> Request {
     request
 }
 
-/// Files of a folder, compressed ones where the browser takes them. It resolves no `..`, no
-/// backslashes and no drive letters, and lists no folders.
+/// Files of a folder, compressed if the browser accepts it. The service resolves no `..`, backslashes or drive
+/// letters, and lists no folders.
 pub(crate) fn files(folder: PathBuf) -> ServeDir {
     ServeDir::new(folder)
         .precompressed_br()
@@ -196,7 +196,7 @@ pub(crate) fn files(folder: PathBuf) -> ServeDir {
         .append_index_html_on_directories(false)
 }
 
-/// Says how long a browser may keep a file, where there is one.
+/// Sets how long a browser may cache a file, on success.
 pub(crate) fn cache_when_found(
     value: &'static str,
 ) -> SetResponseHeaderLayer<
@@ -219,14 +219,14 @@ pub(crate) fn cache_when_found(
     )
 }
 
-/// Whether an unknown path is answered with JSON rather than with a page.
+/// Whether an unknown path gets a JSON error rather than a page.
 fn is_for_programs(path: &str) -> bool {
     ["/api", "/v1", "/pkg"]
         .iter()
         .any(|prefix| path.starts_with(prefix))
 }
 
-/// Headers of every response. The page's own policy, which has a nonce, is set where it is rendered.
+/// The headers of every response. The policy of the page has a nonce and is set when the page is rendered.
 pub(crate) fn safe_headers() -> [SetResponseHeaderLayer<HeaderValue>; 6] {
     [
         (
@@ -250,12 +250,12 @@ pub(crate) fn safe_headers() -> [SetResponseHeaderLayer<HeaderValue>; 6] {
     })
 }
 
-/// The policy of a page that is being rendered: its own files, its own server, and the scripts that
-/// carry this response's nonce. WebAssembly is compiled, text is never evaluated. What it frames is our
-/// own, too (see [`crate::http::frames`]).
+/// The policy of a rendered page: its own files, its own server, and scripts with this response's nonce.
+/// WebAssembly is compiled, but text is never evaluated. Only our own documents are framed (see
+/// [`crate::http::frames`]).
 fn set_page_headers(reload_port: Option<u32>) {
     let nonce = use_nonce().expect("leptos_axum provides one for each page");
-    // While developing, the page waits for changes on a port of its own.
+    // In development the page listens for rebuilds on another port.
     let connect = reload_port.map_or(String::new(), |port| {
         format!(" ws://127.0.0.1:{port} ws://localhost:{port}")
     });

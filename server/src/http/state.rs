@@ -1,4 +1,4 @@
-//! What the handlers share.
+//! The state that all handlers share.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,58 +16,58 @@ use crate::providers::{Registry, Upstream, UpstreamLimits, demo, ollama};
 use crate::replies::{self, Replies};
 use crate::store::{self, ChangeFeed, Store};
 
-/// The state of the server; cheap to clone.
+/// The state of the server. It is cheap to clone.
 #[derive(Clone)]
 pub struct AppState {
     /// The configuration, read once.
     pub config: Arc<Config>,
-    /// The models that can be asked.
+    /// The models of the configured providers.
     pub upstreams: Arc<Registry>,
-    /// How much may go on at once.
+    /// The limits of streams and replies.
     pub limits: Arc<limits::ServerLimits>,
     /// The most connections at one time.
     pub max_connections: usize,
-    /// What makes replies.
+    /// The engine of replies.
     pub replies: Replies,
-    /// Where conversations are kept.
+    /// The store of conversations.
     pub store: Arc<Store>,
-    /// Where changes of conversations are announced.
+    /// The feed of changes of conversations.
     pub changes: ChangeFeed,
-    /// Replies that are being made, and imports: what a server that ends waits for.
+    /// The tasks that a shutdown waits for: replies and imports.
     pub tasks: TaskTracker,
-    /// Cancelled when no new replies are to begin.
+    /// Cancelled when no new reply may begin.
     pub drain: CancellationToken,
-    /// Cancelled when the running replies are to end.
+    /// Cancelled when the running replies must end.
     pub shutdown: CancellationToken,
 }
 
-/// Why the server cannot start.
+/// The reason why the server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// No HTTP client for the upstream.
+    /// No HTTP client for an upstream could be built.
     #[error("no connection to providers can be made: {0}")]
     Client(#[from] reqwest::Error),
-    /// No place for conversations.
+    /// The store could not be opened.
     #[error("{0}")]
     Store(String),
-    /// The demo found no port.
+    /// The demo could not bind a port.
     #[error("the demo upstream found no free port: {0}")]
     Demo(#[from] std::io::Error),
 }
 
 impl AppState {
-    /// Makes the state; starts the demo upstream if no other is configured.
+    /// Builds the state, and starts the demo if no upstream is configured.
     ///
     /// # Errors
-    /// When there is no way to reach any upstream.
+    /// When no upstream can be reached at all.
     pub async fn new(mut config: Config) -> Result<Self, StartError> {
-        // The first to come decides which cryptography TLS uses; that it is decided is all we need.
+        // Installs the cryptography for TLS. An error means that it was installed before.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let counts = LimitCounts::for_descriptors(descriptors::limit(), config.capacity);
         tracing::debug!(?counts, "what may go on at once");
         counts.warn_of_less_than(config.capacity);
         let limits = UpstreamLimits {
-            // Both of an upstream's clients may keep as many as are in use at once.
+            // Each of an upstream's two clients may keep as many connections as are in use at once.
             idle_connections: counts.replies.div_ceil(2 * config.upstreams.len().max(1)),
             ..UpstreamLimits::from(&config)
         };
@@ -125,14 +125,14 @@ impl AppState {
         })
     }
 
-    /// Looks for an Ollama on this machine, where that is wanted.
+    /// Looks for an Ollama on this machine, if that is configured.
     pub async fn look_for_ollama(&self) {
         if let Some(url) = &self.config.ollama.0 {
             ollama::look_for(url, &self.upstreams).await;
         }
     }
 
-    /// What the page is told now.
+    /// The settings of the page.
     #[must_use]
     pub fn page_info(&self) -> PageInfo {
         PageInfo {
@@ -143,18 +143,17 @@ impl AppState {
     }
 }
 
-/// How long what was deleted can be restored, and how often it is looked after.
+/// How long deleted conversations can be restored, and how often they are purged.
 const KEPT_DELETED: Duration = Duration::from_secs(24 * 60 * 60);
 const PURGE: Duration = Duration::from_secs(60 * 60);
 
-/// Removes for good what was deleted long ago and what is left of imports, at the start and again and
-/// again.
+/// Purges conversations that were deleted long ago and unfinished imports, at the start and then regularly.
 async fn purge(store: Arc<Store>, drain: CancellationToken) {
     loop {
         let kept = i64::try_from(KEPT_DELETED.as_millis()).expect("a day is short");
         let purged = tokio::select! {
             purged = store.purge(store::now() - kept) => purged,
-            // What is left is removed after the next start.
+            // The rest is purged after the next start.
             () = drain.cancelled() => return,
         };
         match purged {

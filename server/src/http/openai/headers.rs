@@ -1,12 +1,11 @@
-//! Which headers pass: two closed lists, of a request what says something about its body and its answer,
-//! and of an answer what says something about it.
+//! The headers that pass: two closed lists, one for requests and one for answers.
 
 use axum::http::HeaderMap;
 use axum::http::header::{self, HeaderName, HeaderValue};
 
 use crate::providers::Secrets;
 
-/// Of a request nothing passes that is not named here: no key of the client's, no cookie, no address.
+/// The headers of a request that pass. Keys, cookies and addresses of the client are not among them.
 const OF_REQUEST: [HeaderName; 5] = [
     header::CONTENT_TYPE,
     header::ACCEPT,
@@ -14,12 +13,11 @@ const OF_REQUEST: [HeaderName; 5] = [
     HeaderName::from_static("idempotency-key"),
     HeaderName::from_static("openai-beta"),
 ];
-/// What OpenAI's libraries say of themselves.
+/// The prefixes of the headers in which OpenAI's libraries describe themselves.
 const OF_LIBRARIES: [&str; 2] = ["x-stainless-", "x-client-request-id"];
 
-/// Of an answer nothing passes that is not named here. It is what OpenAI's libraries read, and what says
-/// how the body is to be read. Organisation, project, cookies, addresses and the provider's software are
-/// nobody's business beyond this server.
+/// The headers of an answer that pass: those that OpenAI's libraries read, and those that describe the body.
+/// Organisation, project, cookies, addresses and the provider's software stay private.
 const OF_ANSWER: [HeaderName; 11] = [
     header::CONTENT_TYPE,
     header::CONTENT_LENGTH,
@@ -33,10 +31,10 @@ const OF_ANSWER: [HeaderName; 11] = [
     HeaderName::from_static("openai-processing-ms"),
     HeaderName::from_static("openai-version"),
 ];
-/// How much may still be asked of the provider.
+/// The prefix of the headers with the remaining rate limits.
 const RATE_LIMITS: &str = "x-ratelimit-";
 
-/// The headers that pass to the upstream.
+/// The headers of a request that pass to the upstream.
 pub(super) fn of_request(headers: &HeaderMap) -> HeaderMap {
     let passes = |name: &HeaderName| {
         OF_REQUEST.contains(name)
@@ -49,8 +47,8 @@ pub(super) fn of_request(headers: &HeaderMap) -> HeaderMap {
         .filter(|(name, _)| passes(name))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
-    // A compressed stream arrives in blocks, not as it is written; and an error that is compressed could
-    // not be searched for our key.
+    // A compressed stream arrives in blocks instead of token by token, and a compressed error could not be
+    // searched for our key.
     passing.insert(
         header::ACCEPT_ENCODING,
         HeaderValue::from_static("identity"),
@@ -58,7 +56,7 @@ pub(super) fn of_request(headers: &HeaderMap) -> HeaderMap {
     passing
 }
 
-/// The headers that pass to the client. One whose value repeats a secret does not.
+/// The headers of an answer that pass to the client, without those that contain a secret.
 pub(super) fn of_answer(headers: &HeaderMap, secrets: &Secrets) -> HeaderMap {
     let passes =
         |name: &HeaderName| OF_ANSWER.contains(name) || name.as_str().starts_with(RATE_LIMITS);
@@ -68,7 +66,7 @@ pub(super) fn of_answer(headers: &HeaderMap, secrets: &Secrets) -> HeaderMap {
             passing.append(name.clone(), value.clone());
         }
     }
-    // A proxy in front of us must not gather what comes in pieces.
+    // A proxy in front of this server must not buffer a stream.
     passing.insert("x-accel-buffering", HeaderValue::from_static("no"));
     passing
         .entry(header::CACHE_CONTROL)

@@ -1,31 +1,31 @@
-//! Keeps our key at a provider out of the bodies that pass through: each of its bytes becomes an
-//! asterisk, so that lengths stay as they were.
+//! Masks our key in bodies that pass through: each byte of the key becomes an asterisk, so that lengths do not
+//! change.
 //!
-//! A piece of a body is searched once, for the beginning of the key, and goes on as it is. Only a piece
-//! that ends in the middle of what may be the key waits for the next one.
+//! Each piece of a body is searched once for the beginning of the key. Only a piece that ends within a possible
+//! key is held back until the next piece.
 
 use axum::body::Bytes;
 use bytes::BytesMut;
 use memchr::memmem::Finder;
 
-/// So many bytes of the key are searched for. What is cut off a key before them is too little to be of
-/// use to anybody, and is not held back.
+/// The number of leading bytes of the key that are searched for. A shorter fragment is useless and is not held
+/// back.
 const HEAD_BYTES: usize = 8;
-/// A shorter key is none: people write `none` where a library wants one.
+/// Shorter keys are not masked: people write `none` where a library requires a key.
 const LEAST_BYTES: usize = 12;
 
 /// Masks one key in one body.
 pub(super) struct Mask {
     key: Box<[u8]>,
     head: Finder<'static>,
-    /// The end of the last piece, where that may be the beginning of the key.
+    /// The end of the last piece, if it may be the beginning of the key.
     held: Bytes,
-    /// The last bytes that went on, fewer than are searched for: the key may have begun in them.
+    /// The last bytes that were sent, fewer than are searched for: the key may begin in them.
     sent: Vec<u8>,
 }
 
 impl Mask {
-    /// A mask for a key, unless it is too short to be one.
+    /// A mask for a key. `None` if the key is too short.
     pub(super) fn new(key: &[u8]) -> Option<Self> {
         (key.len() >= LEAST_BYTES).then(|| Self {
             key: key.into(),
@@ -35,17 +35,17 @@ impl Mask {
         })
     }
 
-    /// Whether something waits for the next piece.
+    /// Whether a fragment is held back.
     pub(super) fn holds(&self) -> bool {
         !self.held.is_empty()
     }
 
-    /// What is left at the end of the body.
+    /// The fragment that is left at the end of the body.
     pub(super) fn finish(&mut self) -> Bytes {
         std::mem::take(&mut self.held)
     }
 
-    /// A piece of the body as it goes on. It may be empty, where all of it waits.
+    /// Masks a piece of the body. The result is empty if all of it is held back.
     pub(super) fn pass(&mut self, piece: Bytes) -> Bytes {
         let mut piece = if self.held.is_empty() {
             piece

@@ -1,4 +1,4 @@
-//! The models that can be asked: in OpenAI's form for programs, and as a short list for the page.
+//! The lists of models: in OpenAI's format for programs, and a short one for the page.
 
 use app::protocol::{ErrorKind, ModelChoice, ModelList};
 use axum::Json;
@@ -12,7 +12,7 @@ use crate::http::state::AppState;
 use crate::providers::AvailableModel;
 use crate::providers::api::Api;
 
-/// `GET /v1/models`: the models that can be asked on this surface.
+/// `GET /v1/models`: the models that this API can use.
 pub(in crate::http) async fn list(State(state): State<AppState>) -> Response {
     let data: Vec<Value> = choices(&state)
         .await
@@ -24,7 +24,7 @@ pub(in crate::http) async fn list(State(state): State<AppState>) -> Response {
     ([(CACHE_CONTROL, "no-store")], Json(list)).into_response()
 }
 
-/// `GET /v1/models/{id}`: one of them.
+/// `GET /v1/models/{id}`: one model.
 pub(in crate::http) async fn show(
     State(state): State<AppState>,
     Path(id): Path<String>,
@@ -37,7 +37,7 @@ pub(in crate::http) async fn show(
     Ok(([(CACHE_CONTROL, "no-store")], Json(entry)).into_response())
 }
 
-/// `GET /api/models`: what the page lets people choose from.
+/// `GET /api/models`: the models that people can choose on the page.
 pub(crate) async fn choose(State(state): State<AppState>) -> Response {
     let models = choices(&state)
         .await
@@ -59,7 +59,7 @@ async fn choices(state: &AppState) -> Vec<AvailableModel> {
     state.upstreams.choices().await
 }
 
-/// What the upstream says of a model, under the name that it has here.
+/// The upstream's description of a model, with the name that the model has here.
 fn entry(choice: AvailableModel) -> Value {
     match choice.model.entry {
         Value::Object(mut fields) => {

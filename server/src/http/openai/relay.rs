@@ -1,8 +1,8 @@
-//! An upstream's body on its way to a client: each piece goes on as it is, when it is there.
+//! The body of an upstream's answer on its way to a client. Each piece is passed on when it arrives.
 //!
-//! Nothing is read ahead of the client, nothing is copied, and nothing is looked at but for our key. The body ends with the
-//! upstream's, when a limit is passed, when the server stops, or with the client's connection; in each
-//! case the upstream's connection is free. It notes its outcome in the log.
+//! Nothing is read ahead of the client or copied, and pieces are searched only for our key. The body ends with
+//! the upstream's body, at a time limit, at a shutdown, or with the client's connection. In each case the
+//! upstream's connection is released. The outcome is logged.
 
 use std::io;
 use std::pin::Pin;
@@ -33,16 +33,16 @@ pub(super) struct Relay {
     limits: UpstreamLimits,
     total: Instant,
     last_byte: Instant,
-    /// One timer for both limits: it is set anew when it rings too early, not for each piece.
+    /// One timer for both limits. It is reset when it fires too early, not for each piece.
     timer: Pin<Box<Sleep>>,
     shutdown: Pin<Box<WaitForCancellationFutureOwned>>,
-    /// What these two ring. Asking them takes locks that all passages share, which cost more than the
-    /// rest of a piece's way; so they are asked only when it woken.
+    /// Woken by the timer or a shutdown. Polling them takes locks that all relays share and costs more than the
+    /// rest of the work for a piece, so they are polled only after a wake-up.
     limit_waker: Arc<LimitWaker>,
     report: PassReport,
-    /// It is about to end with an error.
+    /// Whether the body is about to end with an error.
     is_broken: bool,
-    /// The server waits for what is being answered before it stops.
+    /// A shutdown waits for running answers.
     _running: TaskTrackerToken,
     _passes: ReplyPasses,
 }
@@ -74,8 +74,8 @@ impl Relay {
         }
     }
 
-    /// Ends it with an error, but not before what it has given has left: that happens when it has
-    /// nothing for a moment, and an error would take it along.
+    /// Ends the body with an error, after the pieces that were returned before have been sent. They are sent
+    /// while the body is pending, and an error at once would discard them.
     fn break_off<T>(&mut self, kind: ErrorKind, context: &mut Context<'_>) -> Poll<T> {
         self.report.end = Some(PassEnd::Failed(kind));
         self.is_broken = true;
@@ -83,7 +83,7 @@ impl Relay {
         Poll::Pending
     }
 
-    /// Whether time is up, asked when the upstream has nothing.
+    /// Checks the time limits. Called when the upstream has no data.
     fn poll_limits(&mut self, context: &mut Context<'_>) -> Poll<ErrorKind> {
         if !self.limit_waker.was_woken(context) {
             return Poll::Pending;
@@ -108,23 +108,23 @@ impl Relay {
     }
 }
 
-/// Remembers that something was woken, and wakes the passage.
+/// Records a wake-up and wakes the task of the body.
 struct LimitWaker {
     woken: AtomicBool,
     passage: AtomicWaker,
 }
 
 impl LimitWaker {
-    /// Whether it woken since it was asked last. If not, it wakes this task when it does.
+    /// Whether a wake-up came since the last call. If not, the next one wakes this task.
     fn was_woken(&self, context: &Context<'_>) -> bool {
-        // In this order nothing is missed: what rings after the look finds the waker.
+        // The waker is registered before the flag is read, so no wake-up is missed.
         self.passage.register(context.waker());
         self.woken.swap(false, Ordering::AcqRel)
     }
 }
 
 impl Default for LimitWaker {
-    /// It has rung: at first nothing waits yet that could ring it.
+    /// Begins as woken, because nothing was polled yet.
     fn default() -> Self {
         Self {
             woken: AtomicBool::new(true),
@@ -153,14 +153,14 @@ impl Body for Relay {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         if self.is_broken {
-            // What the mask holds is lost with the rest.
+            // The fragment that the mask holds is lost.
             return Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into())));
         }
         match Pin::new(&mut self.body).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
                 self.last_byte = Instant::now();
                 let Ok(data) = frame.into_data() else {
-                    // Trailers are headers, of which none is on the list.
+                    // Trailers are headers that are not on the list.
                     context.waker().wake_by_ref();
                     return Poll::Pending;
                 };
@@ -194,14 +194,14 @@ impl Body for Relay {
     }
 }
 
-/// How a passage ended, as far as we know.
+/// The known outcome of a passed answer.
 #[derive(Clone, Copy)]
 enum PassEnd {
     Complete,
     Failed(ErrorKind),
 }
 
-/// The one line of the log that a passage makes, when it is over. Never what was asked or answered.
+/// The log line of a passed request, written when it is over. It never holds text of the question or answer.
 pub(super) struct PassReport {
     path: &'static str,
     upstream: String,
@@ -232,20 +232,20 @@ impl PassReport {
         }
     }
 
-    /// The upstream has begun to answer with this status.
+    /// Records that the upstream began to answer with this status.
     pub(super) fn answered(mut self, status: StatusCode) -> Self {
         self.status = Some(status);
         self.first_byte_ms = Some(self.started.elapsed().as_millis());
         self
     }
 
-    /// All of the answer, so many bytes, has been read.
+    /// Records that the whole answer, with this many bytes, was read.
     pub(super) fn passed(&mut self, bytes: usize) {
         self.bytes = bytes;
         self.end = Some(PassEnd::Complete);
     }
 
-    /// Nothing could be passed through. The error that says so needs no line of its own.
+    /// Records that no answer could be passed on. The returned error is not logged a second time.
     pub(super) fn failed(mut self, kind: ErrorKind) -> OpenAiError {
         self.end = Some(PassEnd::Failed(kind));
         AppError::logged(kind).into()
@@ -262,7 +262,7 @@ impl Drop for PassReport {
             bytes,
             ..
         } = &*self;
-        // The name is the client's; more of it than can be a name is not kept.
+        // The client wrote the name. It is cut to the length of a plausible name.
         let model = model.get(..100).unwrap_or(model);
         let status = self.status.map(|status| status.as_u16());
         let duration_ms = self.started.elapsed().as_millis();

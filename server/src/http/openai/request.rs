@@ -1,4 +1,4 @@
-//! The little that is read of a request's body: its model, and whether the answer is to be streamed.
+//! The fields that are read from a request's body: the model and `stream`.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -10,25 +10,25 @@ use serde_json::value::RawValue;
 
 use super::error::OpenAiError;
 
-/// What a request says before its contents.
+/// The fields of a request that are read.
 pub(super) struct RequestHead {
-    /// The model that it is for, if it names one.
+    /// The model, if the request names one.
     pub(super) model: Option<NamedModel>,
-    /// Whether the answer is to be streamed.
+    /// Whether the request asks for a stream.
     pub(super) is_stream: bool,
 }
 
-/// The name of a model, and where it stands in the body.
+/// The name of a model, and its range in the body.
 pub(super) struct NamedModel {
     pub(super) name: String,
     place: Range<usize>,
 }
 
 impl RequestHead {
-    /// Reads what is needed of a body.
+    /// Reads the fields from a body.
     ///
     /// # Errors
-    /// When it is no JSON object, or names its model otherwise than by a string.
+    /// When the body is not a JSON object, or its model is not a string.
     pub(super) fn read(body: &[u8]) -> Result<Self, OpenAiError> {
         #[derive(Deserialize)]
         struct RequestFields<'a> {
@@ -60,7 +60,7 @@ impl RequestHead {
         })
     }
 
-    /// The body for the upstream: the same bytes, unless the model has another name there.
+    /// The body for the upstream: the same bytes, with the upstream's name of the model.
     pub(super) fn with_model(&self, body: Bytes, name: &str) -> Bytes {
         match &self.model {
             Some(model) if model.name != name => {

@@ -1,6 +1,6 @@
-//! Threads on which pages are rendered: rendering a long conversation takes the time of many requests,
-//! and on a worker of the runtime it would hold up all that wait for that worker. They also have a larger
-//! stack than a worker. Texts are bounded so that none needs it (see `app/src/markdown/depth.rs`).
+//! Threads that render pages. Rendering a long conversation takes as long as many requests and would block a
+//! worker of the runtime. These threads also have a larger stack. Texts are bounded so that none needs more
+//! (see `app/src/markdown/depth.rs`).
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -12,17 +12,17 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::http::error::AppError;
 
-/// The stack of a thread, in bytes. What is not used of it takes no memory.
+/// The stack of a thread, in bytes. Unused stack takes no memory.
 const STACK: usize = 64 * 1024 * 1024;
 
-/// Runs the rendering of pages, a few at a time; clones share the turns.
+/// Renders a limited number of pages at once. Clones share the limit.
 #[derive(Debug, Clone)]
 pub(super) struct PageThreads {
     turns: Arc<Semaphore>,
 }
 
 impl PageThreads {
-    /// As many at a time as the machine has processors.
+    /// One page at once for each processor.
     pub(super) fn new() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
@@ -30,7 +30,8 @@ impl PageThreads {
         }
     }
 
-    /// Renders a page on a thread of its own. A panic goes on in the caller, so that it costs one page.
+    /// Renders a page on a thread of its own. A panic continues in the caller, so that it affects one page
+    /// only.
     pub(super) async fn run(
         &self,
         page: impl Future<Output = Response> + Send + 'static,
@@ -47,7 +48,7 @@ impl PageThreads {
         let spawned = thread.spawn(move || {
             let _turn = turn;
             let page = catch_unwind(AssertUnwindSafe(|| runtime.block_on(page)));
-            // Whoever asked for it may be gone.
+            // The request may have been cancelled.
             let _ = send.send(page);
         });
         if let Err(error) = spawned {
