@@ -1,9 +1,9 @@
-//! `POST /api/import`: conversations from a file of ours or of another program's, as JSON or in a ZIP
-//! archive, of any size that is meant. What it is, its content tells.
+//! `POST /api/import`: imports conversations from a JSON file or a ZIP archive, of this program or another one.
+//! The format is detected from the content.
 //!
-//! The body is written to a file first, so that a slow upload holds nothing, then read one
-//! message at a time and added where nobody sees it; all of it is shown at the end, or nothing.
-//! Who takes `application/x-ndjson` is told how far it is: lines `{"read","total"}`, and last
+//! The body is first written to a temporary file, so that a slow upload blocks nothing. It is then read one
+//! message at a time and added as a hidden import, which becomes visible as a whole at the end, or not at all.
+//! With `Accept: application/x-ndjson` the response reports progress: lines `{"read","total"}`, and last
 //! `{"report"}` or `{"error"}`.
 
 mod archive;
@@ -49,14 +49,14 @@ use crate::store::{ImportCursor, ImportPart, LOCAL_OWNER, new_id};
 
 /// The largest file, in bytes.
 const MAX_BYTES: u64 = 2 * 1024 * 1024 * 1024;
-/// The least bytes a second of an upload, on the average.
+/// The least average speed of an upload, in bytes a second.
 const LEAST_PACE: u64 = 64 * 1024;
-/// How many parts, and how many bytes of text, are read ahead.
+/// The most parts, and the most bytes of text, in one batch.
 const BATCH: usize = 256;
 const BATCH_BYTES: usize = 512 * 1024;
-/// How often it is told how far it is.
+/// The time between two progress lines.
 const TELL: Duration = Duration::from_millis(250);
-/// How many of those that were left out are named.
+/// The most skipped conversations that the report names.
 const NAMED: usize = 100;
 
 /// `POST /api/import`
@@ -70,13 +70,13 @@ pub(super) async fn import(
     body::check_no_coding(headers)?;
     body::check_length(headers, MAX_BYTES)?;
     let wants_progress = wants_progress(headers);
-    // An upload may take as long as a stream.
+    // An upload holds a pass as long as a stream does.
     let place = state.limits.streams.enter(&client)?;
     let (file, total) = spool(request.into_body(), &state.config).await?;
     let read = Arc::new(AtomicU64::new(0));
     let (done, result) = oneshot::channel();
     let adding = add_all(state.clone(), file, Arc::clone(&read));
-    // It does not depend on who waits for it.
+    // The import continues if the client disconnects.
     state.tasks.spawn(async move {
         let _ = done.send(adding.await);
         drop(place);
@@ -90,7 +90,7 @@ pub(super) async fn import(
     Ok(([(CACHE_CONTROL, "no-store")], axum::Json(report)).into_response())
 }
 
-/// The types in which files are sent. No form of another site can send any of them.
+/// The media types of imported files. No form of another site can send them.
 fn check_type(headers: &HeaderMap) -> Result<(), AppError> {
     const TYPES: [&str; 6] = [
         "application/json",
@@ -121,7 +121,7 @@ fn wants_progress(headers: &HeaderMap) -> bool {
         .is_some_and(|accept| accept.contains("application/x-ndjson"))
 }
 
-/// Writes a body into a file that goes when it is closed.
+/// Writes a body into a temporary file, which is deleted when it is closed.
 async fn spool(body: Body, config: &Config) -> Result<(File, u64), AppError> {
     let failed = |error: std::io::Error| not_kept(&error);
     let mut file = tempfile::tempfile().map_err(failed)?;
@@ -134,14 +134,14 @@ async fn spool(body: Body, config: &Config) -> Result<(File, u64), AppError> {
     let mut body = body::IncomingBody::new(body, limits);
     while let Some(chunk) = body.next().await? {
         total += chunk.len() as u64;
-        // The system takes it at once, except where its memory is short.
+        // The write is fast, except where the system is short of memory.
         file.write_all(&chunk).map_err(failed)?;
     }
     file.rewind().map_err(failed)?;
     Ok((file, total))
 }
 
-/// Lines that tell how far an import is, and the last how it ended.
+/// Progress lines of an import, with its result in the last line.
 fn progress(
     read: Arc<AtomicU64>,
     total: u64,
@@ -183,7 +183,7 @@ fn progress(
     (headers, Body::from_stream(body)).into_response()
 }
 
-/// Reads a file and adds what is in it, all or nothing.
+/// Imports a file as a whole or not at all.
 async fn add_all(
     state: AppState,
     file: File,
@@ -192,7 +192,7 @@ async fn add_all(
     let import = new_id();
     let added = tokio::select! {
         added = add_hidden(&state, file, read, &import) => added,
-        // A server that ends does not wait for a large file; nothing of it is kept.
+        // A shutdown does not wait for a large file. Nothing of it is kept.
         () = state.shutdown.cancelled() => Err(ErrorKind::Shutdown.into()),
     };
     let shown = match added {
@@ -213,8 +213,7 @@ async fn add_all(
             Ok(report)
         }
         Err(error) => {
-            // What is left of it is removed at the next start, if not now. A server that ends does not
-            // wait for that.
+            // A partial import is removed now or after the next start. A shutdown does not wait for that.
             let abandoned = tokio::select! {
                 abandoned = state.store.abandon_import(&import) => abandoned,
                 () = state.shutdown.cancelled() => Ok(()),
@@ -227,13 +226,13 @@ async fn add_all(
     }
 }
 
-/// What is given to the store in one go.
+/// A batch for the store.
 #[derive(Default)]
 struct Batch {
     parts: Vec<ImportPart>,
-    /// The size of the texts in it.
+    /// The size of its texts, in bytes.
     bytes: usize,
-    /// For each conversation that ends in it: its title, and how many messages it has.
+    /// The title and the number of messages of each conversation that ends in this batch.
     ended: Vec<(String, u64)>,
     skipped: Vec<Skipped>,
 }
@@ -245,8 +244,8 @@ impl Batch {
     }
 }
 
-/// Reads a file and gives it in batches. Nothing of it is held but the batch that is being filled and the
-/// one that waits.
+/// Reads a file in batches. At most two batches are in memory: the one that is being filled and the one that
+/// waits.
 fn read_in_batches(
     mut file: File,
     read: &AtomicU64,
@@ -277,7 +276,7 @@ fn read_in_batches(
             }
             ImportStep::Skipped(skipped) => batch.skipped.push(skipped),
         }
-        // Who no longer takes anything has failed and says so.
+        // A receiver that is gone has failed and reports its own error.
         !batch.is_full() || sender.blocking_send(std::mem::take(&mut batch)).is_ok()
     };
     let on_read = |count| {
@@ -333,7 +332,7 @@ async fn add_hidden(
     read.map_err(|unreadable| match unreadable {
         Unreadable::Sentence(sentence) => AppError::invalid(sentence),
         Unreadable::TooLarge => ErrorKind::TooLarge.into(),
-        // Who takes it has failed, and has said so.
+        // The receiver has failed and has reported its error.
         Unreadable::NotTaken => ErrorKind::Internal.into(),
         Unreadable::Disk(error) => not_kept(&error),
     })?;
@@ -348,13 +347,13 @@ fn skip(report: &mut ImportReport, skipped: Skipped) {
     }
 }
 
-/// A temporary file could not be written.
+/// The error for a temporary file that could not be written.
 fn not_kept(error: &std::io::Error) -> AppError {
     tracing::error!(%error, "an upload could not be kept");
     ErrorKind::NotSaved.into()
 }
 
-/// A file that tells how much of it was read.
+/// A file that reports how many bytes were read.
 struct UploadReader<F> {
     file: File,
     on_read: F,

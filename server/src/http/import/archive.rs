@@ -1,8 +1,8 @@
-//! A ZIP archive as a provider sends it: the files of conversations in it, in whatever folder they are.
+//! A ZIP archive: the files of conversations in it, in any folder.
 //!
-//! Nothing is unpacked onto the disk, and no path of the archive is used but to choose. Files are read one
-//! after the other as they are inflated, within a bound on all of them together. Where the end of the
-//! archive is missing, its files are found by their beginnings, and read as far as they go.
+//! Nothing is unpacked to the disk, and paths are used only to choose files. Files are inflated one after the
+//! other, with a limit on their total size. If the central directory is missing, files are found by their local
+//! headers and read as far as possible.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -18,28 +18,28 @@ use rawzip::{
 
 use super::file::{self, ImportStep, MAX_ITEM, NO_SUCH_FILE, Unreadable};
 
-/// The most bytes that are inflated of one archive: as many as a file may have that comes as it is.
+/// The largest total size of the inflated files, in bytes: the same limit as for a file that is not compressed.
 const MAX_INFLATED: u64 = 2 * 1024 * 1024 * 1024;
-/// How many files of an archive are read.
+/// The most files that are read from an archive.
 const MAX_MEMBERS: usize = 10_000;
-/// The longest name that is looked at, in bytes.
+/// The longest path, in bytes.
 const MAX_NAME: usize = 1024;
 const BUFFER: usize = 64 * 1024;
-/// How a file begins in an archive, and how long its head is without the name.
+/// The signature of a local header, and its length without the path.
 const LOCAL: &[u8; 4] = b"PK\x03\x04";
 const LOCAL_HEAD: usize = 30;
 
 const NOTHING_IN_IT: &str = "There is no conversations.json in this ZIP file, and no other JSON. Choose the \
     ZIP file that ChatGPT, Claude or another program gave as its export, or the JSON file itself.";
 
-/// Whether a file that begins so is an archive.
+/// Whether a file with this beginning is an archive.
 pub(super) fn is_archive(head: &[u8]) -> bool {
-    // The second is one without files.
+    // The second signature is that of an empty archive.
     head.starts_with(LOCAL) || head.starts_with(b"PK\x05\x06")
 }
 
-/// Reads the files of conversations in an archive and gives each step as it is found, as long as it is
-/// taken. `on_read` is told how many bytes of the archive were read.
+/// Reads the files of conversations in an archive and passes each step to `out` until that returns `false`.
+/// `on_read` gets the number of bytes that were read from the archive.
 pub(super) fn read(
     archive: &File,
     on_read: &dyn Fn(u64),
@@ -48,7 +48,7 @@ pub(super) fn read(
     read_within(MAX_INFLATED, archive, on_read, out)
 }
 
-/// The same with another bound on all that is inflated.
+/// The same with another limit on the inflated size.
 fn read_within(
     most: u64,
     archive: &File,
@@ -89,9 +89,9 @@ fn read_within(
     reading.end()
 }
 
-/// The files of an archive that may be wanted, with what is needed to read each.
+/// The candidate files of an archive, with their places.
 struct Members<P> {
-    /// Those that are called so.
+    /// Files that are named `conversations….json`.
     conversations: Vec<(String, P)>,
     /// All other JSON.
     others: Vec<(String, P)>,
@@ -128,7 +128,7 @@ impl<P> Members<P> {
         }
     }
 
-    /// Those that are called conversations, or where there are none all that could be.
+    /// The files that are named `conversations…`, or all JSON files if there are none.
     fn chosen(self) -> Vec<(String, P)> {
         let mut chosen = if self.conversations.is_empty() {
             self.others
@@ -141,7 +141,7 @@ impl<P> Members<P> {
 }
 
 impl Members<ListedMember> {
-    /// Those in the list at the end of the archive; nothing if that is broken.
+    /// The files in the central directory. `None` if it is damaged.
     fn listed(archive: &ZipArchive<FileReader>, buffer: &mut [u8]) -> Option<Self> {
         let mut members = Self::new();
         let mut entries = archive.entries(buffer);
@@ -161,29 +161,29 @@ impl Members<ListedMember> {
     }
 }
 
-/// Where a file is, by the list of the archive.
+/// The place of a file according to the central directory.
 struct ListedMember {
     way: ZipArchiveEntryWayfinder,
     method: CompressionMethod,
     is_encrypted: bool,
 }
 
-/// Where a file is, by its beginning.
+/// The place of a file according to its local header.
 struct FoundMember {
     data: u64,
-    /// Its size in the archive, where it is told and needed.
+    /// Its compressed size, if the header has it and it is needed.
     size: Option<u64>,
     method: u16,
     is_encrypted: bool,
 }
 
 impl Members<FoundMember> {
-    /// Those whose beginnings are in the archive.
+    /// The files with a local header in the archive.
     fn found(mut archive: &File) -> std::io::Result<Self> {
         let mut members = Self::new();
         archive.seek(SeekFrom::Start(0))?;
         let finder = memmem::Finder::new(LOCAL);
-        // A beginning with its name fits into what is left of a window for the next.
+        // A local header with its path fits into the overlap of two windows.
         let overlap = LOCAL_HEAD + MAX_NAME;
         let mut window = Vec::new();
         let mut at = 0;
@@ -212,7 +212,7 @@ impl Members<FoundMember> {
 }
 
 impl FoundMember {
-    /// Reads the head of a file at this place of the archive, and its path.
+    /// Parses a local header at this offset of the archive, and returns its path.
     fn of(head: &[u8], at: u64) -> Option<(&[u8], Self)> {
         let (fixed, rest) = head.split_at_checked(LOCAL_HEAD)?;
         let short = |from: usize| u16::from_le_bytes([fixed[from], fixed[from + 1]]);
@@ -231,14 +231,14 @@ impl FoundMember {
     }
 }
 
-/// The reading of one archive.
+/// The state of reading one archive.
 struct ArchiveReader<'a> {
-    /// How much may still be inflated.
+    /// The bytes that may still be inflated.
     left: Rc<Cell<u64>>,
     on_read: &'a dyn Fn(u64),
     out: &'a mut dyn FnMut(ImportStep) -> bool,
     is_any_read: bool,
-    /// The files that could not be read, and why.
+    /// The files that could not be read, with the reasons.
     failed: Vec<(String, String)>,
 }
 
@@ -353,7 +353,7 @@ impl ArchiveReader<'_> {
         Ok(())
     }
 
-    /// Tells of the files that could not be read; when there was nothing else, that is all there is to say.
+    /// Reports the files that could not be read. If no file could be read, that is the error of the import.
     fn end(mut self) -> Result<(), Unreadable> {
         let failed = std::mem::take(&mut self.failed);
         if !self.is_any_read {
@@ -370,7 +370,7 @@ impl ArchiveReader<'_> {
     }
 }
 
-/// Tells how much was read.
+/// Reports the number of bytes that are read.
 struct CountedReader<'a, R> {
     file: R,
     on_read: &'a dyn Fn(u64),
@@ -384,13 +384,13 @@ impl<R: Read> Read for CountedReader<'_, R> {
     }
 }
 
-/// A file as it is inflated. It ends where the bound is reached and where it is damaged.
+/// A file that is being inflated. It ends at the limit, or where it is damaged.
 struct CheckedReader<R> {
     file: R,
     left: Rc<Cell<u64>>,
     crc: Crc32,
     size: u64,
-    /// What the archive says of all of it.
+    /// The checksum and size according to the archive.
     expected: Option<ZipVerification>,
     is_damaged: Rc<Cell<bool>>,
 }
@@ -421,7 +421,7 @@ impl<R: Read> Read for CheckedReader<R> {
                 self.left.set(left - read as u64);
                 Ok(read)
             }
-            // What the system says is about the disk; everything else about what is in the file.
+            // An error of the system is about the disk. Any other error is about the content.
             Err(error) if error.raw_os_error().is_some() => Err(error),
             Err(_) => {
                 self.is_damaged.set(true);

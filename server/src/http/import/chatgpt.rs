@@ -1,5 +1,5 @@
-//! One node of a conversation of ChatGPT's: `{message, parent, children}`, as its `conversations.json` and
-//! the exporters in browsers write it.
+//! A node of ChatGPT's conversations: `{message, parent, children}`, as in its `conversations.json` and in the
+//! files of browser extensions.
 
 use std::borrow::Cow;
 
@@ -12,10 +12,10 @@ use super::times;
 use super::tree::{Node, Parent};
 use super::values::{each, expect, is_something, pick, text, value};
 
-/// What stands between two parts of a text.
+/// The separator of two parts of a text.
 const BETWEEN: &str = "\n\n";
 
-/// Reads a node of this name. What is no node has a name alone.
+/// Reads a node with this name. A value that is no node becomes an empty one.
 pub(super) fn node(id: &str, raw: &RawValue) -> Node {
     let [message, parent, children] = pick(Some(raw), ["message", "parent", "children"]);
     let mut node = Node {
@@ -68,14 +68,14 @@ fn read_message(message: Option<&RawValue>, node: &mut Node) {
     node.role = match role.and_then(text).as_deref() {
         Some("user") => Some(Role::User),
         Some("assistant") => Some(Role::Assistant),
-        // Instructions of the provider's.
+        // Instructions of the provider.
         Some("system") => return,
-        // Tools, and who comes after them.
+        // Tools, and unknown roles.
         Some(_) => {
             node.left_out += 1;
             return;
         }
-        // Whose turn it is tells the tree.
+        // The tree decides whose turn it is.
         None => {
             node.odd += 1;
             None
@@ -101,7 +101,7 @@ fn read_message(message: Option<&RawValue>, node: &mut Node) {
     }
 }
 
-/// What a message consists of.
+/// The content of a message.
 #[derive(Default)]
 struct NodeContent {
     text: String,
@@ -136,7 +136,7 @@ impl NodeContent {
                     ));
                 }
             }
-            // `text` and `multimodal_text`, and what is newer and has a text all the same.
+            // `text`, `multimodal_text` and newer types with a text.
             _ => {
                 let is_list = each(parts, |part| out.add_part(part));
                 if !is_list {
@@ -153,7 +153,7 @@ impl NodeContent {
         out
     }
 
-    /// A text, or an object with one, such as what was heard of a voice. Pictures and sounds have none.
+    /// A string, or an object with a text, such as a transcription. Pictures and sounds have none.
     fn add_part(&mut self, part: &RawValue) {
         let words = text(part).or_else(|| {
             let [words] = pick(Some(part), ["text"]);
@@ -176,7 +176,7 @@ impl NodeContent {
     }
 }
 
-/// A text as a block of code.
+/// A text as a code block.
 pub(super) fn fenced(code: &str, language: Option<&str>) -> String {
     let longest = code
         .split(|letter| letter != '`')

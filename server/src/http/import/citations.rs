@@ -1,7 +1,7 @@
-//! The marks that ChatGPT writes into its answers where it names a source.
+//! The citation marks in ChatGPT's answers.
 //!
-//! `U+E200 kind U+E202 … U+E201` and the older `【0†source】`. What the message says that they stand for
-//! takes their place; a link and a name stay as words, and everything else of them goes.
+//! The marks have the form `U+E200 kind U+E202 … U+E201`, or the older `【0†source】`. They are replaced by the
+//! text that the message gives for them. Links and names remain as text, and everything else is removed.
 
 use std::collections::HashMap;
 
@@ -12,16 +12,16 @@ use super::values::{each, pick, text, value};
 const BEGIN: char = '\u{e200}';
 const END: char = '\u{e201}';
 const BETWEEN: char = '\u{e202}';
-/// The first and the last of the characters that are marks.
+/// The range of characters that are marks.
 const MARKS: std::ops::RangeInclusive<char> = '\u{e200}'..='\u{e206}';
 const OLD_BEGIN: char = '【';
 const OLD_END: char = '】';
-/// The longest mark, in bytes. Some hold a list of links.
+/// The longest mark, in bytes. Some marks hold a list of links.
 const LONGEST: usize = 64 * 1024;
-/// How many sources of a message are told apart.
+/// The most sources of a message.
 const MAX_SOURCES: usize = 10_000;
 
-/// What the marks of a message stand for.
+/// The replacements of the marks of a message.
 #[derive(Default)]
 pub(super) struct Sources(HashMap<String, String>);
 
@@ -43,7 +43,7 @@ impl Sources {
         Self(sources)
     }
 
-    /// Writes the text with what the marks stand for.
+    /// Replaces the marks in a text.
     pub(super) fn resolve(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
@@ -77,7 +77,7 @@ impl Sources {
     }
 }
 
-/// The mark at the beginning of the text, if one begins there and ends.
+/// The mark at the beginning of the text, if it is complete.
 fn mark_of(text: &str) -> Option<&str> {
     let (begin, end) = match text.chars().next()? {
         BEGIN => (BEGIN, END),
@@ -85,7 +85,7 @@ fn mark_of(text: &str) -> Option<&str> {
         _ => return None,
     };
     let inner = &text[begin.len_utf8()..];
-    // A mark within a mark is none, and so no text is searched twice.
+    // A mark cannot contain another one, so no text is searched twice.
     let length = inner.find([begin, end])?;
     let (inner, rest) = inner.split_at(length);
     let is_mark = length <= LONGEST
@@ -95,7 +95,7 @@ fn mark_of(text: &str) -> Option<&str> {
     is_mark.then(|| &text[..begin.len_utf8() + length + end.len_utf8()])
 }
 
-/// The words that stay of a mark of which nothing is known.
+/// The text that remains of an unknown mark.
 fn words_of(mark: &str) -> String {
     let mut parts = mark
         .trim_start_matches(BEGIN)
@@ -122,7 +122,7 @@ fn words_of(mark: &str) -> String {
     }
 }
 
-/// Whether a space before this would stand alone.
+/// Whether a space before this text would be left over.
 fn is_end_of_word(after: &str) -> bool {
     after.chars().next().is_none_or(|letter| {
         letter.is_whitespace() || matches!(letter, '.' | ',' | ';' | ':' | '!' | '?')

@@ -1,20 +1,20 @@
-//! The bytes of a file as UTF-8, whichever of the usual encodings it has.
+//! Decodes a file to UTF-8 from any usual encoding.
 //!
-//! A byte order mark is passed over. UTF-16 is recognised by its mark, or by the zeros beside the first two
-//! characters, which are ASCII in every JSON file. What is no text becomes U+FFFD and is counted.
+//! A byte order mark is skipped. UTF-16 is detected by its mark, or by the zero bytes beside the first two
+//! characters, which are ASCII in every JSON file. Invalid bytes become U+FFFD and are counted.
 
 use std::io::{ErrorKind, Read};
 
-/// How many bytes are read at a time.
+/// The size of a read, in bytes.
 const CHUNK: usize = 64 * 1024;
-/// What stands for bytes that are no text.
+/// The replacement for invalid bytes.
 const REPLACEMENT: &str = "\u{fffd}";
 
 /// Reads a file as UTF-8.
 pub(super) struct Decoded<R> {
     file: R,
     encoding: Option<Encoding>,
-    /// What was read. Up to `start` it has been decoded.
+    /// The bytes that were read. Those before `start` were decoded.
     raw: Vec<u8>,
     start: usize,
     is_at_end: bool,
@@ -41,7 +41,7 @@ impl<R: Read> Decoded<R> {
         }
     }
 
-    /// How many places were no text so far.
+    /// The number of invalid places so far.
     pub(super) fn odd(&self) -> u64 {
         self.odd
     }
@@ -66,7 +66,7 @@ impl<R: Read> Decoded<R> {
         Ok(self.text.as_bytes())
     }
 
-    /// Reads more where what is there is less than a character, or than shows the encoding.
+    /// Reads more if the buffer holds less than a character, or less than the detection needs.
     fn fill(&mut self) -> std::io::Result<()> {
         const LEAST: usize = 4;
         if self.raw.len() - self.start >= LEAST {
@@ -115,7 +115,7 @@ impl<R: Read> Decoded<R> {
             return;
         };
         let (valid, invalid) = (chunk.valid(), chunk.invalid());
-        // What is no text is a piece of its own, so that it is counted where it stands.
+        // An invalid place is a piece of its own, so that it is counted once.
         if !valid.is_empty() {
             self.text.push_str(valid);
             self.start += valid.len();
@@ -142,7 +142,7 @@ impl<R: Read> Decoded<R> {
                     self.text.push(character);
                     decoded += character.len_utf16();
                 }
-                // Its second half may come with what is read next.
+                // The second surrogate may come with the next read.
                 Err(_) if decoded + 1 == count && !self.is_at_end => break,
                 Err(_) => {
                     if decoded == 0 {

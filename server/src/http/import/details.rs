@@ -1,5 +1,5 @@
-//! Reasoning and tool calls that a program wrote into the text of an answer: `<details type="reasoning">`
-//! of Open WebUI, and `:::thinking` of LibreChat.
+//! Reasoning and tool calls that a program wrote into the text of an answer: `<details type="reasoning">` of
+//! Open WebUI, and `:::thinking` of LibreChat.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ const END: &str = "</details>";
 const THINKING: &str = ":::thinking";
 const THINKING_END: &str = "\n:::";
 
-/// The text without them, the reasoning, and how many tool calls were left out.
+/// The text without the blocks, the reasoning, and the number of tool calls that are left out.
 pub(super) fn split(text: &str) -> (String, String, u64) {
     let (mut out, mut reasoning) = (String::with_capacity(text.len()), String::new());
     let mut left_out = 0;
@@ -27,7 +27,7 @@ pub(super) fn split(text: &str) -> (String, String, u64) {
             rest = inner;
             continue;
         }
-        // What is not closed is no block of theirs.
+        // An unclosed block is ordinary text.
         let Some(end) = inner.find(END) else {
             break;
         };
@@ -46,7 +46,7 @@ pub(super) fn split(text: &str) -> (String, String, u64) {
     (out, reasoning, left_out)
 }
 
-/// The words of a block: after its summary, without the marks of a quotation.
+/// The text of a block after its summary, without quotation markup.
 fn thought_of(block: &str) -> String {
     let body = block.split_once('>').map_or("", |(_, body)| body);
     let body = match body.split_once("</summary>") {

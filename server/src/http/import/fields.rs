@@ -1,4 +1,4 @@
-//! The fields of a conversation beside its messages, in all forms.
+//! The fields of a conversation beside its messages, in all formats.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -14,7 +14,7 @@ use super::values::{each, is_something, pick, text, value};
 const LONGEST_TITLE: usize = 200;
 /// The longest name of a model, in bytes.
 const LONGEST_MODEL: usize = 200;
-/// How much of a field is kept, in bytes of JSON.
+/// The largest field, in bytes of JSON.
 pub(super) const MAX_FIELD: usize = 64 * 1024;
 
 const IDS: [&str; 4] = ["id", "conversation_id", "conversationId", "uuid"];
@@ -30,15 +30,15 @@ const LEAVES: [&str; 4] = [
 const MODELS: [&str; 4] = ["default_model_slug", "model", "models", "options"];
 const PINNED: [&str; 1] = ["pinned"];
 
-/// Something other stands where a text or a number should.
+/// The error for a field with a wrong type.
 #[derive(Debug)]
 pub(super) struct WrongType;
 
-/// The fields, as they are written.
+/// The fields as JSON.
 #[derive(Default)]
 pub(super) struct ConversationFields {
     fields: HashMap<&'static str, Box<RawValue>>,
-    /// Those of an object within the conversation: they count where the conversation has none itself.
+    /// The fields of an inner object. They count where the conversation has no such field itself.
     inner: HashMap<&'static str, Box<RawValue>>,
 }
 
@@ -53,7 +53,7 @@ impl ConversationFields {
         name_of(name).is_some()
     }
 
-    /// Keeps a field. `json` is JSON.
+    /// Stores a field.
     pub(super) fn set(&mut self, name: &str, is_inner: bool, json: String) {
         if let Some(name) = name_of(name)
             && let Ok(raw) = RawValue::from_string(json)
@@ -80,7 +80,7 @@ impl ConversationFields {
             .find_map(value)
     }
 
-    /// A field as our own files have it, if it is there.
+    /// A field in the format of our own export.
     pub(super) fn own<'a, T: Deserialize<'a>>(
         &'a self,
         name: &str,
@@ -92,7 +92,7 @@ impl ConversationFields {
         }
     }
 
-    /// What people call the conversation at this place in the file.
+    /// The name of the conversation for the report: its title, or its position in the file.
     pub(super) fn title(&self, place: u64) -> String {
         let title = TITLES.iter().find_map(|name| {
             let title: String = self.first(&[name])?;
@@ -104,7 +104,7 @@ impl ConversationFields {
         }
     }
 
-    /// The id in its one form, if it is one. Some files have several names for it.
+    /// The id in canonical form, if it is valid. Some formats have several fields for it.
     pub(super) fn uuid(&self) -> Option<String> {
         IDS.iter().find_map(|name| {
             let id: String = self.first(&[name])?;
@@ -112,19 +112,19 @@ impl ConversationFields {
         })
     }
 
-    /// What tells it from others beside its messages, as it is written.
+    /// The fields that identify the conversation beside its messages.
     pub(super) fn as_written(&self) -> impl Iterator<Item = &str> {
         let all = [&IDS[..], &TITLES, &CREATED].concat();
         all.into_iter()
             .filter_map(|name| self.get(name).map(RawValue::get))
     }
 
-    /// When it began, in milliseconds.
+    /// The time of creation, in milliseconds.
     pub(super) fn created_at(&self) -> Option<i64> {
         self.time(&CREATED)
     }
 
-    /// When something was last said in it, in milliseconds.
+    /// The time of the last message, in milliseconds.
     pub(super) fn updated_at(&self) -> Option<i64> {
         self.time(&UPDATED)
     }
@@ -134,7 +134,7 @@ impl ConversationFields {
         times.find_map(times::time)
     }
 
-    /// The message at the end of the path that is shown.
+    /// The last message of the shown path.
     pub(super) fn leaf(&self) -> Option<String> {
         self.first(&LEAVES)
     }
@@ -143,11 +143,11 @@ impl ConversationFields {
         self.first(&PINNED).unwrap_or(false)
     }
 
-    /// The model of answers that do not name theirs.
+    /// The model of answers that do not name one.
     pub(super) fn model(&self) -> Option<String> {
         let named = |raw: Option<&RawValue>| {
             let model = raw.and_then(text)?;
-            // The one word of ChatGPT's that names none.
+            // ChatGPT writes this word if there is no model.
             let is_name = !model.trim().is_empty() && model != "auto";
             (is_name && model.len() <= LONGEST_MODEL).then(|| model.into_owned())
         };
@@ -162,7 +162,7 @@ impl ConversationFields {
         })
     }
 
-    /// How many fields have another type than they should.
+    /// The number of fields with a wrong type.
     pub(super) fn odd(&self, has_times_as_numbers: bool) -> u64 {
         let is_odd = |name: &&str| {
             let Some(raw) = self.get(name) else {
@@ -180,8 +180,8 @@ impl ConversationFields {
     }
 }
 
-/// The name of a message in its file, as short as any: keyed, so that nobody can make two names that
-/// are the same.
+/// A keyed digest of a message's name in its file. It has a fixed size, and nobody can construct two names with
+/// the same digest.
 pub(super) type NodeName = u128;
 
 pub(super) fn name(id: &str) -> NodeName {

@@ -1,9 +1,8 @@
 //! A file of conversations, read one message at a time: a list, an object with the list in it, one
-//! conversation, or any of them one after the other. Which form each conversation has is seen at the
-//! conversation itself.
+//! conversation, or several of these in sequence. The format is detected for each conversation.
 //!
-//! Nothing is held as a whole but one message, so the memory does not depend on the file. What is wrong
-//! with a conversation costs that conversation, and what is wrong with a message that message.
+//! Only one message is in memory at a time, so the memory does not depend on the size of the file. An error in
+//! a conversation costs that conversation, and an error in a message costs that message.
 
 use std::io::Read;
 
@@ -16,7 +15,7 @@ use super::reading::{ConversationReader, MessagesKey, counted};
 use super::tree::TreeLayout;
 use crate::store::{ConversationHead, ImportPart};
 
-/// Of what was no file of conversations at all.
+/// The sentence for a file without any conversation.
 pub(super) const NO_SUCH_FILE: &str = "This is no file of conversations that Rill reads. Choose an export of \
     Rill, the conversations.json of ChatGPT or Claude, an export of LibreChat or Open WebUI as JSON in UTF-8 \
     or UTF-16, or the ZIP file in which one of them comes.";
@@ -26,41 +25,41 @@ const NOTHING_WHOLE: &str =
 
 /// The largest message, in bytes of JSON.
 pub(super) const MAX_ITEM: u64 = 16 * 1024 * 1024;
-/// How deep lists of conversations may stand in lists.
+/// The deepest nesting of lists of conversations.
 const MAX_LISTS: u32 = 3;
-/// How deep messages may hang below messages.
+/// The deepest nesting of messages.
 const MAX_NESTED: usize = 4000;
 
-/// What is found in a file.
+/// A step of an import.
 #[derive(Debug, PartialEq)]
 pub(super) enum ImportStep {
-    /// Something to be written.
+    /// A part for the store.
     Part(ImportPart),
-    /// A conversation is complete; what of it was left out.
+    /// The end of a conversation, with a sentence on what was left out.
     End(ConversationHead, Option<String>),
-    /// A conversation is left out as a whole. What there was of it is dropped by a part before.
+    /// A conversation is skipped. A part before it drops what was written of it.
     Skipped(Skipped),
 }
 
-/// Why a file as a whole cannot be read.
+/// The reason why a file cannot be read.
 #[derive(Debug)]
 pub(super) enum Unreadable {
-    /// A sentence for a person.
+    /// A sentence for the person.
     Sentence(String),
-    /// It has more in it than is read.
+    /// The content exceeds the limit.
     TooLarge,
-    /// Nobody takes what is output.
+    /// The receiver stopped.
     NotTaken,
-    /// What it holds could not be put aside.
+    /// A temporary file failed.
     Disk(std::io::Error),
 }
 
-/// Why no more is read.
+/// The reason why reading stops.
 #[derive(Debug)]
 pub(super) enum ReadStop {
-    /// Nobody takes what is output.
+    /// The receiver stopped.
     NotTaken,
-    /// What was found could not be put aside.
+    /// A temporary file failed.
     Disk(std::io::Error),
 }
 
@@ -79,8 +78,8 @@ impl From<ReadStop> for Unreadable {
     }
 }
 
-/// Reads a file that people call `name` and gives each step as it is output, as long as it is taken. `limit`
-/// is the largest message, in bytes.
+/// Reads a file and passes each step to `out` until that returns `false`. `name` is the name of the file in the
+/// report, and `limit` is the largest message, in bytes.
 pub(super) fn read(
     limit: u64,
     name: &str,
@@ -127,26 +126,26 @@ pub(super) fn read(
     Ok(())
 }
 
-/// What has been found so far, and where it goes.
+/// The output of an import, and what was recognised so far.
 pub(super) struct ImportOutput<'a> {
-    /// How many conversations there were.
+    /// The number of conversations.
     pub(super) count: u64,
-    /// Whether one of them had a form that is read.
+    /// Whether a conversation had a known format.
     is_any_recognised: bool,
     has_list: bool,
     /// The largest message, in bytes.
     pub(super) limit: u64,
     out: &'a mut dyn FnMut(ImportStep) -> bool,
-    /// What has no form that is read, as long as nothing has.
+    /// The values without a known format, until a conversation is recognised.
     foreign: Vec<Skipped>,
 }
 
-/// How many are held that have no form that is read.
+/// The most values without a known format that are held back.
 const MAX_FOREIGN: usize = 1000;
 
 impl ImportOutput<'_> {
-    /// Something that is no conversation is left out. In a file in which nothing is one, that is all there
-    /// is to say, so it is said when there is one.
+    /// Skips a value that is no conversation. It is reported only if the file has a conversation, because
+    /// otherwise the whole file is refused.
     pub(super) fn skip_foreign(&mut self, skipped: Skipped) -> Result<(), ReadStop> {
         if self.is_any_recognised || self.foreign.len() >= MAX_FOREIGN {
             return self.give(ImportStep::Skipped(skipped));
@@ -155,7 +154,7 @@ impl ImportOutput<'_> {
         Ok(())
     }
 
-    /// A conversation is recognised.
+    /// Records that a conversation was recognised.
     pub(super) fn recognise(&mut self) -> Result<(), ReadStop> {
         self.is_any_recognised = true;
         for skipped in std::mem::take(&mut self.foreign) {
@@ -173,10 +172,10 @@ impl ImportOutput<'_> {
     }
 }
 
-/// A file that is read.
+/// A file that is being read.
 struct ImportFile<R> {
     json: Json<R>,
-    /// How many odd characters and values have been told of.
+    /// The number of invalid characters and values that were reported.
     told: u64,
 }
 
@@ -205,7 +204,7 @@ impl<R: Read> ImportFile<R> {
         Ok(())
     }
 
-    /// A conversation, or at the top perhaps an object with a list of them.
+    /// Reads a conversation, or at the top level an object with a list of conversations.
     fn conversation(
         &mut self,
         is_top: bool,
@@ -235,13 +234,13 @@ impl<R: Read> ImportFile<R> {
         if is_wrapper && !reading.is_recognised() {
             return Ok(());
         }
-        // Conversations within this object have told of their own.
+        // Inner conversations have reported their own invalid characters.
         let odd = self.json.odd() - odd_before - (self.told - told_before);
         self.told += odd;
         reading.end(self.json.is_cut(), odd, output)
     }
 
-    /// A field of a conversation, or of the object within it.
+    /// Reads a field of a conversation, or of the object in it.
     fn field(
         &mut self,
         key: &str,
@@ -271,7 +270,7 @@ impl<R: Read> ImportFile<R> {
         }
     }
 
-    /// Keeps a field that is used.
+    /// Stores a field that is used.
     fn keep(
         &mut self,
         key: &str,
@@ -282,14 +281,14 @@ impl<R: Read> ImportFile<R> {
             return self.json.skip();
         }
         let copied = self.json.copy(MAX_FIELD)?;
-        // Half a text is another text.
+        // A truncated text would be a different text.
         if !self.json.is_cut() {
             reading.fields.set(key, is_inner, copied.json);
         }
         Ok(())
     }
 
-    /// Messages by their names.
+    /// Reads a map of messages.
     fn map(
         &mut self,
         place: MessagesKey,
@@ -330,7 +329,7 @@ impl<R: Read> ImportFile<R> {
         Ok(())
     }
 
-    /// Messages in their order, of which each may have others below it.
+    /// Reads a list of messages, each of which may contain further messages.
     fn list(
         &mut self,
         place: MessagesKey,
@@ -361,7 +360,7 @@ impl<R: Read> ImportFile<R> {
                     }
                 }
             } else {
-                // The rest of the message whose list this was.
+                // Continue with the message that contained this list.
                 match within.pop() {
                     Some(part) => part,
                     None => return Ok(()),
@@ -371,7 +370,7 @@ impl<R: Read> ImportFile<R> {
         }
     }
 
-    /// Reads a message, or what is left of it, up to its end or to a list of others below it.
+    /// Reads a message, or the rest of it, up to its end or to a nested list of messages.
     fn message(
         &mut self,
         mut here: OpenMessage,
@@ -394,7 +393,7 @@ impl<R: Read> ImportFile<R> {
             within.push(here);
             return Ok(());
         }
-        // Half a message is another message, unless its end is known by what hangs below it.
+        // A truncated message is dropped, unless a nested message proves that it was complete.
         if self.json.is_cut() && here.place.is_none() {
             return Ok(());
         }
@@ -406,11 +405,11 @@ impl<R: Read> ImportFile<R> {
     }
 }
 
-/// A message within which we are.
+/// A message that contains the current one.
 struct OpenMessage {
-    /// Its place in the tree, once others hang below it.
+    /// Its index in the tree, once a nested message needs it.
     place: Option<u32>,
-    /// What of it was read.
+    /// The fields that were read.
     part: PartialObject,
 }
 

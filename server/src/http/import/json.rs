@@ -1,11 +1,10 @@
-//! JSON of any origin, read value by value. It never fails for what is in the file.
+//! A lenient JSON reader, value by value. It never fails because of the content of a file.
 //!
-//! Nothing is held but the value that is asked for, up to a limit. What is no JSON costs itself: an odd
-//! character, a `NaN`, a missing comma, the end of a file that is cut off. What was passed over is counted,
-//! and what is given on is always JSON.
+//! Only the requested value is in memory, up to a limit. Invalid input costs only itself: an invalid character,
+//! a `NaN`, a missing comma, a truncated end. Skipped input is counted, and the output is always valid JSON.
 //!
-//! Lists and objects are entered, then asked for their next item or key. A bracket that does not fit closes
-//! all that must have ended before it.
+//! The caller enters a list or an object and then asks for its next item or key. A bracket that does not match
+//! closes everything that must have ended before it.
 
 mod copy;
 mod output;
@@ -17,7 +16,7 @@ pub(super) use self::copy::{FieldUse, PartialObject};
 pub(super) use self::output::Copied;
 use super::decode::Decoded;
 
-/// How deep a value that is copied may be. Nothing that is imported lies below the tenth level.
+/// The deepest nesting of a copied value. Imported values are at most ten levels deep.
 const MAX_DEPTH: usize = 100;
 /// The longest number, in bytes.
 const MAX_TOKEN: usize = 1024;
@@ -29,20 +28,20 @@ pub(super) struct Json<R> {
     file: Decoded<R>,
     piece: Vec<u8>,
     at: usize,
-    /// The brackets of the lists and objects that were entered.
+    /// The brackets of the open lists and objects.
     open: Vec<u8>,
     is_cut: bool,
     odd: u64,
 }
 
-/// What a value is.
+/// The type of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ValueKind {
     Object,
     List,
-    /// A text, a number, or one of the words.
+    /// A string, a number, or a literal.
     Scalar,
-    /// There is none where one should be.
+    /// A value is missing.
     Missing,
 }
 
@@ -58,31 +57,31 @@ impl<R: Read> Json<R> {
         }
     }
 
-    /// Whether the file ended before what was open did.
+    /// Whether the file ended inside a value.
     pub(super) fn is_cut(&self) -> bool {
         self.is_cut
     }
 
-    /// How many characters and values could not be read so far.
+    /// The number of invalid characters and values so far.
     pub(super) fn odd(&self) -> u64 {
         self.odd + self.file.odd()
     }
 
-    /// The first byte that is no space, without taking it.
+    /// The first byte that is no white space. The byte is not consumed.
     pub(super) fn first(&mut self) -> std::io::Result<Option<u8>> {
         loop {
             match self.peek()? {
                 Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
-                // A byte order mark, as where files were joined.
+                // A byte order mark, as in concatenated files.
                 Some(0xef) if self.piece[self.at..].starts_with(b"\xef\xbb\xbf") => self.at += 3,
-                // Not a letter of any JSON, but some programs fill up files with it.
+                // Not valid in JSON, but some programs pad files with it.
                 Some(0) => self.pass_over(),
                 byte => return Ok(byte),
             }
         }
     }
 
-    /// Goes to the next value outside of all lists and objects, and says whether there is one.
+    /// Goes to the next top-level value. Returns `false` at the end of the file.
     pub(super) fn next_document(&mut self) -> std::io::Result<bool> {
         self.open.clear();
         loop {
@@ -95,7 +94,7 @@ impl<R: Read> Json<R> {
         }
     }
 
-    /// What the value here is.
+    /// The type of the current value.
     pub(super) fn kind(&mut self) -> std::io::Result<ValueKind> {
         loop {
             match self.first()? {
@@ -113,7 +112,7 @@ impl<R: Read> Json<R> {
         }
     }
 
-    /// Enters the list or the object here. The caller has seen that it is one.
+    /// Enters the current list or object.
     pub(super) fn enter(&mut self) -> std::io::Result<()> {
         if let Some(bracket) = self.first()? {
             self.at += 1;
@@ -122,8 +121,7 @@ impl<R: Read> Json<R> {
         Ok(())
     }
 
-    /// Goes to the next item of the list that was entered last, and says whether there is one. At its end
-    /// the list is left.
+    /// Goes to the next item of the list that was entered last. Leaves the list at its end and returns `false`.
     pub(super) fn next_item(&mut self) -> std::io::Result<bool> {
         loop {
             let Some(byte) = self.first()? else {
@@ -143,8 +141,8 @@ impl<R: Read> Json<R> {
         }
     }
 
-    /// Goes to the value of the next key of the object that was entered last, and gives the key. At its end
-    /// the object is left.
+    /// Goes to the next value of the object that was entered last and returns its key. Leaves the object at its
+    /// end.
     pub(super) fn next_key(&mut self) -> std::io::Result<Option<String>> {
         loop {
             let Some(byte) = self.first()? else {
@@ -164,7 +162,7 @@ impl<R: Read> Json<R> {
                         self.at += 1;
                         return Ok(Some(key));
                     }
-                    // A value that has lost its key.
+                    // A value without a key.
                     self.odd += 1;
                 }
                 b'[' | b'{' => {
@@ -176,15 +174,15 @@ impl<R: Read> Json<R> {
         }
     }
 
-    /// The end of the file within something. Gives `false`, for there is nothing more.
+    /// Records that the file ended inside a value. Returns `false`.
     fn is_cut_off(&mut self) -> bool {
         self.is_cut = true;
         self.open.pop();
         false
     }
 
-    /// Whether this bracket closes what is open, which is then left. A bracket that closes something
-    /// further out stays for it; one that closes nothing is passed over.
+    /// Closes the innermost list or object if the bracket matches, or if it matches an outer one. A bracket
+    /// without any match is skipped.
     fn closes(&mut self, bracket: u8) -> bool {
         let opened = if bracket == b']' { b'[' } else { b'{' };
         match self.open.last() {
@@ -205,7 +203,7 @@ impl<R: Read> Json<R> {
         }
     }
 
-    /// Passes over a byte that should not be here. Those of one character count once.
+    /// Skips an invalid byte. The bytes of one character are counted once.
     fn pass_over(&mut self) {
         let is_first_of_character = self.piece[self.at] & 0xc0 != 0x80;
         self.odd += u64::from(is_first_of_character);
@@ -223,7 +221,7 @@ impl<R: Read> Json<R> {
     }
 }
 
-/// Whether a byte may be part of a number or of a word.
+/// Whether a byte can be part of a number or a literal.
 fn is_of_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.' | b'_')
 }

@@ -1,7 +1,7 @@
-//! One message of a list or a map of messages, as Claude, LibreChat, Open WebUI and many others write it.
+//! A message of a list or a map, as Claude, LibreChat, Open WebUI and many others write it.
 //!
-//! They differ in the names of the fields more than in what they mean, so one reading does for all: an id, a
-//! parent, who said it, and a content that is a text or a list of parts.
+//! The formats differ mainly in the names of the fields, so one function reads them all: an id, a parent, a
+//! role, and a content that is a string or a list of parts.
 
 use std::borrow::Cow;
 
@@ -16,9 +16,9 @@ use super::times;
 use super::tree::{Node, Parent};
 use super::values::{each, expect, is_something, pick, text, value};
 
-/// What stands between two parts of a text.
+/// The separator of two parts of a text.
 const BETWEEN: &str = "\n\n";
-/// The field in which messages hang that follow, where they are no names.
+/// The field that holds nested messages, if its items are not names.
 pub(super) const NESTED: &str = "children";
 
 const IDS: [&str; 4] = ["id", "uuid", "messageId", "message_id"];
@@ -44,7 +44,7 @@ const OTHERS: [&str; 7] = [
     "childrenIds",
     "isCreatedByUser",
     "attachments",
-    // Of our own messages alone.
+    // Only in our own export.
     "usage",
     "timing",
     "state",
@@ -68,13 +68,13 @@ pub(super) fn wanted(field: &str) -> FieldUse {
     }
 }
 
-/// Whether a message has the form of our own export.
+/// Whether a message has the format of our own export.
 pub(super) fn is_own(raw: &RawValue) -> bool {
     let [text, state, at] = pick(Some(raw), ["text", "state", "created_at"]);
     text.is_some() && state.is_some() && at.is_some()
 }
 
-/// The first of these fields in which there is something.
+/// The first of these fields that is not empty.
 fn first<'a, const COUNT: usize>(raw: &'a RawValue, names: [&str; COUNT]) -> Option<&'a RawValue> {
     let found = pick(Some(raw), names);
     found
@@ -83,7 +83,7 @@ fn first<'a, const COUNT: usize>(raw: &'a RawValue, names: [&str; COUNT]) -> Opt
         .find(|raw| is_something(Some(raw)))
 }
 
-/// Reads a message. In a map it stands under a name.
+/// Reads a message. In a map the message has a key.
 pub(super) fn node(key: Option<&str>, raw: &RawValue) -> Node {
     let mut node = Node::default();
     let id: Option<Cow<'_, str>> = expect(first(raw, IDS), &mut node.odd);
@@ -130,7 +130,7 @@ pub(super) fn node(key: Option<&str>, raw: &RawValue) -> Node {
     node
 }
 
-/// Who says something.
+/// The role of a message.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Speaker {
     Person,
@@ -165,7 +165,7 @@ fn role_of(raw: &RawValue, is_persons: Option<&RawValue>, odd: &mut u64) -> Spea
     }
 }
 
-/// The parents that stand for none.
+/// The parents that mean that there is none.
 fn is_nobody(parent: &str) -> bool {
     let is_zero =
         |part: Option<&str>| part.is_some_and(|part| part.bytes().all(|byte| byte == b'0'));
@@ -196,7 +196,7 @@ fn read_text(raw: &RawValue, node: &mut Node) {
     }
 }
 
-/// A part of a content: a text, a thought, or something that is not imported.
+/// Reads a part of a content: text, reasoning, or a type that is not imported.
 fn add_part(part: &RawValue, node: &mut Node) {
     if let Some(words) = text(part) {
         return add(&mut node.text, &words);
@@ -205,7 +205,7 @@ fn add_part(part: &RawValue, node: &mut Node) {
         Some(part),
         ["type", "text", "thinking", "think", "reasoning"],
     );
-    // LibreChat had {"text": {"value": "…"}}.
+    // LibreChat wrote {"text": {"value": "…"}}.
     let [inner] = pick(words, ["value"]);
     let words = words.and_then(text).or_else(|| inner.and_then(text));
     let thought = [thinking, think, reasoning].into_iter().flatten();
@@ -217,7 +217,7 @@ fn add_part(part: &RawValue, node: &mut Node) {
             }
         }
         Some("tool_use" | "tool_result" | "tool_call" | "error") => node.left_out += 1,
-        // Signs of the provider's, without words.
+        // Signatures of the provider, without text.
         Some("token_budget" | "redacted_thinking" | "agent_update") => {}
         _ => match words {
             Some(words) => add(&mut node.text, &words),
@@ -226,7 +226,7 @@ fn add_part(part: &RawValue, node: &mut Node) {
     }
 }
 
-/// A file whose text is there, such as a long text that was pasted, is part of what was said.
+/// The text of an attachment, such as a long text that was pasted. It is part of the message.
 fn add_attachment(attachment: &RawValue, node: &mut Node) {
     let [title, content] = pick(Some(attachment), ["file_name", "extracted_content"]);
     let content = content

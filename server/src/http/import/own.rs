@@ -1,4 +1,4 @@
-//! The messages of a conversation as we write it.
+//! The messages of a conversation in our own format.
 
 use std::collections::HashMap;
 
@@ -12,23 +12,23 @@ use super::reading::{MAX_MESSAGES, NO_FORM, TOO_LARGE, TOO_MANY};
 const EMPTY: &str = "It has no messages.";
 const NO_ORDER: &str = "Its messages do not follow each other.";
 
-/// What is known of the messages so far.
+/// The state of reading the messages.
 #[derive(Default)]
 pub(super) struct RillMessages {
-    /// The new ids. Those of the file may be in use.
+    /// The new ids. The ids of the file may be in use.
     ids: HashMap<NodeName, Uuid>,
-    /// The last id of the file that was read.
+    /// The id of the last message in the file.
     last: String,
     wrong: Option<&'static str>,
 }
 
 impl RillMessages {
-    /// Whether anything can still be made of the conversation.
+    /// Whether the conversation can still be imported.
     pub(super) fn wants_more(&self) -> bool {
         !matches!(self.wrong, Some(NO_FORM | TOO_LARGE | TOO_MANY))
     }
 
-    /// Nothing can be made of it.
+    /// Gives the conversation up.
     pub(super) fn refuse(&mut self, why: &'static str) {
         self.wrong = Some(why);
     }
@@ -38,7 +38,7 @@ impl RillMessages {
         &self.last
     }
 
-    /// Reads the next message, under its new id.
+    /// Reads the next message, with a new id.
     pub(super) fn read(&mut self, copied: &Copied) -> Option<SavedMessage> {
         if copied.is_too_large {
             self.wrong = Some(TOO_LARGE);

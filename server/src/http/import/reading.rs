@@ -1,5 +1,5 @@
-//! A conversation while it is read, in any of the forms. Its messages are given on as they come, under new
-//! ids; when something is wrong with it, what was given is dropped.
+//! Reads one conversation in any format. Its messages are emitted with new ids as they are read. If the
+//! conversation is invalid, the emitted part is dropped.
 
 use app::protocol::saved::Skipped;
 use serde_json::value::RawValue;
@@ -17,10 +17,10 @@ pub(super) const NO_FORM: &str = "It has none of the forms that are read: Rill's
 pub(super) const TOO_LARGE: &str = "One of its messages is larger than 16 MB.";
 pub(super) const TOO_MANY: &str = "It has more than a million messages.";
 
-/// How many messages a conversation may have.
+/// The most messages of a conversation.
 pub(super) const MAX_MESSAGES: usize = 1_000_000;
 
-/// Where messages stand in a conversation. What comes later here counts more, where there are several.
+/// The field that holds the messages. If there are several, the later variant counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum MessagesKey {
     /// `messages`: our own, LibreChat's and others'.
@@ -33,7 +33,7 @@ pub(super) enum MessagesKey {
     Mapping,
 }
 
-/// A conversation that is read.
+/// The state of reading a conversation.
 #[derive(Default)]
 pub(super) struct ConversationReader {
     pub(super) fields: ConversationFields,
@@ -44,7 +44,7 @@ pub(super) struct ConversationReader {
 
 #[derive(Default)]
 enum Messages {
-    /// Nothing has been seen of them but so many that are none, and perhaps one that is too large.
+    /// No messages yet: the number of values without a known format, and whether one was too large.
     #[default]
     None,
     Unknown {
@@ -56,7 +56,7 @@ enum Messages {
 }
 
 impl ConversationReader {
-    /// Begins with the messages at this place, and says whether they are wanted.
+    /// Begins with the messages in this field. Returns whether they are used.
     pub(super) fn begin(
         &mut self,
         place: MessagesKey,
@@ -69,7 +69,7 @@ impl ConversationReader {
         self.place = Some(place);
         self.forget(output)?;
         self.messages = match place {
-            // Whose they are, the first of them tells.
+            // The first message decides the format.
             MessagesKey::Messages => Messages::Unknown {
                 foreign: 0,
                 is_too_large: false,
@@ -79,7 +79,7 @@ impl ConversationReader {
         Ok(true)
     }
 
-    /// Whether any form was recognised.
+    /// Whether a format was recognised.
     pub(super) fn is_recognised(&self) -> bool {
         match &self.messages {
             Messages::None => false,
@@ -91,7 +91,7 @@ impl ConversationReader {
         }
     }
 
-    /// Whether messages may hang below messages.
+    /// Whether messages may contain messages.
     pub(super) fn nests(&self) -> bool {
         !matches!(self.messages, Messages::Own(_))
     }
@@ -105,7 +105,7 @@ impl ConversationReader {
         }
     }
 
-    /// Reads a node of ChatGPT's.
+    /// Reads a node of ChatGPT's map.
     pub(super) fn chatgpt(&mut self, id: &str, copied: &Copied) -> Result<(), ReadStop> {
         if let Messages::Tree(tree) = &mut self.messages {
             let node = read_node(copied, |raw| chatgpt::node(id, raw));
@@ -115,13 +115,13 @@ impl ConversationReader {
         Ok(())
     }
 
-    /// Takes a place for a message below which others hang, which are read before it ends.
+    /// Reserves an index for a message that contains others, which end before it does.
     pub(super) fn reserve(
         &mut self,
         above: Option<u32>,
         output: &ImportOutput<'_>,
     ) -> Result<u32, ReadStop> {
-        // Our own do not hang below each other.
+        // Messages of our own format are not nested.
         self.be_a_tree(output)?;
         match &mut self.messages {
             Messages::Tree(tree) => Ok(tree.reserve(above)),
@@ -129,7 +129,7 @@ impl ConversationReader {
         }
     }
 
-    /// Reads the message for which a place was taken.
+    /// Reads the message for a reserved index.
     pub(super) fn fill(&mut self, place: u32, copied: &Copied) -> Result<(), ReadStop> {
         match &mut self.messages {
             Messages::Tree(tree) if tree.wants_more() => {
@@ -139,7 +139,7 @@ impl ConversationReader {
         }
     }
 
-    /// Reads the message under this key of a map, or in a list below the place that is given.
+    /// Reads a message of a map, with its key, or of a list, with the index of the message that contains it.
     pub(super) fn message(
         &mut self,
         key: Option<&str>,
@@ -190,7 +190,7 @@ impl ConversationReader {
         Ok(())
     }
 
-    /// What is not known to be our own is read as others write it.
+    /// Any format but our own is read as a tree.
     fn be_a_tree(&mut self, output: &ImportOutput<'_>) -> Result<(), ReadStop> {
         if let Messages::Unknown { foreign, .. } = self.messages {
             let mut tree = Tree::new(TreeLayout::List, output.limit);
@@ -206,8 +206,8 @@ impl ConversationReader {
         Ok(())
     }
 
-    /// Ends the conversation. `is_cut` says that the file ends within it, and `odd` how many of its
-    /// characters and values were none.
+    /// Ends the conversation. `is_cut` says that the file ended inside it, and `odd` is the number of its
+    /// invalid characters and values.
     pub(super) fn end(
         mut self,
         is_cut: bool,
@@ -249,7 +249,7 @@ impl ConversationReader {
         }
     }
 
-    /// Has what was given dropped.
+    /// Drops the emitted part.
     fn forget(&mut self, output: &mut ImportOutput<'_>) -> Result<(), ReadStop> {
         if std::mem::take(&mut self.has_begun) {
             output.give(ImportStep::Part(ImportPart::Drop))?;
@@ -270,7 +270,7 @@ impl ConversationReader {
             return Ok(Err(why));
         }
         if is_cut {
-            // The whole of it must not be taken for this one when it comes.
+            // The complete conversation must not count as a duplicate of this part.
             output.give(ImportStep::Part(ImportPart::ForgetId))?;
             head.id = self.id_of_content(&Sha256::digest(own.last().as_bytes()));
         }
@@ -293,7 +293,7 @@ impl ConversationReader {
         })
     }
 
-    /// The order of the nodes is known only at the end.
+    /// Emits the messages of a tree, whose order is known only at the end.
     fn end_of_tree(
         &mut self,
         tree: Tree,
@@ -318,7 +318,7 @@ impl ConversationReader {
         let told = tree.emit(&facts, &mut give)?;
         Ok(told.map(|told| {
             let head = ConversationHead {
-                // The same file again is the same conversation, whether it has an id or not.
+                // The same file again gives the same conversation, with or without an id.
                 id: id.unwrap_or_else(|| self.id_of_content(&told.content)),
                 title: String::new(),
                 created_at: told.began,
@@ -334,7 +334,7 @@ impl ConversationReader {
         }))
     }
 
-    /// An id that is the same for the same content.
+    /// An id that is derived from the content.
     fn id_of_content(&self, content: &[u8]) -> String {
         let mut hash = Sha256::new();
         for field in self.fields.as_written() {
@@ -352,10 +352,10 @@ impl ConversationReader {
 
 const CUT_OFF: &str = "The file is cut off within it, before a message of it ends.";
 
-/// What is made of a conversation, or the sentence that says why it is left out.
+/// The result of a conversation, or the sentence why it is left out.
 type OrLeftOut = Result<(ConversationHead, Notes), &'static str>;
 
-/// What of a conversation is not as it was.
+/// The differences from the original conversation.
 #[derive(Default)]
 struct Notes {
     left_out: u64,
@@ -363,7 +363,7 @@ struct Notes {
 }
 
 impl Notes {
-    /// The sentences for a person, if there is anything to say.
+    /// The sentences for the person, if there are differences.
     fn told(&self, odd: u64, is_cut: bool) -> Option<String> {
         let mut sentences = Vec::new();
         if self.left_out > 0 {
@@ -387,7 +387,7 @@ impl Notes {
     }
 }
 
-/// A number with the words that fit it.
+/// A number with a singular or plural.
 pub(super) fn counted(count: u64, one: &str, more: &str) -> String {
     match count {
         1 => format!("1 {one}"),
@@ -395,7 +395,7 @@ pub(super) fn counted(count: u64, one: &str, more: &str) -> String {
     }
 }
 
-/// Reads a node. What is too large leaves its place and no text.
+/// Reads a node. A node that is too large keeps its place without text.
 fn read_node(copied: &Copied, read: impl FnOnce(&RawValue) -> Node) -> Node {
     if copied.is_too_large {
         return Node {

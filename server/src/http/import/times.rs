@@ -1,4 +1,4 @@
-//! Times as programs write them: numbers in seconds or in parts of them, and ISO 8601.
+//! Times as programs write them: numbers in several units, and ISO 8601.
 
 use std::time::UNIX_EPOCH;
 
@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::values::value;
 
-/// A time in milliseconds since 1970, if it is one.
+/// A time in milliseconds since 1970.
 pub(super) fn time(raw: &RawValue) -> Option<i64> {
     match value::<f64>(raw) {
         Some(number) => from_number(number),
@@ -14,7 +14,7 @@ pub(super) fn time(raw: &RawValue) -> Option<i64> {
     }
 }
 
-/// A number of seconds, milliseconds, microseconds or nanoseconds: which of them, its size tells.
+/// Reads seconds, milliseconds, microseconds or nanoseconds. The magnitude decides the unit.
 pub(super) fn from_number(number: f64) -> Option<i64> {
     let milliseconds = match number.abs() {
         ..1e11 => number * 1e3,
@@ -26,8 +26,7 @@ pub(super) fn from_number(number: f64) -> Option<i64> {
     Some(milliseconds as i64)
 }
 
-/// ISO 8601, with or without a fraction and an offset; without one it is UTC. A number in quotation marks
-/// is the number.
+/// Reads ISO 8601, with or without a fraction and an offset (default UTC), or a number in quotation marks.
 pub(super) fn from_text(text: &str) -> Option<i64> {
     let text = text.trim();
     if let Ok(number) = text.parse() {

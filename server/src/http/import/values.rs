@@ -1,6 +1,6 @@
-//! Reads values leniently: what has another type than expected is not there, and is counted.
+//! Lenient access to values: a value of another type than expected counts as missing and is counted.
 //!
-//! Objects and lists are gone over as they are written, so that of a message only what is wanted is held.
+//! Objects and lists are visited as they are parsed, so that only the wanted parts of a message are in memory.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,22 +10,22 @@ use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-/// Reads a value, if it is of this type.
+/// Reads a value if it has this type.
 pub(super) fn value<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
     serde_json::from_str(raw.get()).ok()
 }
 
-/// A text, if it is one.
+/// Reads a string.
 pub(super) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
     value(raw)
 }
 
-/// Whether there is something other than `null`.
+/// Whether a value is present and not `null`.
 pub(super) fn is_something(raw: Option<&RawValue>) -> bool {
     raw.is_some_and(|raw| raw.get() != "null")
 }
 
-/// Reads a value of a type. `null` is none; another type is none either, and counted as odd.
+/// Reads a value of a type. `null` counts as missing. Another type counts as missing and as invalid.
 pub(super) fn expect<'a, T: Deserialize<'a>>(
     raw: Option<&'a RawValue>,
     odd: &mut u64,
@@ -36,7 +36,7 @@ pub(super) fn expect<'a, T: Deserialize<'a>>(
     value
 }
 
-/// The values of these fields of an object, as they are written. What is no object has none.
+/// The values of these fields of an object. A value of another type has no fields.
 pub(super) fn pick<'a, const COUNT: usize>(
     object: Option<&'a RawValue>,
     names: [&str; COUNT],
@@ -44,7 +44,7 @@ pub(super) fn pick<'a, const COUNT: usize>(
     let mut found = [None; COUNT];
     if let Some(object) = object {
         let mut parser = serde_json::Deserializer::from_str(object.get());
-        // What is no object has no fields.
+        // A value that is no object has no fields.
         let _ = parser.deserialize_map(Pick(&names, &mut found));
     }
     found
@@ -72,7 +72,7 @@ impl<'a> Visitor<'a> for Pick<'_, 'a> {
     }
 }
 
-/// Goes over a list without holding it, and says whether it is one.
+/// Visits the items of a list without keeping them. Returns whether the value is a list.
 pub(super) fn each<'a>(list: Option<&'a RawValue>, take: impl FnMut(&'a RawValue)) -> bool {
     let Some(list) = list else {
         return false;
@@ -83,7 +83,7 @@ pub(super) fn each<'a>(list: Option<&'a RawValue>, take: impl FnMut(&'a RawValue
         .is_ok()
 }
 
-/// Gives what is in a list to a function.
+/// Passes the items of a list to a function.
 struct Each<F, T>(F, PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>, F: FnMut(T)> Visitor<'de> for Each<F, T> {

@@ -34,19 +34,19 @@ pub(in crate::http::import) enum FieldUse {
 }
 
 impl<R: Read> Json<R> {
-    /// Passes over the value here.
+    /// Skips the current value.
     pub(in crate::http::import) fn skip(&mut self) -> std::io::Result<()> {
         self.copy_into(&mut LimitedJson::new(0))
     }
 
-    /// Copies the value here.
+    /// Copies the current value.
     pub(in crate::http::import) fn copy(&mut self, limit: usize) -> std::io::Result<Copied> {
         let mut out = LimitedJson::new(limit);
         self.copy_into(&mut out)?;
         Ok(out.finish())
     }
 
-    /// Enters the object here, of which some fields are to be copied. What is no object is copied whole.
+    /// Enters the current object to copy some of its fields. Any other value is copied as a whole.
     pub(in crate::http::import) fn begin_fields(
         &mut self,
         limit: usize,
@@ -60,8 +60,8 @@ impl<R: Read> Json<R> {
         Ok(Ok(PartialObject { out }))
     }
 
-    /// Copies the wanted fields of the object that was entered last. Of fields that are only counted the
-    /// number of items is copied. Before a list of what is nested it stops, and gives `true`.
+    /// Copies the wanted fields of the object that was entered last. Stops before a list to enter and returns
+    /// `true`.
     pub(in crate::http::import) fn copy_fields(
         &mut self,
         part: &mut PartialObject,
@@ -88,7 +88,7 @@ impl<R: Read> Json<R> {
             } else {
                 self.copy_into(&mut part.out)?;
             }
-            // Half a value is another value.
+            // A truncated value would be a different value.
             if self.is_cut {
                 part.out.bytes.truncate(before);
             }
@@ -96,7 +96,7 @@ impl<R: Read> Json<R> {
         Ok(false)
     }
 
-    /// How many items the value here has, if it is a list.
+    /// The number of items of the current list. Any other value counts as 0.
     fn count(&mut self) -> std::io::Result<u64> {
         if self.kind()? != ValueKind::List {
             self.skip()?;
@@ -166,7 +166,7 @@ impl<R: Read> Json<R> {
         Ok(())
     }
 
-    /// Passes over a list or an object by its brackets alone, since its depth has no bound.
+    /// Skips a list or an object by its brackets only, because its depth has no bound.
     fn skip_deep(&mut self) -> std::io::Result<()> {
         let mut below = 0_u64;
         while let Some(byte) = self.peek()? {

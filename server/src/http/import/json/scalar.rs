@@ -6,7 +6,7 @@ use super::output::LimitedJson;
 use super::{Json, MAX_TOKEN, is_of_token};
 
 impl<R: Read> Json<R> {
-    /// The text here, up to a limit in bytes.
+    /// The current string, up to a limit in bytes.
     pub(super) fn text(&mut self, limit: usize) -> std::io::Result<String> {
         let mut out = LimitedJson::new(limit);
         self.copy_text(&mut out)?;
@@ -42,9 +42,9 @@ impl<R: Read> Json<R> {
                     self.at += 1;
                     out.put_character(char::from(byte));
                 }
-                // The others are seen nowhere, and databases do not take all of them.
+                // Other control characters are invisible, and some databases refuse them.
                 Some(0..=0x1f) => self.pass_over(),
-                // A piece has ended.
+                // The end of a piece of the file.
                 Some(_) => {}
             }
         }
@@ -52,7 +52,7 @@ impl<R: Read> Json<R> {
         Ok(())
     }
 
-    /// What follows a backslash.
+    /// Copies an escape. The backslash was read.
     fn copy_escape(&mut self, out: &mut LimitedJson) -> std::io::Result<()> {
         let Some(byte) = self.peek()? else {
             return Ok(());
@@ -75,7 +75,7 @@ impl<R: Read> Json<R> {
         Ok(())
     }
 
-    /// A character that is written as one escape or two.
+    /// Copies a character that is one `\u` escape or a pair of them.
     fn copy_unit(&mut self, unit: Option<u16>, out: &mut LimitedJson) -> std::io::Result<()> {
         let mut unit = unit;
         loop {
@@ -85,7 +85,7 @@ impl<R: Read> Json<R> {
                     return Ok(());
                 }
                 Some(high @ 0xd800..=0xdbff) => {
-                    // The other half follows as an escape, or it is lost.
+                    // The second surrogate must follow as an escape.
                     let next = if self.peek()? == Some(b'\\') {
                         self.at += 1;
                         if self.peek()? == Some(b'u') {
@@ -147,7 +147,7 @@ impl<R: Read> Json<R> {
             }
             self.at += 1;
         }
-        // A number without an end may have digits that were not seen.
+        // A number at the end of the file may be truncated.
         if self.peek()?.is_none() {
             self.is_cut = true;
         }
