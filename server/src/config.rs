@@ -1,7 +1,7 @@
 //! Configuration: flags, environment, `.env` and `rill.toml`, read once.
 //!
-//! Every field says what it does, in `--help` too. Keys are secrets that print as `[REDACTED]`. This
-//! module only describes and checks; `main` reads the environment.
+//! The comment of each field is its text in `--help`. Keys are secrets that print as `[REDACTED]`. This module
+//! only describes and validates; `main` reads the environment.
 
 mod capacity;
 pub mod file;
@@ -24,7 +24,7 @@ use crate::providers::api::Api;
 use crate::providers::settings::UpstreamSettings;
 use crate::providers::{self, base_url, ollama};
 
-/// The configuration file that is read from the current folder when none is named.
+/// The configuration file in the current folder that is read by default.
 pub const FILE: &str = "rill.toml";
 
 const UPSTREAM_HELP: &str = "\
@@ -40,116 +40,115 @@ Upstreams (by environment or .env; any number of them in the configuration file)
 
 /// Rill: a chat app whose replies appear as the model writes them.
 ///
-/// Without any upstream an embedded demo answers, so that everything can be tried at once. Every
-/// option can also be set by the environment variable that is named with it, or in a file `.env` in
-/// the current folder; a flag wins.
+/// Without any upstream an embedded demo answers, so that you can try everything at once. Each option can also
+/// be set by the environment variable that is named with it, or in a file `.env` in the current folder. A flag
+/// overrides both.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "rill", version, max_term_width = 100, after_help = UPSTREAM_HELP)]
 pub struct Config {
-    /// Where to listen. Only loopback addresses, since there are no accounts yet.
+    /// The address to listen on. It must be a loopback address, since there are no accounts yet.
     #[arg(long, env = "RILL_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:3000", value_parser = loopback())]
     pub listen: SocketAddr,
 
-    /// The address that people open, when a proxy in front of Rill has another one
-    /// (`https://chat.example.com`). The proxy must ask for a password itself.
+    /// The public address, if a proxy in front of Rill has another one (`https://chat.example.com`). The proxy
+    /// must require a password itself.
     #[arg(long, env = "RILL_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
     pub public_url: Option<PublicUrl>,
 
-    /// The model that answers when a request names none [default: the usual one of the first
-    /// upstream].
+    /// The model for requests that name none [default: the first upstream's default model].
     #[arg(long, env = "RILL_MODEL", value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub model: Option<String>,
 
-    /// The file that describes upstreams [default: rill.toml, if there is one].
+    /// The file that describes the upstreams [default: rill.toml, if it exists].
     #[arg(long, env = "RILL_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// Where a running Ollama is looked for; `off` for nowhere.
+    /// The address at which a running Ollama is looked for; `off` to disable.
     #[arg(long, env = "RILL_OLLAMA", value_name = "URL", default_value = ollama::URL, value_parser = ollama_url)]
     pub ollama: OllamaUrl,
 
-    /// Who can be asked, the first one first.
+    /// The upstreams. The first one is the default.
     #[arg(skip)]
     pub upstreams: Vec<UpstreamSettings>,
 
-    /// For a model, the models that are tried when its upstream is down or overloaded.
+    /// The fallbacks of each model, for when its upstream is down or overloaded.
     #[arg(skip)]
     pub fallback: BTreeMap<String, Vec<String>>,
 
-    /// How long connecting to the upstream may take.
+    /// The time limit for connecting to an upstream.
     #[arg(long, env = "RILL_CONNECT_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = time())]
     pub connect_timeout: Duration,
 
-    /// How long the upstream may take to begin its answer.
+    /// The time limit for the first bytes of an answer.
     #[arg(long, env = "RILL_FIRST_BYTE_TIMEOUT", value_name = "TIME", default_value = "120s", value_parser = time())]
     pub first_byte_timeout: Duration,
 
-    /// How long the upstream may be silent in the middle of an answer.
+    /// The longest silence within an answer.
     #[arg(long, env = "RILL_IDLE_TIMEOUT", value_name = "TIME", default_value = "120s", value_parser = time())]
     pub idle_timeout: Duration,
 
-    /// How long the upstream may send nothing but keep-alive comments.
+    /// The longest time in which an upstream sends only keep-alive comments.
     #[arg(long, env = "RILL_COMMENT_TIMEOUT", value_name = "TIME", default_value = "600s", value_parser = time())]
     pub comment_timeout: Duration,
 
-    /// How long a whole reply may take.
+    /// The time limit for a whole reply.
     #[arg(long, env = "RILL_TOTAL_TIMEOUT", value_name = "TIME", default_value = "900s", value_parser = time())]
     pub total_timeout: Duration,
 
-    /// How often a failed request is sent again by itself, before anything of the answer has come.
+    /// How often a failed request is repeated automatically, while no part of the answer came.
     #[arg(long, env = "RILL_MAX_RETRIES", value_name = "COUNT", default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=10))]
     pub max_retries: u32,
 
-    /// How long running replies may go on after the server was asked to stop.
+    /// How long running replies may continue after the server was asked to stop.
     #[arg(long, env = "RILL_DRAIN_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = time_or_zero())]
     pub drain_timeout: Duration,
 
-    /// How much may go on at once.
+    /// The limits of streams and replies.
     #[command(flatten)]
     pub capacity: Capacity,
 
-    /// Where conversations are kept.
+    /// The settings of the store.
     #[command(flatten)]
     pub saving: Saving,
 
-    /// What is to be done instead of serving.
+    /// The command to run instead of the server.
     #[command(subcommand)]
     pub command: Option<Command>,
 
-    /// How long to wait for the upstream's token counts after the answer's end.
+    /// The wait for token counts after the end of an answer.
     #[arg(long, hide = true, default_value = "2s", value_parser = time())]
     pub grace_after_finish: Duration,
 
-    /// The first pause before a retry; it doubles with each.
+    /// The first pause before a retry. It doubles with each retry.
     #[arg(long, hide = true, default_value = "500ms", value_parser = time())]
     pub backoff_base: Duration,
 
-    /// The longest pause that an upstream may ask for before a retry that nobody sees.
+    /// The longest pause before an automatic retry that an upstream may ask for.
     #[arg(long, hide = true, default_value = "20s", value_parser = time())]
     pub retry_after_cap: Duration,
 
-    /// The time that a request's body has beyond what the least pace allows for its size.
+    /// The time for a request's body in addition to what its size needs at the least pace.
     #[arg(long, hide = true, default_value = "10s", value_parser = time())]
     pub body_grace: Duration,
 
-    /// The folder with the page's files, as `cargo leptos build` makes it.
+    /// The folder of the page's files, as built by `cargo leptos build`.
     #[arg(long, env = "LEPTOS_SITE_ROOT", value_name = "FOLDER", hide = true)]
     pub site_root: Option<PathBuf>,
 
-    /// Set by `cargo leptos watch`, whose page listens for changes.
+    /// Set by `cargo leptos watch`, whose page listens for rebuilds.
     #[arg(long, env = "LEPTOS_WATCH", hide = true)]
     pub watch: Option<String>,
 
-    /// The port where it does.
+    /// The port on which the page listens for rebuilds.
     #[arg(long, env = "LEPTOS_RELOAD_PORT", hide = true, default_value_t = 3001)]
     pub reload_port: u32,
 }
 
 impl Config {
-    /// Adds what a configuration file says; `variable` gives the values of the environment.
+    /// Adds the content of a configuration file. `variable` returns the values of environment variables.
     ///
     /// # Errors
-    /// A sentence that names the file, the line and the column, and says what is wrong there.
+    /// A sentence with the file, the line, the column and the mistake.
     pub fn with_file(
         mut self,
         path: &Path,
@@ -164,8 +163,8 @@ impl Config {
         Ok(self)
     }
 
-    /// Adds the upstreams that the environment names, unless the file has described them. A variable
-    /// that is empty counts as none, as an empty line in an environment file is meant.
+    /// Adds the upstreams of the environment, unless the file describes them. An empty variable counts as not
+    /// set.
     ///
     /// # Errors
     /// A sentence that names the variable and says what is wrong with its value.
@@ -236,7 +235,7 @@ impl From<&Config> for providers::UpstreamLimits {
     }
 }
 
-/// What an upstream is called that nobody named: `openai` at `api.openai.com`.
+/// The default name of an upstream: `openai` at `api.openai.com`.
 fn name_of(base_url: &Url) -> String {
     match base_url.host_str() {
         Some(host) if base_url.domain().is_some() => {
@@ -247,7 +246,7 @@ fn name_of(base_url: &Url) -> String {
     }
 }
 
-/// Where Ollama is looked for, if anywhere.
+/// The address at which Ollama is looked for. `None` to disable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OllamaUrl(pub Option<Url>);
 
@@ -258,12 +257,12 @@ fn ollama_url(text: &str) -> Result<OllamaUrl, String> {
     parse_url(text).map(|url| OllamaUrl(Some(url)))
 }
 
-/// The address under which a proxy offers Rill, as browsers write it in `Origin`.
+/// The public address of a proxy in front of Rill, as browsers send it in `Origin`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicUrl {
     /// `https://chat.example.com`, in lower case, without a path.
     pub origin: String,
-    /// `chat.example.com`, with the port where it is not the scheme's own.
+    /// `chat.example.com`, with the port if it is not the default of the scheme.
     pub host: String,
 }
 
@@ -316,7 +315,7 @@ fn parse_url(text: &str) -> Result<Url, String> {
 
 fn parse_key(text: &str) -> Result<SecretString, String> {
     let key = text.trim();
-    // It becomes a header; a character lost while copying is a mistake that is hard to see.
+    // The key becomes a header. A character that was lost while copying is hard to see.
     if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err("the key holds a character that no key has; copy it again".to_owned());
     }

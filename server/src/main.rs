@@ -1,5 +1,5 @@
-//! The binary `rill`: configuration, log, state, listen, shut down. The table of contents of the
-//! program, and the only place that reads the environment.
+//! The binary `rill`: configuration, log, state, server, shutdown. It is the table of contents of the program
+//! and the only place that reads the environment.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -40,14 +40,14 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Says on standard output what a command has done.
+/// Writes the result of a command to standard output.
 #[expect(clippy::print_stdout, reason = "it is what the command is for")]
 fn say(done: Result<String, String>) -> Result<(), String> {
     println!("{}", done?);
     Ok(())
 }
 
-/// Flags win over the environment, and that over `.env`.
+/// Reads the configuration. Flags override the environment, and the environment overrides `.env`.
 fn read_config() -> Result<Config, clap::Error> {
     let invalid =
         |message: String| Config::command().error(clap::error::ErrorKind::ValueValidation, message);
@@ -106,7 +106,7 @@ async fn run(config: Config) -> Result<(), String> {
     Ok(())
 }
 
-/// Looks for what nobody configured. The server answers meanwhile.
+/// Looks for a local Ollama in the background.
 async fn find_upstreams(state: AppState) {
     state.look_for_ollama().await;
     if state.upstreams.is_demo() {
@@ -114,7 +114,7 @@ async fn find_upstreams(state: AppState) {
     }
 }
 
-/// Lets the running replies finish, then ends them, then waits for their last bytes to leave.
+/// Lets running replies finish, then ends them, then waits until their last bytes were sent.
 async fn shut_down(state: &AppState, server: tokio::task::JoinHandle<()>) {
     state.drain.cancel();
     state.tasks.close();
@@ -127,7 +127,7 @@ async fn shut_down(state: &AppState, server: tokio::task::JoinHandle<()>) {
     let _ = timeout(Duration::from_secs(1), server).await;
 }
 
-/// Ctrl-C and SIGTERM. Both are listened to from the beginning, so that none is missed between two waits.
+/// Ctrl-C and SIGTERM. Both handlers are installed once, so that no signal is missed between two waits.
 struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
@@ -142,7 +142,7 @@ impl StopSignals {
         }
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal.
     async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}

@@ -1,10 +1,10 @@
-//! The outside models. `registry` knows which provider has which model, `dispatch` asks one of them and
-//! falls back to others, `client` sends the request and `answer` reads the events of its answer.
-//! `api` holds the three APIs, each as pure functions over bytes; `error`, `retry` and `quirks` hold the
-//! rules for what goes wrong. `caching` holds what a request says so that the provider caches it.
-//! `ollama` finds a local one, and `demo` is a provider of our own.
+//! The external models. `registry` knows which provider has which model, `dispatch` requests an answer from one
+//! of them with retries and fallbacks, `client` sends the request, and `answer` reads the events of the answer.
+//! `api` has the three APIs as pure functions over bytes. `error`, `retry` and `quirks` have the rules for
+//! failures, and `caching` the fields for prompt caches. `ollama` finds a local Ollama, and `demo` is an
+//! embedded provider.
 //!
-//! Callers cannot tell which provider answered: what comes out are the events of [`app::protocol`].
+//! Callers cannot tell providers apart: all of them give the events of [`app::protocol`].
 
 pub mod api;
 pub mod error;
@@ -38,7 +38,7 @@ pub use registry::Registry;
 pub(crate) use registry::{AvailableModel, Route};
 pub(crate) use secrets::Secrets;
 
-/// The limits that a provider is held to; the configuration describes each of them.
+/// The limits for a provider. The configuration describes each of them.
 #[derive(Debug, Clone, Copy)]
 pub struct UpstreamLimits {
     pub(crate) connect: Duration,
@@ -50,13 +50,13 @@ pub struct UpstreamLimits {
     pub(crate) max_retries: u32,
     pub(crate) backoff_base: Duration,
     pub(crate) retry_after_cap: Duration,
-    /// How many connections to one provider are kept open between two requests.
+    /// The most idle connections to one provider.
     pub(crate) idle_connections: usize,
 }
 
 #[cfg(test)]
 impl UpstreamLimits {
-    /// UpstreamLimits that no unit test meets.
+    /// Limits that no unit test reaches.
     pub(crate) fn for_tests() -> Self {
         let long = Duration::from_secs(600);
         Self {

@@ -1,33 +1,32 @@
-//! How much may go on at once, as it is configured.
+//! The configured limits of streams and replies.
 
 use clap::Args;
 
-/// Settings of what may go on at once. Where one is not given, it follows from the number of
-/// descriptors that the process may have open.
+/// The limits of streams and replies. The default of each follows from the number of descriptors that the
+/// process may have open.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub struct Capacity {
-    /// How many replies may be made at once, each of which is a request to a provider; the next one is
-    /// refused with 503 [default: 1024, or what the limit of open files allows].
+    /// The most running replies, each of which is a request to a provider. Further requests are refused with
+    /// 503 [default: 1024, or what the limit of open files allows].
     #[arg(long, env = "RILL_MAX_REPLIES", value_name = "COUNT", value_parser = count())]
     pub max_replies: Option<usize>,
 
-    /// How many of them for one client, by its address: behind a proxy all clients have one. The next
-    /// one is refused with 429 [default: three quarters of all].
+    /// The most running replies for one client, by its address. Behind a proxy all clients have the same
+    /// address. Further requests are refused with 429 [default: three quarters of all].
     #[arg(long, env = "RILL_MAX_REPLIES_PER_CLIENT", value_name = "COUNT", value_parser = count())]
     pub max_replies_per_client: Option<usize>,
 
-    /// How many streams of events may be open at once [default: 4096, or what the limit of open files
-    /// allows].
+    /// The most open streams of events [default: 4096, or what the limit of open files allows].
     #[arg(long, env = "RILL_MAX_STREAMS", value_name = "COUNT", value_parser = count())]
     pub max_streams: Option<usize>,
 
-    /// How many of them by one client [default: three quarters of all].
+    /// The most open streams of one client [default: three quarters of all].
     #[arg(long, env = "RILL_MAX_STREAMS_PER_CLIENT", value_name = "COUNT", value_parser = count())]
     pub max_streams_per_client: Option<usize>,
 }
 
 impl Capacity {
-    /// These settings, and where one is not given, the other's.
+    /// These settings, completed by those of the other.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         Self {

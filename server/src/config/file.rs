@@ -1,7 +1,7 @@
-//! The configuration file, `rill.toml`: several upstreams, and which model stands in for which.
+//! The configuration file, `rill.toml`: upstreams and fallbacks.
 //!
-//! A mistake in it is told with its line and its column, and in our words: the text of the line is not
-//! repeated, since somebody may have written a key into it. Keys come by variable or by file.
+//! A mistake is reported with its line and column. The message does not repeat the text of the line, which may
+//! contain a key. Keys are read from variables or files.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -18,16 +18,16 @@ use crate::providers::base_url;
 use crate::providers::caching::Cache;
 use crate::providers::settings::UpstreamSettings;
 
-/// What a configuration file says.
+/// The content of a configuration file.
 #[derive(Debug, Default)]
 pub struct File {
-    /// The model that answers when a request names none.
+    /// The default model for requests without one.
     pub model: Option<String>,
-    /// The upstreams, the first one first.
+    /// The upstreams. The first one is the default.
     pub upstreams: Vec<UpstreamSettings>,
-    /// For a model, the models that are tried when its upstream is down or overloaded.
+    /// The fallbacks of each model.
     pub fallback: BTreeMap<String, Vec<String>>,
-    /// How much may go on at once.
+    /// The limits of streams and replies.
     pub capacity: Capacity,
 }
 
@@ -71,8 +71,8 @@ fn chat_completions() -> Api {
     Api::ChatCompletions
 }
 
-/// Reads the text of a configuration file. `path` is where it stands, for messages and for the files
-/// that it names; `variable` gives the values of the environment.
+/// Reads the text of a configuration file. `path` is its path, for messages and for relative paths in it, and
+/// `variable` returns the values of environment variables.
 ///
 /// # Errors
 /// A sentence that begins with the file, the line and the column of the mistake.
@@ -122,7 +122,7 @@ pub fn read(
     Ok(file)
 }
 
-/// A mistake, and where it stands.
+/// A mistake and its range in the text.
 type Mistake = (Range<usize>, String);
 
 fn settings(
@@ -171,7 +171,7 @@ fn settings(
             Some(parse_key(&key).map_err(|message| (name.span(), message))?)
         }
         (None, Some(file)) => {
-            // A path without a root is meant from where the configuration stands.
+            // A relative path is relative to the configuration file.
             let place = path.parent().unwrap_or(Path::new("")).join(file.get_ref());
             let key = std::fs::read_to_string(&place)
                 .map_err(|error| (file.span(), format!("the key cannot be read: {error}")))?;
@@ -201,7 +201,7 @@ fn settings(
     })
 }
 
-/// The line and the column of a place in a text, both counted from 1, in characters.
+/// The line and the column of an offset in a text, both from 1, in characters.
 fn position(text: &str, at: usize) -> (usize, usize) {
     let before = text.get(..at).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
@@ -209,7 +209,7 @@ fn position(text: &str, at: usize) -> (usize, usize) {
     (line, before[line_start..].chars().count() + 1)
 }
 
-/// A message of the parser's, without the value that it may repeat: that could be a key in a wrong place.
+/// The parser's message without the value that it may repeat, which could be a misplaced key.
 fn without_value(message: &str) -> String {
     match message.split_once("string \"") {
         Some((before, after)) => {

@@ -1,4 +1,4 @@
-//! Where conversations are kept, and what can be done with them from the command line.
+//! The settings of the store, and the commands for it.
 
 use std::path::PathBuf;
 
@@ -7,21 +7,20 @@ use secrecy::SecretString;
 
 use crate::store;
 
-/// Settings of the store.
+/// The settings of the store.
 #[derive(Debug, Clone, Args)]
 pub struct Saving {
-    /// The folder where conversations are kept, in the file `rill.db`
-    /// [default: `rill` in the platform's folder for data].
+    /// The folder for conversations, which are in its file `rill.db` [default: `rill` in the platform's folder
+    /// for data].
     #[arg(long, env = "RILL_DATA_DIR", value_name = "FOLDER", global = true)]
     pub data_dir: Option<PathBuf>,
 
-    /// Keep conversations in this PostgreSQL database instead (`postgres://user@host/name`). A
-    /// password is better given in the environment, since others can read a process's arguments.
+    /// A PostgreSQL database for conversations instead (`postgres://user@host/name`). Set a password in the
+    /// environment, since others can read a process's arguments.
     #[arg(long, env = "RILL_DATABASE_URL", value_name = "URL", global = true, hide_env_values = true, value_parser = database_url)]
     pub database_url: Option<SecretString>,
 
-    /// Whether the model is asked for titles of new conversations. Otherwise they are called by
-    /// their first words.
+    /// Whether the model writes titles of new conversations. Otherwise their first words are the titles.
     #[arg(
         long,
         env = "RILL_TITLES",
@@ -43,24 +42,24 @@ impl Saving {
     }
 }
 
-/// Something that can be turned off.
+/// A switch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Switch {
-    /// It is done.
+    /// Enabled.
     On,
-    /// It is not.
+    /// Disabled.
     Off,
 }
 
-/// What can be done instead of serving.
+/// A command to run instead of the server.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Command {
-    /// Write a consistent copy of the database into a new file, also while Rill runs.
+    /// Write a consistent copy of the database into a new file, also while Rill runs
     Backup {
         /// The file to write. It must not exist.
         file: PathBuf,
     },
-    /// Verify the database, also while Rill runs.
+    /// Verify the database, also while Rill runs
     Check,
 }
 

@@ -1,8 +1,8 @@
-//! Who may ask: on a loopback address, pages and programs of this machine, and no other site.
+//! Access control: without a public address, only pages and programs of this machine may use the server.
 //!
-//! A page of another site could otherwise spend the key through the visitor's browser, directly or
-//! by a name that it lets point here (DNS rebinding). The checks look at headers only; a refused
-//! request is not read further. Accounts are not handled here.
+//! Otherwise a page of another site could spend the key through the visitor's browser, directly or with a host
+//! name that resolves to this machine (DNS rebinding). Only headers are checked. The body of a refused request
+//! is not read. There are no accounts.
 
 use app::protocol::ErrorKind;
 use axum::extract::{Request, State};
@@ -15,9 +15,9 @@ use crate::config::PublicUrl;
 use crate::http::error::AppError;
 use crate::http::state::AppState;
 
-/// Lets a request through, or answers 421 or 403. What names no path (`CONNECT` and `OPTIONS *`, RFC
-/// 9112, 3.2.3 and 3.2.4, which no route takes) is refused here too: routes and the page's renderer
-/// rely on one.
+/// Lets a request through, or responds with 421 or 403. Requests without a path (`CONNECT` and `OPTIONS *`, RFC
+/// 9112, sections 3.2.3 and 3.2.4) are also refused here, because routes and the renderer of the page rely on a
+/// path.
 pub(crate) async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
     match check(
         request.method(),
@@ -60,7 +60,7 @@ fn check(
     let text = |name| headers.get(name).map(axum::http::HeaderValue::as_bytes);
     match text(SEC_FETCH_SITE) {
         None | Some(b"same-origin" | b"none") => Ok(()),
-        // A link on another site may open the page, which spends nothing.
+        // A link on another site may open the page, which costs nothing.
         Some(_)
             if *method == Method::GET
                 && text(SEC_FETCH_MODE) == Some(b"navigate")
@@ -73,8 +73,7 @@ fn check(
     }
 }
 
-/// Whether the path is for programs rather than for people. Written in doubt's favour: a spelling
-/// that the router would not know counts too.
+/// Whether the path belongs to the API rather than the page. Unusual spellings of API paths count too.
 fn is_interface(path: &str) -> bool {
     let first = path
         .split('/')
@@ -83,7 +82,7 @@ fn is_interface(path: &str) -> bool {
     !matches!(first, "" | "c")
 }
 
-/// The one host that the request names, in its target or its header.
+/// The host that the request names, in its target or its header, if it is unambiguous.
 fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
     let mut values = headers.get_all(HOST).iter();
     let header = values.next().map(|value| value.to_str());
@@ -98,7 +97,7 @@ fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
     }
 }
 
-/// Whether a host with or without a port is this machine by a name that nobody else can give it.
+/// Whether a host, with or without a port, always means this machine.
 fn is_loopback(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,

@@ -1,9 +1,8 @@
-//! Bodies of requests: JSON only, of a bounded size, in a bounded time, at a least pace.
+//! Request bodies: JSON only, with limits on size, time and speed.
 //!
-//! Every route that takes a body reads it through [`IncomingBody`], whose deadline moves with what has
-//! arrived: a client that sends a byte a second is refused soon, and no body takes longer than its
-//! largest size at the least pace. A compressed body has these limits as it comes, and may have no more
-//! bytes without its coding.
+//! Every route with a body reads it through [`IncomingBody`], whose deadline moves with the bytes that arrived.
+//! A client that sends a byte a second is refused soon, and no body takes longer than its largest size at the
+//! least pace. These limits apply to a compressed body as sent, and the size limit also to the decoded body.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -22,19 +21,19 @@ use crate::config::Config;
 use crate::http::content_coding::{ACCEPTED, Codings};
 use crate::http::error::AppError;
 
-/// How large a body may be, and how slowly it may come.
+/// The limits of a body.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BodyLimits {
-    /// The most bytes.
+    /// The largest size, in bytes.
     pub(crate) bytes: u64,
-    /// The least bytes a second, on the average since the beginning.
+    /// The least average speed, in bytes a second.
     pub(crate) pace: u64,
-    /// The time that is given in addition to what the pace allows, and the longest silence.
+    /// The time in addition to what the pace allows, and the longest silence.
     pub(crate) grace: Duration,
 }
 
 impl BodyLimits {
-    /// For a request of our own interface: at most 1 MiB, and so at most 64 s and the grace.
+    /// The limits for our own API: at most 1 MiB, and thus at most 64 s and the grace.
     pub(crate) fn of_request(config: &Config) -> Self {
         Self {
             bytes: MAX_REQUEST_BYTES as u64,
@@ -43,30 +42,30 @@ impl BodyLimits {
         }
     }
 
-    /// When a body that began then and of which so much has arrived must have gone on.
+    /// The deadline for the next bytes of a body that began then, after this many bytes.
     fn deadline(&self, began: Instant, arrived: u64) -> Instant {
         let by_pace = Duration::from_millis(arrived.saturating_mul(1000) / self.pace);
         began + self.grace + by_pace
     }
 }
 
-/// Why a body is not read on.
+/// The reason why a body was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BodyError {
-    /// It is larger than it may be.
+    /// The body is larger than its limit.
     TooLarge,
-    /// It came too slowly.
+    /// The body came too slowly.
     TooSlow,
-    /// Its connection ended before it did, or its framing is wrong.
+    /// The connection ended early, or the framing is invalid.
     Cut,
-    /// It has a coding that is not known here.
+    /// The content coding is unknown.
     UnknownCoding,
-    /// It is not what its coding says.
+    /// The body is not valid in its coding.
     Undecodable,
 }
 
 impl BodyError {
-    /// What is told of it, and what it is.
+    /// The kind and the sentence of the error.
     pub(crate) fn refusal(self) -> (ErrorKind, Cow<'static, str>) {
         match self {
             Self::TooLarge => in_usual_words(ErrorKind::TooLarge),
@@ -103,7 +102,7 @@ impl From<BodyError> for AppError {
     }
 }
 
-/// A body that is being read, within its limits.
+/// A body that is being read within its limits.
 pub(crate) struct IncomingBody {
     chunks: BodyDataStream,
     limits: BodyLimits,
@@ -125,9 +124,9 @@ impl IncomingBody {
     /// The next piece, or `None` at the end.
     ///
     /// # Errors
-    /// When a limit is passed, or the body is cut.
+    /// When a limit is exceeded, or the body is incomplete.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
-        // The average alone would let a client that was fast at first be silent for hours.
+        // By the average alone, a client that was fast at first could be silent for hours.
         let silence = Instant::now() + self.limits.grace.max(LEAST_SILENCE);
         let deadline = self.limits.deadline(self.began, self.arrived).min(silence);
         let chunk = match timeout_at(deadline, self.chunks.next()).await {
@@ -143,7 +142,7 @@ impl IncomingBody {
         Ok(Some(chunk))
     }
 
-    /// Reads all of it into memory.
+    /// Reads the whole body into memory.
     ///
     /// # Errors
     /// As [`IncomingBody::next`].
@@ -164,10 +163,10 @@ impl IncomingBody {
     }
 }
 
-/// The longest silence within a body that has kept its pace so far.
+/// The longest silence in a body that kept its pace so far.
 const LEAST_SILENCE: Duration = Duration::from_secs(30);
 
-/// Reads a request's JSON.
+/// Reads the JSON of a request.
 pub(crate) async fn json<T: DeserializeOwned>(
     request: Request,
     config: &Config,
@@ -178,13 +177,13 @@ pub(crate) async fn json<T: DeserializeOwned>(
         .map_err(|cause| AppError::invalid(format!("This is no such request: {cause}.")))
 }
 
-/// What can be refused before the body is read. A form of another site can send no JSON.
+/// Checks that can be made before the body is read. A form of another site cannot send JSON.
 pub(crate) fn check_headers(headers: &HeaderMap) -> Result<(), AppError> {
     check_type(headers)?;
     check_length(headers, MAX_REQUEST_BYTES as u64)
 }
 
-/// The body must be JSON.
+/// Requires a JSON body.
 pub(crate) fn check_type(headers: &HeaderMap) -> Result<(), AppError> {
     if is_json(headers) {
         Ok(())
@@ -193,7 +192,7 @@ pub(crate) fn check_type(headers: &HeaderMap) -> Result<(), AppError> {
     }
 }
 
-/// The body must not say that it is larger than this many bytes.
+/// Refuses a body whose `Content-Length` is larger than this many bytes.
 pub(crate) fn check_length(headers: &HeaderMap, most: u64) -> Result<(), AppError> {
     if is_too_long(headers, most) {
         Err(ErrorKind::TooLarge.into())
@@ -202,7 +201,7 @@ pub(crate) fn check_length(headers: &HeaderMap, most: u64) -> Result<(), AppErro
     }
 }
 
-/// Whether the headers say that the body has more bytes than this.
+/// Whether `Content-Length` is larger than this many bytes.
 pub(crate) fn is_too_long(headers: &HeaderMap, most: u64) -> bool {
     headers
         .get(CONTENT_LENGTH)
@@ -210,7 +209,7 @@ pub(crate) fn is_too_long(headers: &HeaderMap, most: u64) -> bool {
         .is_some_and(|length| length > most)
 }
 
-/// Whether the headers say that the body is JSON.
+/// Whether the content type is JSON.
 pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     headers
         .get(CONTENT_TYPE)
@@ -219,16 +218,16 @@ pub(crate) fn is_json(headers: &HeaderMap) -> bool {
         .is_some_and(|value| value.trim().eq_ignore_ascii_case("application/json"))
 }
 
-/// Reads a body of our own interface to its end.
+/// Reads a body of our own API.
 pub(crate) async fn read(request: Request, config: &Config) -> Result<Bytes, AppError> {
     let (head, body) = request.into_parts();
     Ok(read_decoded(&head.headers, body, BodyLimits::of_request(config)).await?)
 }
 
-/// Reads a body to its end and takes its codings away.
+/// Reads and decodes a body.
 ///
 /// # Errors
-/// As [`IncomingBody::next`], and when its coding is not known or not right.
+/// As [`IncomingBody::next`], and when its coding is unknown or invalid.
 pub(crate) async fn read_decoded(
     headers: &HeaderMap,
     body: Body,
@@ -239,7 +238,7 @@ pub(crate) async fn read_decoded(
     codings.decode(body, limits.bytes).await
 }
 
-/// The body must not be compressed.
+/// Refuses a compressed body.
 pub(crate) fn check_no_coding(headers: &HeaderMap) -> Result<(), AppError> {
     match Codings::of(headers) {
         Ok(codings) if codings.is_identity() => Ok(()),

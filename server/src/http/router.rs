@@ -1,4 +1,4 @@
-//! Every route of the program and every layer before it.
+//! Every route and every layer of the program.
 
 use std::panic::AssertUnwindSafe;
 
@@ -19,7 +19,7 @@ use super::{
     access, changes, chat, export, frames, functions, generations, import, messages, openai, pages,
 };
 
-/// Every route and every layer. A request passes the layers from the last to the first.
+/// All routes and layers. A request passes the layers from the last to the first.
 pub fn router(state: AppState) -> Router {
     let router = Router::new()
         // Replies that are not saved.
@@ -27,7 +27,7 @@ pub fn router(state: AppState) -> Router {
             CHAT_PATH,
             post(chat::chat)
                 .get(chat::chat_by_address)
-                // It would start a reply like GET, and nobody would read it.
+                // HEAD would start a reply like GET, without a reader.
                 .head(async || AppError::from(ErrorKind::MethodNotAllowed)),
         )
         // Saved conversations.
@@ -38,8 +38,8 @@ pub fn router(state: AppState) -> Router {
         .route("/api/conversations/{id}/export", get(export::one))
         .route(EXPORT_PATH, get(export::all))
         .route(IMPORT_PATH, post(import::import))
-        // The functions of the list: `/api/conversations/list`, `get`, `path`, `search`, `rename`, `pin`,
-        // `delete`, `restore`, `show` and `read`.
+        // The server functions: `/api/conversations/list`, `get`, `path`, `search`, `rename`, `pin`, `delete`,
+        // `restore`, `show` and `read`.
         .merge(functions::router())
         // The API for other programs.
         .route(MODELS_PATH, get(openai::choose_model))
@@ -58,7 +58,7 @@ pub fn router(state: AppState) -> Router {
     router.with_state(state)
 }
 
-/// The page, what it frames, its files, and the answer where there is nothing.
+/// The page, its frames, its files, and the response for unknown paths.
 fn page(state: &AppState) -> Router<AppState> {
     let pages = Pages::new(state);
     Router::new()
@@ -71,7 +71,7 @@ fn page(state: &AppState) -> Router<AppState> {
         .layer(map_request(pages::head_as_get))
 }
 
-/// Whether the server takes new requests.
+/// Whether the server accepts new requests.
 async fn healthz(state: axum::extract::State<AppState>) -> Response {
     if state.drain.is_cancelled() {
         return AppError::from(ErrorKind::Shutdown).into_response();
@@ -79,10 +79,10 @@ async fn healthz(state: axum::extract::State<AppState>) -> Response {
     ([(CACHE_CONTROL, "no-store")], "ok\n").into_response()
 }
 
-/// A bug of ours: said without details; the panic itself stands in the log.
+/// The response for a panic, without details. The panic itself is in the log.
 ///
-/// The layer of tower-http would put the body of every answer into three boxes more, through which
-/// each piece of a stream had to go.
+/// The layer of tower-http would box the body of every response three more times, and each piece of a stream
+/// would pass through these boxes.
 async fn catch_panic(request: Request, next: Next) -> Response {
     AssertUnwindSafe(next.run(request))
         .catch_unwind()

@@ -1,8 +1,8 @@
-//! Reads the answer of a provider: keeps the time limits, decodes the bytes, and hands on what a
-//! mapper makes of the events.
+//! Reads the answer of a provider: applies the time limits, decodes the bytes, and passes on the events of the
+//! mapper.
 //!
-//! Dropping an [`Answer`] closes the connection to the provider. Nothing is queued here: what is not
-//! asked for is not read.
+//! Dropping an [`Answer`] closes the connection to the provider. Nothing is queued: bytes are read only on
+//! request.
 
 use std::pin::Pin;
 
@@ -20,73 +20,73 @@ use crate::providers::api::ending::EndCertainty;
 use crate::providers::error::Failure;
 use crate::providers::error::in_answer::explain;
 
-/// The most bytes of text and reasoning that a reply may have.
+/// The largest text and reasoning of a reply, in bytes.
 pub const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
-/// The most bytes of one event.
+/// The largest event, in bytes.
 const MAX_EVENT_BYTES: usize = 1024 * 1024;
-/// The most bytes at the head of a stream in which an error is looked for that is no event.
+/// The most bytes at the beginning of a stream that are searched for an error outside of an event.
 const MAX_HEAD_BYTES: usize = 4 * 1024;
 
-/// What a read brought.
+/// The result of a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// There may be more.
+    /// More may follow.
     More,
     /// The answer is complete.
     Complete {
-        /// Why it ended.
+        /// The reason of the end.
         finish: Finish,
-        /// What it cost, if the provider told.
+        /// The token counts, if the provider sent them.
         usage: Option<Usage>,
     },
 }
 
-/// An answer that a provider has begun.
+/// An answer that has begun.
 pub(crate) struct Answer {
     response: Response,
     form: BodyFormat,
-    /// Whether the body is said to be a page for people.
+    /// Whether the content type is that of a page.
     is_said_html: bool,
     mapper: Mapper,
     limits: UpstreamLimits,
     answer_bytes: usize,
-    /// The head of the stream as long as no event came out of it.
+    /// The beginning of the stream, until an event was decoded.
     head: Option<Vec<u8>>,
     clock: TimeLimits,
-    /// One timer for all limits: it is set anew only when it rings too early, not for each chunk.
+    /// One timer for all limits. It is reset only when it fires too early, not for each chunk.
     timer: Pin<Box<Sleep>>,
 }
 
 enum BodyFormat {
     Stream(sse::Decoder),
     Json(Vec<u8>),
-    /// The first bytes tell, whatever the headers say.
+    /// Not known yet. The first bytes decide, whatever the headers say.
     Unknown,
 }
 
-/// The moments that the limits are counted from.
+/// The times from which the limits are counted.
 struct TimeLimits {
     total: Instant,
     first_byte: Instant,
     last_byte: Option<Instant>,
     last_payload: Instant,
-    /// When the provider said that the answer ended, unless that is doubtful.
+    /// The time at which the provider signalled the end, if that is certain.
     finished: Option<Instant>,
-    /// It said so, but the answer may go on.
+    /// Whether the end was signalled but the answer may go on.
     is_doubtful: bool,
 }
 
 impl TimeLimits {
-    /// The next moment at which a limit is passed, and which one.
+    /// The next limit: its time and its kind.
     fn deadline(&self, limits: &UpstreamLimits) -> (Instant, ErrorKind) {
         let silence = match self.last_byte {
             None => (self.first_byte, ErrorKind::UpstreamTimeoutFirstByte),
-            // Comments prove that the connection lives, but not for ever that an answer will come.
+            // Comments prove that the connection works, but not that an answer will come.
             Some(last) if !self.is_doubtful => (
                 (last + limits.idle).min(self.last_payload + limits.comment),
                 ErrorKind::UpstreamTimeoutIdle,
             ),
-            // What would be lost is the whole answer, after all of the thinking.
+            // A timeout here would lose the whole answer after all of the reasoning.
             Some(last) => (last + limits.idle, ErrorKind::UpstreamTimeoutIdle),
         };
         let nearest = if self.total <= silence.0 {
@@ -105,7 +105,7 @@ impl TimeLimits {
 }
 
 impl Answer {
-    /// Begins to read an answer that was accepted with a status of success.
+    /// Begins to read an answer with a successful status.
     pub(super) fn read(
         mut response: Response,
         mapper: Mapper,
@@ -114,7 +114,7 @@ impl Answer {
         total: Instant,
     ) -> Self {
         let is_said_html = is_said_html(response.headers());
-        // They hold the buffer that they were read into, and nobody asks for them any more.
+        // The headers keep their read buffer alive and are no longer needed.
         drop(std::mem::take(response.headers_mut()));
         let clock = TimeLimits {
             total,
@@ -138,8 +138,7 @@ impl Answer {
         }
     }
 
-    /// Waits for the next bytes of the provider and hands the events in them to `out`. Nothing is
-    /// lost when the future is dropped before it is done.
+    /// Waits for the next bytes of the provider and passes their events to `out`. The future is cancel-safe.
     pub(crate) async fn next(
         &mut self,
         out: &mut impl FnMut(ChatEvent<'_>),
@@ -169,14 +168,14 @@ impl Answer {
         };
         match chunk {
             Ok(Some(chunk)) => match self.feed(&chunk, out)? {
-                // Bytes that never stop coming never let the timer ring.
+                // If bytes never stop coming, the timer is never polled.
                 Progress::More => self.check_limits(),
                 complete @ Progress::Complete { .. } => Ok(complete),
             },
             Ok(None) => self.end(out),
             Err(error) => {
                 let failure = broken(&error);
-                // Words on the end that were none before are none now.
+                // If the answer went on after an earlier finish reason, this one does not count either.
                 let complete = self.complete().filter(|_| self.mapper.resumed() == 0);
                 self.unless_whole(complete.unwrap_or(Err(failure)), out)
             }
@@ -190,7 +189,7 @@ impl Answer {
     ) -> Result<Progress, Failure> {
         let now = Instant::now();
         if self.clock.last_byte.replace(now).is_none() {
-            // The limit for silence can be nearer than the one for the first byte, which is over.
+            // The limit for silence can be nearer than that for the first byte.
             self.reset_timer();
         }
         if let BodyFormat::Unknown = self.form {
@@ -261,7 +260,7 @@ impl Answer {
         self.timer.as_mut().reset(deadline);
     }
 
-    /// The provider closed the body in good order; whether the answer is complete is another matter.
+    /// Ends the answer after the provider closed the body properly. The answer may still be incomplete.
     fn end(&mut self, out: &mut impl FnMut(ChatEvent<'_>)) -> Result<Progress, Failure> {
         if let BodyFormat::Json(body) = &mut self.form {
             let body = std::mem::take(body);
@@ -288,7 +287,7 @@ impl Answer {
         }
     }
 
-    /// Reads a body of JSON: an answer in one piece, or its events line by line.
+    /// Reads a JSON body: an answer in one piece, or its events line by line.
     fn map_json(
         &mut self,
         body: &[u8],
@@ -312,7 +311,7 @@ impl Answer {
         })
     }
 
-    /// A body of JSON that is whole is an answer, even if its end is never announced.
+    /// A complete JSON body is an answer, even if its end is not signalled.
     fn unless_whole(
         &mut self,
         result: Result<Progress, Failure>,
@@ -324,13 +323,13 @@ impl Answer {
         }
     }
 
-    /// Whether there is time for more; when there is not, what that means for the answer.
+    /// Checks the time limits. At a limit, returns what it means for the answer.
     fn check_limits(&self) -> Result<Progress, Failure> {
         let (deadline, kind) = self.clock.deadline(&self.limits);
         if Instant::now() < deadline {
             return Ok(Progress::More);
         }
-        // An answer that was going on all the time is not whole because its time is over.
+        // An answer that kept going is incomplete when its time is over.
         let is_cut = self.clock.is_doubtful && kind == ErrorKind::UpstreamTimeoutTotal;
         match self.complete() {
             Some(complete) if !is_cut => complete,
@@ -353,10 +352,10 @@ fn not_a_stream() -> Failure {
     Failure::stream(ErrorKind::UpstreamNotStream, "HTML")
 }
 
-/// What a body is by its first bytes; `None`: they are blank.
+/// The format of a body by its first bytes. `None` if they are blank.
 ///
 /// # Errors
-/// When it is a page for people.
+/// When the body is a page.
 fn form_of(chunk: &[u8], is_said_html: bool) -> Result<Option<BodyFormat>, Failure> {
     let text = chunk.trim_ascii_start();
     let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
@@ -378,7 +377,7 @@ fn is_whole_json(text: &[u8]) -> bool {
     serde_json::from_slice::<IgnoredAny>(text).is_ok()
 }
 
-/// The failure of a body that broke off, or that says it is compressed and is not.
+/// The failure of a body that broke off, or that is not compressed as its header says.
 fn broken(error: &reqwest::Error) -> Failure {
     let mut causes =
         std::iter::successors(std::error::Error::source(error), |cause| cause.source());

@@ -1,8 +1,8 @@
-//! The APIs that providers speak: the path below the base URL, the body of a request, and what the
-//! events of an answer mean.
+//! The APIs of providers: the path below the base URL, the body of a request, and the meaning of the events of
+//! an answer.
 //!
-//! `chat_completions`, `responses` and `messages` are one API each; the other files are what these share.
-//! Callers use [`Api`] and [`Mapper`] and do not depend on which API it is.
+//! `chat_completions`, `responses` and `messages` are one API each, and the other files are shared by them.
+//! Callers use [`Api`] and [`Mapper`] and do not depend on the API.
 
 pub mod chat_completions;
 pub mod messages;
@@ -35,11 +35,11 @@ use crate::providers::caching::Caching;
 use crate::providers::error::Failure;
 use crate::providers::quirks::{Optional, Quirks};
 
-/// Which API an upstream speaks.
+/// The API of an upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Api {
-    /// OpenAI's Chat Completions, which most others speak too.
+    /// OpenAI's Chat Completions, which most other providers offer too.
     #[serde(alias = "openai", alias = "chat")]
     ChatCompletions,
     /// OpenAI's Responses.
@@ -51,7 +51,7 @@ pub enum Api {
 }
 
 impl Api {
-    /// Where a question goes, below the base URL.
+    /// The path of the endpoint below the base URL.
     #[must_use]
     pub fn path(self) -> &'static str {
         match self {
@@ -61,7 +61,7 @@ impl Api {
         }
     }
 
-    /// The address of the provider whose API it is.
+    /// The base URL of the provider that defined the API.
     #[must_use]
     pub fn usual_base_url(self) -> Url {
         let url = match self {
@@ -105,11 +105,11 @@ impl Api {
     }
 }
 
-/// Maps the events of one answer to ours, whatever the API of its upstream.
+/// Maps the events of one answer to chat events, for any API.
 #[derive(Debug)]
 pub struct Mapper {
     api: ApiMapper,
-    /// Set where the model writes its reasoning into its text.
+    /// Set if the model writes its reasoning into its text.
     think_tags: Option<ThinkTags>,
 }
 
@@ -121,16 +121,15 @@ enum ApiMapper {
 }
 
 impl Mapper {
-    /// Takes what stands in `<think>` tags at the head of the text for reasoning. The habit is that of
-    /// the model.
+    /// Separates reasoning in `<think>` tags from the text. `habit` is shared by the answers of a model.
     #[must_use]
     pub fn with_think_tags(mut self, habit: Arc<Habit>) -> Self {
         self.think_tags = Some(ThinkTags::new(habit));
         self
     }
 
-    /// The most tokens that were asked for, by which an API that does not say so is found to have cut
-    /// the answer off.
+    /// Sets the requested token limit. The Responses mapper uses it to recognise an answer that was cut off at
+    /// the limit but is reported as complete.
     #[must_use]
     pub fn with_limit(mut self, limit: Option<u32>) -> Self {
         if let ApiMapper::Responses(mapper) = &mut self.api {
@@ -139,10 +138,10 @@ impl Mapper {
         self
     }
 
-    /// Maps one event; what it holds of the answer is handed to `out`.
+    /// Maps one event and passes the resulting chat events to `out`.
     ///
     /// # Errors
-    /// When the event is an error of the provider, or not readable at all.
+    /// When the event is an error of the provider, or cannot be read at all.
     pub fn map(
         &mut self,
         event: sse::Event<'_>,
@@ -155,7 +154,7 @@ impl Mapper {
         }
     }
 
-    /// Maps an answer that is no stream, which some servers send although one was asked for.
+    /// Maps an answer without a stream, which some servers send although a stream was requested.
     ///
     /// # Errors
     /// As [`Mapper::map`].
@@ -171,42 +170,42 @@ impl Mapper {
         }
     }
 
-    /// Hands on what was held back until it was clear what it is. To be called when the answer has
-    /// ended; `is_whole`: not by a failure.
+    /// Passes on text that was held back. Must be called when the answer has ended. `is_whole` is false after a
+    /// failure.
     pub fn flush(&mut self, is_whole: bool, out: &mut impl FnMut(ChatEvent<'_>)) {
         if let Some(tags) = &mut self.think_tags {
             tags.flush(is_whole, out);
         }
     }
 
-    /// Whether nothing more will come.
+    /// Whether the answer is over.
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.ending().done
     }
 
-    /// How the answer ended, once that is known.
+    /// How the answer ended, if it has.
     #[must_use]
     pub fn verdict(&self) -> Option<Result<Finish, Failure>> {
         self.ending().verdict()
     }
 
-    /// How sure it is that the answer has ended.
+    /// How certain the end of the answer is.
     pub(super) fn end_certainty(&self) -> EndCertainty {
         self.ending().end_certainty()
     }
 
-    /// How often the answer has gone on after a word on its end.
+    /// How often the answer went on after a finish reason.
     pub(super) fn resumed(&self) -> u32 {
         self.ending().resumed()
     }
 
-    /// What looked like an error and was followed by nothing.
+    /// An event that looked like an error and was followed by nothing.
     pub(super) fn suspicion(&self) -> Option<&Failure> {
         self.ending().suspicion()
     }
 
-    /// What the answer cost, as far as the provider has told.
+    /// The token counts so far.
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
         self.ending().usage

@@ -1,12 +1,11 @@
-//! Base URLs as people paste them: with the path of an endpoint, without the version, with slashes too
-//! many. What is meant is understood, or refused with the right address in the sentence.
+//! Repairs base URLs as people paste them: with the path of an endpoint, without the version, with extra
+//! slashes. Other URLs are refused with the right address in the sentence.
 
 use reqwest::Url;
 
 use crate::providers::api::Api;
 
-/// Below which path providers have their API, where an address is nothing but a host. What stands here
-/// is what their own documentation says.
+/// The paths of the APIs of known hosts, for an address without a path, as documented by the providers.
 const PATHS: &[(&str, &str)] = &[
     ("openrouter.ai", "/api/v1"),
     ("api.groq.com", "/openai/v1"),
@@ -25,7 +24,7 @@ const PATHS: &[(&str, &str)] = &[
     ("models.inference.ai.azure.com", ""),
 ];
 
-/// Pages for people, and the API that belongs to them.
+/// Web pages of providers, and their APIs.
 const PAGES: &[(&str, &str)] = &[
     ("openai.com", "https://api.openai.com/v1"),
     ("platform.openai.com", "https://api.openai.com/v1"),
@@ -45,7 +44,7 @@ const PAGES: &[(&str, &str)] = &[
     ("claude.ai", "https://api.anthropic.com"),
 ];
 
-/// The ends of paths that belong to an endpoint and not to the base, the longest first.
+/// Ends of paths that belong to an endpoint and not to the base URL, the longest first.
 const ENDPOINTS: &[&str] = &[
     "/chat/completions",
     "/completions",
@@ -56,11 +55,11 @@ const ENDPOINTS: &[&str] = &[
     "/models",
 ];
 
-/// Reads the base URL of an upstream of this API.
+/// Reads the base URL of an upstream with this API.
 ///
 /// # Errors
-/// A sentence that says what is wrong, with the right address where that is known. It repeats neither
-/// a name and a password nor a query of the address, which may be secret.
+/// A sentence that says what is wrong, with the right address if it is known. It repeats neither credentials
+/// nor the query of the URL, which may be secret.
 pub fn read(text: &str, api: Api) -> Result<Url, String> {
     let text = text.trim_matches(|c: char| c.is_whitespace() || "\"'`<>".contains(c));
     let parsed = Url::parse(text).ok().filter(is_web);
@@ -97,13 +96,13 @@ pub fn read(text: &str, api: Api) -> Result<Url, String> {
     Ok(right)
 }
 
-/// Whether the version in the base URL that is read out of this text is nothing but usual.
+/// Whether the version in the base URL was added by default.
 #[must_use]
 pub fn is_version_guessed(text: &str, base_url: &Url) -> bool {
     let has_no_path =
         Url::parse(text.trim_matches(|c: char| c.is_whitespace() || "\"'`<>".contains(c)))
             .is_ok_and(|url| url.path() == "/");
-    // OpenAI's own address is known well enough.
+    // OpenAI's own address is certain.
     has_no_path && base_url.path() == "/v1" && base_url.host_str() != Some("api.openai.com")
 }
 
@@ -116,7 +115,7 @@ fn is_host(url: &Url, host: &str) -> bool {
     of_url.strip_prefix("www.").unwrap_or(of_url) == host
 }
 
-/// The address that is meant where only the scheme is missing.
+/// The URL with the missing scheme added.
 fn with_scheme(text: &str, api: Api) -> Option<Url> {
     if text.contains("://") || text.contains('@') || text.is_empty() {
         return None;
@@ -133,7 +132,7 @@ fn with_scheme(text: &str, api: Api) -> Option<Url> {
     Some(base_of(url, api))
 }
 
-/// The base of the API in an address below it.
+/// The base URL of an address below it.
 fn base_of(mut url: Url, api: Api) -> Url {
     let path: Vec<&str> = url
         .path()
@@ -165,9 +164,9 @@ fn base_of(mut url: Url, api: Api) -> Url {
     url
 }
 
-/// A path without the endpoint at its end, or a version that was written twice.
+/// A path without an endpoint at its end or a repeated version.
 fn without_endpoint(path: &str) -> String {
-    // Ollama's own API, beside which it has the one that is spoken here.
+    // Ollama's own API, beside its compatible one.
     if ["/api/chat", "/api/generate", "/api/tags"].contains(&path) {
         return String::new();
     }

@@ -1,10 +1,10 @@
-//! The prompt caches of providers, and what a request says so that they are used.
+//! The fields of a request that make providers use their prompt caches.
 //!
-//! A provider keeps the work for the beginning of a prompt, and charges a fraction for it where a later
-//! request begins with the same bytes. Anthropic's API caches up to the blocks of a request that are
-//! marked with `cache_control`. OpenAI's API caches without being asked, and finds its cache more often
-//! where requests of one conversation carry the same `prompt_cache_key`. Other servers may refuse either
-//! field, so each goes only to those that are known to take it, unless the configuration says otherwise.
+//! A provider caches the beginning of a prompt and charges less where a later request begins with the same
+//! bytes. Anthropic's API caches up to the blocks with `cache_control`. OpenAI's API caches by itself, and
+//! finds its cache more often if the requests of a conversation have the same `prompt_cache_key`. Other servers
+//! may refuse either field, so each is sent only to servers that are known to accept it, unless the
+//! configuration says otherwise.
 //!
 //! Sources: <https://platform.claude.com/docs/en/build-with-claude/prompt-caching>,
 //! <https://platform.openai.com/docs/guides/prompt-caching>,
@@ -19,44 +19,44 @@ use crate::providers::api::Api;
 use crate::providers::quirks::{Optional, Quirks};
 use crate::providers::settings::UpstreamSettings;
 
-/// The least bytes of a prompt that is marked. No model caches fewer than 512 tokens, and a token has at
+/// The smallest prompt that is marked, in bytes. No model caches fewer than 512 tokens, and a token has at
 /// least one byte.
 const LEAST_BYTES: usize = 512;
 
-/// How long a provider is asked to keep the beginning of a prompt, as the configuration says it.
+/// How long a provider should cache the beginning of a prompt, as configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub enum Cache {
-    /// Five minutes, counted anew with each use.
+    /// Five minutes after the last use.
     #[serde(rename = "5m")]
     FiveMinutes,
-    /// An hour, which costs more to write.
+    /// An hour. Writing costs more.
     #[serde(rename = "1h")]
     Hour,
-    /// Not at all.
+    /// No caching.
     #[serde(rename = "off")]
     Off,
 }
 
-/// Whether the messages of a request will be sent again with further ones behind them.
+/// Whether the messages of a request will be sent again with further messages.
 #[derive(Debug, Clone)]
 pub(crate) enum Reuse {
-    /// No: the question is asked once, and a cache would only cost.
+    /// Never: the request is sent once, and a cache would only cost.
     Never,
     /// Probably: the client keeps the conversation.
     Probable,
-    /// Yes, in the conversation that has this key.
+    /// Yes, in the conversation with this key.
     Conversation(String),
 }
 
 impl Reuse {
-    /// Of the requests of the conversation with this id. Providers see a hash of the id: who knows the
-    /// id itself may read the conversation.
+    /// For the requests of a conversation. Providers get a hash of the id, because whoever knows the id may
+    /// read the conversation.
     pub(crate) fn of_conversation(id: &str) -> Self {
         let hash = Sha256::new()
             .chain_update(b"rill conversation ")
             .chain_update(id)
             .finalize();
-        // OpenAI takes up to 64 characters. 128 bits are enough to tell conversations apart.
+        // OpenAI allows 64 characters. 128 bits are enough to distinguish conversations.
         Self::Conversation(
             hash.iter()
                 .take(16)
@@ -66,16 +66,16 @@ impl Reuse {
     }
 }
 
-/// What one request asks of the provider's cache.
+/// The caching fields of one request.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Caching<'a> {
-    /// How long marked prefixes are kept. `None`: nothing is marked.
+    /// The lifetime of marked prefixes. `None` if nothing is marked.
     pub(super) marks: Option<Lifetime>,
     /// The `prompt_cache_key`.
     pub(super) key: Option<&'a str>,
 }
 
-/// How long a marked prefix is kept.
+/// The lifetime of a marked prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lifetime {
     FiveMinutes,
@@ -83,7 +83,7 @@ pub(super) enum Lifetime {
 }
 
 impl<'a> Caching<'a> {
-    /// What a request to this upstream for this model asks for.
+    /// The caching fields for a request to this upstream and model.
     pub(super) fn new(settings: &UpstreamSettings, model: &str, reuse: &'a Reuse) -> Self {
         let key = match reuse {
             Reuse::Never => return Self::default(),
@@ -110,12 +110,12 @@ impl<'a> Caching<'a> {
         }
     }
 
-    /// The key to send, unless the server was found to refuse it.
+    /// The key to send, unless the server refuses it.
     pub(super) fn key(self, quirks: Quirks) -> Option<&'a str> {
         self.key.filter(|_| quirks.sends(Optional::CacheKey))
     }
 
-    /// The lifetime of the marks to set in a prompt of this many bytes, if any are to be set.
+    /// The lifetime of the marks in a prompt of this many bytes. `None` for no marks.
     fn marks(self, bytes: usize, quirks: Quirks) -> Option<Lifetime> {
         match self.marks? {
             _ if bytes < LEAST_BYTES || !quirks.sends(Optional::CacheMarks) => None,
@@ -125,20 +125,20 @@ impl<'a> Caching<'a> {
     }
 }
 
-/// Whether the documentation of this host's API has the `prompt_cache_key`.
+/// Whether the API of this host documents `prompt_cache_key`.
 fn takes_key(host: &str) -> bool {
     host == "api.openai.com" || host.ends_with(".api.openai.com") || host == "api.mistral.ai"
 }
 
-/// A message as APIs with marks want it.
+/// A message in an API with cache marks.
 #[derive(Serialize)]
 pub(super) struct CachedMessage<'a> {
     pub(super) role: Role,
     pub(super) content: CachedContent<'a>,
 }
 
-/// What a message says: a text, or blocks, which can be marked. A text and a single block with that
-/// text mean the same.
+/// The content of a message: a text, or blocks, which can be marked. A text and a single block with that text
+/// mean the same.
 #[derive(Serialize)]
 #[serde(untagged)]
 pub(super) enum CachedContent<'a> {
@@ -157,7 +157,7 @@ pub(super) struct CachedBlock<'a> {
 #[derive(Serialize)]
 #[serde(tag = "type", rename = "ephemeral")]
 struct CacheControl {
-    // The usual time goes without saying, and some servers know no other.
+    // The default lifetime is omitted, because some servers know no other.
     #[serde(skip_serializing_if = "Option::is_none")]
     ttl: Option<&'static str>,
 }
@@ -174,13 +174,13 @@ impl<'a> CachedContent<'a> {
     }
 }
 
-/// Puts the marks into a prompt: the instructions, which are no message, and the messages.
+/// Adds the marks to a prompt: to the instructions and to the messages.
 ///
-/// The instructions are marked, since other conversations begin with them too; the last message, since
-/// the next request begins with all up to it; and the one before, since an edited question begins with
-/// all up to that. Four marks are allowed. A cache is found from a mark backwards over 20 blocks, so
-/// that a turn, which adds two, always finds that of the turn before. In a prompt with marks each
-/// message is a block: then it has the same bytes in the next request, where it is no longer marked.
+/// The instructions are marked because other conversations begin with them too; the last message because the
+/// next request begins with everything up to it; and the message before it because an edited question begins
+/// with everything up to that. The API allows four marks. It finds a cache up to 20 blocks before a mark, so
+/// that a turn, which adds two blocks, always finds that of the turn before. In a prompt with marks each
+/// message is a block, so that it has the same bytes in the next request, where it has no mark.
 pub(super) fn mark<'a>(
     instructions: Option<&'a str>,
     messages: &[&'a ChatMessage],

@@ -1,7 +1,7 @@
-//! Sends a question to a provider, with its key and within the time limits, until it is accepted or
-//! refused. The answer is read in `answer`.
+//! Sends a request to a provider, with its key and within the time limits, until it is accepted or refused.
+//! `answer` reads the answer.
 //!
-//! Dropping the future that opens an [`Answer`] closes the connection to the provider.
+//! Dropping the future closes the connection to the provider.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,42 +32,41 @@ use crate::providers::retry;
 use crate::providers::secrets::Secrets;
 use crate::providers::settings::UpstreamSettings;
 
-/// The most bytes of an answer that is an error, of which only the kind is of interest.
+/// The most bytes of an error body that are read.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
-/// How much of one answer may wait unread on a connection of HTTP/2, in bytes.
+/// The flow-control window of a stream in HTTP/2, in bytes.
 const STREAM_WINDOW: u32 = 128 * 1024;
-/// And of all answers on it together.
+/// The flow-control window of a connection in HTTP/2, in bytes.
 const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
 /// The most models whose quirks and habits are kept. Clients name the models, so their number has no bound.
 const MAX_MODELS: usize = 256;
 /// The key of the quirks that hold for all models. No model has this name.
 const SERVER: &str = "";
 
-/// A provider that can be asked.
+/// A provider with its connections.
 #[derive(Debug)]
 pub struct Upstream {
     settings: UpstreamSettings,
     connections: Connections,
-    /// Those whose answers stay compressed where they are. Made when they are needed first.
+    /// The connections whose answers are not decompressed. Built at the first use.
     raw: OnceLock<Connections>,
     limits: UpstreamLimits,
     secrets: Secrets,
     pub(super) models: ModelCache,
     pub(super) usual_model: OnceLock<String>,
-    /// What each model was found to accept, where it is not the usual. Learnt once, kept as long as
-    /// we run.
+    /// The quirks that were learnt for each model. They are kept until the process ends.
     quirks: Mutex<HashMap<String, Quirks>>,
-    /// How each model begins its answers, where it writes tags into them.
+    /// How each model begins its answers, if it writes tags.
     habits: Mutex<HashMap<String, Arc<Habit>>>,
-    /// Whether the API lies below the host itself, although a version was guessed.
+    /// Whether the API is directly below the host, although a version was guessed.
     lacks_version: AtomicBool,
 }
 
 impl Upstream {
-    /// A provider of these settings.
+    /// A provider with these settings.
     ///
     /// # Errors
-    /// When no HTTP client can be made, which is a matter of TLS and the system's certificates.
+    /// When no HTTP client can be built, because of TLS or the system's certificates.
     pub fn new(settings: UpstreamSettings, limits: UpstreamLimits) -> Result<Self, reqwest::Error> {
         Ok(Self {
             connections: Connections::new(client(&settings, limits))?,
@@ -83,7 +82,7 @@ impl Upstream {
         })
     }
 
-    /// The address of a path of the API.
+    /// The URL of a path of the API.
     fn url(&self, path: &str) -> reqwest::Url {
         if self.lacks_version.load(Ordering::Relaxed) {
             let mut url = self.settings.base_url.clone();
@@ -94,13 +93,13 @@ impl Upstream {
         }
     }
 
-    /// What is configured of it.
+    /// The settings of the provider.
     pub(crate) fn settings(&self) -> &UpstreamSettings {
         &self.settings
     }
 
-    /// Sends a question once; again only with other quirks, where these were refused, or below
-    /// another path, where that was only guessed. Counts each request that is sent in `attempts`.
+    /// Sends a request once. It is repeated only with other quirks if a field was refused, or below another
+    /// path if the version was guessed. Counts each request in `attempts`.
     pub(super) async fn attempt(
         &self,
         prompt: &ChatRequest,
@@ -141,7 +140,7 @@ impl Upstream {
                     if let Some(learnt) = quirks.learn(api, prompt, status, &error) {
                         quirks = learnt;
                         let translated = self.body(prompt, model, quirks, caching);
-                        // A configured field may stand in the place of what was left out.
+                        // A configured field may replace the field that was left out.
                         if translated != body {
                             body = translated;
                             continue;
@@ -154,7 +153,7 @@ impl Upstream {
                     ErrorKind::UpstreamTimeoutTotal,
                     "before an answer",
                 )),
-                // No second request: the first may already be paid for.
+                // The request is not repeated, because it may already have been charged.
                 Err(_) => Err(Failure::request(
                     ErrorKind::UpstreamTimeoutFirstByte,
                     "no headers",
@@ -163,23 +162,23 @@ impl Upstream {
         }
     }
 
-    /// The limits that it is held to.
+    /// The limits for this provider.
     pub(crate) fn limits(&self) -> UpstreamLimits {
         self.limits
     }
 
-    /// What must not be told of what it answers.
+    /// The secrets that must not be passed on.
     pub(crate) fn secrets(&self) -> &Secrets {
         &self.secrets
     }
 
-    /// The key for it.
+    /// The key of this provider.
     pub(crate) fn key(&self) -> Option<&[u8]> {
         let key = self.settings.key.as_ref()?;
         Some(key.expose_secret().as_bytes())
     }
 
-    /// Passes a request of another program on, as it is but for the key.
+    /// Passes a request of another program on, with our key.
     pub(crate) async fn pass(
         &self,
         path: &str,
@@ -207,7 +206,7 @@ impl Upstream {
         connections.send(request, builder, &mut 0).await
     }
 
-    /// Asks for something that costs nothing.
+    /// Sends a `GET` request, such as for the list of models.
     pub(super) async fn get(&self, path: &str) -> Result<Response, reqwest::Error> {
         let url = self.url(path);
         let request = |client: &reqwest::Client| {
@@ -217,7 +216,7 @@ impl Upstream {
         self.connections.send(request, builder, &mut 0).await
     }
 
-    /// Sends a question. Counts in `sent` each time that it is.
+    /// Sends a request for an answer. Counts each request in `sent`.
     async fn send(&self, body: Bytes, sent: &mut u32) -> Result<Response, reqwest::Error> {
         let url = self.url(self.settings.api.path());
         let request = |client: &reqwest::Client| {
@@ -225,7 +224,7 @@ impl Upstream {
                 .post(url.clone())
                 .header(CONTENT_TYPE, "application/json")
                 .header(ACCEPT, "text/event-stream, application/json;q=0.9")
-                // A compressed stream arrives in blocks, not as it is written.
+                // A compressed stream arrives in blocks instead of token by token.
                 .header(ACCEPT_ENCODING, "identity")
                 .body(body.clone());
             self.identify(request)
@@ -234,7 +233,7 @@ impl Upstream {
         self.connections.send(request, builder, sent).await
     }
 
-    /// Adds the key, and the headers that the configuration wants.
+    /// Adds the key and the configured headers.
     fn identify(&self, mut request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
         let key = self
             .settings
@@ -246,7 +245,7 @@ impl Upstream {
             (Api::Messages, Some(key)) => {
                 match sensitive(key) {
                     Ok(value) => request.header(X_API_KEY, value),
-                    // The configuration has made sure of it.
+                    // The configuration has validated the key.
                     Err(_) => request,
                 }
             }
@@ -299,7 +298,7 @@ impl Upstream {
         }
         let mut known = self.quirks.lock().expect("nobody panics while holding it");
         if known.len() >= MAX_MODELS {
-            // They are learnt again where they are needed again.
+            // They are learnt again when they are needed.
             known.clear();
         }
         known.insert(SERVER.to_owned(), quirks.of_server());
@@ -310,7 +309,7 @@ impl Upstream {
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 
-/// A header's value that no log shows.
+/// A header value that is hidden in logs.
 fn sensitive(key: &str) -> Result<HeaderValue, InvalidHeaderValue> {
     let mut value = HeaderValue::from_str(key)?;
     value.set_sensitive(true);
@@ -322,11 +321,11 @@ fn client(settings: &UpstreamSettings, limits: UpstreamLimits) -> reqwest::Clien
         .user_agent(concat!("rill/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(limits.connect)
         .pool_max_idle_per_host(limits.idle_connections)
-        // A redirect could carry the key to another host.
+        // A redirect could send the key to another host.
         .redirect(reqwest::redirect::Policy::none())
-        // In HTTP/2 a provider may be this far ahead of a reader who is slow. With more, tens of
-        // thousands of small frames would wait, which the library takes for an attack: it would end
-        // the connection, and with it everybody's replies.
+        // In HTTP/2 this is how far a provider may be ahead of a slow reader. With larger windows, tens of
+        // thousands of small frames could wait. hyper takes that for an attack and closes the connection with
+        // all its replies.
         .http2_initial_stream_window_size(STREAM_WINDOW)
         .http2_initial_connection_window_size(CONNECTION_WINDOW)
         .tcp_nodelay(true);
@@ -349,7 +348,7 @@ fn is_loopback(url: &reqwest::Url) -> bool {
     }
 }
 
-/// The failure of a request that brought no answer.
+/// The failure of a request without an answer.
 fn not_sent(error: &reqwest::Error) -> Failure {
     if error.is_connect() {
         Failure {
@@ -361,8 +360,7 @@ fn not_sent(error: &reqwest::Error) -> Failure {
     }
 }
 
-/// The failure of a request that was answered, but not with 200. The status says enough where the
-/// body, which explains it, does not come to its end in time.
+/// The failure of a request that was refused. If the body does not arrive in time, the status alone decides.
 async fn refused(mut response: Response, deadline: Instant) -> (Failure, u16, ProviderError) {
     let status = response.status();
     if status.is_redirection() {
@@ -377,7 +375,7 @@ async fn refused(mut response: Response, deadline: Instant) -> (Failure, u16, Pr
     let error = ProviderError::from_body(&body).unwrap_or_default();
     let kind = error.classify(Some(status.as_u16()));
     let failure = Failure {
-        // What stays as it is until somebody acts is not asked again, whatever the status suggests.
+        // A permanent failure is not retried, whatever the status suggests.
         may_retry: retry::may_retry(status.as_u16(), &headers) && !stays(kind, status.as_u16()),
         retry_after: retry::retry_after(&headers, SystemTime::now()),
         sentence: error.sentence(),
@@ -386,7 +384,7 @@ async fn refused(mut response: Response, deadline: Instant) -> (Failure, u16, Pr
     (failure, status.as_u16(), error)
 }
 
-/// Whether a failure of this kind is the same a moment later, although the status says that it passes.
+/// Whether a failure of this kind is permanent, although its status usually means a temporary one.
 fn stays(kind: ErrorKind, status: u16) -> bool {
     match kind {
         ErrorKind::Quota | ErrorKind::ContextLength | ErrorKind::ModelNotFound => true,
@@ -395,7 +393,7 @@ fn stays(kind: ErrorKind, status: u16) -> bool {
     }
 }
 
-/// Reads the body of an error to its end, or as far as the limits of time and size let it.
+/// Reads the body of an error up to the limits of time and size.
 async fn read_error(response: &mut Response, deadline: Instant) -> Vec<u8> {
     let mut body = Vec::new();
     while let Ok(Ok(Some(chunk))) = timeout_at(deadline, response.chunk()).await {

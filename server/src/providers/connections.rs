@@ -1,13 +1,11 @@
-//! Connections to a provider: kept open between requests, and what to do when the provider has closed
-//! one just then.
+//! Keep-alive connections to a provider, and the retry of a request whose connection was closed.
 //!
-//! A provider may close an idle connection at any moment, so a request that is sent over one may meet
-//! its end. hyper sends it again where it has not written any of it. Where it has, RFC 9110, 9.2.2,
-//! lets a client repeat a `POST` by itself only if it has some means to know that the first one was not
-//! applied. Go's client has none and gives up. Browsers take the end of a connection that had carried
-//! an answer before, and ended before the head of another, for that means, whatever the method. So does
-//! this client, but only within the few seconds in which a close that was under way is seen. A request
-//! over the connection that was made for it is never repeated here.
+//! A provider may close an idle connection at any time, so that a request over it fails. hyper repeats the
+//! request if it has not written any of it. Otherwise, RFC 9110, section 9.2.2, lets a client repeat a `POST`
+//! only if it can tell that the first one was not applied. Go's client never repeats it. Browsers do, with any
+//! method, if the connection had carried an answer before and ended before the head of the next one. This
+//! client does so only within a few seconds, because a close that crossed with the request shows in that time.
+//! A request over its own new connection is never repeated here.
 
 use std::cell::Cell;
 use std::error::Error as _;
@@ -26,13 +24,13 @@ use reqwest::{Client, ClientBuilder, RequestBuilder, Response};
 use tokio::time::Instant;
 use tower::{Layer, Service};
 
-/// The close of an idle connection crosses with a request, so it is seen within a round trip. What ends
-/// later may have been worked on, and paid for.
+/// A close that crossed with a request shows within a round trip. A later failure may mean that the request was
+/// processed and charged.
 const CROSSING: Duration = Duration::from_secs(3);
 
 tokio::task_local! {
-    /// Our end of the connection that was made for the request that is being sent, if one was. It need
-    /// not be the one that is used: another may become free before it is ready.
+    /// The local address of the connection that was opened for this request, if one was. The request may use
+    /// another connection that became free earlier.
     static MADE: Cell<Option<SocketAddr>>;
 }
 
@@ -40,15 +38,15 @@ tokio::task_local! {
 #[derive(Debug)]
 pub(super) struct Connections {
     kept: Client,
-    /// Makes a connection for each request. Built when it is needed first.
+    /// A client without keep-alive. Built at the first use.
     new: OnceLock<Client>,
 }
 
 impl Connections {
-    /// Connections that are made as this says.
+    /// Connections with this configuration.
     ///
     /// # Errors
-    /// When no client can be made.
+    /// When no client can be built.
     pub(super) fn new(builder: ClientBuilder) -> Result<Self, reqwest::Error> {
         Ok(Self {
             kept: builder.connector_layer(NoteNew).build()?,
@@ -56,11 +54,11 @@ impl Connections {
         })
     }
 
-    /// Sends a request, and once more over a new connection if the one that was used had been closed.
-    /// Counts in `sent` each time. `builder` makes the client for that.
+    /// Sends a request, and once more over a new connection if the used one had been closed. Counts each
+    /// request in `sent`. `builder` configures the client for the second one.
     ///
     /// # Errors
-    /// When no answer has begun.
+    /// When no answer began.
     pub(super) async fn send(
         &self,
         request: impl Fn(&Client) -> RequestBuilder,
@@ -95,8 +93,7 @@ impl Connections {
     }
 }
 
-/// Whether the connection on which a request failed was there before it, and is not the one that was
-/// made for it.
+/// Whether a request failed on a connection that existed before it.
 fn was_used(error: &reqwest::Error, made: Option<SocketAddr>) -> bool {
     let Some(made) = made else {
         return true;
@@ -118,8 +115,8 @@ fn local_address(connected: &Connected) -> Option<SocketAddr> {
     extras.get::<HttpInfo>().map(HttpInfo::local_addr)
 }
 
-/// Whether a request that failed over a connection that was used before was surely not begun, or failed
-/// so soon that the end of the connection had crossed with it.
+/// Whether a request on a reused connection certainly was not processed, or failed so soon that the close
+/// crossed with it.
 fn was_not_begun(error: &reqwest::Error, after: Duration) -> bool {
     if error.is_connect() || error.is_timeout() {
         return false;
@@ -143,8 +140,8 @@ fn was_not_begun(error: &reqwest::Error, after: Duration) -> bool {
     false
 }
 
-/// Whether the provider says itself that it has not begun (RFC 9113, 8.7): a stream that it refused, or
-/// one beyond the last of which its `GOAWAY` says that it was.
+/// Whether the provider reports that it did not process the request (RFC 9113, section 8.7): a refused stream,
+/// or a stream above the last one in `GOAWAY`.
 fn is_refused_stream(error: &h2::Error) -> bool {
     error.is_remote() && (error.is_go_away() || error.reason() == Some(Reason::REFUSED_STREAM))
 }
@@ -160,7 +157,7 @@ fn is_closed(error: &io::Error) -> bool {
     )
 }
 
-/// Notes at a request that a connection was made for it.
+/// Records that a connection was opened for a request.
 #[derive(Debug, Clone, Copy)]
 struct NoteNew;
 
@@ -194,7 +191,7 @@ where
         Box::pin(async move {
             let connection = connecting.await?;
             let address = local_address(&connection.connected());
-            // Where another connection became free before, this one is finished by a task of its own.
+            // If another connection became free earlier, a separate task completes this one.
             let _ = MADE.try_with(|made| made.set(address));
             Ok(connection)
         })

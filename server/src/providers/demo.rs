@@ -1,9 +1,9 @@
-//! The demo: a provider of our own that answers when none is configured, so that the app does its
-//! whole job at once.
+//! The demo: an embedded provider that answers when no other is configured, so that the app can be tried at
+//! once.
 //!
-//! It speaks the real wire format over real HTTP on a loopback port, so the same client code runs as
-//! with a real provider. It understands nothing: it quotes the question in one of several made-up
-//! answers and writes it at a human pace. It says so itself.
+//! It uses the real wire format over HTTP on a loopback port, so that the same client code runs as with a real
+//! provider. It quotes the question in one of several fixed answers, writes at the pace of a person, and says
+//! that it is a demo.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -18,13 +18,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-/// The name that the demo goes by, as an upstream and as its only model.
+/// The name of the demo, as an upstream and as its only model.
 pub const NAME: &str = "demo";
 
-/// Starts the demo on a free loopback port and gives its base URL. It ends with the process.
+/// Starts the demo on a free loopback port and returns its base URL. It runs until the process ends.
 ///
 /// # Errors
-/// When no port can be had.
+/// When no port can be bound.
 pub async fn start() -> std::io::Result<reqwest::Url> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let url = format!("http://{}/v1", listener.local_addr()?);
@@ -106,7 +106,7 @@ fn event(data: &Value) -> String {
     format!("data: {data}\n\n")
 }
 
-/// Cuts a text into pieces of about a token: words with the white space before them.
+/// Splits a text into pieces of about a token: words with the white space before them.
 fn pieces(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -120,8 +120,8 @@ fn pieces(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// How long a writer rests after a piece: longer at the end of a sentence. It varies with the piece
-/// itself, so that the pace is uneven as a model's is, and the same each time.
+/// The pause after a piece, which is longer after a sentence. It depends on the piece itself, so that the pace
+/// is uneven but reproducible.
 fn pause_after(piece: &str) -> Duration {
     let uneven = piece.bytes().fold(7_u64, |sum, byte| {
         sum.wrapping_mul(31).wrapping_add(byte.into())
@@ -134,7 +134,8 @@ fn pause_after(piece: &str) -> Duration {
     Duration::from_millis(18 + uneven + rest)
 }
 
-/// An answer that quotes the question; `turn` counts the questions, so that each looks different.
+/// An answer that quotes the question. `turn` is the number of the question, so that consecutive answers
+/// differ.
 fn answer(question: &str, turn: usize) -> String {
     let quoted: String = question
         .chars()

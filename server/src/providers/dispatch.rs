@@ -1,8 +1,7 @@
-//! One question on its way to an answer: who is asked, the pauses before it is asked again, and the
-//! models that are tried where one fails.
+//! Requests an answer from a model, with retries after pauses and with fallbacks to other models.
 //!
-//! A question is repeated only while nothing of an answer has come, and only where the rules of `retry`
-//! let it be. All of it together has the time of one reply.
+//! A request is repeated only while no part of an answer came and only by the rules of `retry`. All attempts
+//! share the time limit of one reply.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -16,14 +15,14 @@ use crate::providers::error::{Failure, FailureStage};
 use crate::providers::registry::{Registry, Route};
 use crate::providers::retry;
 
-/// A question that is being asked.
+/// A request for an answer, over all its attempts.
 pub(crate) struct Dispatch<'a> {
     registry: &'a Registry,
     prompt: &'a ChatRequest,
     reuse: &'a Reuse,
-    /// The models that have not been asked, the next one first.
+    /// The fallbacks that were not tried, in order.
     models: VecDeque<String>,
-    /// The model that is asked, as people call it.
+    /// The current model, by its public name.
     model: String,
     route: Option<Route>,
     retries: u32,
@@ -31,13 +30,13 @@ pub(crate) struct Dispatch<'a> {
     deadline: Instant,
 }
 
-/// What came of dispatch.
+/// The result of a step.
 pub(crate) enum DispatchStep {
     /// The upstream has begun to answer.
     Answer(Box<Answer>),
-    /// It could not, and will be asked again after this pause, which comes with the next step.
+    /// The attempt failed. The next step waits for this pause and repeats the request.
     Pause(Duration),
-    /// It could not, and another model will be asked, with the next step.
+    /// The attempt failed. The next step tries another model.
     OtherModel,
 }
 
@@ -61,16 +60,15 @@ impl<'a> Dispatch<'a> {
         }
     }
 
-    /// The model that is asked now.
+    /// The current model.
     pub(crate) fn model(&self) -> &str {
         &self.model
     }
 
-    /// Goes one step further. Counts each request that is sent in `attempts`. Dropping the future ends
-    /// the request that is under way.
+    /// Makes one step. Counts each request in `attempts`. Dropping the future cancels the request.
     ///
     /// # Errors
-    /// When nobody is left to be asked.
+    /// When the request failed and no model is left.
     pub(crate) async fn next(&mut self, attempts: &mut u32) -> Result<DispatchStep, Failure> {
         if let Some(pause) = self.pause.take()
             && timeout_at(self.deadline, sleep(pause)).await.is_err()
@@ -114,10 +112,10 @@ impl<'a> Dispatch<'a> {
         self.turn_from(failure)
     }
 
-    /// Turns to another model after an answer that failed before it had any text.
+    /// Switches to another model after an answer that failed before it had any text.
     ///
     /// # Errors
-    /// The failure itself, where no other model may stand in.
+    /// The failure itself, if no other model is configured or the failure does not allow it.
     pub(crate) fn turn_from(&mut self, failure: Failure) -> Result<DispatchStep, Failure> {
         if !lets_others_stand_in(&failure) {
             return Err(failure);
@@ -139,8 +137,8 @@ impl<'a> Dispatch<'a> {
     }
 }
 
-/// Whether a failure means that the upstream is down or overloaded, so that another one may do better:
-/// also when it accepts the request and then answers with an error in the place of a text.
+/// Whether a failure means that the upstream is down or overloaded, so that another may succeed. That includes
+/// an error in place of an accepted answer.
 fn lets_others_stand_in(failure: &Failure) -> bool {
     let instead_of_an_answer = failure.stage == FailureStage::Stream
         && matches!(

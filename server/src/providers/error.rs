@@ -1,7 +1,7 @@
-//! A request or a stream that failed, and what that means for the reply.
+//! A failed request or stream, and what it means for the reply.
 //!
-//! Nothing of a provider's words is kept here: they can hold parts of keys, addresses and prompts.
-//! What goes on is a kind, and for the log a code of few letters.
+//! It holds no words of the provider, which can contain parts of keys, addresses and prompts, but only a kind
+//! and a short code for the log.
 
 pub mod body;
 mod classify;
@@ -14,34 +14,34 @@ use std::time::Duration;
 
 use app::protocol::{ErrorKind, ReplyError, Retry};
 
-/// A request or a stream that failed.
+/// A failed request or stream.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Failure {
-    /// What it is for programs and people.
+    /// The kind for programs and people.
     pub kind: ErrorKind,
-    /// Where it happened, which decides whether asking again can help.
+    /// The stage of the failure, which decides whether a retry can help.
     pub stage: FailureStage,
-    /// Whether the relay may send the request again by itself.
+    /// Whether the request may be repeated automatically.
     pub may_retry: bool,
-    /// How long the provider asks to wait.
+    /// The wait that the provider asks for.
     pub retry_after: Option<Duration>,
-    /// The sentence for the person, where one explains the failure better than that of its kind.
+    /// The sentence for the person, if it explains more than that of the kind.
     pub sentence: Option<&'static str>,
-    /// For the log: a status, a code, an error of the network. Never words of a provider.
+    /// For the log: a status, a code or a network error. Never words of a provider.
     pub cause: Cow<'static, str>,
 }
 
-/// How far a request had come when it failed.
+/// The stage of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureStage {
-    /// The provider answered with an HTTP error, or not at all.
+    /// The provider refused the request or did not answer.
     Request,
     /// The provider had accepted the request.
     Stream,
 }
 
 impl Failure {
-    /// A failure of the request that nobody should repeat unseen.
+    /// A failure of a request that must not be repeated automatically.
     pub fn request(kind: ErrorKind, cause: impl Into<Cow<'static, str>>) -> Self {
         Self {
             kind,
@@ -61,7 +61,7 @@ impl Failure {
         }
     }
 
-    /// The words for the person.
+    /// The error for the person.
     pub fn to_error(&self) -> ReplyError {
         ReplyError {
             kind: self.kind,
@@ -76,7 +76,7 @@ impl Failure {
         }
     }
 
-    /// Whether a person who asks again can expect another outcome.
+    /// Whether repeating the request by hand can help.
     fn is_retryable(&self) -> bool {
         match self.kind.retry() {
             Retry::Never => false,

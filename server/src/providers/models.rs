@@ -1,7 +1,7 @@
-//! Which models an upstream has: as configured, or as it says itself when it is asked; kept for a
-//! while, and asked for again in the background.
+//! The models of an upstream, as configured or as listed by the upstream. A list is cached and refreshed in the
+//! background.
 //!
-//! Nothing is asked at the start: an upstream hears of us when somebody wants to know or has a question.
+//! No list is requested at the start, but only when a list or a route is needed.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,26 +11,26 @@ use tokio::time::{Instant, timeout};
 
 use crate::providers::Upstream;
 
-/// How long a list counts as new.
+/// How long a list counts as fresh.
 const FRESH: Duration = Duration::from_secs(300);
-/// How long to wait before asking again an upstream that gave no list.
+/// The pause before an upstream without a list is asked again.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// How long an upstream may take to give its list.
+/// The time limit of a request for a list.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
-/// The largest list that is read, in bytes.
+/// The largest list, in bytes.
 const MAX_LIST_BYTES: usize = 4 * 1024 * 1024;
 
 /// A model of an upstream.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Model {
-    /// Its name there.
+    /// Its name at the upstream.
     pub(crate) id: String,
-    /// All that the upstream says of it.
+    /// The upstream's description of it.
     pub(crate) entry: Value,
 }
 
 impl Model {
-    /// A model of which no more is known than its name.
+    /// A model without a description.
     pub(crate) fn named(id: &str) -> Self {
         Self {
             id: id.to_owned(),
@@ -39,11 +39,11 @@ impl Model {
     }
 }
 
-/// The models of one upstream, as far as they are known.
+/// The known models of one upstream.
 #[derive(Debug, Default)]
 pub(super) struct ModelCache {
     known: Mutex<KnownModels>,
-    /// Held while the upstream is asked, so that it is asked once.
+    /// Held during a request, so that the list is requested once.
     fetching: tokio::sync::Mutex<()>,
 }
 
@@ -54,7 +54,7 @@ struct KnownModels {
 }
 
 impl KnownModels {
-    /// Whether the upstream need not be asked now.
+    /// Whether no request is needed now.
     fn is_enough(&self) -> bool {
         let limit = if self.list.is_some() { FRESH } else { PATIENCE };
         self.asked_at.is_some_and(|asked| asked.elapsed() < limit)
@@ -62,7 +62,7 @@ impl KnownModels {
 }
 
 impl ModelCache {
-    /// ModelCache that are known from the configuration, which never change.
+    /// The models from the configuration, which never change.
     pub(super) fn configured(names: &[String]) -> Self {
         let models = Self::default();
         if !names.is_empty() {
@@ -90,18 +90,18 @@ impl ModelCache {
 }
 
 impl Upstream {
-    /// The models that are known without dispatch.
+    /// The models that are known without a request.
     pub(crate) fn known_models(&self) -> Option<Arc<[Model]>> {
         self.models.known().list
     }
 
-    /// The models, if need be by asking for them. None where the upstream does not say.
+    /// The models, with a request if needed. None if the upstream has no list.
     pub(crate) async fn list_models(self: &Arc<Self>) -> Arc<[Model]> {
         let known = self.models.known();
         let is_enough = !self.settings().models.is_empty() || known.is_enough();
         match known.list {
             Some(list) if is_enough => list,
-            // An older list is better than a wait.
+            // A stale list is better than a wait.
             Some(list) => {
                 let upstream = Arc::clone(self);
                 tokio::spawn(async move { upstream.refresh_models().await });
@@ -115,7 +115,7 @@ impl Upstream {
         }
     }
 
-    /// Asks for the models. Says whether the upstream gave any.
+    /// Requests the list. Returns whether the upstream sent one.
     pub(crate) async fn refresh_models(&self) -> bool {
         let _fetching = self.models.fetching.lock().await;
         if self.models.known().is_enough() {
@@ -157,7 +157,7 @@ impl Upstream {
     }
 }
 
-/// Reads a list of models in the form that all have: `{"data":[{"id":"…"},…]}`.
+/// Reads a list in the common format: `{"data":[{"id":"…"},…]}`.
 fn read_list(body: &[u8]) -> Option<Vec<Model>> {
     let mut value: Value = serde_json::from_slice(body).ok()?;
     let entries = match &mut value {
@@ -174,8 +174,8 @@ fn read_list(body: &[u8]) -> Option<Vec<Model>> {
     Some(models.collect())
 }
 
-/// Whether one can chat with a model of OpenAI's, as far as its name tells: their list has models for
-/// speech, pictures and search among the others, and says of none what it is for.
+/// Whether a model of OpenAI is for chats, by its name: the list also has models for speech, pictures and
+/// search, and does not say which is which.
 fn can_chat(id: &str) -> bool {
     const OTHERS: &[&str] = &[
         "audio",

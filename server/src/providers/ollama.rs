@@ -1,7 +1,7 @@
-//! Finds an Ollama that runs on this machine: who has one need not say so.
+//! Finds an Ollama on this machine without configuration.
 //!
-//! It is looked for at the start, beside everything else, and again whenever somebody wants to know
-//! which models there are. It counts as found when it has a model.
+//! It is looked for at the start in the background, and again whenever the list of models is requested. It
+//! counts as found if it has a model.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,14 +14,14 @@ use crate::providers::Upstream;
 use crate::providers::api::Api;
 use crate::providers::settings::UpstreamSettings;
 
-/// Where it listens unless it is told otherwise.
+/// Its default address.
 pub const URL: &str = "http://127.0.0.1:11434";
-/// What its upstream is called.
+/// The name of its upstream.
 const NAME: &str = "ollama";
-/// It is near, or it is not there.
+/// The time limit. A local server answers at once.
 const TIME_LIMIT: Duration = Duration::from_millis(500);
 
-/// Adds the Ollama at this address to the upstreams, if it is there and none of them already.
+/// Adds the Ollama at this address to the upstreams, if it is there and not configured already.
 pub(crate) async fn look_for(url: &Url, registry: &Registry) {
     let base_url = url.join("/v1").expect("a path");
     let is_known = |upstream: &Arc<Upstream>| {

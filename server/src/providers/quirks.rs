@@ -1,63 +1,63 @@
-//! In what a server differs from the API that it speaks, learnt from what it refuses.
+//! The differences of a server from the API that it offers, learnt from its errors.
 //!
-//! A server that refuses one field of a request says so in one of many forms; the same question is
-//! then asked without that field, or with it in another form. Only fields that were sent are left out,
-//! each once, so it ends.
+//! A server refuses a field of a request with one of many error messages. The request is then repeated without
+//! that field, or with another form of it. Only fields that were sent are left out, each once, so the process
+//! ends.
 
 use app::protocol::{ChatRequest, ErrorKind, Role};
 
 use crate::providers::api::Api;
 use crate::providers::error::body::ProviderError;
 
-/// A field of a request that an answer can do without.
+/// An optional field of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Optional {
-    /// The wish for a stream. Without it the answer comes in one piece.
+    /// The request for a stream. Without it the answer comes in one piece.
     Stream,
-    /// Chat Completions: the wish for token counts at the end of a stream.
+    /// Chat Completions: the request for token counts at the end of a stream.
     StreamOptions,
     /// The temperature.
     Temperature,
-    /// How long the model may think.
+    /// The effort for reasoning.
     ReasoningEffort,
-    /// The most tokens of the answer.
+    /// The token limit.
     Limit,
-    /// Instructions in a role of their own. Without it they stand before the first question.
+    /// The system role. Without it the instructions precede the first question.
     SystemRole,
-    /// Responses: the wish for a summary of the reasoning.
+    /// Responses: the request for a summary of the reasoning.
     ReasoningSummary,
-    /// Responses: the wish that nothing is stored.
+    /// Responses: the request to store nothing.
     Store,
-    /// The marks up to which a prompt is cached. Without them each message is a plain text.
+    /// The cache marks. Without them each message is a plain text.
     CacheMarks,
-    /// Another lifetime of these marks than the usual one.
+    /// A lifetime of cache marks other than the default.
     CacheLifetime,
-    /// The key by which the cache of a conversation is found.
+    /// The cache key of a conversation.
     CacheKey,
 }
 
-/// How a server wants what it can be told in more than one way.
+/// The differences of a server or model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quirks {
-    /// The fields that are left out, a bit for each.
+    /// The fields that are left out, one bit each.
     pub(super) left_out: u16,
-    /// Chat Completions: whether the limit is called `max_completion_tokens`, as OpenAI's newer
-    /// models want it.
+    /// Chat Completions: whether the token limit is called `max_completion_tokens`, as newer models of OpenAI
+    /// require.
     pub max_completion_tokens: bool,
-    /// Messages: how the model is told to think.
+    /// Messages: the form of the request for thinking.
     pub thinking: Thinking,
-    /// The most tokens that the model can be allowed, if it told.
+    /// The largest token limit that the model allows, if its error said so.
     pub most_tokens: Option<u32>,
 }
 
-/// How a model of the Messages API is told to think.
+/// The form of the request for thinking in the Messages API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Thinking {
-    /// By an effort; it decides itself how long it thinks. So want it the newer models.
+    /// By an effort: newer models decide themselves how long they think.
     Adaptive,
     /// By a number of tokens.
     Budget,
-    /// Not at all.
+    /// No thinking.
     Never,
 }
 
@@ -79,7 +79,7 @@ impl Quirks {
         self.left_out & (1 << field as u16) == 0
     }
 
-    /// The same without a field.
+    /// The same quirks without a field.
     #[must_use]
     pub fn without(self, field: Optional) -> Self {
         Self {
@@ -88,7 +88,7 @@ impl Quirks {
         }
     }
 
-    /// The limit of tokens to send, where this one is wished.
+    /// The token limit to send.
     #[must_use]
     pub fn limit(self, wished: Option<u32>) -> Option<u32> {
         wished
@@ -96,7 +96,7 @@ impl Quirks {
             .map(|wished| wished.min(self.most_tokens.unwrap_or(u32::MAX)))
     }
 
-    /// The same, and what the other leaves out is left out too.
+    /// The same quirks, without the fields that the other leaves out.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self {
@@ -105,7 +105,7 @@ impl Quirks {
         }
     }
 
-    /// What of this holds for all models of a server: what the server itself refuses to read.
+    /// The quirks that hold for all models of a server: fields that the server itself refuses.
     #[must_use]
     pub fn of_server(self) -> Self {
         let mut of_server = Self::default();
@@ -117,8 +117,8 @@ impl Quirks {
         of_server
     }
 
-    /// The quirks to try next after this error to a request of this API, if the error was about
-    /// something in it that can be left out or written in another way.
+    /// The quirks for the next attempt after this error, if it was about a field that can be left out or sent
+    /// in another form.
     #[must_use]
     pub fn learn(
         self,
@@ -127,7 +127,7 @@ impl Quirks {
         status: u16,
         error: &ProviderError,
     ) -> Option<Self> {
-        // A server that falls over a field answers with 500.
+        // Some servers fail on an unknown field with 500.
         let is_refusal = match status {
             400 | 406 | 415 | 422 => true,
             500 | 501 => REFUSING.iter().any(|words| error.mentions(words)),
@@ -162,7 +162,7 @@ impl Quirks {
         (about_thinking && thinking != self.thinking).then_some(Self { thinking, ..self })
     }
 
-    /// The optional fields in a request, those first whose names are the longest.
+    /// The optional fields in a request, longer names first.
     fn sent(self, api: Api, prompt: &ChatRequest) -> impl Iterator<Item = Optional> {
         let has_effort = prompt.reasoning_effort.is_some();
         let has_system = prompt
@@ -177,7 +177,7 @@ impl Quirks {
             (Optional::Temperature, prompt.temperature.is_some()),
             (Optional::SystemRole, has_system && !is(Api::Messages)),
             (Optional::Store, is(Api::Responses)),
-            // Where these were not sent, nothing changes without them, and the refusal stands.
+            // Leaving these out changes nothing if they were not sent, and the error stands.
             (Optional::CacheKey, !is(Api::Messages)),
             (Optional::CacheLifetime, !is(Api::Responses)),
             (Optional::CacheMarks, !is(Api::Responses)),
@@ -188,8 +188,7 @@ impl Quirks {
         .map(|(field, _)| field)
     }
 
-    /// What a refusal of the limit of tokens teaches: another name for it, a lower one, or that it
-    /// must be left out.
+    /// The quirks after a refused token limit: another name for it, a lower limit, or none.
     fn learn_limit(self, api: Api, prompt: &ChatRequest, error: &ProviderError) -> Option<Self> {
         let names = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
         if !names.iter().any(|name| error.refuses(name)) {
@@ -203,7 +202,7 @@ impl Quirks {
                 ..self
             });
         }
-        // Only Messages has a limit where none was set, and cannot do without.
+        // Only Messages always has a limit and requires one.
         if api == Api::Messages || self.limit(prompt.max_tokens).is_none() {
             return None;
         }
@@ -221,7 +220,7 @@ impl Quirks {
     }
 }
 
-/// What a server says that does not know a field, in small letters.
+/// Words of servers that do not know a field, in lower case.
 const REFUSING: &[&str] = &[
     "unexpected",
     "unknown",
@@ -235,7 +234,7 @@ const REFUSING: &[&str] = &[
 ];
 
 impl Optional {
-    /// Whether an error is about this field, by its name in any of the forms in use.
+    /// Whether an error is about this field, in any form of its name.
     fn is_refused_by(self, api: Api, error: &ProviderError) -> bool {
         let any = |names: &[&str]| names.iter().any(|name| error.refuses(name));
         match self {
@@ -260,7 +259,7 @@ impl Optional {
                 any(&["ephemeral.ttl", "'ttl'", "\"ttl\"", "`ttl`", "cache-ttl"])
             }
             Self::CacheMarks => {
-                // A server that knows no blocks wants a text in their place.
+                // A server without support for blocks requires a string.
                 let wants_text = [
                     "valid string",
                     "a string",

@@ -1,7 +1,7 @@
-//! All upstreams, and which of them has the model that is asked for.
+//! All upstreams and the models that they have.
 //!
-//! A model is known by its name at its upstream; where two upstreams have the same one, or anybody
-//! likes to be explicit, by the upstream's name before it: `work/gpt-5-mini`.
+//! A model is addressed by its name at its upstream, or by the upstream's name and its own, such as
+//! `work/gpt-5-mini`, if several upstreams have the same name or a person wants to be explicit.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
@@ -17,44 +17,44 @@ use crate::providers::demo;
 use crate::providers::dispatch::Dispatch;
 use crate::providers::models::Model;
 
-/// The model that is asked where nothing else is known of an upstream.
+/// The default model of an upstream without a list.
 const USUAL_MODEL: &str = "gpt-5-mini";
-/// The same at Anthropic.
+/// The same for Anthropic.
 const USUAL_CLAUDE: &str = "claude-haiku-4-5";
 
-/// The upstreams that can be asked.
+/// The upstreams and their models.
 #[derive(Debug)]
 pub struct Registry {
-    /// In the order of the configuration. One more can come while we run.
+    /// In the order of the configuration. An Ollama may be added at run time.
     list: RwLock<Arc<[Arc<Upstream>]>>,
-    /// The model that answers when a request names none, if one is configured.
+    /// The default model for requests without one, if configured.
     model: Option<String>,
     fallback: BTreeMap<String, Vec<String>>,
     pub(super) limits: UpstreamLimits,
 }
 
-/// Where a model is to be had.
+/// The upstream of a model.
 #[derive(Debug, Clone)]
 pub(crate) struct Route {
     /// Who has it.
     pub(crate) upstream: Arc<Upstream>,
-    /// What it is called there.
+    /// The name of the model there.
     pub(crate) model: String,
 }
 
-/// A model as people choose it.
+/// A model that can be chosen.
 #[derive(Debug, Clone)]
 pub(crate) struct AvailableModel {
-    /// What to call it so that it alone is meant.
+    /// Its unambiguous name.
     pub(crate) name: String,
     /// Who has it.
     pub(crate) upstream: Arc<Upstream>,
-    /// What its upstream says of it.
+    /// The upstream's description of it.
     pub(crate) model: Model,
 }
 
 impl Registry {
-    /// These upstreams, of which the first one answers where nothing else is said.
+    /// A registry of these upstreams. The first one is the default.
     #[must_use]
     pub fn new(
         upstreams: Vec<Arc<Upstream>>,
@@ -70,7 +70,7 @@ impl Registry {
         }
     }
 
-    /// Begins to ask a model; without a name, the usual one.
+    /// Requests an answer from a model.
     pub(crate) fn dispatch<'a>(
         &'a self,
         prompt: &'a ChatRequest,
@@ -80,13 +80,12 @@ impl Registry {
         Dispatch::new(self, prompt, reuse, model)
     }
 
-    /// The upstreams as they are now.
+    /// The current upstreams.
     pub(crate) fn upstreams(&self) -> Arc<[Arc<Upstream>]> {
         Arc::clone(&self.list.read().expect("nobody panics while holding it"))
     }
 
-    /// Adds an upstream that was found while we run, unless one of its name is there. It takes the
-    /// place of the demo.
+    /// Adds an upstream that was found at run time, unless there is one with its name. It replaces the demo.
     pub(crate) fn add(&self, upstream: Arc<Upstream>) {
         let mut list = self.list.write().expect("nobody panics while holding it");
         let name = &upstream.settings().name;
@@ -96,13 +95,13 @@ impl Registry {
         }
     }
 
-    /// Whether the embedded demo answers, since there is no other upstream.
+    /// Whether the embedded demo answers, because there is no other upstream.
     #[must_use]
     pub fn is_demo(&self) -> bool {
         self.upstreams().iter().any(is_demo)
     }
 
-    /// The model that answers when a request names none.
+    /// The default model for requests without one.
     #[must_use]
     pub fn default_model(&self) -> String {
         let upstreams = self.upstreams();
@@ -117,18 +116,18 @@ impl Registry {
         first.usual_model().to_owned()
     }
 
-    /// The models that may be tried in the place of this one, in order.
+    /// The fallbacks of a model, in order.
     pub(super) fn fallbacks(&self, model: &str) -> &[String] {
         self.fallback.get(model).map_or(&[], Vec::as_slice)
     }
 
-    /// Finds who has a model. Asks for lists of models only where what is known does not tell.
+    /// Finds the upstream of a model. Requests lists of models only if the known ones do not decide.
     pub(crate) async fn route(&self, name: &str) -> Option<Route> {
         let upstreams = self.upstreams();
         if let Some(route) = find(&upstreams, name) {
             return Some(route);
         }
-        // The usual model of the first upstream needs no looking for.
+        // The default model of the first upstream needs no request.
         if self.model.is_none() && name == self.default_model() {
             return Some(Route {
                 upstream: Arc::clone(upstreams.first()?),
@@ -137,7 +136,7 @@ impl Registry {
         }
         join_all(upstreams.iter().map(Upstream::list_models)).await;
         find(&upstreams, name).or_else(|| {
-            // Nobody says that it has it: one that does not say what it has may.
+            // No upstream lists the model: try one that does not list its models.
             let open: Vec<_> = upstreams.iter().filter(|one| !is_closed(one)).collect();
             let silent = |upstream: &&&Arc<Upstream>| upstream.known_models().is_none();
             let upstream = open.iter().find(silent).or(open.first())?;
@@ -148,7 +147,7 @@ impl Registry {
         })
     }
 
-    /// All models that can be chosen, upstream by upstream.
+    /// All models that can be chosen, by upstream.
     pub(crate) async fn choices(&self) -> Vec<AvailableModel> {
         let upstreams = self.upstreams();
         let lists = join_all(upstreams.iter().map(Upstream::list_models)).await;
@@ -169,7 +168,7 @@ impl Registry {
             }
         }
         if choices.is_empty() {
-            // Nobody says what there is; that one can be asked is known all the same.
+            // An upstream without a list still has its default model.
             let name = self.default_model();
             if let Some(upstream) = upstreams.first() {
                 choices.push(AvailableModel {
@@ -184,8 +183,8 @@ impl Registry {
 }
 
 impl Upstream {
-    /// The model that is asked where nothing else is said. It stays the same as long as we run, also
-    /// when the upstream tells of others.
+    /// The default model of an upstream. It does not change at run time, also when the upstream lists other
+    /// models.
     fn usual_model(&self) -> &str {
         self.usual_model.get_or_init(|| {
             let settings = self.settings();
@@ -204,8 +203,7 @@ fn is_demo(upstream: &Arc<Upstream>) -> bool {
     upstream.settings().name == demo::NAME
 }
 
-/// Whether the configuration names all models that may be asked of an upstream. The demo costs nothing,
-/// and answers whatever model was chosen before it.
+/// Whether the configuration lists all models of an upstream. The demo costs nothing and answers for any model.
 fn is_closed(upstream: &Arc<Upstream>) -> bool {
     !upstream.settings().models.is_empty() && !is_demo(upstream)
 }
@@ -214,7 +212,7 @@ fn has(models: &[Model], name: &str) -> bool {
     models.iter().any(|model| model.id == name)
 }
 
-/// Finds who has a model by what is known now.
+/// Finds the upstream of a model among the known lists.
 fn find(upstreams: &[Arc<Upstream>], name: &str) -> Option<Route> {
     let route = |upstream: &Arc<Upstream>, model: &str| Route {
         upstream: Arc::clone(upstream),
@@ -233,7 +231,7 @@ fn find(upstreams: &[Arc<Upstream>], name: &str) -> Option<Route> {
     if let Some((upstream, model)) = explicit {
         let may_have = match upstream.known_models() {
             Some(models) => has(&models, model),
-            // A provider of others' models names them alike, and may be the only one that is there.
+            // A gateway may list models with the provider's name, and may be the only upstream.
             None => exact.is_none() && upstreams.len() > 1,
         };
         if may_have {
@@ -251,8 +249,7 @@ fn find(upstreams: &[Arc<Upstream>], name: &str) -> Option<Route> {
     by_family(upstreams, name).map(|upstream| route(upstream, name))
 }
 
-/// Finds who should have a model of one of the two families that are known by their names, among those
-/// of whose models nothing is known.
+/// Finds an upstream without a list for a model of OpenAI or Anthropic, by the model's name.
 fn by_family<'a>(upstreams: &'a [Arc<Upstream>], name: &str) -> Option<&'a Arc<Upstream>> {
     const OPENAI: [&str; 5] = ["gpt-", "chatgpt-", "o1", "o3", "o4"];
     let silent = upstreams

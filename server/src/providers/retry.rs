@@ -1,12 +1,12 @@
-//! When a failed request is sent again: the rules, without a clock and without I/O.
+//! The rules for repeating a failed request, without a clock and without I/O.
 
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-/// Whether a status may be answered by sending the same request again.
+/// Whether a request with this status may be repeated.
 ///
-/// The provider's own word, `x-should-retry`, wins over the status.
+/// The header `x-should-retry` of the provider counts more than the status.
 #[must_use]
 pub(crate) fn may_retry(status: u16, headers: &HeaderMap) -> bool {
     match headers
@@ -19,8 +19,8 @@ pub(crate) fn may_retry(status: u16, headers: &HeaderMap) -> bool {
     }
 }
 
-/// How long the provider asks to wait, in any of the three forms in use: `retry-after-ms`, and
-/// `retry-after` in seconds or as a date (RFC 9110, 10.2.3).
+/// The wait that the provider asks for, in any of the three forms in use: `retry-after-ms`, and `retry-after`
+/// in seconds or as a date (RFC 9110, section 10.2.3).
 #[must_use]
 pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
@@ -40,12 +40,12 @@ fn milliseconds(value: &str, unit: f64) -> Option<Duration> {
         .parse()
         .ok()
         .filter(|number: &f64| number.is_finite() && *number >= 0.0)?;
-    // More than a year is as good as a year, and cannot overflow.
+    // The limit of a year avoids an overflow.
     Duration::try_from_secs_f64((number * unit / 1000.0).min(31_536_000.0)).ok()
 }
 
-/// The pause before retry number `retry` (1, 2, …): it doubles, and is shortened by up to a quarter
-/// by random, so that many clients do not come back at one moment. `random` is in 0..1.
+/// The pause before a retry (1, 2, …). It doubles with each retry and is shortened by up to a quarter, so that
+/// many clients do not retry at the same moment. `random` is in 0..1.
 #[must_use]
 pub(crate) fn backoff(base: Duration, retry: u32, random: f64) -> Duration {
     let doubled = base.saturating_mul(1 << (retry.clamp(1, 16) - 1));

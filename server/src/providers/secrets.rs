@@ -1,5 +1,5 @@
-//! What must not come back from a provider: our key there, the values of configured headers, and what
-//! is recognisably a part of either. Providers like to repeat a refused key with some of it masked.
+//! Secrets that must not be passed on from a provider's answer: our key, the values of configured headers, and
+//! recognisable parts of them. Providers often repeat a refused key with a part of it masked.
 
 use std::borrow::Cow;
 
@@ -8,15 +8,15 @@ use secrecy::ExposeSecret;
 
 use crate::providers::settings::UpstreamSettings;
 
-/// A value that is shorter is a word of a setting rather than a secret, and would be found everywhere.
+/// Shorter values are not secrets and would match everywhere.
 const LEAST_BYTES: usize = 8;
-/// So many bytes of a secret in a row are recognisably a part of it.
+/// The number of consecutive bytes that identify a part of a secret.
 const PART_BYTES: usize = 10;
-/// So many bytes at either end of a secret are recognised beside a mask.
+/// The number of bytes at either end of a secret that identify it beside a mask.
 const END_BYTES: usize = 3;
-/// What stands for a secret.
+/// The replacement for a secret.
 const REDACTED: &[u8] = b"[redacted]";
-/// What providers write in the place of the middle of a key.
+/// The masks that providers write in place of the middle of a key.
 const MASKS: [&[u8]; 3] = [b"**", b"..", "\u{2026}".as_bytes()];
 
 /// The secrets of one provider.
@@ -49,7 +49,7 @@ impl Secrets {
         }
     }
 
-    /// One secret.
+    /// One secret, for tests.
     #[cfg(test)]
     pub(crate) fn for_tests(secret: &str) -> Self {
         Self {
@@ -57,17 +57,17 @@ impl Secrets {
         }
     }
 
-    /// Whether there are none.
+    /// Whether there are no secrets.
     pub(crate) fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 
-    /// Whether a text holds a secret or a part of one.
+    /// Whether a text contains a secret or a part of one.
     pub(crate) fn are_in(&self, text: &[u8]) -> bool {
         words(text).any(|word| self.is_one(word))
     }
 
-    /// A text without secrets: each word that holds one, or a part of one, is replaced.
+    /// A text in which each word with a secret, or with a part of one, is replaced.
     pub(crate) fn clean<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
         if !self.are_in(text) {
             return Cow::Borrowed(text);
@@ -86,7 +86,7 @@ impl Secrets {
     }
 }
 
-/// What may be a part of a key or of a mask.
+/// Whether a character may be part of a key or a mask.
 fn is_of_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_.*+/=~".contains(&byte) || !byte.is_ascii()
 }
@@ -103,7 +103,7 @@ fn holds_part(word: &[u8], secret: &[u8]) -> bool {
             .any(|part| memmem::find(word, part).is_some())
 }
 
-/// Whether a word is a secret with its middle masked, such as `sk-...wxyz`.
+/// Whether a word is a secret with a masked middle, such as `sk-...wxyz`.
 fn is_masked(word: &[u8], secret: &[u8]) -> bool {
     let Some(start) = MASKS
         .iter()
@@ -117,7 +117,7 @@ fn is_masked(word: &[u8], secret: &[u8]) -> bool {
         .filter_map(|mask| memmem::rfind(word, mask).map(|at| at + mask.len()))
         .max()
         .unwrap_or(start);
-    // The end of a sentence is no part of the key, nor is more of the mask.
+    // The end of a sentence and further mask characters are not part of the key.
     let trim = |byte: &u8| matches!(byte, b'.' | b'*');
     let head = &word[..start];
     let tail = &word[end..];

@@ -1,4 +1,4 @@
-//! What is configured of one upstream: where it is, what it speaks, who we are there.
+//! The settings of an upstream: its address, its API and our credentials.
 
 use reqwest::Url;
 use reqwest::header::HeaderMap;
@@ -11,35 +11,33 @@ use crate::providers::caching::Cache;
 /// The settings of one upstream.
 #[derive(Debug, Clone)]
 pub struct UpstreamSettings {
-    /// What it is called in the names of models and in the log.
+    /// Its name in the names of models and in the log.
     pub name: String,
-    /// Which API it speaks.
+    /// Its API.
     pub api: Api,
-    /// The address below which that API has its paths.
+    /// The base URL of the API.
     pub base_url: Url,
-    /// Whether nobody wrote the version in that address, so that there may be none.
+    /// Whether the version in the base URL was guessed.
     pub is_version_guessed: bool,
-    /// The key for it.
+    /// The key.
     pub key: Option<SecretString>,
-    /// Headers that are sent beside ours. Their values are as secret as the key.
+    /// Additional headers. Their values are as secret as the key.
     pub headers: HeaderMap,
-    /// Fields of the request's body that are sent beside ours, and in the place of ours.
+    /// Additional fields of the request body. They replace ours.
     pub body: Map<String, Value>,
-    /// The models that may be asked of it. Where none are named, that is any, and it is asked for its
-    /// list.
+    /// The models that may be used. If empty, any model may, and the upstream is asked for its list.
     pub models: Vec<String>,
     /// Whether its models write their reasoning into the text, in `<think>` tags.
     pub think_tags: bool,
-    /// Whether it is spoken to in HTTP/2 without being asked first whether it can. Over TLS that is
-    /// settled by itself.
+    /// Whether HTTP/2 is used without TLS. With TLS it is negotiated.
     pub http2: bool,
-    /// How long it is asked to cache the beginning of a prompt. `None`: for the usual time where it is
-    /// known to take the request for it, and otherwise not at all.
+    /// How long the provider should cache the beginning of a prompt. `None` uses the default time where the
+    /// provider is known to accept the field, and no caching elsewhere.
     pub cache: Option<Cache>,
 }
 
 impl UpstreamSettings {
-    /// An upstream of which no more is known.
+    /// An upstream with defaults for everything else.
     #[must_use]
     pub fn new(name: &str, api: Api, base_url: Url) -> Self {
         Self {
@@ -57,11 +55,11 @@ impl UpstreamSettings {
         }
     }
 
-    /// The address of a path of the API.
+    /// The URL of a path of the API.
     #[must_use]
     pub fn url(&self, path: &str) -> Url {
         let base = self.base_url.path().trim_end_matches('/');
-        // Anthropic's own libraries take the address without the version, all others with it.
+        // Anthropic's base URLs usually have no version, those of other providers do.
         let version = match self.api {
             Api::Messages if !base.ends_with("/v1") => "/v1",
             _ => "",
@@ -71,7 +69,7 @@ impl UpstreamSettings {
         url
     }
 
-    /// Whether this is OpenAI itself, and not one of the many that speak as it does.
+    /// Whether this is OpenAI itself, and not a compatible provider.
     #[must_use]
     pub fn is_openai(&self) -> bool {
         self.base_url.host_str() == Some("api.openai.com")

@@ -1,8 +1,8 @@
-//! OpenAI's Chat Completions API as two pure parts: the body of a request, and a mapper from the
-//! events of its stream to ours.
+//! OpenAI's Chat Completions API as pure functions: the body of a request, and a mapper of the events of its
+//! stream.
 //!
-//! Many servers speak this API, each a little differently; what they differ in is accepted here, so
-//! that nobody downstream can tell which one it was. No I/O happens here.
+//! Many servers offer this API with small differences. All of them are handled here, so that callers cannot
+//! tell the servers apart. No I/O happens here.
 //!
 //! Source: <https://platform.openai.com/docs/api-reference/chat/create> and the replies of the
 //! compatible servers in `server/tests/conformance`.
@@ -28,14 +28,14 @@ use crate::providers::api::said::{CumulativeText, EmittedText};
 use crate::providers::error::Failure;
 use crate::providers::error::in_answer::{ErrorSearch, error_frame, error_in};
 
-/// Where the request goes, below the base URL.
+/// The path of the endpoint, below the base URL.
 pub(in crate::providers) const PATH: &str = "chat/completions";
 
-/// Maps the events of one stream to ours.
+/// Maps the events of one stream to chat events.
 #[derive(Debug, Default)]
 pub struct ChatCompletionsMapper {
     ending: Ending,
-    /// The number of the choice that is read: only one was asked for.
+    /// The index of the choice that is read. Only one choice is requested.
     choice: Option<u64>,
     /// The text that came in pieces.
     said: EmittedText,
@@ -43,15 +43,15 @@ pub struct ChatCompletionsMapper {
     /// Text and reasoning that come in whole messages instead of pieces.
     messages: CumulativeText,
     message_thoughts: CumulativeText,
-    /// Reasoning that comes in lists of details, which may hold all that came before.
+    /// Reasoning in lists of details, each of which may repeat all details before it.
     details: CumulativeText,
 }
 
 impl ChatCompletionsMapper {
-    /// Maps one event; what it holds of the answer is handed to `out`.
+    /// Maps one event and passes the resulting chat events to `out`.
     ///
     /// # Errors
-    /// When the event is an error of the provider, or not readable at all.
+    /// When the event is an error of the provider, or cannot be read at all.
     pub fn map(
         &mut self,
         event: sse::Event<'_>,
@@ -70,7 +70,7 @@ impl ChatCompletionsMapper {
         self.map_unusual(event, out)
     }
 
-    /// Maps a whole completion, which some servers send although a stream was asked for.
+    /// Maps a whole completion, which some servers send although a stream was requested.
     ///
     /// # Errors
     /// As [`ChatCompletionsMapper::map`].
@@ -124,7 +124,7 @@ impl ChatCompletionsMapper {
         }
     }
 
-    /// Takes a piece of the answer. Whether there was any text or reasoning in it.
+    /// Takes a piece of the answer. Returns whether it had text or reasoning.
     fn take_piece(
         &mut self,
         delta: &ChatDelta<'_>,
@@ -164,8 +164,8 @@ impl ChatCompletionsMapper {
         true
     }
 
-    /// Takes a whole message: the answer of a server that does not stream, or all that came so far,
-    /// or, at the end of a stream, all that was said in pieces before.
+    /// Takes a whole message: the answer of a server without streams, the text so far, or a repetition of
+    /// everything at the end of a stream.
     fn take_message(
         &mut self,
         message: &ChatDelta<'_>,
@@ -203,8 +203,7 @@ impl ChatCompletionsMapper {
         }
     }
 
-    /// The slow way for what does not have the usual form: errors, lists of parts as content, and
-    /// JSON that is odd in itself.
+    /// The slow path for unusual events: errors, lists of parts as content, and invalid JSON.
     fn map_unusual(
         &mut self,
         event: sse::Event<'_>,
@@ -212,7 +211,7 @@ impl ChatCompletionsMapper {
     ) -> Result<(), Failure> {
         match read_unusual(event)? {
             None | Some(Value::String(_)) if event.name != "error" => Ok(()),
-            // Several events in the place of one.
+            // Several events in one.
             Some(Value::Array(mut events)) if events.iter().any(Value::is_object) => events
                 .iter_mut()
                 .try_for_each(|value| self.map_value(event.name, value, out)),
@@ -229,7 +228,7 @@ impl ChatCompletionsMapper {
         out: &mut impl FnMut(ChatEvent<'_>),
     ) -> Result<(), Failure> {
         normalize(value, &mut self.details);
-        // The text is moved out of a copy that owns it, so the plain way can take it from here.
+        // The value owns the text, so the fast path can continue with it.
         let chunk = ChatChunk::deserialize(&*value)
             .map_err(|_| Failure::stream(ErrorKind::UpstreamMalformed, "not a chunk"))?;
         let has_choices = !chunk.choices.0.is_empty();
@@ -245,8 +244,7 @@ impl ChatCompletionsMapper {
         if let Some(error) = error_of_choice(value) {
             return Err(error_frame(error));
         }
-        // Other names than the usual are for events about something else, which are not ours to
-        // interpret; only the answer itself may come under any name.
+        // Events with another name are about something else, unless they hold a part of the answer.
         let is_ours = name == "message";
         match error_in(value) {
             ErrorSearch::Failed(failure) if is_ours && (!has_choices || chunk.error.0) => {

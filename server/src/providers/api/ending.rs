@@ -1,4 +1,4 @@
-//! What a mapper learns of the end of an answer: why it ended, what it cost, whether more will come.
+//! The state of the end of an answer: the finish reason, the token counts, and whether more will come.
 
 use app::protocol::{ErrorKind, Finish, Usage};
 
@@ -6,54 +6,54 @@ use crate::providers::api::finish::{Meaning, meaning};
 use crate::providers::api::json::is_last;
 use crate::providers::error::Failure;
 
-/// What has come of an answer and of its end, as far as it is known.
+/// The state of an answer and its end.
 #[derive(Debug, Default)]
 pub(in crate::providers) struct Ending {
-    /// What the provider's last word on the end means.
+    /// The meaning of the last finish reason.
     word: Option<Meaning>,
-    /// The token counts, by the last event that had them: some servers send them with every event.
+    /// The token counts of the last event that had them. Some servers send them with every event.
     pub(in crate::providers) usage: Option<Usage>,
-    /// The model said that it refuses, whatever the provider calls the end.
+    /// Whether the model refused, whatever the finish reason is.
     pub(in crate::providers) refused: bool,
-    /// The model asked for a tool.
+    /// Whether the model called a tool.
     pub(in crate::providers) called_tool: bool,
-    /// Text has come.
+    /// Whether text came.
     has_text: bool,
-    /// How often text came after a word on the end, which was none then.
+    /// How often text came after a finish reason, which was not the end then.
     resumed: u32,
-    /// What looked like an error, unless more of the answer came after it.
+    /// An event that looked like an error, unless more of the answer came after it.
     suspicion: Option<Failure>,
-    /// Nothing more will come.
+    /// Whether the answer is over.
     pub(in crate::providers) done: bool,
 }
 
-/// How sure it is that an answer has ended.
+/// How certain the end of an answer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::providers) enum EndCertainty {
-    /// No word on the end has come.
+    /// No finish reason came.
     Open,
-    /// The provider said that it ended, and has not gone on since.
+    /// A finish reason came, and nothing after it.
     Ended,
-    /// The provider said so, but has gone on after such a word before, or has given no text: an answer
+    /// A finish reason came, but either the answer went on after an earlier one or no text came, so that more
     /// may follow.
     Doubtful,
 }
 
 impl Ending {
-    /// Whether an answer is over when an event with this data comes: it was over before, or the event is
-    /// the one after which a provider sends no more.
+    /// Whether the answer is over at an event with this data: it was over before, or this is the last event of
+    /// the stream.
     pub(super) fn is_over_at(&mut self, data: &str) -> bool {
         self.done = self.done || is_last(data);
         self.done
     }
 
-    /// Notes that a piece of text came.
+    /// Records a piece of text.
     pub(in crate::providers) fn note_text(&mut self) {
         self.has_text = true;
         self.note_progress();
     }
 
-    /// Notes that a piece of reasoning came.
+    /// Records a piece of reasoning.
     pub(in crate::providers) fn note_reasoning(&mut self) {
         self.note_progress();
     }
@@ -67,17 +67,17 @@ impl Ending {
         }
     }
 
-    /// How often the answer has gone on after a word on its end.
+    /// How often the answer went on after a finish reason.
     pub(in crate::providers) fn resumed(&self) -> u32 {
         self.resumed
     }
 
-    /// Notes a word on the end. The last one that is not empty counts.
+    /// Records a finish reason. The last one that is not empty counts.
     pub(in crate::providers) fn note_word(&mut self, word: &str) {
         match meaning(word) {
             Meaning::Open => {}
             Meaning::Unknown => {
-                // The word is not logged as it is: a provider's text may hold anything.
+                // The word itself is not logged, because a provider's text may hold anything.
                 let is_code = word.len() <= 48
                     && !word.starts_with("sk")
                     && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
@@ -91,20 +91,20 @@ impl Ending {
         }
     }
 
-    /// Notes that the answer ended in this way.
+    /// Records how the answer ended.
     pub(in crate::providers) fn note(&mut self, meaning: Meaning) {
         self.word = Some(meaning);
         self.suspicion = None;
     }
 
-    /// Notes what may be an error, or nothing.
+    /// Records an event that may be an error.
     pub(in crate::providers) fn suspect(&mut self, failure: Failure) {
         if self.word.is_none() {
             self.suspicion.get_or_insert(failure);
         }
     }
 
-    /// Takes counts. One that came before is kept where none comes now, or nothing but a 0.
+    /// Records token counts. An earlier count stays if the new one is missing or 0.
     pub(in crate::providers) fn note_usage(&mut self, new: Usage) {
         let later = |new: Option<u64>, known: Option<u64>| match new {
             None | Some(0) => known.or(new),
@@ -126,7 +126,7 @@ impl Ending {
         known.cache_write_tokens = later(new.cache_write_tokens, known.cache_write_tokens);
     }
 
-    /// How sure it is that the answer has ended.
+    /// How certain the end of the answer is.
     pub(in crate::providers) fn end_certainty(&self) -> EndCertainty {
         let has_answer = self.has_text || self.called_tool || self.refused;
         match self.word {
@@ -138,7 +138,7 @@ impl Ending {
         }
     }
 
-    /// How the answer ended, once that is known.
+    /// How the answer ended, if it has.
     pub(in crate::providers) fn verdict(&self) -> Option<Result<Finish, Failure>> {
         let meaning = match self.word {
             Some(meaning) => meaning,
@@ -171,7 +171,7 @@ impl Ending {
         })
     }
 
-    /// What looked like an error and was followed by nothing.
+    /// An event that looked like an error and was followed by nothing.
     pub(in crate::providers) fn suspicion(&self) -> Option<&Failure> {
         self.suspicion.as_ref()
     }

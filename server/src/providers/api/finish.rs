@@ -1,17 +1,17 @@
-//! The words by which providers say why an answer ended: one table for all APIs.
+//! The finish reasons of all providers in one table.
 
 use app::protocol::Finish;
 
-/// What a word says about the end of an answer.
+/// The meaning of a finish reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::providers) enum Meaning {
     /// The answer ended in this way.
     Ended(Finish),
-    /// The provider gave up: what came is not whole.
+    /// The provider aborted, so the answer is incomplete.
     BrokenOff,
-    /// The answer has not ended: some servers write a word for that too.
+    /// The answer has not ended. Some servers send a word for that too.
     Open,
-    /// A word of none of the kinds that are known.
+    /// An unknown word.
     Unknown,
 }
 
@@ -23,7 +23,7 @@ const FILTER: Meaning = Meaning::Ended(Finish::ContentFilter);
 const REFUSAL: Meaning = Meaning::Ended(Finish::Refusal);
 const TOOLS: Meaning = Meaning::Ended(Finish::ToolCalls);
 
-/// Words in small letters without anything between them, and where they are documented.
+/// The words in lower case without separators, with their documentation.
 const WORDS: &[(&str, Meaning)] = &[
     // OpenAI, Chat Completions: finish_reason, and Responses: status and incomplete_details.reason.
     // https://platform.openai.com/docs/api-reference/chat/object
@@ -128,7 +128,7 @@ const WORDS: &[(&str, Meaning)] = &[
     ("modelunloaded", BrokenOff),
 ];
 
-/// What the words of servers that are in no table have in common, the first that fits counts.
+/// Parts of words of other servers. The first match counts.
 const FRAGMENTS: &[(&str, Meaning)] = &[
     ("toolcall", TOOLS),
     ("tooluse", TOOLS),
@@ -176,11 +176,11 @@ const FRAGMENTS: &[(&str, Meaning)] = &[
     ("budget", LENGTH),
 ];
 
-/// The most letters of a word that are looked at.
+/// The most letters of a word that are compared.
 const MOST_LETTERS: usize = 64;
 
-/// What a word means, whatever its case and whatever stands between its parts: `MAX_TOKENS`,
-/// `maxTokens`, `FinishReason.MAX_TOKENS`.
+/// The meaning of a word, in any case and with any separators: `MAX_TOKENS`, `maxTokens`,
+/// `FinishReason.MAX_TOKENS`.
 pub(in crate::providers) fn meaning(word: &str) -> Meaning {
     let mut letters = [0_u8; MOST_LETTERS];
     let mut length = 0;

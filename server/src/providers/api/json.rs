@@ -1,5 +1,5 @@
-//! How the JSON of providers is read: without copying where it can be, and leniently where Rust is
-//! stricter than the servers that write it.
+//! Reads the JSON of providers: without copies on the fast path, and leniently where servers write what Rust
+//! refuses.
 
 use std::fmt::Write as _;
 
@@ -10,11 +10,10 @@ use serde_json::Value;
 use crate::providers::error::Failure;
 use crate::providers::error::body::ProviderError;
 
-/// Reads an event that does not have the usual form: repeated keys, escapes that are no characters,
-/// numbers that JSON does not have. `None`: there is nothing in it.
+/// Reads an unusual event: repeated keys, invalid escapes, numbers outside of JSON. `None` if it is empty.
 ///
 /// # Errors
-/// When it is no JSON at all, which in an event named `error` is an error all the same.
+/// When it is not JSON at all, except in an event named `error`, which is an error with any data.
 pub(in crate::providers) fn read_unusual(event: sse::Event<'_>) -> Result<Option<Value>, Failure> {
     let text = event
         .data
@@ -28,13 +27,13 @@ pub(in crate::providers) fn read_unusual(event: sse::Event<'_>) -> Result<Option
             let error = ProviderError::from_text(text).unwrap_or_default();
             Err(error.in_answer())
         }
-        // Words that are meant to keep a connection open.
+        // Words that keep a connection open.
         (_, Err(_)) if !text.contains(['{', '}', '[', ']']) => Ok(None),
         (_, Err(_)) => Err(Failure::stream(ErrorKind::UpstreamMalformed, "not JSON")),
     }
 }
 
-/// Whether an event is the one after which a provider sends no more.
+/// Whether the event is the last of a stream.
 pub(in crate::providers) fn is_last(data: &str) -> bool {
     // Almost all events are objects.
     !data.starts_with('{')
@@ -43,18 +42,17 @@ pub(in crate::providers) fn is_last(data: &str) -> bool {
             .eq_ignore_ascii_case("[DONE]")
 }
 
-/// Whether an event may hold the plain form of a chunk, which is read without a detour. A list is not: serde
-/// would read it as the fields of a struct, in their order.
+/// Whether an event may be a chunk for the fast path. A list is not: serde would read it as the fields of a
+/// struct in order.
 pub(super) fn can_be_plain(event: &sse::Event<'_>) -> bool {
     event.name != "error" && event.data.starts_with('{')
 }
 
-/// The deepest that values are read; serde reads none deeper than 128.
+/// The deepest nesting that is read. serde's limit is 128.
 const DEEPEST: usize = 100;
 
-/// JSON as serde reads it, out of what some servers write: `NaN` and `Infinity`, numbers that no float
-/// can hold, control characters in texts, escapes that are half a character, and lists in lists
-/// without end, in whose place is `null`.
+/// Repairs JSON for serde: `NaN` and `Infinity`, numbers outside the range of a float, control characters in
+/// strings, unpaired surrogates, and endless nesting, which becomes `null`.
 fn repaired(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     let mut depth = 0;
@@ -82,7 +80,7 @@ fn repaired(json: &str) -> String {
     out
 }
 
-/// Where a string ends that begins with its quotation mark, in bytes.
+/// The end of a string that begins with its quotation mark, in bytes.
 fn end_of_string(text: &str) -> usize {
     let mut escaped = false;
     for (at, byte) in text.bytes().enumerate().skip(1) {
@@ -96,8 +94,7 @@ fn end_of_string(text: &str) -> usize {
     text.len()
 }
 
-/// Copies what stands outside of strings, with `null` in the place of what is no value of JSON or
-/// lies too deep.
+/// Copies the text outside of strings. Values that are invalid or too deep become `null`.
 fn repair_values(text: &str, depth: &mut usize, out: &mut String) {
     let is_word = |c: char| c.is_alphanumeric() || matches!(c, '-' | '+' | '.' | '_');
     let mut rest = text;
@@ -130,8 +127,8 @@ fn repair_values(text: &str, depth: &mut usize, out: &mut String) {
     }
 }
 
-/// Replaces `\uD800` to `\uDFFF` escapes that are no pair by U+FFFD. JSON allows them, Rust strings
-/// cannot hold them, and a server that cuts a text between the halves of a pair sends them.
+/// Replaces unpaired surrogate escapes by U+FFFD. JSON allows them, but Rust strings cannot hold them. Servers
+/// send them if they split a text within a pair.
 fn without_lone_surrogates(json: &str) -> String {
     let escape_at = |at: usize| -> Option<u16> {
         let hex = json.get(at..at + 6)?.strip_prefix("\\u")?;

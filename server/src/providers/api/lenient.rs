@@ -1,8 +1,8 @@
-//! Types that read a field of a provider's JSON whatever it holds, so that no field that is not
-//! needed can fail an answer.
+//! Types that accept any value in a field of a provider's JSON, so that an unneeded field cannot fail an
+//! answer.
 //!
-//! Each type asks serde for any value and keeps what makes sense. Reading a usual value costs what a
-//! strict type costs: nothing is copied, buffered or scanned twice.
+//! Each type asks serde for any value and keeps what it can use. A usual value costs what a strict type costs:
+//! nothing is copied, buffered or scanned twice.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,20 +11,20 @@ use std::marker::PhantomData;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// A field that usually holds a string.
+/// A field that is usually a string.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(in crate::providers) enum Text<'a> {
     /// Missing, null, true or false.
     #[default]
     Missing,
-    /// A string, borrowed from the JSON where it has no escapes.
+    /// A string, borrowed from the JSON if it has no escapes.
     Plain(Cow<'a, str>),
-    /// A list, an object or a number, in which text may be found.
+    /// A list, an object or a number, which may contain text.
     Other,
 }
 
 impl Text<'_> {
-    /// The string, if it is one and not empty.
+    /// The string, if the value is a string that is not empty.
     pub(in crate::providers) fn get(&self) -> Option<&str> {
         match self {
             Self::Plain(text) if !text.is_empty() => Some(text),
@@ -32,31 +32,31 @@ impl Text<'_> {
         }
     }
 
-    /// Whether there is something that is no string.
+    /// Whether the value is something other than a string.
     pub(in crate::providers) fn is_other(&self) -> bool {
         *self == Self::Other
     }
 }
 
-/// A field that usually holds a count or an index: a whole number from 0 to 2^53, written as any
-/// number or as text. Anything else is no number.
+/// A field that is usually a count or an index: a whole number from 0 to 2^53, as any number or as a string.
+/// Any other value counts as missing.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(in crate::providers) struct Number(pub(super) Option<u64>);
 
-/// A field that usually holds an object.
+/// A field that is usually an object.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(in crate::providers) enum Object<T> {
-    /// Missing, or nothing of any kind: null, a number, an empty text.
+    /// Missing or empty: null, a number, an empty string.
     #[default]
     Missing,
     /// An object.
     Is(T),
-    /// A text or a list.
+    /// A string or a list.
     Other,
 }
 
 impl<T> Object<T> {
-    /// The object, if it is one.
+    /// The object, if the value is one.
     pub(in crate::providers) fn get(&self) -> Option<&T> {
         match self {
             Self::Is(object) => Some(object),
@@ -64,13 +64,13 @@ impl<T> Object<T> {
         }
     }
 
-    /// Whether there is something that is no object.
+    /// Whether the value is something other than an object.
     pub(in crate::providers) fn is_other(&self) -> bool {
         matches!(self, Self::Other)
     }
 }
 
-/// A field that usually holds a list of objects. What is no object in it is dropped; an object in the
+/// A field that is usually a list of objects. Other items are dropped. A single object counts as a list of one.
 /// place of the list is a list of one.
 #[derive(Debug)]
 pub(in crate::providers) struct List<T>(pub(super) Vec<T>);
@@ -81,11 +81,11 @@ impl<T> Default for List<T> {
     }
 }
 
-/// Whether a field holds anything: not null, false, 0, `""`, `[]` or `{}`.
+/// Whether a field is present: not null, false, 0, `""`, `[]` or `{}`.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(in crate::providers) struct Presence(pub(super) bool);
 
-/// The number that a text or a float holds, if it is a whole one that can be a count.
+/// The number in a string or a float, if it is a whole number in range.
 fn whole(number: f64) -> Option<u64> {
     const MOST: f64 = 9_007_199_254_740_992.0;
     let is_count = (0.0..=MOST).contains(&number) && number.fract() == 0.0;
@@ -113,7 +113,7 @@ fn drain_object<'de, A: MapAccess<'de>>(mut object: A) -> Result<bool, A::Error>
     Ok(has_any)
 }
 
-/// The methods of a [`Visitor`] that make nothing of what is no text, list or object.
+/// The methods of a [`Visitor`] that ignore any other value.
 macro_rules! nothing_of_scalars {
     ($nothing:expr) => {
         fn visit_unit<E>(self) -> Result<Self::Value, E> {
@@ -257,7 +257,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
                 Ok(List::default())
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-                // There is one, as a rule, and memory for more would cost with each event.
+                // The list usually has one item, and more capacity would cost memory with each event.
                 let mut objects = Vec::with_capacity(1);
                 while let Some(element) = list.next_element::<Object<T>>()? {
                     if let Object::Is(object) = element {
@@ -360,7 +360,7 @@ mod tests {
         for json in ["[1,[2]]", "{\"a\":{}}", "4", "-4", "0.5"] {
             assert_eq!(read(json), Text::Other, "{json}");
         }
-        // Out of a value that was read before, too.
+        // The same out of a value that was parsed before.
         let value = json!("a");
         assert!(matches!(
             Text::deserialize(&value),

@@ -1,17 +1,17 @@
-//! What the tests of the three APIs share: the events of a stream, played through a mapper.
+//! Test helper of the three APIs: plays the events of a stream through a mapper.
 
 use app::protocol::{ChatEvent, ErrorKind, Finish};
 use app::sse;
 
 use super::Api;
 
-/// What a stream becomes: its text, its reasoning, and how it ended.
+/// The result of a stream: its text, its reasoning, and its end.
 pub(super) type Mapped = (String, String, Result<Option<Finish>, ErrorKind>);
 
-/// Maps the events of a stream, each with its name and data, up to the first that is an error.
+/// Maps the events of a stream, each with its name and data, up to the first error.
 ///
 /// # Panics
-/// When something else than text and reasoning comes of them.
+/// When an event becomes something other than text or reasoning.
 pub(super) fn mapped(api: Api, events: &[(&str, &str)]) -> Mapped {
     let mut mapper = api.mapper();
     let (mut text, mut reasoning) = (String::new(), String::new());

@@ -1,8 +1,7 @@
-//! Anthropic's Messages API as two pure parts: the body of a request, and a mapper from the events of
-//! its stream to ours.
+//! Anthropic's Messages API as pure functions: the body of a request, and a mapper of the events of its stream.
 //!
-//! An answer comes in blocks: text, thinking, calls of tools. Signatures and the input of tools are
-//! passed over, as are pings and events that are not known. No I/O happens here.
+//! An answer consists of blocks: text, thinking, calls of tools. Signatures, the input of tools, pings and
+//! unknown events are ignored. No I/O happens here.
 //!
 //! Source: <https://docs.claude.com/en/api/messages-streaming> and the replies in
 //! `server/tests/conformance`.
@@ -23,31 +22,30 @@ use crate::providers::api::parts::Parts;
 use crate::providers::error::Failure;
 use crate::providers::error::in_answer::{ErrorSearch, error_frame, error_in, is_nothing};
 
-/// Where the request goes, below the base URL that ends in `/v1`.
+/// The path of the endpoint, below a base URL that ends in `/v1`.
 pub(in crate::providers) const PATH: &str = "messages";
 
-/// The version of the API that this file speaks, as a header tells it.
+/// The version of the API, for its header.
 pub(in crate::providers) const VERSION: &str = "2023-06-01";
 
-/// Maps the events of one stream to ours.
+/// Maps the events of one stream to chat events.
 #[derive(Debug, Default)]
 pub struct MessagesMapper {
     ending: Ending,
     text: Parts,
     reasoning: Parts,
-    /// The tokens of the question that were counted apart: what was read from the provider's cache,
-    /// and what was written to it.
+    /// The input tokens that were read from the provider's cache, and those that were written to it.
     cached: Option<u64>,
     written: Option<u64>,
-    /// The other tokens of the question.
+    /// The other input tokens.
     input: Option<u64>,
 }
 
 impl MessagesMapper {
-    /// Maps one event; what it holds of the answer is handed to `out`.
+    /// Maps one event and passes the resulting chat events to `out`.
     ///
     /// # Errors
-    /// When the event is an error of the provider, or not readable at all.
+    /// When the event is an error of the provider, or cannot be read at all.
     pub fn map(
         &mut self,
         event: sse::Event<'_>,
@@ -66,7 +64,7 @@ impl MessagesMapper {
         self.map_unusual(event, out)
     }
 
-    /// Maps a whole message, which some servers send although a stream was asked for.
+    /// Maps a whole message, which some servers send although a stream was requested.
     ///
     /// # Errors
     /// As [`MessagesMapper::map`].
@@ -111,7 +109,7 @@ impl MessagesMapper {
         &self.ending
     }
 
-    /// Takes an event of a kind that is known. Its data tells the kind, or else its name.
+    /// Takes an event of a known type. The type is in the data, or else the name of the event.
     fn take(
         &mut self,
         event: &MessagesEvent<'_>,
@@ -125,7 +123,7 @@ impl MessagesMapper {
                     self.take_piece(event.index.0, delta, out);
                 }
             }
-            // A block begins empty, but need not.
+            // A block usually begins empty, but need not.
             "content_block_start" => {
                 if let Some(block) = event.content_block.get() {
                     self.take_piece(event.index.0, block, out);
@@ -154,7 +152,7 @@ impl MessagesMapper {
         let part = index.map(|index| (index, 0));
         let kind = piece.kind.get().unwrap_or_default();
         self.ending.called_tool |= kind == "tool_use";
-        // What a piece is, its fields tell too, should its type be odd.
+        // If the type of a piece is unknown, its fields decide.
         let is_text = matches!(kind, "text_delta" | "text");
         if let Some(thought) = piece.thinking.get()
             && !is_text
@@ -180,7 +178,7 @@ impl MessagesMapper {
         }
     }
 
-    /// Errors, events of other kinds, and JSON that is odd in itself.
+    /// The slow path: errors, other events, and invalid JSON.
     fn map_unusual(
         &mut self,
         event: sse::Event<'_>,
@@ -220,7 +218,7 @@ impl MessagesMapper {
 
     fn note_usage(&mut self, usage: Option<&MessagesUsage>) {
         let Some(usage) = usage else { return };
-        // The counts grow while the answer does; a later event need not repeat them.
+        // The counts grow during the answer, and a later event may omit them.
         let later = |new: Option<u64>, known: Option<u64>| new.filter(|n| *n > 0).or(known).or(new);
         self.cached = later(usage.cache_read_input_tokens.0, self.cached);
         self.written = later(usage.written(), self.written);
@@ -246,7 +244,7 @@ impl MessagesMapper {
     }
 }
 
-/// Turns a text in the place of a piece into one.
+/// Turns a string in place of a delta into a text delta.
 fn flatten(value: &mut Value) {
     let is_text = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
     if let Some(delta) = value.get_mut("delta")

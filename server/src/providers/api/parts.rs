@@ -1,19 +1,19 @@
-//! An answer in several parts, as one text: between two parts stands a blank line.
+//! Joins the parts of an answer into one text, with a blank line between two parts.
 
 use std::borrow::Cow;
 
-/// Joins the parts of a text. A part is known by two numbers of the provider's, which mean nothing
-/// but that another pair is another part. Text without numbers belongs to the part before it.
+/// Joins the parts of a text. A part is identified by two numbers of the provider. Text without numbers belongs
+/// to the part before it.
 #[derive(Debug, Default)]
 pub(in crate::providers) struct Parts {
-    /// The part that text came from last, if it had numbers.
+    /// The part of the last text, if it had numbers.
     last: Option<(u64, u64)>,
-    /// Whether any text has come.
+    /// Whether any text came.
     has_text: bool,
 }
 
 impl Parts {
-    /// Hands on a piece of text of this part, and before it what separates it from another part.
+    /// Passes on a piece of this part, with a separator before it if the part is new.
     pub(in crate::providers) fn emit<'a>(
         &mut self,
         part: Option<(u64, u64)>,
@@ -32,7 +32,7 @@ impl Parts {
         out(Cow::Borrowed(text));
     }
 
-    /// Whether any text has come.
+    /// Whether any text came.
     pub(in crate::providers) fn is_empty(&self) -> bool {
         !self.has_text
     }

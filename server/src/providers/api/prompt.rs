@@ -1,17 +1,16 @@
-//! The messages of a request in the order that every provider takes: instructions first and in one
-//! message, then question and answer by turns, and none without text.
+//! Brings the messages of a request into an order that every provider accepts: instructions first and in one
+//! message, then questions and answers in turn, and no empty messages.
 //!
-//! Templates of local models and several APIs refuse anything else (`Conversation roles must alternate
-//! user/assistant/user/assistant/...`), which a question whose answer failed would otherwise cause for
-//! the rest of the conversation.
+//! Templates of local models and several APIs refuse any other order (`Conversation roles must alternate
+//! user/assistant/user/assistant/...`). A question whose answer failed would otherwise block the rest of the
+//! conversation.
 
 use std::borrow::Cow;
 
 use app::protocol::{ChatMessage, ChatRequest, Role};
 
-/// The same request with its messages in order. Messages of one side that follow each other become
-/// one, with a blank line between them. Without a role of their own, instructions belong to the first
-/// question.
+/// The same request with its messages in order. Consecutive messages of the same role are joined with a blank
+/// line. Without a system role, instructions become part of the first question.
 pub(in crate::providers) fn in_order(
     prompt: &ChatRequest,
     has_system_role: bool,
@@ -43,7 +42,7 @@ pub(in crate::providers) fn in_order(
         }
     }
     if ordered.is_empty() {
-        // Nothing is asked at all; what that means is the provider's to say.
+        // The request has no message at all. The provider decides what that means.
         return Cow::Borrowed(prompt);
     }
     Cow::Owned(ChatRequest {

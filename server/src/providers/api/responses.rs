@@ -1,9 +1,7 @@
-//! OpenAI's Responses API as two pure parts: the body of a request, and a mapper from the events of
-//! its stream to ours.
+//! OpenAI's Responses API as pure functions: the body of a request, and a mapper of the events of its stream.
 //!
-//! An event says what it is in its data; its name says the same or nothing. Events of kinds that are
-//! of no interest or not known are passed over. No I/O happens here, and nothing is stored at the
-//! provider: each request brings the whole conversation.
+//! The type of an event is in its data; its name is the same or empty. Unknown events are ignored. No I/O
+//! happens here. Nothing is stored at the provider, because each request has the whole conversation.
 //!
 //! Source: <https://platform.openai.com/docs/api-reference/responses-streaming> and the replies in
 //! `server/tests/conformance`.
@@ -24,28 +22,28 @@ use crate::providers::api::parts::Parts;
 use crate::providers::error::Failure;
 use crate::providers::error::in_answer::{ErrorSearch, error_frame, error_in};
 
-/// Where the request goes, below the base URL.
+/// The path of the endpoint, below the base URL.
 pub(in crate::providers) const PATH: &str = "responses";
 
-/// Maps the events of one stream to ours.
+/// Maps the events of one stream to chat events.
 #[derive(Debug, Default)]
 pub struct ResponsesMapper {
     ending: Ending,
     text: Parts,
     reasoning: Parts,
-    /// Text came in pieces, so that whole texts are all the same again.
+    /// Whether text came in pieces, so that whole texts are repetitions.
     has_pieces: bool,
-    /// A whole text came, which its item will bring again.
+    /// Whether a whole text came, which its item repeats.
     has_whole_text: bool,
-    /// The most tokens that were asked for.
+    /// The requested token limit.
     pub(super) limit: Option<u64>,
 }
 
 impl ResponsesMapper {
-    /// Maps one event; what it holds of the answer is handed to `out`.
+    /// Maps one event and passes the resulting chat events to `out`.
     ///
     /// # Errors
-    /// When the event is an error of the provider, or not readable at all.
+    /// When the event is an error of the provider, or cannot be read at all.
     pub fn map(
         &mut self,
         event: sse::Event<'_>,
@@ -63,7 +61,7 @@ impl ResponsesMapper {
         self.map_unusual(event, out)
     }
 
-    /// Maps a whole response, which some servers send although a stream was asked for.
+    /// Maps a whole response, which some servers send although a stream was requested.
     ///
     /// # Errors
     /// As [`ResponsesMapper::map`].
@@ -94,8 +92,7 @@ impl ResponsesMapper {
         &self.ending
     }
 
-    /// Takes a piece of text, if the event is one. It is of the kind that its data tells, or else its
-    /// name.
+    /// Takes a piece of text, if the event is one. The type is in the data, or else the name of the event.
     fn take(
         &mut self,
         delta: &ResponsesDelta<'_>,
@@ -107,7 +104,7 @@ impl ResponsesMapper {
         };
         let told = delta.kind.get().filter(|kind| is_piece(kind));
         let kind = told.unwrap_or(if is_piece(name) { name } else { "" });
-        // The content's own index is not looked at: within one item some servers count each piece.
+        // `content_index` is ignored: some servers increase it with each piece of an item.
         let item = delta.output_index.0;
         self.take_text(
             kind,
@@ -172,7 +169,7 @@ impl ResponsesMapper {
         }
     }
 
-    /// All that is no piece of text, and text in JSON that is odd in itself.
+    /// The slow path: all events without text, and text in invalid JSON.
     fn map_unusual(
         &mut self,
         event: sse::Event<'_>,
@@ -228,7 +225,7 @@ impl ResponsesMapper {
                 self.take_odd_piece(kind, &value, out);
                 Ok(())
             }
-            // Events about something else may have any name, and fields of any name.
+            // Events about something else may have any name and any fields.
             _ => {
                 match error_in(&value) {
                     ErrorSearch::Failed(failure) if event.name == "message" => return Err(failure),
@@ -242,7 +239,7 @@ impl ResponsesMapper {
         }
     }
 
-    /// Takes an item that is complete, unless its text came before.
+    /// Takes a complete item, unless its text came before.
     fn take_done_item(&mut self, value: &Value, out: &mut impl FnMut(ChatEvent<'_>)) {
         self.note_item(value.get("item"));
         let is_known = std::mem::take(&mut self.has_whole_text);
@@ -254,7 +251,7 @@ impl ResponsesMapper {
         }
     }
 
-    /// Takes a text that is complete, unless it came in pieces before.
+    /// Takes a complete text, unless it came in pieces before.
     fn take_done_text(
         &mut self,
         value: &Value,
@@ -271,8 +268,8 @@ impl ResponsesMapper {
         self.emit_text(part, text, out);
     }
 
-    /// Takes what the plain way could not read: a text with half a character in it, or an object with
-    /// the text.
+    /// Takes a piece that the fast path could not read: with an unpaired surrogate, or with the text in an
+    /// object.
     fn take_odd_piece(&mut self, kind: &str, value: &Value, out: &mut impl FnMut(ChatEvent<'_>)) {
         let text = match value.get("delta") {
             Some(Value::String(text)) => text,
@@ -284,7 +281,7 @@ impl ResponsesMapper {
     }
 }
 
-/// Whether events of this kind bring text or reasoning.
+/// Whether events of this type hold text or reasoning.
 fn is_piece(kind: &str) -> bool {
     matches!(
         kind,
@@ -295,13 +292,13 @@ fn is_piece(kind: &str) -> bool {
     )
 }
 
-/// Whether a kind of event is one of this API.
+/// Whether an event type belongs to this API.
 fn is_known(kind: &str) -> bool {
     kind == "error" || kind.starts_with("response.")
 }
 
-/// A piece of text, as almost all events are. Text is borrowed from the event where it has no escapes.
-/// Each field may hold anything.
+/// A piece of text, as almost all events are. Strings without escapes are borrowed from the event. Each field
+/// accepts any value.
 #[derive(Deserialize)]
 struct ResponsesDelta<'a> {
     #[serde(borrow, rename = "type", default)]
@@ -318,7 +315,7 @@ fn text_of<'v>(part: &'v Value, name: &str) -> &'v str {
     part.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The number in a field of any form, if it is one.
+/// The number in a field of any form.
 fn number(value: &Value, name: &str) -> Option<u64> {
     Number::deserialize(value.get(name)?).ok()?.0
 }

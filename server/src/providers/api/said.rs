@@ -1,11 +1,11 @@
-//! What has been said of an answer, as far as it must be known to tell more of it from the same again.
+//! Recognises text that repeats text which was emitted before.
 //!
-//! Some servers send the whole message once more at the end, or all of it so far with each event.
+//! Some servers send the whole message once more at the end, or the text so far with each event.
 
-/// How much of an answer's beginning is kept, in bytes.
+/// The most bytes of an answer's beginning that are kept.
 const HEAD: usize = 64;
 
-/// The text that came in pieces, by its length and its beginning.
+/// The text that came in pieces: its length and its beginning.
 #[derive(Debug, Default)]
 pub(in crate::providers) struct EmittedText {
     bytes: usize,
@@ -14,7 +14,7 @@ pub(in crate::providers) struct EmittedText {
 }
 
 impl EmittedText {
-    /// Notes a piece.
+    /// Records a piece.
     pub(in crate::providers) fn add(&mut self, piece: &str) {
         if self.bytes < HEAD {
             let end = piece.len().min(HEAD);
@@ -24,12 +24,13 @@ impl EmittedText {
         self.pieces += 1;
     }
 
-    /// Whether a text is all of the answer once more, and not by chance the same as its only piece.
+    /// Whether a text repeats the whole answer. A text that equals the only piece so far may be a coincidence
+    /// and does not count.
     pub(in crate::providers) fn is_repeated_by(&self, text: &str) -> bool {
         self.pieces > 1 && text.len() == self.bytes && self.begins(text)
     }
 
-    /// Whether any piece has come.
+    /// Whether any piece came.
     pub(in crate::providers) fn is_any(&self) -> bool {
         self.pieces > 0
     }
@@ -40,15 +41,15 @@ impl EmittedText {
     }
 }
 
-/// Text of which each piece may hold all pieces before it.
+/// A text of which each piece may repeat all pieces before it.
 #[derive(Debug, Default)]
 pub(in crate::providers) struct CumulativeText {
     so_far: String,
 }
 
 impl CumulativeText {
-    /// The same where most servers send pieces: only a piece that begins with several letters of the
-    /// same is taken to hold them all.
+    /// The same where most servers send pieces: a piece counts as a repetition only if it begins with several
+    /// letters of the text so far.
     pub(in crate::providers) fn rest_of_piece<'a>(&mut self, piece: &'a str) -> &'a str {
         if self.so_far.len() < 4 {
             self.so_far.push_str(piece);
@@ -57,7 +58,7 @@ impl CumulativeText {
         self.rest(piece)
     }
 
-    /// What is new in a piece.
+    /// The new part of a piece.
     pub(in crate::providers) fn rest<'a>(&mut self, piece: &'a str) -> &'a str {
         let new = piece.strip_prefix(self.so_far.as_str()).unwrap_or(piece);
         self.so_far.push_str(new);

@@ -1,12 +1,13 @@
-//! Reasoning that a model writes into its text, between `<think>` and `</think>`, as raw Qwen and
-//! DeepSeek-R1 do behind servers that do not look for it.
+//! Separates reasoning that a model writes into its text between `<think>` and `</think>`, as raw Qwen and
+//! DeepSeek-R1 do behind servers that do not handle it.
 //!
-//! Only a block at the head of the answer is taken for reasoning: further down the tags may be what
-//! the answer is about. The tags may be split anywhere; no more than a tag's length is held back.
+//! Only a block at the beginning of the answer is reasoning: later tags may be the subject of the answer. The
+//! tags may be split anywhere, and at most the length of a tag is held back.
 //!
-//! Templates of newer models write the opening tag themselves, so that the answer begins in the middle
-//! of the reasoning. Whether a model's does so is learnt from its first answers: until then, the head
-//! of an answer without the opening tag is held back, for a few words, and shown as reasoning after
+//! The templates of newer models write the opening tag themselves, so that the answer begins within the
+//! reasoning. Whether a model does so is learnt from its first answers. Until then, the beginning of an answer
+//! without an opening tag is held back for a few words and then shown as reasoning. If the answer turns out to
+//! have no reasoning, all of it becomes text.
 //! that. An answer that turns out to have had none is then text as a whole.
 
 use std::sync::Arc;
@@ -17,21 +18,20 @@ use app::protocol::ChatEvent;
 const OPEN: &str = "<think>";
 const CLOSE: &str = "</think>";
 
-/// How much of an answer without an opening tag is held back until it is taken for reasoning, in
-/// bytes: a short answer is whole by then.
+/// The bytes of an answer without an opening tag that are held back before it counts as reasoning. A short
+/// answer is complete by then.
 const HELD_HEAD: usize = 256;
 
-/// How a model that was configured to write tags begins its answers, as far as it is known. Shared by
-/// all answers of one model.
+/// How a model begins its answers, if it writes tags. Shared by all answers of a model.
 ///
-/// It is 0 as long as nothing is known.
+/// 0 means unknown.
 #[derive(Debug, Default)]
 pub struct Habit(AtomicU8);
 
 impl Habit {
-    /// In the middle of reasoning: the template holds the opening tag.
+    /// Within reasoning: the template has the opening tag.
     const IN_REASONING: u8 = 1;
-    /// With the answer, where there is no opening tag.
+    /// With the answer, if there is no opening tag.
     const IN_ANSWER: u8 = 2;
 
     fn get(&self) -> u8 {
@@ -43,36 +43,36 @@ impl Habit {
     }
 }
 
-/// Tells reasoning from text. One reads one answer.
+/// Separates reasoning from text in one answer.
 #[derive(Debug, Default)]
 pub struct ThinkTags {
     place: TagState,
-    /// What may be the beginning of a tag, and blank space before one.
+    /// A possible beginning of a tag, and white space before it.
     held: String,
     /// Reasoning without an opening tag, which may be the answer.
     unopened: String,
-    /// The server sends reasoning in a field of its own; what stands in tags is the same again.
+    /// Whether the server sends reasoning in its own field. Text in tags is a repetition then.
     is_told_apart: bool,
     habit: Arc<Habit>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum TagState {
-    /// Nothing but blank space so far.
+    /// Only white space so far.
     #[default]
     Head,
-    /// Behind a head without the opening tag: reasoning if the closing tag comes.
+    /// After a beginning without the opening tag: reasoning if the closing tag comes.
     Unclear,
     Reasoning,
-    /// The same, but no opening tag was there.
+    /// Within reasoning without an opening tag.
     Unopened,
-    /// Behind the closing tag, where a model writes blank lines before it answers.
+    /// After the closing tag, where models write blank lines.
     Gap,
     Answer,
 }
 
 impl ThinkTags {
-    /// For an answer of a model with this habit, which it may add to.
+    /// The separator for an answer of a model with this habit.
     #[must_use]
     pub fn new(habit: Arc<Habit>) -> Self {
         Self {
@@ -81,7 +81,7 @@ impl ThinkTags {
         }
     }
 
-    /// Hands on an event, or what it is in truth.
+    /// Maps an event and passes the result on.
     pub fn map(&mut self, event: ChatEvent<'_>, out: &mut impl FnMut(ChatEvent<'_>)) {
         match event {
             ChatEvent::Text(text) if self.place != TagState::Answer => self.split(&text, out),
@@ -103,8 +103,7 @@ impl ThinkTags {
         }
     }
 
-    /// Hands on what was held back, since nothing more will come that could make a tag of it.
-    /// `is_whole`: the answer has not been cut off.
+    /// Passes on text that was held back, because no more text will come. `is_whole` is false after a failure.
     pub fn flush(&mut self, is_whole: bool, out: &mut impl FnMut(ChatEvent<'_>)) {
         let held = std::mem::take(&mut self.held);
         match self.place {
@@ -186,7 +185,7 @@ impl ThinkTags {
     }
 }
 
-/// How much of a text is certainly no beginning of the closing tag, in bytes.
+/// The bytes of a text that cannot be the beginning of the closing tag.
 fn certain(text: &str) -> usize {
     (1..CLOSE.len())
         .rev()

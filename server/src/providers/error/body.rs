@@ -8,11 +8,11 @@ use super::Failure;
 use super::page::visible;
 use super::wordings::{self, About};
 
-/// The most bytes of a message that are looked at.
+/// The most bytes of a message that are read.
 const MOST_WORDS: usize = 8 * 1024;
-/// The most bytes of a body that is no JSON: what stands further down is a page, not its reason.
+/// The most bytes of a body that is not JSON. The reason is at its beginning.
 pub(super) const MOST_TEXT: usize = 1024;
-/// How deep an error may lie in other objects.
+/// The deepest nesting of an error in other objects.
 const DEEPEST: usize = 8;
 
 /// The error of a provider.
@@ -20,13 +20,13 @@ const DEEPEST: usize = 8;
 pub struct ProviderError {
     /// The code, for the log.
     code: String,
-    /// All codes, in small letters and digits, with a space between two.
+    /// All codes in lower-case letters and digits, separated by spaces.
     pub(super) codes: String,
-    /// All that is said in words, in small letters.
+    /// All messages in lower case.
     pub(super) message: String,
-    /// The field of the request that it is about.
+    /// The field of the request that the error is about.
     param: String,
-    /// A status of HTTP that is written into the body.
+    /// The HTTP status in the body.
     pub(super) status: Option<u16>,
 }
 
@@ -39,14 +39,14 @@ impl ProviderError {
         }
     }
 
-    /// Reads text or HTML that is shown in the place of an answer.
+    /// Reads text or HTML that came in place of an answer.
     pub fn from_text(text: &str) -> Option<Self> {
         let mut error = Self::default();
         error.say(&visible(text));
         (!error.message.is_empty()).then_some(error)
     }
 
-    /// Reads the error out of JSON that has one, or is one.
+    /// Reads the error from JSON that contains one or is one.
     pub fn from_json(value: &Value) -> Option<Self> {
         let mut error = Self::default();
         match value {
@@ -57,7 +57,7 @@ impl ProviderError {
         (!is_empty).then_some(error)
     }
 
-    /// Takes what an object or a list of objects says, and what the objects in it say.
+    /// Collects the fields of an object or a list, with nested objects.
     fn gather(&mut self, value: &Value, depth: usize) {
         if depth > DEEPEST {
             return;
@@ -74,8 +74,8 @@ impl ProviderError {
         }
     }
 
-    /// Takes a field by its name, in small letters and digits. Fields that may repeat what was asked
-    /// are not among them.
+    /// Takes a field by its name in lower-case letters and digits. Fields that may repeat the question are
+    /// ignored.
     fn take(&mut self, name: &str, value: &Value, depth: usize) {
         match name {
             "code" | "errorcode" | "errcode" | "statuscode" | "httpcode" | "httpstatus"
@@ -104,7 +104,7 @@ impl ProviderError {
 
     fn take_code(&mut self, name: &str, text: &str) {
         let text = text.to_lowercase();
-        // A word of the envelope, which says nothing.
+        // A word without information.
         if matches!(text.as_str(), "error" | "failed" | "fail" | "0" | "") {
             return;
         }
@@ -133,7 +133,7 @@ impl ProviderError {
         }
     }
 
-    /// Takes a text that may be JSON again, as gateways wrap what their provider said.
+    /// Takes a text that may be JSON, because gateways wrap the error of their provider.
     fn say_or_read(&mut self, text: &str, depth: usize) {
         if text.trim_start().starts_with(['{', '['])
             && let Ok(value @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str(text)
@@ -150,7 +150,7 @@ impl ProviderError {
             .take(room)
             .flat_map(char::to_lowercase)
             .collect();
-        // Codes stand in messages too, where a gateway made one text of an error.
+        // Messages contain codes if a gateway made a text of an error.
         for word in text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_') {
             if word.contains('_') && word.len() <= 64 {
                 self.add_code(word);
@@ -167,7 +167,7 @@ impl ProviderError {
         self.param.split(' ').any(|param| param.starts_with(field)) || self.message.contains(field)
     }
 
-    /// Whether the message names this.
+    /// Whether the message contains this text.
     pub fn mentions(&self, words: &str) -> bool {
         self.message.contains(words)
     }
@@ -177,7 +177,7 @@ impl ProviderError {
         self.param.split(' ').any(|param| param == field)
     }
 
-    /// The most tokens that a model can be allowed, where the provider refuses more and says so.
+    /// The most tokens that a model allows, if the provider refuses more and says so.
     pub fn most_tokens(&self) -> Option<u32> {
         // Anthropic: `max_tokens: 32000 > 8192, which is the maximum allowed number of output tokens`;
         // OpenAI: `supports at most 4096 completion tokens`; Groq: `less than or equal to `8192``;
@@ -198,7 +198,7 @@ impl ProviderError {
                 .contains(about)
                 .then_some(self.message.as_str())?;
             let rest = match *before {
-                // The upper end of a range, behind its bracket.
+                // The upper end of a range, after its bracket.
                 ", " => rest.split_once('[')?.1,
                 _ => rest,
             };
@@ -213,7 +213,7 @@ impl ProviderError {
         })
     }
 
-    /// The code for the log: only what cannot be anything but a code.
+    /// The code for the log, if it is only a code.
     pub fn code(&self) -> &str {
         let plain = self
             .code
@@ -227,13 +227,13 @@ impl ProviderError {
         }
     }
 
-    /// The sentence for the person, where that of the kind would say too little.
+    /// The sentence for the person, if that of the kind says too little.
     pub fn sentence(&self) -> Option<&'static str> {
         let about = wordings::find(&self.codes, &self.message);
         (about == Some(About::Filter)).then_some(FILTERED_REQUEST)
     }
 
-    /// The failure that this error within a stream or a body of status 200 is.
+    /// The failure for this error in a stream or in a body with status 200.
     pub(in crate::providers) fn in_answer(&self) -> Failure {
         Failure {
             sentence: self.sentence(),
@@ -241,9 +241,8 @@ impl ProviderError {
         }
     }
 
-    /// The same of an error without the usual envelope. The provider failed to say it as it should, and
-    /// that is its kind; only what passes by itself or by a shorter conversation is told as such. The
-    /// sentence tells the person what it is about.
+    /// The failure for an error without the usual envelope. Its kind is an upstream error, unless a later
+    /// attempt or a shorter conversation can succeed. The sentence still says what it is about.
     pub(super) fn in_odd_answer(&self) -> Failure {
         let failure = self.in_answer();
         match failure.kind {

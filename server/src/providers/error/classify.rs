@@ -6,10 +6,10 @@ use super::body::ProviderError;
 use super::wordings::{self, About};
 
 impl ProviderError {
-    /// The kind of this error, with the HTTP status that it came with, if it came with one.
+    /// The kind of this error, with its HTTP status if it had one.
     ///
-    /// What is said decides before the status: several providers give a long conversation, a wrong key
-    /// or an account without money a status that means something else.
+    /// The message counts more than the status: several providers use a misleading status for a long
+    /// conversation, a wrong key or an account without money.
     pub fn classify(&self, status: Option<u16>) -> ErrorKind {
         let status = self.status_of(status);
         match wordings::find(&self.codes, &self.message) {
@@ -28,7 +28,7 @@ impl ProviderError {
         }
     }
 
-    /// The status that tells most: that of HTTP, unless a gateway hides another one behind a 5xx.
+    /// The HTTP status, unless a gateway hides a 4xx in the body behind a 5xx.
     fn status_of(&self, status: Option<u16>) -> Option<u16> {
         match (status.filter(|status| *status >= 400), self.status) {
             (Some(500..), Some(told @ 400..=499)) => Some(told),

@@ -1,26 +1,24 @@
-//! How providers word their failures: what a failure is about is found here, whatever status and form
-//! it has.
+//! The wordings of providers' errors: what a failure is about, with any status and in any format.
 //!
-//! The first row that fits counts, so what is special stands before what is general. A wording is
-//! written in small letters; ` & ` joins parts that must all be there. Each group names where the
-//! wordings are documented or were reported.
+//! The first matching row counts, so special rows precede general ones. Wordings are in lower case. ` & ` joins
+//! parts that must all match. Each group names where its wordings are documented or reported.
 
-/// What a failure is about.
+/// The subject of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::providers) enum About {
     /// The conversation is too long for the model.
     ContextLength,
     /// The provider's rules forbid the question or the answer.
     Filter,
-    /// There is no money, or none may be spent.
+    /// The account has no money, or may not spend any.
     Quota,
-    /// The provider has too much to do.
+    /// The provider is overloaded.
     Overloaded,
     /// Requests come too fast.
     RateLimited,
-    /// There is no such model, or it may not be used.
+    /// The model does not exist or may not be used.
     Model,
-    /// The key is missing, wrong, or may not do this.
+    /// The key is missing, wrong or not permitted.
     Auth,
     /// The request has too many bytes.
     TooLarge,
@@ -28,10 +26,10 @@ pub(in crate::providers) enum About {
 
 use About::{Auth, ContextLength, Filter, Model, Overloaded, Quota, RateLimited, TooLarge};
 
-/// Where a wording is looked for.
+/// The place of a wording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::providers) enum In {
-    /// In a code, of which only letters and digits are looked at.
+    /// In a code, reduced to letters and digits.
     Code(&'static str),
     /// In a message.
     Words(&'static str),
@@ -39,7 +37,7 @@ pub(in crate::providers) enum In {
 
 use In::{Code, Words};
 
-/// All wordings, in the order in which they are looked for.
+/// All wordings in the order in which they are tried.
 pub(in crate::providers) const TABLE: &[(About, In)] = &[
     // --- Too long for the model ---------------------------------------------------------------------
     // OpenAI: https://platform.openai.com/docs/guides/error-codes ; "context_length_exceeded", "This

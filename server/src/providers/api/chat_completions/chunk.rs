@@ -5,22 +5,22 @@ use serde::Deserialize;
 use super::usage::ChatUsage;
 use crate::providers::api::lenient::{List, Number, Object, Presence, Text};
 
-/// One event of the stream, as far as it is of interest. Text is borrowed from the event where it
-/// has no escapes. Each field may hold anything.
+/// The relevant fields of an event. Strings without escapes are borrowed from the event. Each field accepts any
+/// value.
 #[derive(Deserialize)]
 pub(super) struct ChatChunk<'a> {
     #[serde(borrow, default)]
     pub(super) choices: List<ChatChoice<'a>>,
     #[serde(default)]
     pub(super) usage: Object<ChatUsage>,
-    /// Only looked at for being there; the slow way reads it.
+    /// Only its presence matters. The slow path reads it.
     #[serde(default)]
     pub(super) error: Presence,
 }
 
 impl ChatChunk<'_> {
-    /// Whether all of it can be read as it is. Without choices it is a keep-alive, a count of tokens,
-    /// or an error of some form.
+    /// Whether the fast path can read the chunk. A chunk without choices is a keep-alive, a token count or an
+    /// error.
     pub(super) fn is_plain(&self) -> bool {
         !self.error.0
             && !self.choices.0.is_empty()
@@ -34,15 +34,15 @@ pub(super) struct ChatChoice<'a> {
     pub(super) index: Number,
     #[serde(borrow, default)]
     pub(super) delta: Object<ChatDelta<'a>>,
-    /// A whole message, in an answer that is no stream.
+    /// A whole message, in an answer without a stream.
     #[serde(borrow, default)]
     pub(super) message: Object<ChatDelta<'a>>,
-    /// The text in the older API for completions.
+    /// The text in the older completions API.
     #[serde(borrow, default)]
     pub(super) text: Text<'a>,
     #[serde(borrow, default)]
     pub(super) finish_reason: Text<'a>,
-    /// Moonshot counts here, at the end; the slow way reads it.
+    /// Moonshot sends the token counts here. The slow path reads them.
     #[serde(default)]
     pub(super) usage: Presence,
     #[serde(default)]
@@ -87,7 +87,7 @@ pub(super) struct ChatDelta<'a> {
 }
 
 impl ChatDelta<'_> {
-    /// The reasoning, under the first name that is not empty: some servers use two.
+    /// The reasoning, in the first field that is not empty: some servers use two.
     pub(super) fn thought(&self) -> Option<&str> {
         [
             &self.reasoning_content,

@@ -5,8 +5,8 @@ use serde_json::Value;
 use crate::providers::api::said::CumulativeText;
 use crate::providers::error::in_answer::is_nothing;
 
-/// Turns what holds text in another form into the usual one: lists of parts, as Mistral sends
-/// them, a text in the place of an object, numbers in the place of a text.
+/// Normalises text in unusual forms: lists of parts, as Mistral sends them, a string in place of an object,
+/// numbers in place of a string.
 pub(super) fn normalize(value: &mut Value, details: &mut CumulativeText) {
     match value.get_mut("choices") {
         Some(Value::Array(choices)) => {
@@ -64,7 +64,7 @@ fn normalize_choice(choice: &mut Value, details: &mut CumulativeText) {
     }
 }
 
-/// The word in a finish reason that is no text: `{"type": "stop"}`.
+/// The finish reason in an object such as `{"type": "stop"}`.
 fn word_of(reason: &Value) -> Option<&str> {
     match reason {
         Value::Array(list) => list.iter().find_map(word_of),
@@ -76,14 +76,14 @@ fn word_of(reason: &Value) -> Option<&str> {
     }
 }
 
-/// The error of a choice, as OpenRouter sends it.
+/// The error in a choice, as OpenRouter sends it.
 pub(super) fn error_of_choice(value: &Value) -> Option<&Value> {
     let choices = value.get("choices")?.as_array()?;
     let mut errors = choices.iter().filter_map(|choice| choice.get("error"));
     errors.find(|error| !is_nothing(error))
 }
 
-/// Adds the text and the reasoning in a value of any form.
+/// Collects the text and the reasoning in a value of any form.
 fn collect(value: Option<&Value>, text: &mut String, thought: &mut String) {
     match value {
         Some(Value::String(piece)) => text.push_str(piece),

@@ -15,7 +15,7 @@ pub(super) struct ChatUsage {
     completion_tokens_details: Object<CompletionDetails>,
     #[serde(default)]
     prompt_tokens_details: Object<PromptDetails>,
-    /// Other names for the first two, and for what came from the cache.
+    /// Other names of the first two counts, and of cached tokens.
     #[serde(default)]
     input_tokens: Number,
     #[serde(default)]
@@ -26,7 +26,7 @@ pub(super) struct ChatUsage {
     prompt_cache_hit_tokens: Number,
     #[serde(default)]
     input_tokens_details: Object<PromptDetails>,
-    /// Anthropic's names, which gateways to it keep.
+    /// Anthropic's names, which some gateways keep.
     #[serde(default)]
     cache_read_input_tokens: Number,
     #[serde(default)]
@@ -54,7 +54,7 @@ impl ChatUsage {
         let completion = self.completion_tokens_details.get();
         let details = [&self.prompt_tokens_details, &self.input_tokens_details];
         let details = || details.into_iter().filter_map(Object::get);
-        // The same count may have several names, of which some say 0.
+        // The same count may have several names, of which some are 0.
         let cached = details()
             .map(|details| details.cached_tokens.0)
             .chain([
@@ -88,8 +88,8 @@ impl ChatUsage {
     }
 }
 
-/// All tokens of the input. By this API they include what came from the cache and went into it; some
-/// gateways to Anthropic's API leave both out, as that one does, which shows where there are more.
+/// The total number of input tokens. In this API it includes tokens that were read from and written to the
+/// cache. Some gateways to Anthropic's API exclude both, which shows if the sum of them is larger.
 fn all_input(told: Option<u64>, cached: Option<u64>, written: Option<u64>) -> Option<u64> {
     let apart = cached.unwrap_or(0).saturating_add(written.unwrap_or(0));
     told.map(|told| {

@@ -4,8 +4,8 @@ use serde::Deserialize;
 
 use crate::providers::api::lenient::{List, Number, Object, Presence, Text};
 
-/// One event of the stream, as far as it is of interest. Text is borrowed from the event where it
-/// has no escapes. Each field may hold anything.
+/// The relevant fields of an event. Strings without escapes are borrowed from the event. Each field accepts any
+/// value.
 #[derive(Deserialize)]
 pub(super) struct MessagesEvent<'a> {
     #[serde(borrow, rename = "type", default)]
@@ -20,7 +20,7 @@ pub(super) struct MessagesEvent<'a> {
     pub(super) message: Object<WholeMessage<'a>>,
     #[serde(default)]
     pub(super) usage: Object<MessagesUsage>,
-    /// Only looked at for being there; the slow way reads it.
+    /// Only its presence matters. The slow path reads it.
     #[serde(default)]
     pub(super) error: Presence,
 }
@@ -31,7 +31,7 @@ impl MessagesEvent<'_> {
     }
 }
 
-/// A block, or what is added to one, or to the message.
+/// A block, or an addition to a block or to the message.
 #[derive(Deserialize)]
 pub(super) struct ContentPiece<'a> {
     #[serde(borrow, rename = "type", default)]
@@ -64,7 +64,7 @@ pub(super) struct MessagesUsage {
     pub(super) cache_read_input_tokens: Number,
     #[serde(default)]
     pub(super) cache_creation_input_tokens: Number,
-    /// The same by its lifetime.
+    /// The same count by lifetime.
     #[serde(default)]
     pub(super) cache_creation: Object<CacheWrites>,
 }

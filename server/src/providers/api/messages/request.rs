@@ -6,11 +6,11 @@ use serde::Serialize;
 use crate::providers::caching::{self, Caching};
 use crate::providers::quirks::{Optional, Quirks, Thinking};
 
-/// The limit that is sent where none was set: this API wants one. A model that allows less says how
-/// much, which is learnt.
+/// The token limit if the request has none, because this API requires one. If a model allows less, its error
+/// says how much, and that is learnt.
 pub(super) const MOST_TOKENS: u32 = 32_000;
 
-/// The least room for the answer beside a budget for thinking, which counts against the limit too.
+/// The least tokens for the answer beside a budget for thinking, which counts against the limit too.
 pub(super) const LEAST_ANSWER: u32 = 1024;
 
 /// The JSON body of a streaming request.
@@ -49,7 +49,7 @@ pub fn request(prompt: &ChatRequest, model: &str, quirks: Quirks, caching: Cachi
         system,
         messages,
         stream: quirks.sends(Optional::Stream),
-        // Here it goes up to 1, and a model that thinks wants it left alone.
+        // The maximum is 1 in this API. A model that thinks accepts only the default.
         temperature: prompt
             .temperature
             .filter(|_| thinking.is_none() && quirks.sends(Optional::Temperature))
@@ -112,7 +112,7 @@ fn thinking(
     }
 }
 
-/// How many tokens to think with, if the limit leaves room for that: at least 1024, says the API.
+/// The budget for thinking, if the limit allows it: the API requires at least 1024 tokens.
 fn budget(effort: ReasoningEffort, max_tokens: u32) -> Option<u32> {
     let wanted = match effort {
         ReasoningEffort::Low => 2048,

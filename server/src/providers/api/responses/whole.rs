@@ -9,8 +9,8 @@ use crate::providers::error::Failure;
 use crate::providers::error::in_answer::{error_frame, is_nothing};
 
 impl ResponsesMapper {
-    /// Takes the response itself, which comes at the end and holds everything again. `kind` is that of
-    /// the event, if it came in one.
+    /// Takes the whole response at the end of a stream, which repeats everything. `kind` is the type of its
+    /// event, if it came in one.
     pub(super) fn end(
         &mut self,
         response: &Value,
@@ -23,7 +23,7 @@ impl ResponsesMapper {
         {
             return Err(error_frame(response));
         }
-        // What the response says of itself counts before what its event is called.
+        // The status in the response counts before the type of its event.
         let named = kind.and_then(|kind| kind.strip_prefix("response."));
         let status = response
             .get("status")
@@ -58,7 +58,7 @@ impl ResponsesMapper {
             .map(meaning)
             .filter(|reason| !matches!(reason, Meaning::Open | Meaning::Unknown));
         let is_empty = self.text.is_empty() && self.reasoning.is_empty();
-        // Some servers, llama.cpp among them, call a response completed that the limit cut off.
+        // Some servers, such as llama.cpp, report a response as completed although the limit cut it off.
         let written = self.ending.usage.and_then(|usage| usage.completion_tokens);
         let is_at_limit = self.limit.is_some_and(|limit| written >= Some(limit));
         match reason.or(status) {
@@ -68,7 +68,7 @@ impl ResponsesMapper {
             Some(Meaning::Ended(Finish::Stop)) if self.ending.called_tool => {
                 self.ending.note(Meaning::Ended(Finish::ToolCalls));
             }
-            // An object in which nothing is said at all is no answer.
+            // An object without any content is no answer.
             Some(Meaning::Ended(Finish::Stop)) if is_empty && response.get("status").is_none() => {}
             Some(known) => self.ending.note(known),
             None => {}
@@ -77,7 +77,7 @@ impl ResponsesMapper {
         Ok(())
     }
 
-    /// Whether an item of the answer is a tool's call and no text.
+    /// Records whether an item is a call of a tool.
     pub(super) fn note_item(&mut self, item: Option<&Value>) {
         let kind = item.and_then(|item| item.get("type")?.as_str());
         self.ending.called_tool |= matches!(kind, Some("function_call" | "custom_tool_call"));
