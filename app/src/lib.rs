@@ -65,8 +65,9 @@ pub const SAVED_DATA: &str = "saved";
 /// The [`InitialData`] as a data block, which no browser runs; nothing if it is empty. `<` is escaped, so that the
 /// data cannot end the block.
 fn saved_data() -> Option<impl IntoView> {
-    let opened = use_context::<InitialData>().filter(|opened| *opened != InitialData::default())?;
-    let json = serde_json::to_string(&opened).expect("what is saved is text and numbers");
+    let initial =
+        use_context::<InitialData>().filter(|initial| *initial != InitialData::default())?;
+    let json = serde_json::to_string(&initial).expect("what is saved is text and numbers");
     let json = json.replace('<', "\\u003c");
     Some(view! { <script type="application/json" id=SAVED_DATA inner_html=json></script> })
 }
@@ -84,7 +85,7 @@ pub fn App() -> impl IntoView {
         unsaved: SharedValue::new_str(|| info().unsaved).into_inner(),
     });
     let rendered_at = SharedValue::new_str(now_on_the_server).into_inner();
-    let opened = use_context::<InitialData>().unwrap_or_default();
+    let initial = use_context::<InitialData>().unwrap_or_default();
     let navigation = Navigation::new();
     provide_context(navigation);
     if navigation.address_untracked() == Address::Missing {
@@ -96,7 +97,7 @@ pub fn App() -> impl IntoView {
         }
         .into_any()
     } else {
-        view! { <ChatPage opened rendered_at/> }.into_any()
+        view! { <ChatPage initial rendered_at/> }.into_any()
     }
 }
 

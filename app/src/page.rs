@@ -1,4 +1,4 @@
-//! The page of a conversation: the others beside it, a header, the conversation, the composer.
+//! The page: the sidebar, the header, the conversation, the composer.
 
 pub mod earlier;
 pub mod lazy;
@@ -35,12 +35,12 @@ use crate::ui::text;
 use crate::ui::transcript::Transcript;
 use crate::ui::transcript::follow::Follow;
 
-/// A conversation and all that is around it.
+/// The page of a conversation.
 #[component]
 pub fn ChatPage(
-    /// What the server has put into the page.
-    opened: InitialData,
-    /// When it did, in milliseconds since 1970.
+    /// The data that the server has put into the page.
+    initial: InitialData,
+    /// When the server rendered the page, in milliseconds since 1970.
     rendered_at: i64,
 ) -> impl IntoView {
     let clock: Arc<dyn Clock> = Arc::new(BrowserClock);
@@ -55,15 +55,15 @@ pub fn ChatPage(
     provide_context(ChosenTheme::new());
     let chat = Chat::new(deps, preferences);
     let navigation = expect_context::<Navigation>();
-    // The first picture is the same on the server and here; what day it is here is seen after it.
+    // Hydration needs the same content as on the server; the day in the user's time zone is set after it.
     let today = Today {
         now: rendered_at,
         ahead: 0,
     };
-    let conversations = Conversations::new(opened.list, today, clock, use_server());
+    let conversations = Conversations::new(initial.list, today, clock, use_server());
     let address = navigation.address_untracked();
-    let is_missing = opened.conversation.is_none() && matches!(address, Address::Conversation(_));
-    if let Some(detail) = &opened.conversation {
+    let is_missing = initial.conversation.is_none() && matches!(address, Address::Conversation(_));
+    if let Some(detail) = &initial.conversation {
         chat.open(detail);
     }
     let follow = Follow::new();
@@ -85,9 +85,9 @@ pub fn ChatPage(
     provide_context(drawer);
     provide_context(follow);
     provide_context(earlier);
-    sync.begin(opened.conversation);
+    sync.begin(initial.conversation);
     listen_to_keys(chat, field, earlier);
-    // Only what has changed makes another view.
+    // A memo, so that the view is built again only when the value changes.
     let is_missing = Memo::new(move |_| sync.is_missing.get());
 
     view! {
@@ -152,7 +152,7 @@ fn Header() -> impl IntoView {
     }
 }
 
-/// Stands where a conversation would be that does not exist, or is another person's.
+/// The view for the URL of a conversation that does not exist, or belongs to another owner.
 #[component]
 fn MissingConversation() -> impl IntoView {
     view! {
@@ -166,9 +166,9 @@ fn MissingConversation() -> impl IntoView {
     }
 }
 
-/// Keys that work wherever one is: Esc stops, and who begins to type writes a message.
+/// Handles keys that work anywhere on the page: Escape stops the reply, and typing focuses the composer.
 fn listen_to_keys(chat: Chat, field: ComposerField, earlier: Earlier) {
-    // An effect runs in the browser only.
+    // Effects run in the browser only.
     Effect::new(move |_| {
         let listener = window_event_listener(leptos::ev::keydown, move |key| {
             chat.note_key();
@@ -195,7 +195,7 @@ fn listen_to_keys(chat: Chat, field: ComposerField, earlier: Earlier) {
     });
 }
 
-/// Whether a key begins a search of the browser's, or selects all that is on the page.
+/// Whether a key opens the browser's search or selects the whole page.
 fn is_search_or_select_all(key: &web_sys::KeyboardEvent) -> bool {
     let is_command = (key.ctrl_key() || key.meta_key()) && !key.alt_key();
     match key.key().as_str() {

@@ -30,9 +30,9 @@ static SPLIT_PADDING: [u8; 4096] = [1; 4096];
 pub fn hydrate() {
     console_error_panic_hook::set_once();
     spawn_local(async {
-        let opened = network::read_saved_data().await;
+        let initial = network::read_saved_data().await;
         leptos::mount::hydrate_body(|| {
-            provide_context(opened);
+            provide_context(initial);
             provide_transport(Network);
             provide_backend(Network);
             provide_lifecycle(lifecycle::BrowserLifecycle);

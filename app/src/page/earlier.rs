@@ -1,8 +1,8 @@
-//! The part of a long conversation that is not loaded: it comes from the server as one scrolls up, or
-//! all of it before the browser searches or copies.
+//! Loads the earlier messages of a long conversation: when the user scrolls up, or all of them before the browser
+//! searches or copies.
 //!
-//! A part is shown slice by slice, each in a frame of its own and as large as the frames before allow,
-//! so that keys are answered meanwhile.
+//! Loaded messages are rendered slice by slice, each in a frame of its own. The size of a slice depends on the measured
+//! cost of the slices before, so that keys are handled meanwhile.
 
 use std::time::Duration;
 
@@ -16,89 +16,90 @@ use crate::protocol::ErrorBody;
 use crate::protocol::saved::{ConversationDetail, SavedMessage};
 use crate::ui::transcript::follow::Follow;
 
-/// How many messages are asked for at once where all are wanted. The server gives fewer if they are long.
+/// How many messages are requested at once when all are wanted. The server returns fewer if they are long.
 const MANY: u32 = 200;
 /// The most messages in a slice.
 const MOST_IN_A_SLICE: usize = 24;
-/// How many bytes of text the first slice has, and any may have.
+/// The size of the first slice, in bytes of text.
 const FIRST_SLICE: usize = 8 * 1024;
+/// The least and the largest size of a slice, in bytes of text.
 const SLICE_BOUNDS: (usize, usize) = (4 * 1024, 64 * 1024);
-/// How long a frame with a slice should take, layout included.
+/// The target duration of a frame that renders a slice, with layout.
 const FRAME_TARGET: Duration = Duration::from_millis(24);
 
-/// How far the loading is.
+/// The state of the loading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loading {
-    /// Nothing is loaded now.
-    Resting,
-    /// What comes before is.
+    /// Nothing is being loaded.
+    Idle,
+    /// The previous part is being loaded.
     Part,
-    /// All that there is before is.
+    /// All earlier messages are being loaded.
     All,
-    /// It could not be loaded.
+    /// Loading failed.
     Failed,
 }
 
-/// The messages before those that are loaded: a handle that can be copied.
+/// The loader of earlier messages. The handle is `Copy`.
 #[derive(Clone, Copy)]
 pub struct Earlier {
     chat: Chat,
     follow: Follow,
     server: StoredValue<Server>,
     loading: RwSignal<Loading>,
-    /// Whether the browser is about to need all that was said.
+    /// Whether the browser is about to search or copy, and needs all messages.
     wants_all: RwSignal<bool>,
-    /// Whether a part is on its way or being shown.
+    /// Whether a part is being loaded or rendered.
     is_busy: StoredValue<bool>,
-    /// How many bytes of text the next slice has.
+    /// The size of the next slice, in bytes of text.
     slice: StoredValue<usize>,
 }
 
 impl Earlier {
-    /// Those of this chat, shown in this view.
+    /// A loader for this chat and its view.
     #[must_use]
     pub fn new(chat: Chat, follow: Follow, server: Server) -> Self {
         Self {
             chat,
             follow,
             server: StoredValue::new(server),
-            loading: RwSignal::new(Loading::Resting),
+            loading: RwSignal::new(Loading::Idle),
             wants_all: RwSignal::new(false),
             is_busy: StoredValue::new(false),
             slice: StoredValue::new(FIRST_SLICE),
         }
     }
 
-    /// How far the loading is.
+    /// The state of the loading.
     #[must_use]
     pub fn loading(self) -> Loading {
         self.loading.get()
     }
 
-    /// Notes whether the browser is about to need all that was said. What loads it may not be there yet.
+    /// Requests all messages, or ends the request. The view that loads them may be a lazy part that is not loaded yet.
     pub fn want_all(self, wants_all: bool) {
         self.wants_all.set(wants_all);
     }
 
-    /// Whether all is wanted.
+    /// Whether all messages are requested.
     #[must_use]
     pub fn wants_all(self) -> bool {
         self.wants_all.get()
     }
 
-    /// Whether all is being loaded now.
+    /// Whether all messages are being loaded.
     #[must_use]
     pub fn is_loading_all(self) -> bool {
         self.loading.get_untracked() == Loading::All
     }
 
-    /// Whether the last part could not be loaded.
+    /// Whether loading the last part failed.
     #[must_use]
     pub fn has_failed(self) -> bool {
         self.loading.get_untracked() == Loading::Failed
     }
 
-    /// Loads the part before the first message.
+    /// Loads the part before the first loaded message.
     pub async fn load_part(self) {
         if self.is_busy.get_value() {
             return;
@@ -109,24 +110,24 @@ impl Earlier {
             .await;
     }
 
-    /// Loads all there is; whether that could be done.
+    /// Loads all earlier messages. Returns whether that succeeded.
     pub async fn load_all(self) -> bool {
         self.load(Loading::All, || false).await.is_ok()
     }
 
-    /// Loads until the message of this name is there; whether it is.
+    /// Loads until the message with this server id is loaded. Returns whether it is.
     pub async fn load_until(self, message: &str) -> bool {
         let is_there = || self.chat.has(message);
         self.load(Loading::Part, is_there).await.is_ok() && is_there()
     }
 
-    /// What the first message is known by: what comes before it.
+    /// Identifies the first loaded message: the epoch of the chat, and the id of the message before it.
     fn first(self) -> (u32, Option<String>) {
         untrack(|| (self.chat.epoch(), self.chat.earlier()))
     }
 
-    /// Loads part after part until it is enough, or nothing comes before. Stops where another
-    /// conversation takes the place of this one.
+    /// Loads part after part until `is_enough` holds or there are no earlier messages. Stops when another conversation
+    /// is opened.
     async fn load(self, what: Loading, is_enough: impl Fn() -> bool) -> Result<(), ErrorBody> {
         let (epoch, _) = self.first();
         let is_over = || {
@@ -134,7 +135,7 @@ impl Earlier {
             now != epoch || earlier.is_none() || is_enough()
         };
         while !is_over() {
-            // Another one loads, too.
+            // Another task is loading.
             if self.is_busy.get_value() {
                 if what == Loading::All {
                     self.loading.set(what);
@@ -144,18 +145,18 @@ impl Earlier {
             }
             self.is_busy.set_value(true);
             self.loading.set(what);
-            let outcome = self.show_what_comes_before(what).await;
+            let outcome = self.load_before(what).await;
             self.is_busy.set_value(false);
             if let Err(error) = outcome {
                 self.loading.set(Loading::Failed);
                 return Err(error);
             }
         }
-        self.loading.set(Loading::Resting);
+        self.loading.set(Loading::Idle);
         Ok(())
     }
 
-    async fn show_what_comes_before(self, what: Loading) -> Result<(), ErrorBody> {
+    async fn load_before(self, what: Loading) -> Result<(), ErrorBody> {
         let before = self.first();
         let (Some(id), Some(last)) = (self.chat.id_untracked(), before.1.clone()) else {
             return Ok(());
@@ -172,7 +173,7 @@ impl Earlier {
         Ok(())
     }
 
-    /// Shows a part, its last messages first, unless something else took its place meanwhile.
+    /// Renders a part slice by slice, its last messages first. Stops if the first loaded message is another one by then.
     async fn show(self, part: ConversationDetail, mut before: (u32, Option<String>)) {
         let mut rest = part.messages;
         loop {
@@ -190,7 +191,7 @@ impl Earlier {
             let began = BrowserClock.now();
             let held = self.follow.hold();
             self.chat.prepend(&slice, &part.versions, earlier);
-            // They are in the document by then, and not yet in the picture.
+            // After a tick the messages are in the document, and not painted yet.
             leptos::task::tick().await;
             if let Some(held) = held {
                 held.restore();
@@ -204,7 +205,7 @@ impl Earlier {
         }
     }
 
-    /// How many of the last of these messages make a slice: one at least, if there is one.
+    /// How many messages at the end make a slice: at least one, if there is one.
     fn count(self, messages: &[SavedMessage]) -> usize {
         let mut room = self.slice.get_value();
         let fits = |message: &&SavedMessage| {
@@ -218,7 +219,7 @@ impl Earlier {
     }
 }
 
-/// How many bytes the next slice has, where so many took so long.
+/// The size of the next slice, after a slice of this size with this cost.
 fn next_slice(bytes: usize, cost: Duration) -> usize {
     let factor = FRAME_TARGET.as_secs_f64() / cost.as_secs_f64().max(0.001);
     let next = bytes as f64 * factor.clamp(0.5, 2.0);

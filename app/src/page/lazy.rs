@@ -1,9 +1,8 @@
-//! Parts of the page that are files of their own, loaded when they are needed.
+//! Lazy parts of the page: wasm files of their own, loaded when they are needed.
 //!
-//! With the feature `split` (and `cargo leptos build --split`, which cuts the wasm) a part is fetched at
-//! its first call. Without it, as while developing, everything is one file and the call is a call. Both
-//! ways it is the same function; a file that cannot be had is an error to show, never a panic, and the
-//! next call tries again.
+//! With the feature `split` (and `cargo leptos build --split`, which splits the wasm) a part is fetched at its first
+//! call. Without it, as during development, everything is one file and the call is an ordinary one. A file that cannot
+//! be loaded is an error, never a panic, and the next call tries again.
 
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use leptos::task::spawn_local;
 
 use crate::platform::clock::{BrowserClock, Clock};
 
-/// The file of a part could not be loaded.
+/// The file of a lazy part could not be loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a part of the page could not be loaded")]
 pub struct NotLoaded;
@@ -24,7 +23,7 @@ impl From<leptos::wasm_split::SplitLoaderError> for NotLoaded {
     }
 }
 
-/// Makes a function the way into a part of the same name. Calling it gives a future of its result, or
+/// Makes a function the entry point of a lazy part of the same name. Calling it returns a future of its result, or
 /// [`NotLoaded`].
 #[macro_export]
 macro_rules! lazy_part {
@@ -46,11 +45,11 @@ macro_rules! lazy_part {
 
 pub use lazy_part;
 
-/// What happens when a person turns to the page, or the network is back with which the file of a part
-/// may have been lost.
+/// The window events of the first interaction, and the return of the network, without which a part could not be
+/// loaded.
 pub(crate) const FIRST_INTERACTION: &[&str] = &["keydown", "pointerdown", "online"];
 
-/// Calls this at each of these events of the window. In the browser only.
+/// Calls `load` at each of these window events. In the browser only.
 pub(crate) fn on_each(events: &'static [&'static str], load: impl Fn() + Clone + 'static) {
     Effect::new(move |_| {
         let listen = |event: &&str| {
@@ -62,7 +61,7 @@ pub(crate) fn on_each(events: &'static [&'static str], load: impl Fn() + Clone +
     });
 }
 
-/// How far a part is.
+/// The state of a lazy part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum LoadState {
     NotLoaded,
@@ -71,36 +70,36 @@ enum LoadState {
     Failed,
 }
 
-/// A part that comes to life once, when somebody first turns to it: a handle that can be copied.
+/// A lazy part that is loaded once. The handle is `Copy`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LazyPart(RwSignal<LoadState>);
 
 impl LazyPart {
-    /// One that nobody has turned to.
+    /// A part that is not loaded.
     pub(crate) fn new() -> Self {
         Self(RwSignal::new(LoadState::NotLoaded))
     }
 
-    /// Whether it works.
+    /// Whether the part is loaded.
     pub(crate) fn is_live(self) -> bool {
         self.0.get() == LoadState::Live
     }
 
-    /// Whether its file could not be had. Waking it tries again.
+    /// Whether loading failed. [`LazyPart::load`] tries again.
     pub(crate) fn has_failed(self) -> bool {
         self.0.get() == LoadState::Failed
     }
 
-    /// Brings it to life by this future, unless it is alive or about to be.
-    pub(crate) fn load(self, coming: impl Future<Output = Result<(), NotLoaded>> + 'static) {
+    /// Loads the part with this future, unless it is loaded or being loaded.
+    pub(crate) fn load(self, loading: impl Future<Output = Result<(), NotLoaded>> + 'static) {
         let can_load = |state: LoadState| matches!(state, LoadState::NotLoaded | LoadState::Failed);
-        // Its place may be gone by now, and by the time that its file is there.
+        // The owner of the signal may be gone, now or when the file arrives.
         if self.0.try_get_untracked().is_some_and(can_load) {
             self.0.set(LoadState::Loading);
             spawn_local(async move {
-                // The key that woke it is answered before files are asked for.
+                // The browser handles the key that triggered the load before it requests files.
                 BrowserClock.wait(Duration::ZERO).await;
-                let state = match coming.await {
+                let state = match loading.await {
                     Ok(()) => LoadState::Live,
                     Err(NotLoaded) => LoadState::Failed,
                 };

@@ -1,7 +1,7 @@
-//! Where in the app one is, as the browser's address says it, and the way to somewhere else.
+//! Navigation: the address of the page as a signal, and changing it.
 //!
-//! There are two pages, so this is all the routing there is: a router would make the wasm larger by a
-//! third. The server says which address was asked for; in the browser the address bar is the truth.
+//! There are two kinds of addresses, so this is all the routing; a router would make the wasm a third larger. On the
+//! server the request has the address; in the browser the address bar has it.
 
 use leptos::prelude::*;
 use leptos_router::location::RequestUrl;
@@ -9,22 +9,22 @@ use wasm_bindgen::JsValue;
 
 use crate::protocol::Id;
 
-/// What names a message in the query of a conversation's address.
+/// The query parameter of a conversation's URL that names a message.
 pub const MESSAGE: &str = "message";
 
-/// A place in the app.
+/// An address in the app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
-    /// A conversation that has not begun.
+    /// A new conversation.
     New,
-    /// A saved conversation, by its id.
+    /// The saved conversation with this id.
     Conversation(String),
-    /// Nothing.
+    /// An unknown path.
     Missing,
 }
 
 impl Address {
-    /// The place that a URL names; its query and fragment name none.
+    /// The address of a URL. Query and fragment are ignored.
     #[must_use]
     pub fn of(url: &str) -> Self {
         let path = path_of(url);
@@ -35,7 +35,7 @@ impl Address {
         }
     }
 
-    /// The path that names it.
+    /// The path of the address.
     #[must_use]
     pub fn path(&self) -> String {
         match self {
@@ -45,7 +45,7 @@ impl Address {
     }
 }
 
-/// A part of a path without the escapes that a browser writes for what some spellings of an id hold.
+/// Unescapes the characters that spellings of an id can contain and that a browser escapes.
 fn plain(part: &str) -> String {
     const ESCAPES: [(&str, &str); 6] = [
         ("%7B", "{"),
@@ -62,7 +62,7 @@ fn plain(part: &str) -> String {
         })
 }
 
-/// The path of an address, which may begin with a scheme and a host.
+/// The path of a URL, which may be absolute.
 fn path_of(url: &str) -> &str {
     let path = match url.split_once("://") {
         Some((_, rest)) => rest.find('/').map_or("/", |at| &rest[at..]),
@@ -71,7 +71,7 @@ fn path_of(url: &str) -> &str {
     path.split(['?', '#']).next().unwrap_or(path)
 }
 
-/// The message that a query names.
+/// The message that a query string names.
 fn message_in(query: &str) -> Option<String> {
     let pairs = query.trim_start_matches('?').split('&');
     let message = pairs
@@ -80,12 +80,12 @@ fn message_in(query: &str) -> Option<String> {
     Some(message.into())
 }
 
-/// The address as a signal, and the verbs that change it.
+/// The address as a signal.
 #[derive(Debug, Clone, Copy)]
 pub struct Navigation(RwSignal<Address>);
 
 impl Navigation {
-    /// Where one is now; from here on the browser's back and forward are followed.
+    /// The current address, updated by the browser's back and forward from now on.
     #[must_use]
     pub fn new() -> Self {
         let asked_for = use_context::<RequestUrl>().map(|url| Address::of(url.as_ref()));
@@ -98,19 +98,19 @@ impl Navigation {
         Self(address)
     }
 
-    /// Where one is.
+    /// The current address.
     #[must_use]
     pub fn address(self) -> Address {
         self.0.get()
     }
 
-    /// The same, for those who want to know it once.
+    /// [`Navigation::address`] without subscribing.
     #[must_use]
     pub fn address_untracked(self) -> Address {
         self.0.get_untracked()
     }
 
-    /// Goes somewhere else, so that Back leads here.
+    /// Goes to an address, and adds an entry to the browser's history.
     pub fn go(self, address: Address) {
         if self.0.get_untracked() != address {
             self.write(&address, |history, path| {
@@ -120,7 +120,7 @@ impl Navigation {
         }
     }
 
-    /// Goes somewhere else as if one had never been here.
+    /// Goes to an address, and replaces the current entry of the browser's history.
     pub fn replace(self, address: Address) {
         if self.0.get_untracked() != address {
             self.write(&address, |history, path| {
@@ -130,8 +130,7 @@ impl Navigation {
         }
     }
 
-    /// The message that the browser's address names. It names none from then on: where one is goes on
-    /// changing.
+    /// The message that the URL names. The parameter is removed from the URL, because the view scrolls on.
     #[must_use]
     pub fn take_message(self) -> Option<String> {
         let query = window().location().search().ok()?;
@@ -147,8 +146,8 @@ impl Navigation {
         address: &Address,
         write: impl FnOnce(&web_sys::History, &str) -> Result<(), JsValue>,
     ) {
-        // There is no browser where the verbs are tested. And where a browser refuses, because it was
-        // asked too often, the page is right and only the address is old.
+        // Native tests have no browser. A browser can refuse after too many changes; then only the address bar is out
+        // of date.
         if cfg!(target_arch = "wasm32")
             && let Ok(history) = window().history()
         {
@@ -163,7 +162,7 @@ impl Default for Navigation {
     }
 }
 
-/// What the address bar says.
+/// The address in the address bar.
 fn here() -> Address {
     if is_server() {
         return Address::New;

@@ -1,5 +1,5 @@
-//! How much of a page the server renders. What is beyond it is in the page as plain text, and the
-//! browser renders it when the page comes to life.
+//! The budget for rendering Markdown on the server. Text beyond the budget is in the page as plain text, and the browser
+//! renders it after hydration.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,16 +9,16 @@ use leptos::prelude::use_context;
 use crate::markdown::html::{escaped, html_until};
 use crate::markdown::parse::parse_whole;
 
-/// The bounds of one page.
+/// The limits of one page.
 #[derive(Debug, Clone, Copy)]
 pub struct RenderLimits {
-    /// The longest text that is rendered, in bytes of Markdown. It cannot be interrupted.
+    /// The longest text that is rendered, in bytes of Markdown. Parsing a text cannot be interrupted.
     pub text: usize,
-    /// All texts together, in bytes of Markdown.
+    /// The total of all texts, in bytes of Markdown.
     pub texts: usize,
-    /// What they become together, in bytes of HTML.
+    /// The total of the rendered HTML, in bytes.
     pub html: usize,
-    /// How long rendering may take; a text that was begun is parsed to its end.
+    /// The total time. A text that is being parsed is parsed to its end.
     pub time: Duration,
 }
 
@@ -33,19 +33,19 @@ impl Default for RenderLimits {
     }
 }
 
-/// What is left of the bounds of a page; clones share it. The server provides it as a context.
+/// The remaining budget of a page. Clones share it. The server provides it as a context.
 #[derive(Debug, Clone)]
 pub struct RenderBudget(Arc<Mutex<Left>>);
 
 #[derive(Debug)]
 struct Left {
     limits: RenderLimits,
-    /// Set when the first text is rendered, so that waiting for a thread does not count.
+    /// Set when the first text is rendered, so that time in the queue for a thread does not count.
     deadline: Option<Instant>,
 }
 
 impl RenderBudget {
-    /// The budget of a page within these limits.
+    /// A budget with these limits.
     #[must_use]
     pub fn new(limits: RenderLimits) -> Self {
         Self(Arc::new(Mutex::new(Left {
@@ -60,8 +60,7 @@ impl RenderBudget {
         use_context().unwrap_or_else(|| Self::new(RenderLimits::default()))
     }
 
-    /// A text as HTML: as elements while the budget lasts, else as the text that it is, which is no
-    /// element.
+    /// A text as HTML: as elements while the budget lasts, and as escaped plain text without elements after that.
     #[must_use]
     pub fn html_of(&self, text: &str) -> String {
         let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);

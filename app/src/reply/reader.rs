@@ -1,11 +1,11 @@
-//! Reading one reply to its end, over as many connections as it takes.
+//! Reads one reply to its end, over as many connections as it takes.
 //!
-//! A saved reply goes on without its readers, and every event of it has a number. So a connection that
-//! breaks is no loss: the next one asks for what comes after the last event that was read. What comes
-//! twice is passed over, and what was cut in the middle comes again as a whole. A [`ReplyReader`] is a pure
-//! state machine over what it is given: a transport, the time, and the lifecycle_events of the surroundings.
+//! A saved reply continues without its readers, and its events are numbered. So a lost connection loses nothing: the
+//! next one resumes after the last event that was read. Repeated events are skipped, and an event that was cut off
+//! arrives again as a whole. A [`ReplyReader`] is a state machine over its inputs: a transport, a clock, and the
+//! events of the page lifecycle.
 //!
-//! It does not know what a reply is: events are passed on as they come. It opens no connection itself.
+//! The reader passes events on as they arrive, and does not know their content.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,90 +23,90 @@ use crate::protocol::{ChatEvent, ReplyError};
 use crate::reply::decode::NumberedEvent;
 use crate::reply::transport::{ChatTransport, Connection, ConnectionError, Received, ReplyRequest};
 
-/// The server gives a sign of life at least every 15 s. After a longer silence the connection is dead,
-/// whatever the browser believes: a laptop that slept is never told.
+/// The connection counts as dead after this time without bytes. The server sends something at least every 15 s; a
+/// browser on a laptop that slept does not notice a dead connection.
 const SILENCE: Duration = Duration::from_secs(40);
 
-/// When the page is shown again, a shorter silence than that is already suspicious.
+/// When the page is shown again, the connection counts as dead after this shorter time without bytes.
 const SUSPICIOUS: Duration = Duration::from_secs(16);
 
-/// How long a hidden page holds on to its connection. A browser allows six to one server over HTTP/1.1,
-/// and the tab that the person looks at needs some.
+/// How long a hidden page keeps its connection. A browser allows six connections to one server over HTTP/1.1, and the
+/// visible tab needs some.
 const HIDDEN_PATIENCE: Duration = Duration::from_secs(10);
 
-/// A message that was not accepted is sent again this many times; then the person has it back.
+/// How often a message that was not accepted is sent again, before it goes back into the composer.
 const SENDS_AGAIN: u32 = 3;
 
 /// The longest wait between two attempts.
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
 
-/// A connection that lived so long was a good one: its end begins a new series of attempts.
+/// A connection that lasted this long resets the count of failures.
 const GOOD_CONNECTION: Duration = Duration::from_secs(10);
 
-/// The server sends its first event with the headers. What comes so much later was held back.
+/// The longest time from the headers to the first event, which the server sends with the headers. After that, a proxy
+/// buffers the stream.
 const HELD_BACK: Duration = Duration::from_secs(2);
 
-/// What a reader tells of its reply.
+/// An item of a [`ReplyReader`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum ReaderEvent {
-    /// The next event. None comes twice, and none is left out.
+    /// The next event. No event is repeated or left out.
     Event(ChatEvent<'static>),
-    /// The connection is lost, and the first attempt to resume it failed. The reader goes on trying.
+    /// The connection is lost, and the first attempt to resume it failed. The reader keeps trying.
     Lost,
-    /// There is a connection again.
+    /// The reply is connected again.
     Resumed,
-    /// Something on the way to the server holds the stream back and lets it go in bursts.
+    /// A proxy buffers the stream and releases it in bursts.
     HeldBack,
-    /// The server does not give the reply, or could not be reached to ask for it. It is over.
+    /// The server rejected the request, or could not be reached with it. The reader has ended.
     Rejected(ReplyError),
 }
 
-/// Reads a reply to its end. As a stream it ends after the terminal event or a refusal; a reply that
-/// cannot be resumed may end without either, and then it was cut.
+/// Reads a reply to its end. The stream ends after the terminal event or a rejection. A reply that cannot be resumed
+/// may end without either; then it was cut off.
 pub struct ReplyReader {
     transport: Arc<dyn ChatTransport>,
     clock: Arc<dyn Clock>,
     lifecycle_events: LocalBoxStream<'static, LifecycleEvent>,
     request: ReplyRequest,
-    /// The number of the last event that was passed on.
+    /// The seq of the last event that was passed on.
     seq: Option<u64>,
     state: ReaderState,
     has_opened: bool,
     was_resumed: bool,
-    /// Attempts that came to nothing, in a row.
+    /// Consecutive failed attempts.
     failures: u32,
-    is_told_lost: bool,
-    is_told_held_back: bool,
+    has_reported_loss: bool,
+    has_reported_buffering: bool,
     hidden_since: Option<Duration>,
-    /// Rings when silence or hiding has lasted too long; it is set anew when it rings too early.
-    watch: Option<LocalBoxFuture<'static, ()>>,
+    /// The timer for silence and for hiding. It is started again when it fires too early.
+    watchdog: Option<LocalBoxFuture<'static, ()>>,
 }
 
 enum ReaderState {
-    /// To be connected at once.
+    /// Connects at once.
     Ready,
     Connected(OpenConnection),
-    /// To be connected later.
+    /// Connects after a timer.
     Waiting(LocalBoxFuture<'static, ()>),
-    /// To be connected when the page is shown.
+    /// Connects when the page is shown.
     Resting,
     Over,
 }
 
-/// A connection and what is known of it.
+/// A connection and its times.
 struct OpenConnection {
     connection: Connection,
     opened_at: Duration,
     /// When the server accepted the request.
     accepted_at: Option<Duration>,
-    /// When the last bytes came, or else the connection was opened.
+    /// When the last bytes arrived, or else when the connection was opened.
     alive_at: Duration,
     has_bytes: bool,
 }
 
 impl ReplyReader {
-    /// A reader of the reply that `request` asks for. `seq` is the number of the last event that is
-    /// already known.
+    /// A reader of the reply to a request. A resumed reply continues after the event that the request names.
     #[must_use]
     pub fn new(
         transport: Arc<dyn ChatTransport>,
@@ -129,25 +129,25 @@ impl ReplyReader {
             has_opened: false,
             was_resumed: false,
             failures: 0,
-            is_told_lost: false,
-            is_told_held_back: false,
-            watch: None,
+            has_reported_loss: false,
+            has_reported_buffering: false,
+            watchdog: None,
         }
     }
 
-    /// Whether a reply that had begun was asked for more than once. What happened in between, such as
-    /// another page that continued the reply, is not told here: the events are those of one generation.
+    /// Whether the reply was resumed over another connection. Its events are those of one generation; they do not show
+    /// that another page has continued the reply meanwhile.
     #[must_use]
     pub fn was_resumed(&self) -> bool {
         self.was_resumed
     }
 
-    /// Whether a new connection could go on where this one ends.
+    /// Whether a new connection can resume where this one ends.
     fn can_resume(&self) -> bool {
         matches!(self.request, ReplyRequest::Resume { .. })
     }
 
-    /// Whether it does no harm to ask again: for a saved reply it is the same request.
+    /// Whether the request can be repeated: for a saved reply it is idempotent.
     fn can_retry(&self) -> bool {
         !matches!(self.request, ReplyRequest::Ephemeral(_))
     }
@@ -159,7 +159,7 @@ impl ReplyReader {
             self.was_resumed |= self.has_opened;
         }
         self.has_opened = true;
-        self.watch = None;
+        self.watchdog = None;
         self.state = ReaderState::Connected(OpenConnection {
             connection: self.transport.open(self.request.clone()),
             opened_at: now,
@@ -171,7 +171,7 @@ impl ReplyReader {
 
     fn on_lifecycle_event(&mut self, lifecycle_event: LifecycleEvent) {
         let now = self.clock.now();
-        self.watch = None;
+        self.watchdog = None;
         let can_retry = self.can_retry();
         match (lifecycle_event, &self.state) {
             (LifecycleEvent::Hidden, _) => {
@@ -184,10 +184,10 @@ impl ReplyReader {
         let is_in_vain = match &self.state {
             ReaderState::Resting => lifecycle_event == LifecycleEvent::Shown,
             ReaderState::Waiting(_) => true,
-            // Another network: what was connected over the last one is dead, even if nobody said so.
+            // A connection over another network is dead, even if the browser has not noticed.
             ReaderState::Connected(_) if lifecycle_event == LifecycleEvent::Online => can_retry,
-            ReaderState::Connected(line) => {
-                can_retry && now.saturating_sub(line.alive_at) > SUSPICIOUS
+            ReaderState::Connected(open) => {
+                can_retry && now.saturating_sub(open.alive_at) > SUSPICIOUS
             }
             ReaderState::Ready | ReaderState::Over => false,
         };
@@ -198,27 +198,26 @@ impl ReplyReader {
 
     fn on_received(&mut self, received: Received) -> Option<ReaderEvent> {
         let now = self.clock.now();
-        let ReaderState::Connected(line) = &mut self.state else {
+        let ReaderState::Connected(open) = &mut self.state else {
             return None;
         };
         match received {
             Received::Accepted => {
-                line.accepted_at = Some(now);
-                line.alive_at = now;
-                std::mem::take(&mut self.is_told_lost).then_some(ReaderEvent::Resumed)
+                open.accepted_at = Some(now);
+                open.alive_at = now;
+                std::mem::take(&mut self.has_reported_loss).then_some(ReaderEvent::Resumed)
             }
             Received::Bytes => {
-                line.alive_at = now;
-                let is_first = !std::mem::replace(&mut line.has_bytes, true);
-                let waited = now.saturating_sub(line.accepted_at.unwrap_or(now));
+                open.alive_at = now;
+                let is_first = !std::mem::replace(&mut open.has_bytes, true);
+                let waited = now.saturating_sub(open.accepted_at.unwrap_or(now));
                 let is_held_back = is_first && waited > HELD_BACK && self.hidden_since.is_none();
-                (is_held_back && !std::mem::replace(&mut self.is_told_held_back, true))
+                (is_held_back && !std::mem::replace(&mut self.has_reported_buffering, true))
                     .then_some(ReaderEvent::HeldBack)
             }
             Received::Event(NumberedEvent { seq, event }) => {
-                // A start that comes again tells the reply from its beginning: a server that was killed
-                // has saved less than it had sent, and what it saved is what counts.
-                // An end is never a repetition: a reader that has read one asks for nothing more.
+                // A repeated start means that the reply restarts: a server that was killed has saved less than it had
+                // sent, and the saved state counts. An end is never a repetition, because the reader stops after one.
                 let is_known = matches!((seq, self.seq), (Some(new), Some(last)) if new <= last);
                 if is_known && !matches!(event, ChatEvent::Start(_)) && !event.is_terminal() {
                     return None;
@@ -230,7 +229,7 @@ impl ReplyReader {
                 } else if let ChatEvent::Start(start) = &event
                     && matches!(self.request, ReplyRequest::Send { .. })
                 {
-                    // From now on it can be read without being asked for again.
+                    // From now on the reply can be resumed.
                     self.request = ReplyRequest::Resume {
                         generation: start.generation.clone(),
                         after: None,
@@ -244,14 +243,14 @@ impl ReplyReader {
     fn on_end(&mut self, why: ConnectionError) -> Option<ReaderEvent> {
         let now = self.clock.now();
         let (was_good, was_accepted) = match &self.state {
-            ReaderState::Connected(line) => (
-                line.accepted_at.is_some() && now.saturating_sub(line.opened_at) > GOOD_CONNECTION,
-                line.accepted_at.is_some(),
+            ReaderState::Connected(open) => (
+                open.accepted_at.is_some() && now.saturating_sub(open.opened_at) > GOOD_CONNECTION,
+                open.accepted_at.is_some(),
             ),
             _ => (false, false),
         };
         self.state = ReaderState::Over;
-        self.watch = None;
+        self.watchdog = None;
         if was_good {
             self.failures = 0;
         }
@@ -260,11 +259,11 @@ impl ReplyReader {
         match why {
             ConnectionError::Rejected(error) => return Some(ReaderEvent::Rejected(error)),
             ConnectionError::Transient(error) => {
-                // A server that has too much to do says when it makes sense to come again.
-                let asked = error.retry_after_ms.map(Duration::from_millis);
-                wait = wait.max(asked.unwrap_or_default().min(LONGEST_WAIT));
+                // An overloaded server says how long to wait.
+                let retry_after = error.retry_after_ms.map(Duration::from_millis);
+                wait = wait.max(retry_after.unwrap_or_default().min(LONGEST_WAIT));
                 match &self.request {
-                    // Asked once: what has come is all there is. Before that, it was never accepted.
+                    // An accepted request cannot be repeated: the reply is cut off.
                     ReplyRequest::Ephemeral(_) if was_accepted => return None,
                     ReplyRequest::Ephemeral(_) => return Some(ReaderEvent::Rejected(error)),
                     ReplyRequest::Send { .. } if self.failures > SENDS_AGAIN => {
@@ -280,13 +279,13 @@ impl ReplyReader {
             }
         }
         self.state = ReaderState::Waiting(self.clock.wait(wait));
-        let is_worth_telling = self.failures > 1 && self.can_resume();
-        (is_worth_telling && !std::mem::replace(&mut self.is_told_lost, true))
+        let is_lost = self.failures > 1 && self.can_resume();
+        (is_lost && !std::mem::replace(&mut self.has_reported_loss, true))
             .then_some(ReaderEvent::Lost)
     }
 
-    /// The watch rang: whether it is too late, and for what.
-    fn on_watch(&mut self) -> Option<ReaderEvent> {
+    /// Handles the watchdog: releases the connection of a hidden page, or ends a dead one.
+    fn on_watchdog(&mut self) -> Option<ReaderEvent> {
         let now = self.clock.now();
         if now >= self.rest_at() {
             self.state = ReaderState::Resting;
@@ -296,7 +295,7 @@ impl ReplyReader {
         None
     }
 
-    /// When the page has been hidden for so long that the connection is let go.
+    /// When the connection of a hidden page is released.
     fn rest_at(&self) -> Duration {
         match self.hidden_since {
             Some(since) if self.can_resume() => since + HIDDEN_PATIENCE,
@@ -304,25 +303,25 @@ impl ReplyReader {
         }
     }
 
-    /// When the connection counts as dead, unless something comes before.
+    /// When the connection counts as dead, unless bytes arrive before.
     fn dead_at(&self) -> Duration {
         match &self.state {
-            ReaderState::Connected(line) if self.can_retry() => line.alive_at + SILENCE,
+            ReaderState::Connected(open) if self.can_retry() => open.alive_at + SILENCE,
             _ => Duration::MAX,
         }
     }
 
-    /// Waits for the watch; it is set only while nothing else happens, so an event costs no timer.
-    fn poll_watch(&mut self, context: &mut Context<'_>) -> Poll<()> {
+    /// Polls the watchdog. It is started only while nothing else happens, so an event costs no timer.
+    fn poll_watchdog(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let due = self.rest_at().min(self.dead_at());
         if due == Duration::MAX {
             return Poll::Pending;
         }
         let clock = &self.clock;
-        let watch = self
-            .watch
+        let watchdog = self
+            .watchdog
             .get_or_insert_with(|| clock.wait(due.saturating_sub(clock.now())));
-        watch.poll_unpin(context).map(|()| self.watch = None)
+        watchdog.poll_unpin(context).map(|()| self.watchdog = None)
     }
 }
 
@@ -351,15 +350,15 @@ impl Stream for ReplyReader {
                     this.state = ReaderState::Ready;
                     None
                 }
-                ReaderState::Connected(line) => match line.connection.poll_next_unpin(context) {
+                ReaderState::Connected(open) => match open.connection.poll_next_unpin(context) {
                     Poll::Ready(Some(Ok(received))) => this.on_received(received),
                     Poll::Ready(Some(Err(why))) => this.on_end(why),
                     Poll::Ready(None) => this.on_end(ConnectionError::unreachable()),
                     Poll::Pending => {
-                        if this.poll_watch(context).is_pending() {
+                        if this.poll_watchdog(context).is_pending() {
                             return Poll::Pending;
                         }
-                        this.on_watch()
+                        this.on_watchdog()
                     }
                 },
             };
@@ -370,9 +369,8 @@ impl Stream for ReplyReader {
     }
 }
 
-/// How long to wait before the next attempt. The first follows almost at once, since most losses are
-/// short; later ones wait twice as long each. Chance, 0 to 1, keeps the tabs of a server that was
-/// restarted from all coming at the same moment.
+/// The wait before the next attempt. The first attempt follows almost at once, because most losses are short; later waits
+/// double. `random`, from 0 to 1, keeps all the tabs of a restarted server from connecting at the same moment.
 #[must_use]
 pub fn backoff(failures: u32, random: f64) -> Duration {
     let most = match failures {

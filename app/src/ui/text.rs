@@ -36,7 +36,7 @@ pub const ALL_COPIED: &str = "All messages were copied.";
 #[must_use]
 pub fn earlier(loading: Loading) -> &'static str {
     match loading {
-        Loading::Resting => "Earlier messages",
+        Loading::Idle => "Earlier messages",
         Loading::Part => "Loading earlier messages…",
         Loading::All => "Loading all messages…",
         Loading::Failed => "Earlier messages could not be loaded. Try again",

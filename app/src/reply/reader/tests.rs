@@ -1,7 +1,7 @@
-//! A reader against a server that keeps a log, and a network that breaks wherever a test says.
+//! A reader with a server that keeps a log, and a network that fails wherever a test says.
 //!
-//! Time stands still until nothing else can happen; then it jumps to the next moment that anybody
-//! waits for. So hours of a sleeping laptop take no time.
+//! The clock is virtual: when nothing else can happen, it advances to the next timer. So hours of a sleeping laptop take
+//! no time.
 
 mod random;
 mod requesting;
@@ -22,14 +22,14 @@ use crate::reply::transcript::Transcript;
 use crate::reply::transport::ConnectionError;
 use crate::sse::write_event;
 
-/// What becomes of one connection.
+/// The fate of one connection.
 #[derive(Debug, Clone)]
 struct Fate {
-    /// How many events that are already known the server sends again.
+    /// How many known events the server repeats.
     again: u64,
-    /// After so many bytes it breaks; none is before the headers.
+    /// The number of bytes after which the connection breaks; `None` for a connection that holds.
     cut: Option<Cut>,
-    /// How many bytes come at once.
+    /// The size of a chunk in bytes.
     chunk: usize,
     /// Whether the server joins texts that wait together.
     joins: bool,
@@ -43,15 +43,15 @@ struct Cut {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum How {
-    /// The network says that it failed.
+    /// The network reports an error.
     Error,
-    /// The body just ends, as a proxy that gives up does it.
+    /// The body ends, as when a proxy gives up.
     End,
-    /// Nothing is said, nothing comes any more.
+    /// The connection stays open, but no more bytes arrive.
     Silence,
-    /// The server could not be reached, before any headers.
+    /// The server cannot be reached; no headers arrive.
     NoHeaders,
-    /// The server has too much to do, and says to come again in eight seconds.
+    /// The server is overloaded, and asks to retry after eight seconds.
     Busy,
 }
 
@@ -79,7 +79,7 @@ struct World {
     asked: Arc<Mutex<Vec<ReplyRequest>>>,
     asked_at: Arc<Mutex<Vec<Duration>>>,
     now: Arc<Mutex<Duration>>,
-    /// The moments that somebody waits for.
+    /// The times of the pending timers.
     due: Arc<Mutex<Vec<Duration>>>,
     lifecycle_events: Arc<Mutex<Option<UnboundedReceiver<LifecycleEvent>>>>,
 }
@@ -117,7 +117,7 @@ impl World {
         self.asked.lock().expect("no poison").clone()
     }
 
-    /// The stream from an event on, as the server writes it.
+    /// The bytes of the stream from an event on, as the server writes them.
     fn bytes(&self, from: u64, known: u64, joins: bool) -> Vec<u8> {
         let mut out = Vec::new();
         let mut waiting: Option<(u64, String)> = None;
@@ -264,7 +264,7 @@ impl Lifecycle for World {
     }
 }
 
-/// Reads until nothing more happens without a test's doing: the updates, and whether it is over.
+/// Reads until the reader waits for the test. Returns the items, and whether the reader has ended.
 fn read(world: &World, reader: &mut ReplyReader) -> (Vec<ReaderEvent>, bool) {
     let mut context = Context::from_waker(futures::task::noop_waker_ref());
     let mut updates = Vec::new();
@@ -285,7 +285,7 @@ fn read(world: &World, reader: &mut ReplyReader) -> (Vec<ReaderEvent>, bool) {
     }
 }
 
-/// What the page shows in the end: the fold of the events.
+/// The fold of the events, which the page shows in the end.
 fn told(updates: &[ReaderEvent]) -> Transcript {
     let mut told = Transcript::default();
     for update in updates {
@@ -354,7 +354,7 @@ fn send() -> ReplyRequest {
     }
 }
 
-/// When each connection was asked for.
+/// The time of each connection.
 fn asked_at(world: &World) -> Vec<Duration> {
     world.asked_at.lock().expect("no poison").clone()
 }
