@@ -38,7 +38,7 @@ test("a file of the page that was lost with the network comes with it", async ({
   guard.allow(NETWORK);
   guard.allow(/ERR_FAILED/);
   let isBroken = true;
-  await page.route(/\/pkg\/split_come_to_life/, (route) => (isBroken ? route.abort() : route.continue()));
+  await page.route(/\/pkg\/split_show_messages/, (route) => (isBroken ? route.abort() : route.continue()));
   upstream.willAnswer(["It came ", "all the same."]);
   await chat.open();
   await chat.ask("Can you hear me?");

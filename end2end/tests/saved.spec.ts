@@ -42,16 +42,16 @@ test("a reload at ten moments of a reply loses nothing", async ({ chat, upstream
 });
 
 test("a reply has its address from its first word on, whatever of the page is still on its way", async ({ chat, upstream, rill, page }) => {
-  const keepsAtOne = /\/pkg\/split_keep_at_one/;
+  const synchronise = /\/pkg\/split_synchronise/;
   let isHeld = false;
-  await page.route(keepsAtOne, () => void (isHeld = true));
+  await page.route(synchronise, () => void (isHeld = true));
   await chat.open();
   await chat.ask("Where are you?");
   await upstream.send("Here");
   await chat.expectText(chat.answer(), "Here");
   await expect(page).toHaveURL(/\/c\/[0-9a-f-]{36}$/);
   expect(isHeld, "that file was asked for").toBe(true);
-  await page.unroute(keepsAtOne);
+  await page.unroute(synchronise);
   await page.reload({ waitUntil: "commit" });
   await chat.expectText(chat.answer(), "Here");
   await upstream.send(" and there.");

@@ -33,20 +33,20 @@ impl Chat {
     /// if the messages do not connect to the loaded ones, so that the conversation must be opened again.
     #[must_use]
     pub fn catch_up(self, detail: &ConversationDetail) -> bool {
-        self.take_in(detail, false)
+        self.merge(detail, false)
     }
 
     /// Merges a path and shows it. Returns `false` if it does not connect to the loaded messages.
     #[must_use]
     pub fn show_path(self, detail: &ConversationDetail) -> bool {
-        let is_shown = self.take_in(detail, true);
+        let is_shown = self.merge(detail, true);
         if is_shown {
             self.choose_leaf();
         }
         is_shown
     }
 
-    fn take_in(self, detail: &ConversationDetail, is_to_be_shown: bool) -> bool {
+    fn merge(self, detail: &ConversationDetail, is_to_be_shown: bool) -> bool {
         if self.id.get_untracked().as_deref() != Some(detail.id.as_str()) {
             return true;
         }

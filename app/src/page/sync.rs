@@ -1,9 +1,8 @@
-//! Keeps the chat, the address, the list and the server at one: what is opened where the address leads,
-//! what the server is told of what is shown, and what the page takes in of what others do.
+//! Synchronises the open conversation, the URL and the sidebar with the server.
 //!
-//! Everything here runs in the browser only: it is made of effects. Most of it is a part of the page: where
-//! nothing is saved there is nothing to keep at one, until the person begins. That a conversation gets its
-//! address does not wait for that part: whoever reloads at the first word of a reply must come back to it.
+//! Everything here consists of effects, which run in the browser only. Most of it is a lazy part: while nothing is
+//! saved there is nothing to synchronise. Only the URL of a new conversation does not wait for that part, because a
+//! reload at the first word of a reply must open the conversation again.
 
 use futures::StreamExt;
 use leptos::prelude::*;
@@ -23,88 +22,88 @@ use crate::protocol::ErrorKind;
 use crate::protocol::saved::{Change, ConversationDetail, ConversationSummary};
 use crate::ui::transcript::follow::Follow;
 
-/// What is kept at one.
+/// The states that are synchronised.
 #[derive(Clone, Copy)]
 pub struct Sync {
-    /// The conversation that is open.
+    /// The open conversation.
     pub chat: Chat,
-    /// What of it is not loaded.
+    /// The loader of its earlier messages.
     pub earlier: Earlier,
-    /// The view of it.
+    /// The scroll position of its view.
     pub follow: Follow,
-    /// The list.
+    /// The list of conversations.
     pub conversations: Conversations,
-    /// The address.
+    /// The URL.
     pub navigation: Navigation,
-    /// Whether the address names a conversation that does not exist.
+    /// Whether the URL names a conversation that does not exist.
     pub is_missing: RwSignal<bool>,
-    /// The way to the server.
+    /// The server.
     pub server: StoredValue<Server>,
 }
 
-/// How the page was before anything in it changed.
-struct AtFirst {
+/// The state of the page as the server rendered it.
+struct AsRendered {
     address: Address,
     rendered: Option<ConversationDetail>,
 }
 
 lazy_part! {
-    /// Keeps it at one from now on, with what has changed since the page was opened.
-    fn keep_at_one(sync: Sync, owner: Owner, at_first: StoredValue<AtFirst>) -> () {
+    /// Synchronises from now on, including changes since the page was rendered.
+    fn synchronise(sync: Sync, owner: Owner, as_rendered: StoredValue<AsRendered>) -> () {
         owner.with(|| {
             // The page may be gone by now.
-            let _ = at_first.try_with_value(|at_first| sync.keep_at_one(at_first));
+            let _ = as_rendered.try_with_value(|as_rendered| sync.synchronise(as_rendered));
         });
     }
 }
 
 impl Sync {
-    /// Begins, with the conversation that the server has rendered: at once where something is saved,
-    /// else as soon as the person turns to the page.
+    /// Starts with the conversation that the server has rendered: at once if anything is saved, otherwise at the first
+    /// interaction.
     pub fn begin(self, rendered: Option<ConversationDetail>) {
-        self.name_what_begins(rendered.as_ref().map(|detail| detail.id.clone()));
+        self.navigate_on_send(rendered.as_ref().map(|detail| detail.id.clone()));
         let part = LazyPart::new();
         let owner = Owner::current().expect("a component has one");
-        let at_first = StoredValue::new(AtFirst {
+        let as_rendered = StoredValue::new(AsRendered {
             address: self.navigation.address_untracked(),
             rendered,
         });
-        let load = move || part.load(keep_at_one(self, owner.clone(), at_first));
+        let load = move || part.load(synchronise(self, owner.clone(), as_rendered));
         let index = self.conversations.index();
-        let is_something_saved = Memo::new(move |_| {
+        let has_saved = Memo::new(move |_| {
             self.chat.id().is_some() || !index.with(ConversationIndex::is_empty)
         });
-        let on_something = load.clone();
+        let on_saved = load.clone();
         Effect::new(move |_| {
-            if is_something_saved.get() {
-                on_something();
+            if has_saved.get() {
+                on_saved();
             }
         });
         on_each(FIRST_INTERACTION, load.clone());
-        // Somebody writes in another tab, of which this one's list is to know.
+        // A draft in another tab will soon be a conversation, which belongs in this tab's list.
         on_each(&["storage"], load);
     }
 
-    fn keep_at_one(self, AtFirst { address, rendered }: &AtFirst) {
+    fn synchronise(self, AsRendered { address, rendered }: &AsRendered) {
         self.conversations.today().set(today());
         if let Some(detail) = rendered {
             self.chat.follow_running(detail);
         }
-        self.open_what_the_address_names(address.clone());
-        self.seek_what_the_address_names(rendered.as_ref());
-        self.load_the_wanted_version();
+        self.open_on_navigation(address.clone());
+        self.seek_linked_message(rendered.as_ref());
+        self.load_wanted_version();
         self.resync_when_needed();
-        self.note_the_path();
-        self.hear_of_changes();
+        self.store_shown_path();
+        self.subscribe_to_changes();
         self.mark_as_read();
-        self.write_the_title();
+        self.set_page_title();
     }
 
-    /// The address changed: a link, or the browser's back and forward.
-    fn open_what_the_address_names(self, at_first: Address) {
+    /// Opens a conversation when the URL changes: by a link, or by the browser's back and forward.
+    fn open_on_navigation(self, as_rendered: Address) {
         Effect::new(move |before: Option<Address>| {
             let address = self.navigation.address();
-            if before.as_ref().unwrap_or(&at_first) != &address {
+            if before.as_ref().unwrap_or(&as_rendered) != &address {
                 match &address {
                     Address::Conversation(id) if self.chat.id_untracked().as_ref() != Some(id) => {
                         self.open(id.clone());
@@ -122,16 +121,16 @@ impl Sync {
         });
     }
 
-    /// A conversation has its address as soon as its first message is sent, and loses it again when
-    /// that message comes back.
-    fn name_what_begins(self, at_first: Option<String>) {
+    /// Sets the URL of a new conversation when its first message is sent, and resets it when that message is rolled
+    /// back.
+    fn navigate_on_send(self, as_rendered: Option<String>) {
         Effect::new(move |before: Option<Option<String>>| {
             let id = self.chat.id();
-            let before = before.unwrap_or_else(|| at_first.clone());
+            let before = before.unwrap_or_else(|| as_rendered.clone());
             if before != id {
                 let here = self.navigation.address_untracked();
                 match (&id, &before) {
-                    // What was sent from the place of a missing conversation begins one, too.
+                    // A message can also start a conversation from the URL of a missing one.
                     (Some(id), None) => {
                         self.is_missing.set(false);
                         self.navigation.go(Address::Conversation(id.clone()));
@@ -146,7 +145,7 @@ impl Sync {
         });
     }
 
-    /// Reads a conversation and shows it, unless the person has gone on meanwhile.
+    /// Loads and opens a conversation, unless the user has navigated on meanwhile.
     fn open(self, id: String) {
         let server = self.server.get_value();
         spawn_local(async move {
@@ -169,13 +168,13 @@ impl Sync {
         });
     }
 
-    /// Which path is shown stays so after a reload.
-    fn note_the_path(self) {
+    /// Stores the path that the user chose, so that a reload shows it.
+    fn store_shown_path(self) {
         Effect::new(move |_| {
             if let (Some(leaf), Some(id)) = (self.chat.chosen(), self.chat.id_untracked()) {
                 let server = self.server.get_value();
                 spawn_local(async move {
-                    // If it fails, a reload shows the path that was seen before.
+                    // If this fails, a reload shows the path that was chosen before.
                     let _ = server
                         .call(ShowMessage {
                             id: id.into(),
@@ -187,7 +186,7 @@ impl Sync {
         });
     }
 
-    /// Something in the open conversation is not as the page thought.
+    /// Resynchronises the open conversation when the chat requests it.
     fn resync_when_needed(self) {
         Effect::new(move |before: Option<u32>| {
             let resyncs = self.chat.resyncs();
@@ -198,12 +197,12 @@ impl Sync {
         });
     }
 
-    /// Takes in what the server has of the open conversation.
+    /// Loads and merges the server's state of the open conversation.
     fn catch_up(self) {
         let Some(id) = self.chat.id_untracked() else {
             return;
         };
-        // The server may not have it yet.
+        // The server may not have the conversation yet.
         if self.chat.has_unaccepted_messages() {
             return;
         }
@@ -212,8 +211,8 @@ impl Sync {
             let Ok(detail) = server.call(end_of(id.clone())).await else {
                 return;
             };
-            self.take_in(&detail);
-            // Replies on other paths may have gone on, too.
+            self.merge(&detail);
+            // Replies on other paths may have changed, too.
             for message in self.chat.unsettled(&detail) {
                 let alone = GetPath {
                     last: Some(message.into()),
@@ -228,17 +227,16 @@ impl Sync {
         });
     }
 
-    /// Takes in the end of the open conversation. Where what is new is so much that it does not follow
-    /// what is loaded, that is let go.
-    fn take_in(self, detail: &ConversationDetail) {
+    /// Merges the end of the open conversation. If it does not connect to the loaded messages, it replaces them.
+    fn merge(self, detail: &ConversationDetail) {
         if !self.chat.catch_up(detail) {
             self.chat.open(detail);
             self.chat.follow_running(detail);
         }
     }
 
-    /// The person stepped to a version that is not loaded.
-    fn load_the_wanted_version(self) {
+    /// Loads and shows a version that the user chose and that is not loaded.
+    fn load_wanted_version(self) {
         Effect::new(move |_| {
             let (Some((through, number)), Some(id)) =
                 (self.chat.wanted(), self.chat.id_untracked())
@@ -260,7 +258,7 @@ impl Sync {
         });
     }
 
-    /// Shows the end of a path, and more of it where that does not reach up to what is loaded.
+    /// Shows the end of a path. If it does not connect to the loaded messages, the conversation is opened again with it.
     async fn show_path(self, detail: &ConversationDetail) {
         if self.chat.id_untracked().as_ref() != Some(&detail.id) || self.chat.show_path(detail) {
             return;
@@ -273,14 +271,14 @@ impl Sync {
         }
     }
 
-    /// Brings messages into view that a link names: one that led to this page, or one in it.
-    fn seek_what_the_address_names(self, rendered: Option<&ConversationDetail>) {
+    /// Scrolls to a message that a link names: the link to this page, or a link in it.
+    fn seek_linked_message(self, rendered: Option<&ConversationDetail>) {
         if let (Some(detail), Some(message)) = (rendered, self.navigation.take_message()) {
             self.chat.seek(detail.id.clone(), message);
         }
         Effect::new(move |_| {
             if let (Some(message), Some(id)) = (self.chat.sought(), self.chat.id_untracked()) {
-                // Once is enough, whatever is opened later.
+                // The request is done once, whatever is opened later.
                 self.chat.seek_no_more();
                 spawn_local(self.seek(id, message));
             }
@@ -288,9 +286,9 @@ impl Sync {
     }
 
     async fn seek(self, id: String, message: String) {
-        // A page that was opened at a message ends with it.
-        let is_cut = untrack(|| self.chat.has_later());
-        if is_cut || !self.chat.has(&message) {
+        // A page that was opened at a message ends with that message.
+        let is_partial = untrack(|| self.chat.has_later());
+        if is_partial || !self.chat.has(&message) {
             let path = GetPath {
                 through: Some(message.clone().into()),
                 ..end_of(id.clone())
@@ -300,7 +298,7 @@ impl Sync {
                 return;
             }
             match found {
-                Ok(detail) if is_cut => {
+                Ok(detail) if is_partial => {
                     self.chat.open(&detail);
                     self.chat.follow_running(&detail);
                 }
@@ -312,25 +310,25 @@ impl Sync {
         self.bring_into_view(&message).await;
     }
 
-    /// Loads up to a message and shows it.
+    /// Loads up to a message and scrolls it into view.
     async fn bring_into_view(self, message: &str) {
         self.follow.pause();
         if self.earlier.load_until(message).await
             && let Some(place) = self.chat.show_message(message)
         {
-            // It is in the document by then.
+            // The message is in the document at the next frame.
             next_frame(&BrowserClock).await;
             self.follow.bring_into_view(place);
         }
     }
 
-    fn hear_of_changes(self) {
+    fn subscribe_to_changes(self) {
         let Some(backend) = use_backend() else {
             return;
         };
         Effect::new(move |_| {
             let mut changes = backend.changes();
-            // What changed since the server rendered the page was told to nobody here.
+            // Changes since the server rendered the page are in no stream.
             self.conversations.reload();
             spawn_local(async move {
                 while let Some(change) = changes.next().await {
@@ -350,7 +348,7 @@ impl Sync {
             return;
         };
         match change {
-            // What this page reads itself it need not be told; nor is another title or mark a message.
+            // Only new messages matter here, and not those of replies that this page reads itself.
             Change::Changed(summary) if summary.id == open => {
                 let said = |one: &ConversationSummary| (one.updated_at, one.running);
                 let is_news = known.is_none_or(|known| said(&known) != said(summary));
@@ -363,7 +361,7 @@ impl Sync {
         }
     }
 
-    /// What ended while the person looks at it is no news.
+    /// Marks the open conversation as read while the page is visible.
     fn mark_as_read(self) {
         let Some(lifecycle) = use_lifecycle() else {
             return;
@@ -390,7 +388,7 @@ impl Sync {
         });
     }
 
-    fn write_the_title(self) {
+    fn set_page_title(self) {
         Effect::new(move |_| {
             let id = self.chat.id();
             let listed = id.and_then(|id| Some(self.conversations.get(&id)?.title));
@@ -400,7 +398,7 @@ impl Sync {
     }
 }
 
-/// The end of the path that is shown.
+/// A request for the end of the path that is shown.
 fn end_of(id: String) -> GetPath {
     GetPath {
         id: id.into(),
@@ -411,7 +409,7 @@ fn end_of(id: String) -> GetPath {
     }
 }
 
-/// What stands on the browser's tab.
+/// The title of the browser's tab.
 fn page_title(conversation: Option<&str>) -> String {
     match conversation {
         Some(title) if !title.trim().is_empty() => format!("{title} · Rill"),
@@ -419,7 +417,7 @@ fn page_title(conversation: Option<&str>) -> String {
     }
 }
 
-/// What day it is where the browser is.
+/// The current day in the browser's time zone.
 fn today() -> Today {
     let now = js_sys::Date::new_0();
     #[expect(

@@ -30,10 +30,10 @@ pub fn Messages() -> impl IntoView {
     let part = LazyPart::new();
     let owner = Owner::current().expect("a component has one");
     // What the server has shown, too.
-    let at_first = StoredValue::new(as_it_stands(chat));
+    let as_rendered = StoredValue::new(as_it_stands(chat));
     let load = move || {
         if let Some(place) = place.get_untracked() {
-            part.load(come_to_life(place, owner.clone(), at_first));
+            part.load(show_messages(place, owner.clone(), as_rendered));
         }
     };
     let is_empty = Memo::new(move |_| chat.is_empty());
@@ -64,20 +64,20 @@ pub fn Messages() -> impl IntoView {
 lazy_part! {
     /// Makes the messages live in their place: what stands there is taken over where it is what the
     /// conversation holds, and is shown anew where that has gone on.
-    fn come_to_life(
+    fn show_messages(
         place: HtmlDivElement,
         owner: Owner,
-        at_first: StoredValue<Option<Standing>>,
+        as_rendered: StoredValue<Option<Standing>>,
     ) -> () {
         owner.with(|| {
             // The place may be gone by now.
-            let Some(at_first) = at_first.try_get_value() else {
+            let Some(as_rendered) = as_rendered.try_get_value() else {
                 return;
             };
             let chat = expect_context::<Chat>();
             let now = as_it_stands(chat);
             // They stay for as long as their place does.
-            if now.is_some() && now == at_first {
+            if now.is_some() && now == as_rendered {
                 let list = view! { <MessageList/> }.into_any();
                 let cursor = Cursor::new(place.unchecked_into());
                 std::mem::forget(list.hydrate::<true>(&cursor, &PositionState::default()));
