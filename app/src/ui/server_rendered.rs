@@ -1,5 +1,5 @@
-//! What the server shows and the browser steps over while the page comes to life: it belongs to a part
-//! that takes it over later, when its file is there (see [`mod@crate::page::lazy`]).
+//! Views that the server renders and that hydration skips. They belong to a lazy part, which takes them over when it is
+//! loaded (see [`mod@crate::page::lazy`]).
 
 use leptos::attr::Attribute;
 use leptos::attr::any_attribute::AnyAttribute;
@@ -7,19 +7,19 @@ use leptos::prelude::*;
 use leptos::tachys::hydration::Cursor;
 use leptos::tachys::view::{Position, PositionState};
 
-/// A view that only the server makes, the only child of its element.
+/// A view that only the server renders. It must be the only child of its element.
 pub(in crate::ui) struct ServerRendered(Option<AnyView>);
 
 impl ServerRendered {
     pub(in crate::ui) fn new<V: IntoView + 'static>(view: impl FnOnce() -> V) -> Self {
-        // Known while it is compiled, so that nothing of the view is in the wasm's first file.
+        // A compile-time condition, so that nothing of the view is in the first file of the wasm.
         Self(cfg!(feature = "ssr").then(|| view().into_any()))
     }
 }
 
-/// Steps over the content of the element that is being taken over, whose only child it is. Only the
-/// marker behind it is left, which the element itself looks for.
-pub(in crate::ui) fn pass_over(cursor: &Cursor, position: &PositionState) {
+/// Skips the content of the element that is being hydrated, except for the marker after it, which the element itself
+/// expects.
+fn skip(cursor: &Cursor, position: &PositionState) {
     if position.get() != Position::FirstChild {
         return;
     }
@@ -81,7 +81,7 @@ impl RenderHtml for ServerRendered {
         cursor: &Cursor,
         position: &PositionState,
     ) -> Self::State {
-        pass_over(cursor, position);
+        skip(cursor, position);
     }
 
     fn into_owned(self) -> Self::Owned {

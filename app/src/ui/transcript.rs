@@ -1,4 +1,4 @@
-//! The conversation: one message below the other, in a view that follows its end.
+//! The view of the conversation: the messages, in a scroll area that follows the end.
 
 pub mod earlier_row;
 pub mod follow;
@@ -14,14 +14,14 @@ use crate::ui::transcript::follow::Follow;
 use crate::ui::transcript::messages::Messages;
 use crate::ui::transcript::welcome::Welcome;
 
-/// The conversation that is shown.
+/// The view of the open conversation.
 #[component]
 pub fn Transcript() -> impl IntoView {
     let chat = expect_context::<Chat>();
     let follow = expect_context::<Follow>();
     follow.watch();
     let is_empty = Memo::new(move |_| chat.is_empty());
-    // A conversation that comes into view is seen at its end.
+    // A conversation that is opened is shown at its end.
     Effect::new(move |before: Option<u32>| {
         let epoch = chat.epoch();
         if before.is_some_and(|before| before != epoch) {
@@ -31,14 +31,14 @@ pub fn Transcript() -> impl IntoView {
     });
     let jump = move |_| {
         follow.resume();
-        // The button is about to go; the focus must not fall back to the top of the page.
+        // The button is about to be hidden; the focus must not fall back to the top of the page.
         if let Some(scroller) = follow.scroller.get_untracked() {
             focus_in_place(&scroller);
         }
     };
     view! {
         <div class="view">
-            // Its text grows all the time: read aloud, it would be fragments. The status says what happens.
+            // Not a live region: a screen reader would read the growing text in fragments. The status region announces.
             <div
                 class="transcript"
                 role="log"

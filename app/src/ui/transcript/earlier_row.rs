@@ -126,8 +126,8 @@ fn load_when_near(link: NodeRef<A>, earlier: Earlier) {
     });
 }
 
-/// Loads all when the browser is about to search or to select all. What is copied meanwhile is copied
-/// when all is there.
+/// Loads all messages when the browser is about to search or to select all. A copy during that time is done again when
+/// all are loaded.
 fn load_all_when_wanted(chat: Chat, earlier: Earlier) {
     Effect::new(move |_| {
         if earlier.wants_all() {

@@ -1,10 +1,9 @@
-//! Following: the view stays at the end of the conversation while the person is there.
+//! Following: the view stays at the end of the conversation while the user is there.
 //!
-//! Scrolling up in any way stops it at once, scrolling back to the end resumes it, and nothing else
-//! ever moves what one looks at: where something above it gets another height, the browser's scroll
-//! anchoring holds it in its place. What grew is noticed by the browser's resize observer, after
-//! layout and before the picture, so following costs no layout of its own. A position above the one
-//! that was set here was chosen by the person, whatever moved it, so there is nothing to fight about.
+//! Scrolling up in any way pauses it at once, scrolling back to the end resumes it, and nothing else ever moves the
+//! view: when content above changes its height, the browser's scroll anchoring keeps the position. Growth is noticed by a
+//! resize observer, after layout and before painting, so following costs no layout of its own. A scroll position above
+//! the one that was set here was chosen by the user, whatever moved it.
 
 use leptos::html::Div;
 use leptos::prelude::*;
@@ -12,25 +11,25 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::Closure;
 use web_sys::{AddEventListenerOptions, Element, KeyboardEvent, ResizeObserver, WheelEvent};
 
-/// Nearer to the end than this is at the end: positions are rounded.
+/// A distance of at most this many pixels counts as the end, because positions are rounded.
 const AT_END_PX: i32 = 2;
 
-/// Where the view of the conversation stands, and whether it follows.
+/// The scroll position of the conversation, and whether the view follows the end.
 #[derive(Clone, Copy)]
 pub struct Follow {
     /// The element that scrolls.
     pub scroller: NodeRef<Div>,
-    /// What grows in it.
+    /// The content of the scroller, which grows.
     pub content: NodeRef<Div>,
     is_following: RwSignal<bool>,
-    /// Whether something is hidden below.
+    /// Whether there is content below the view.
     is_away: RwSignal<bool>,
-    /// Where the view was when we last looked.
+    /// The last scroll position that was read or set, in pixels.
     last_top: StoredValue<i32>,
 }
 
 impl Follow {
-    /// A view at the end.
+    /// A view that follows the end.
     pub fn new() -> Self {
         Self {
             scroller: NodeRef::new(),
@@ -41,17 +40,17 @@ impl Follow {
         }
     }
 
-    /// Whether the view follows now.
+    /// Whether the view follows the end.
     pub fn is_following(self) -> bool {
         self.is_following.get_untracked()
     }
 
-    /// Whether there is something below that the view will not come to by itself.
+    /// Whether there is content below the view, and the view does not follow.
     pub fn is_away(self) -> bool {
         self.is_away.get() && !self.is_following.get()
     }
 
-    /// Goes to the end and follows from now on.
+    /// Scrolls to the end and follows it from now on.
     pub fn resume(self) {
         self.is_following.set(true);
         if let Some(scroller) = self.scroller.get_untracked() {
@@ -59,13 +58,13 @@ impl Follow {
         }
     }
 
-    /// Leaves the view where it is: the person is about to change something in it.
+    /// Stops following, because the user is about to change something in the view.
     pub fn pause(self) {
         self.is_following.set(false);
     }
 
-    /// Notes where the first message in view is, before something comes above it. Gives nothing where the
-    /// browser holds it by itself, which it does except at the very top.
+    /// Records the position of the first visible message, before messages are inserted above it. `None` if the browser
+    /// keeps the position by itself, which it does except at the very top.
     pub fn hold(self) -> Option<Held> {
         let scroller = self.scroller.get_untracked()?;
         if scroller.scroll_top() > 0 {
@@ -84,7 +83,7 @@ impl Follow {
         })
     }
 
-    /// Brings a message into view, by its place on the path, and marks it as the one that was sought.
+    /// Scrolls a message into view, by its index on the path, and highlights it.
     pub fn bring_into_view(self, place: usize) {
         const MARK: &str = "sought";
         self.pause();
@@ -103,7 +102,7 @@ impl Follow {
         }
     }
 
-    /// Begins to watch the elements, once they are there.
+    /// Starts to observe the elements once they are mounted.
     pub fn watch(self) {
         Effect::new(move |_| {
             let (Some(scroller), Some(content)) = (self.scroller.get(), self.content.get()) else {
@@ -139,11 +138,11 @@ impl Follow {
         });
     }
 
-    /// Something grew or shrank.
+    /// Scrolls to the end after the content or the view was resized.
     fn on_resize(self, scroller: &Element) {
         if self.is_following.get_untracked() {
-            // Higher than we left it, and not because the end itself moved up: the person was faster
-            // than the event that tells of it.
+            // The position is above the last one, and not because the content shrank: the user scrolled up, and the
+            // scroll event is still to come.
             if scroller.scroll_top() < self.last_top.get_value() && below(scroller) > AT_END_PX {
                 self.is_following.set(false);
             } else {
@@ -164,7 +163,7 @@ impl Follow {
         self.note(scroller);
     }
 
-    /// The person turns to what is above, if there is anything.
+    /// Stops following when the user scrolls up, if there is content above.
     fn on_upwards(self, scroller: &Element) {
         if scroller.scroll_top() > 0 {
             self.is_following.set(false);
@@ -185,8 +184,7 @@ impl Follow {
     }
 }
 
-/// A message that stays where it is while something comes above it. The browser holds one only where
-/// the view is not at its very top.
+/// The position of a message, to be restored after messages are inserted above it.
 pub struct Held {
     scroller: Element,
     first: Element,
@@ -194,7 +192,7 @@ pub struct Held {
 }
 
 impl Held {
-    /// Moves the view by as much as the message was moved.
+    /// Scrolls by as much as the message has moved.
     pub fn restore(self) {
         let moved = self.first.get_bounding_client_rect().top() - self.place;
         if moved.abs() >= 1.0 {
@@ -210,12 +208,12 @@ impl Default for Follow {
     }
 }
 
-/// How much is hidden below the view.
+/// The height of the content below the view, in pixels.
 fn below(scroller: &Element) -> i32 {
     scroller.scroll_height() - scroller.client_height() - scroller.scroll_top()
 }
 
-/// Listens without ever holding the scrolling up, for as long as the page lives.
+/// Adds a passive event listener, which never delays scrolling. It lives as long as the page.
 fn listen<E: JsCast + wasm_bindgen::convert::FromWasmAbi + 'static>(
     element: &Element,
     event: &str,
@@ -225,7 +223,7 @@ fn listen<E: JsCast + wasm_bindgen::convert::FromWasmAbi + 'static>(
     options.set_passive(true);
     let target = element.clone();
     let closure = Closure::<dyn FnMut(E)>::new(move |event| handle(&target, event)).into_js_value();
-    // Only an invalid target could make it fail.
+    // Adding a listener fails only for an invalid target.
     let _ = element.add_event_listener_with_callback_and_add_event_listener_options(
         event,
         closure.unchecked_ref(),

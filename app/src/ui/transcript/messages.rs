@@ -1,8 +1,7 @@
-//! The messages of the conversation, one below the other: a part of the page that is loaded when there
-//! is one to show, or somebody is about to write one. Whoever only opens the page does not pay for it.
+//! The messages of the conversation: a lazy part, loaded when there is a message to show or at the first interaction.
 //!
-//! What the server shows is readable before, and is taken over as it stands. A message is built once and
-//! stays as it is while others come; what streams changes within its own.
+//! Messages that the server rendered are readable before, and are hydrated in place. The view of a message is built once;
+//! a streaming reply changes within its own view.
 
 use leptos::html::Div;
 use leptos::mount::mount_to;
@@ -22,15 +21,15 @@ use crate::ui::text;
 use crate::ui::transcript::earlier_row::{EarlierRow, LaterRow};
 use crate::ui::transcript::warm_up::warm_up;
 
-/// The place of the messages.
+/// The container of the messages.
 #[component]
 pub fn Messages() -> impl IntoView {
     let chat = expect_context::<Chat>();
     let place = NodeRef::<Div>::new();
     let part = LazyPart::new();
     let owner = Owner::current().expect("a component has one");
-    // What the server has shown, too.
-    let as_rendered = StoredValue::new(as_it_stands(chat));
+    // The messages that the server has rendered.
+    let as_rendered = StoredValue::new(shown_messages(chat));
     let load = move || {
         if let Some(place) = place.get_untracked() {
             part.load(show_messages(place, owner.clone(), as_rendered));
@@ -62,21 +61,21 @@ pub fn Messages() -> impl IntoView {
 }
 
 lazy_part! {
-    /// Makes the messages live in their place: what stands there is taken over where it is what the
-    /// conversation holds, and is shown anew where that has gone on.
+    /// Makes the messages interactive: hydrates them if the conversation is still as the server rendered it, and builds
+    /// them again otherwise.
     fn show_messages(
         place: HtmlDivElement,
         owner: Owner,
-        as_rendered: StoredValue<Option<Standing>>,
+        as_rendered: StoredValue<Option<ShownMessages>>,
     ) -> () {
         owner.with(|| {
-            // The place may be gone by now.
+            // The container may be gone by now.
             let Some(as_rendered) = as_rendered.try_get_value() else {
                 return;
             };
             let chat = expect_context::<Chat>();
-            let now = as_it_stands(chat);
-            // They stay for as long as their place does.
+            let now = shown_messages(chat);
+            // The view lives as long as its container.
             if now.is_some() && now == as_rendered {
                 let list = view! { <MessageList/> }.into_any();
                 let cursor = Cursor::new(place.unchecked_into());
@@ -90,11 +89,11 @@ lazy_part! {
     }
 }
 
-/// Which conversation is shown, and which of its messages.
-type Standing = (u32, Vec<MessageId>);
+/// The epoch of the chat, and the path that is shown.
+type ShownMessages = (u32, Vec<MessageId>);
 
-/// What is shown, where all of it has ended as it was saved.
-fn as_it_stands(chat: Chat) -> Option<Standing> {
+/// The messages that are shown; `None` if a reply streams or has changed since it was loaded.
+fn shown_messages(chat: Chat) -> Option<ShownMessages> {
     untrack(|| {
         let path = chat.path();
         let is_as_saved = |id: &MessageId| match chat.message(*id) {
@@ -112,7 +111,7 @@ fn MessageList() -> impl IntoView {
     let chat = expect_context::<Chat>();
     view! {
         <EarlierRow/>
-        // Another conversation has other messages, though they are counted in the same way.
+        // The ids of messages start anew in each conversation, so another epoch means other messages.
         {move || {
             let _ = chat.epoch();
             view! { <Parts/> }.into_any()
@@ -121,8 +120,8 @@ fn MessageList() -> impl IntoView {
     }
 }
 
-/// The path in the parts in which it was loaded. What comes before is put there as one element, since
-/// to put many messages before others in one list would have it move the others.
+/// The slices of the path as they were loaded. Earlier messages are inserted as one element, because inserting many
+/// messages into one list would move the others.
 #[component]
 fn Parts() -> impl IntoView {
     let chat = expect_context::<Chat>();

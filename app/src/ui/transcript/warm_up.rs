@@ -1,9 +1,9 @@
-//! Has the browser learn how to show a reply while it has nothing to do: a browser compiles a function at its
-//! first call and looks up a font at its first letter, which would hold up the first words by some pictures.
+//! Warms the renderer up while the browser is idle. A browser compiles a function at its first call and looks up a font
+//! at its first letter, which would delay the first words of a reply by several frames.
 //!
-//! A short text of the usual kinds of blocks is streamed into a place that nobody sees, a little at each idle
-//! moment, and is gone again, and a number is written as it is at a reply's end: the first one takes as long as a
-//! picture. What most replies do without (code that is highlighted, formulas) stays unloaded.
+//! A short text with the usual kinds of blocks is streamed into an invisible element, a little in each idle callback,
+//! and removed again. A number is formatted as at the end of a reply, because the first one takes as long as a frame.
+//! Highlighted code and formulas, which most replies do not have, are not loaded.
 
 use std::cell::Cell;
 
@@ -40,26 +40,25 @@ two lines.
 
 ";
 
-/// A paragraph of so many sentences is cut while it is open.
+/// The number of sentences of a paragraph that is long enough to be committed in parts.
 const SENTENCES: usize = 60;
 const SENTENCE: &str = "It goes on for so long that it is cut. ";
 
-/// So many bytes are shown in one idle moment.
+/// The number of bytes that are rendered in one idle callback.
 const STEP: usize = 64;
 
-/// Begins, unless the browser does not say when it has nothing to do; then the first words do without. It is
-/// over when a reply streams: then it would only be in its way.
+/// Starts the warm-up, if the browser has idle callbacks. A streaming reply ends it.
 pub(in crate::ui) fn warm_up(chat: Chat) {
     spawn_local(async move {
-        // Over before its end or not, nothing hangs on it.
-        let _ = show_to_nobody(chat).await;
+        // An interrupted warm-up is no error.
+        let _ = render_invisibly(chat).await;
     });
 }
 
-/// The browser does not say when it has nothing to do, or a reply streams.
-struct Over;
+/// The browser has no idle callbacks, or a reply streams.
+struct Interrupted;
 
-async fn show_to_nobody(chat: Chat) -> Result<(), Over> {
+async fn render_invisibly(chat: Chat) -> Result<(), Interrupted> {
     idle_moment(chat).await?;
     let _ = local_number(0);
     let text = TEXT.to_owned() + &SENTENCE.repeat(SENTENCES);
@@ -75,7 +74,7 @@ async fn show_to_nobody(chat: Chat) -> Result<(), Over> {
     stream.end(&text);
     idle_moment(chat).await?;
     if let Some(body) = document().body() {
-        // In the document for its layout only: no picture is made meanwhile.
+        // The element is in the document for its layout only, and removed before the next paint.
         append(&body, &place);
         let _ = place.get_bounding_client_rect();
         place.remove();
@@ -83,18 +82,18 @@ async fn show_to_nobody(chat: Chat) -> Result<(), Over> {
     Ok(())
 }
 
-/// Waits until the browser has nothing to do.
-async fn idle_moment(chat: Chat) -> Result<(), Over> {
-    let (ring, rings) = oneshot::channel();
-    let ring = Cell::new(Some(ring));
+/// Waits for an idle callback.
+async fn idle_moment(chat: Chat) -> Result<(), Interrupted> {
+    let (idle, is_idle) = oneshot::channel();
+    let idle = Cell::new(Some(idle));
     request_idle_callback(move || {
-        if let Some(ring) = ring.take() {
-            // Nobody may be waiting any more.
-            let _ = ring.send(());
+        if let Some(idle) = idle.take() {
+            // Sending fails only if the future was dropped.
+            let _ = idle.send(());
         }
     });
-    match rings.await {
+    match is_idle.await {
         Ok(()) if !chat.is_streaming_untracked() => Ok(()),
-        _ => Err(Over),
+        _ => Err(Interrupted),
     }
 }

@@ -1,4 +1,4 @@
-//! What stands where a conversation will be.
+//! The view of an empty conversation.
 
 use leptos::html::Span;
 use leptos::prelude::*;
@@ -9,7 +9,7 @@ use crate::protocol::PageInfo;
 use crate::ui::composer::composer_field::ComposerField;
 use crate::ui::text;
 
-/// Says who answers, and in a demo what to set for real answers.
+/// Shows which model answers, and in the demo which settings give real answers.
 #[component]
 pub fn Welcome() -> impl IntoView {
     let chat = expect_context::<Chat>();
