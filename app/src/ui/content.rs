@@ -1,4 +1,4 @@
-//! What Markdown becomes on the page: elements, and the controls of code, pictures and diagrams.
+//! Rendered Markdown on the page: elements, and the controls of code, images and diagrams.
 
 mod code_block;
 mod diagram;

@@ -1,21 +1,21 @@
-//! The field in which one writes, as a handle for those who put the focus there.
+//! The message field, as a handle for views that focus it.
 
 use leptos::html::Textarea;
 use leptos::prelude::*;
 
 use crate::ui::dom::focus_in_place;
 
-/// The composer's text field.
+/// The message field of the composer.
 #[derive(Clone, Copy)]
 pub struct ComposerField(pub NodeRef<Textarea>);
 
 impl ComposerField {
-    /// A handle that the composer will fill.
+    /// A handle that the composer sets when it is mounted.
     pub fn new() -> Self {
         Self(NodeRef::new())
     }
 
-    /// Puts the focus there, without moving the view.
+    /// Focuses the field without scrolling.
     pub fn focus(self) {
         if let Some(field) = self.0.get_untracked() {
             focus_in_place(&field);

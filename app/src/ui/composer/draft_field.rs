@@ -1,9 +1,8 @@
-//! The text field and the draft: what is written goes into the draft and into the browser's storage,
-//! and what the draft gets from elsewhere is shown in the field.
+//! Keeps the text field, the draft and the browser's storage in sync.
 //!
-//! A short text is read and stored with each key. To read a megabyte out of the field and to store it
-//! takes a browser as long as to draw a frame, so a long text is read and stored in a pause of the person's,
-//! before something else uses the draft, and when the page goes.
+//! A short text is read and stored at each key. Reading a megabyte from the field and storing it takes a browser as long
+//! as a frame, so a long text is read and stored in a pause of typing, before the draft is used, and when the page is
+//! hidden.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,29 +15,29 @@ use crate::chat::Chat;
 use crate::chat::draft::recovered;
 use crate::platform::storage::{Storage, StorageKey, use_storage};
 
-/// A text of so many bytes is short.
+/// The most bytes of a short text.
 const SHORT: usize = 16 * 1024;
-/// Without a key for so long there is a pause.
+/// The time without a key that counts as a pause.
 const PAUSE: Duration = Duration::from_millis(500);
-/// The most keys after which a pause is waited for once more.
+/// The most keys that start the wait for a pause again.
 const MOST_KEYS: u32 = 30;
 
-/// A handle on the field that keeps it and the draft the same.
+/// A handle that keeps the field and the draft in sync.
 #[derive(Clone, Copy)]
 pub(super) struct DraftField {
     chat: Chat,
     field: ComposerField,
-    /// The text that gives the field its height.
+    /// The text that determines the height of the field.
     beginning: RwSignal<String>,
     storage: StoredValue<Option<Arc<dyn Storage>>>,
     unread: StoredValue<Unread>,
 }
 
-/// What the person has written since the draft was read out of the field.
+/// The input since the field was last read into the draft.
 #[derive(Default)]
 struct Unread {
     keys: u32,
-    /// What reads and stores it later.
+    /// The timer that reads and stores it.
     due: Option<TimeoutHandle>,
 }
 
@@ -53,12 +52,12 @@ impl DraftField {
         }
     }
 
-    /// The beginning of the text: as much as fills the field to its greatest height.
+    /// The beginning of the text, enough to fill the field to its maximum height.
     pub(super) fn beginning(self) -> String {
         self.beginning.get()
     }
 
-    /// Begins to keep the field and the draft the same, once the page is alive; says so then.
+    /// Starts to keep the field and the draft in sync after hydration, and sets `is_ready` then.
     pub(super) fn keep(self, is_ready: RwSignal<bool>) {
         let draft = self.chat.draft();
         Effect::new(move |is_begun: Option<bool>| {
@@ -71,7 +70,7 @@ impl DraftField {
                 is_ready.set(true);
             }
             draft.with(|draft| {
-                // An equal value is left alone: setting it could disturb an input method.
+                // An equal value is not set, because setting it could disturb an input method.
                 if field.value() != draft.text() {
                     field.set_value(draft.text());
                 }
@@ -92,7 +91,7 @@ impl DraftField {
         window_event_listener_untyped("visibilitychange", leave);
     }
 
-    /// The person wrote.
+    /// Handles input in the field.
     pub(super) fn wrote(self) {
         let draft = self.chat.draft();
         let keys = self.unread.try_update_value(|unread| {
@@ -117,9 +116,9 @@ impl DraftField {
         self.unread.update_value(|unread| unread.due = due);
     }
 
-    /// Takes what the person has written into the draft. Whether there was anything to be taken or stored.
+    /// Reads the field into the draft. Returns whether there was anything to read or to store.
     fn read(self) -> bool {
-        // The page may go after its composer.
+        // The page may call this after the composer was removed.
         let keys = self
             .unread
             .try_update_value(|unread| std::mem::take(&mut unread.keys));
@@ -127,7 +126,7 @@ impl DraftField {
         if is_unread && let Some(field) = self.field.0.get_untracked() {
             let text = field.value();
             self.show_beginning(&text);
-            // Nothing else on the page depends on it.
+            // No view depends on the text.
             self.chat
                 .draft()
                 .update_untracked(|draft| draft.write(text));
@@ -135,7 +134,7 @@ impl DraftField {
         is_unread || self.is_due()
     }
 
-    /// Gives the field the height of this text, if that has another beginning than before.
+    /// Gives the field the height of this text, if its beginning has changed.
     fn show_beginning(self, text: &str) {
         let beginning = beginning_of(text);
         if self.beginning.with_untracked(|shown| shown != beginning) {
@@ -172,8 +171,8 @@ impl DraftField {
     }
 }
 
-/// As much of a text as fills the field to its greatest height on any screen. The field is as high as this is, so
-/// more would only be laid out with each key.
+/// The beginning of a text that fills the field to its maximum height on any screen. The browser lays this copy out at
+/// each key, so it is bounded.
 fn beginning_of(text: &str) -> &str {
     const LINES: usize = 128;
     let mut end = text.len().min(16 * 1024);

@@ -1,8 +1,7 @@
-//! Which model answers: a field that shows it, and a list that typing filters.
+//! The model picker: a combobox that shows the chosen model, with a list that typing filters.
 //!
-//! The list is asked for when it is opened. A name that no list holds can be typed: some providers
-//! give none. The options are made by hand rather than as views, which would make the page's wasm
-//! larger by more than all else here.
+//! The list is requested when it is opened. Any name can be typed, because some providers have no list. The options are
+//! created as plain elements: as views they would add more to the page's wasm than all other code here.
 
 use std::sync::Arc;
 
@@ -18,19 +17,19 @@ use crate::library::backend::{Backend, use_backend};
 use crate::protocol::{ModelChoice, PageInfo};
 use crate::ui::composer::composer_field::ComposerField;
 
-/// The most models that are shown at once; whoever wants another one types more of its name.
+/// The most models that are shown at once. Typing more of a name finds others.
 const MOST_SHOWN: usize = 100;
 
 /// A model that is offered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Offer {
     model: String,
-    /// What stands behind it: its upstream, or what it is.
+    /// The text after the name: the upstream, "default" or "as typed".
     note: String,
 }
 
-/// The offers for what has been typed: the models that have all of its words, and last the typed name
-/// itself, unless it is one of them.
+/// The offers for the typed text: the models whose names contain all of its words, and last the typed name itself,
+/// unless it is one of them.
 fn offers(models: &[ModelChoice], default: &str, typed: &str) -> Vec<Offer> {
     let typed = typed.trim();
     let lower = typed.to_ascii_lowercase();
@@ -64,7 +63,7 @@ fn offers(models: &[ModelChoice], default: &str, typed: &str) -> Vec<Offer> {
     offers
 }
 
-/// The picker: what is chosen, and while it is open, what is offered.
+/// The state of the picker.
 #[derive(Clone, Copy)]
 struct Picker {
     preferences: Preferences,
@@ -75,11 +74,11 @@ struct Picker {
     input: NodeRef<Input>,
     listbox: NodeRef<Ul>,
     models: StoredValue<Vec<ModelChoice>>,
-    /// What is offered; nothing while the list is closed.
+    /// The offers that are shown; empty while the list is closed.
     offers: StoredValue<Vec<Offer>>,
-    /// The offer that Enter takes.
+    /// The index of the offer that Enter chooses.
     active: StoredValue<usize>,
-    /// Whether somebody has typed since the list was opened; before, the field shows what was chosen.
+    /// Whether the user has typed since the list was opened. Before that, the field shows the chosen model.
     has_typed: StoredValue<bool>,
     is_open: StoredValue<bool>,
 }
@@ -134,7 +133,7 @@ impl Picker {
         self.composer.focus();
     }
 
-    /// Goes to the next offer or to the one before.
+    /// Moves to the next or the previous offer.
     fn step(self, is_down: bool) {
         let last = self.offers.with_value(Vec::len).saturating_sub(1);
         let at = self.active.get_value();
@@ -154,7 +153,7 @@ impl Picker {
         }
     }
 
-    /// Draws the list as it is now.
+    /// Renders the list.
     fn show(self) {
         let (Some(input), Some(listbox)) =
             (self.input.get_untracked(), self.listbox.get_untracked())
@@ -182,7 +181,7 @@ impl Picker {
             let option = element("li", &offer.model);
             let note = element("span", &offer.note);
             set(&note, "class", "note");
-            // Only a node that is part of itself cannot be added to a node.
+            // Appending fails only for a node that contains the parent.
             let _ = option.append_child(&note);
             set(&option, "role", "option");
             set(&option, "id", &format!("model-{number}"));
@@ -213,7 +212,7 @@ fn element(name: &str, text: &str) -> Element {
 }
 
 fn set(element: &Element, name: &str, value: &str) {
-    // Only an invalid name could make it fail.
+    // Setting fails only for an invalid attribute name.
     let _ = element.set_attribute(name, value);
 }
 
@@ -248,7 +247,7 @@ pub fn ModelPicker() -> impl IntoView {
             name @ ("ArrowDown" | "ArrowUp") if is_open => picker.step(name == "ArrowDown"),
             "ArrowDown" | "ArrowUp" => picker.open(),
             "Enter" if is_open => picker.choose(picker.active.get_value()),
-            // It closes the list, and stops no answer.
+            // Escape closes the list and must not stop a reply.
             "Escape" if is_open => {
                 key.stop_propagation();
                 picker.close();

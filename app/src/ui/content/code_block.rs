@@ -1,8 +1,8 @@
-//! What one can do with a block of code: copy it, wrap its lines, save it as a file; and draw it, where it
-//! is a diagram (see [`crate::ui::content::diagram`]).
+//! The buttons of code blocks: copy, wrap lines, download; and draw, if the code is a diagram (see
+//! [`crate::ui::content::diagram`]).
 //!
-//! The buttons are part of the text's elements (see [`crate::markdown::node`]); one listener on the
-//! text serves them all, also those that the server rendered, and those of pictures ([`crate::ui::content::picture`]).
+//! The Markdown renderer creates the buttons (see [`crate::markdown::node`]). One event listener on the text handles them
+//! all, including those that the server rendered and those of images ([`crate::ui::content::picture`]).
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ use crate::ui::content::picture::toggle_picture;
 use crate::ui::controls::copy_button::copy_to_clipboard;
 use crate::ui::transcript::follow::Follow;
 
-/// How long a button says what has come of it.
-const SAID_FOR: Duration = Duration::from_secs(2);
+/// How long a button shows its outcome.
+const OUTCOME_TIME: Duration = Duration::from_secs(2);
 
-/// Finds the button of a text that was clicked, and does what it says.
+/// Handles a click in a text: finds the button that was clicked, and performs its action.
 pub(in crate::ui) fn on_text_click(click: &MouseEvent, follow: Follow) {
     let button = click
         .target()
@@ -38,7 +38,7 @@ pub(in crate::ui) fn on_text_click(click: &MouseEvent, follow: Follow) {
     }
 }
 
-/// Does what a button of a block of code says.
+/// Performs the action of a button of a code block.
 fn act_on_code(name: &str, button: &Element, block: &Element, follow: Follow) {
     let Some(code) = block.query_selector("code").ok().flatten() else {
         return;
@@ -52,7 +52,7 @@ fn act_on_code(name: &str, button: &Element, block: &Element, follow: Follow) {
         }
         "download" => {
             let language = block.get_attribute("data-language").unwrap_or_default();
-            // Where it fails, the browser shows that nothing was saved.
+            // If this fails, the browser shows that nothing was downloaded.
             let _ = download(
                 &code.text_content().unwrap_or_default(),
                 file_name(&language),
@@ -73,7 +73,7 @@ fn copy(button: Element, text: String) {
             move || {
                 let _ = button.remove_attribute("data-said");
             },
-            SAID_FOR,
+            OUTCOME_TIME,
         );
     });
 }
@@ -90,7 +90,7 @@ fn download(text: &str, name: String) -> Result<(), wasm_bindgen::JsValue> {
     Url::revoke_object_url(&address)
 }
 
-/// A name for a file of this language.
+/// The file name for code in this language.
 fn file_name(language: &str) -> String {
     let lower = language.to_ascii_lowercase();
     let ending = match lower.as_str() {

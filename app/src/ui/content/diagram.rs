@@ -1,13 +1,11 @@
-//! A block of code that is a diagram, drawn in the place of its code when a person asks for it.
+//! Diagrams: code blocks that are drawn in place of their code when the user clicks their button.
 //!
-//! What draws is a program of megabytes that needs styles in the text, which the page's policy forbids. So it
-//! stands in a sandboxed frame (`server/src/frames.rs`, `frontend/diagram`), loaded at the first drawing; here
-//! are the button and what is said to the frame. Both sides say texts: the frame that it is ready, how high its
-//! drawing is, or in which line there is a mistake; the page the theme and the code. A frame is not trusted:
-//! what it says is a number within limits or nothing.
+//! Mermaid has several megabytes and needs inline styles, which the page's policy forbids. So it runs in a sandboxed
+//! iframe (`server/src/http/frames.rs`, `frontend/diagram`), loaded at the first drawing; this module has the button and
+//! the messages to the frame. The page sends the theme and the code. The frame sends that it is ready, the height of
+//! the drawing, or the line of an error. The frame is not trusted: only numbers within limits are accepted from it.
 //!
-//! A drawing shows the code as it was when it was asked for. While a block still grows, the style hides the
-//! button.
+//! A drawing shows the code at the time of the click. While a block still grows, the style sheet hides the button.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -26,29 +24,29 @@ use crate::ui::dom::{append, create, create_frame, set};
 use crate::ui::text;
 use crate::ui::transcript::follow::Follow;
 
-/// The name of the button while a diagram is being drawn. Pressing it takes that back.
+/// The label of the button while a diagram is being drawn. A click cancels it.
 const DRAWING: &str = "Drawing…";
-/// The name of the button once it is drawn.
+/// The label of the button once the diagram is drawn.
 const SHOW_CODE: &str = "Show code";
 
-/// The frames of diagrams on the page.
+/// The selector of the frames of diagrams.
 const FRAMES: &str = "iframe.diagram";
-/// What a frame has that said that it is ready.
+/// The attribute of a frame that is ready.
 const IS_READY: &str = "data-ready";
-/// What a block has whose drawing is shown.
+/// The class of a block whose drawing is shown.
 const IS_DRAWN: &str = "drawn";
 
-/// A frame that says nothing for so long after it was loaded holds something else.
+/// The longest time from the load of a frame to its first message. A silent frame contains something else.
 const READY_WITHIN: Duration = Duration::from_secs(2);
-/// A drawing that takes longer is not worth the wait.
+/// The longest time of a drawing.
 const DRAWN_WITHIN: Duration = Duration::from_secs(20);
 
-/// No drawing is lower than this, in pixels.
+/// The least height of a drawing, in pixels.
 const LOWEST: u32 = 24;
-/// What is higher than this scrolls within itself.
+/// The largest height of a drawing, in pixels. A higher one scrolls within its frame.
 const HIGHEST: u32 = 4000;
 
-/// Draws the diagram of a block of code, or shows its code again.
+/// Draws the diagram of a code block, or shows its code again.
 pub(in crate::ui) fn toggle_diagram(block: &Element, follow: Follow) {
     if let Ok(Some(frame)) = block.query_selector(FRAMES) {
         end(block, &frame);
@@ -61,11 +59,11 @@ pub(in crate::ui) fn toggle_diagram(block: &Element, follow: Follow) {
         note.remove();
     }
     listen();
-    // What the person opens stays where it is, instead of being pushed up by the following.
+    // Following would scroll the opened diagram up.
     follow.pause();
     let frame = create_frame("Diagram");
     set(&frame, "class", "diagram");
-    // It has its width to be drawn in, and no height before that is done.
+    // Drawing needs the width of the frame; the height is set when the drawing is complete.
     set(&frame, "height", "0");
     set(&frame, "sandbox", "allow-scripts");
     set(&frame, "src", DIAGRAM_PAGE);
@@ -83,11 +81,11 @@ pub(in crate::ui) fn toggle_diagram(block: &Element, follow: Follow) {
     };
     let loaded = Closure::once_into_js(loaded);
     let _ = frame.add_event_listener_with_callback("load", loaded.unchecked_ref());
-    // Before the code, which stays the last element of its block.
+    // The code stays the last element of its block.
     let _ = block.insert_before(&frame, Some(&code));
 }
 
-/// Hears what frames say, and sees when the theme is changed, from the first drawing on.
+/// Listens to messages of frames and to changes of the theme, from the first drawing on.
 fn listen() {
     thread_local! {
         static IS_LISTENING: Cell<bool> = const { Cell::new(false) };
@@ -118,19 +116,21 @@ fn listen() {
     }
 }
 
-/// What a frame can say.
+/// A message from a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FrameMessage {
     Ready,
+    /// The height of the drawing in pixels.
     Drawn(u32),
+    /// The line of an error in the code, if it is known.
     Mistake(Option<u32>),
 }
 
-/// Reads what a frame has said; `None` where it is nothing that we know.
-fn read(said: &str) -> Option<FrameMessage> {
-    let (word, number) = match said.split_once(' ') {
+/// Parses a message of a frame; `None` if it is unknown.
+fn read(message: &str) -> Option<FrameMessage> {
+    let (word, number) = match message.split_once(' ') {
         Some((word, number)) => (word, number.parse().ok()),
-        None => (said, None),
+        None => (message, None),
     };
     match (word, number) {
         ("ready", _) => Some(FrameMessage::Ready),
@@ -173,7 +173,7 @@ fn on_message(message: &MessageEvent) {
     }
 }
 
-/// Asks a frame to draw the code of its block.
+/// Sends the code of its block to a frame to draw it.
 fn request_drawing(frame: &Element) {
     let code = frame
         .closest("figure")
@@ -185,7 +185,7 @@ fn request_drawing(frame: &Element) {
         let root = document().document_element();
         let theme = root.and_then(|root| root.get_attribute("data-theme"));
         let what = Array::of2(&theme.unwrap_or_default().into(), &code.into());
-        // It has no origin that could be named; what is in it cannot have gone elsewhere, by our policy.
+        // A sandboxed frame has no origin to name. Our policy keeps the frame from navigating elsewhere.
         let _ = its.post_message(&what, "*");
     }
 }
@@ -208,14 +208,14 @@ fn name_button(block: &Element, name: &str) {
     }
 }
 
-/// Takes a drawing away: the code is there again.
+/// Removes a drawing and shows the code again.
 fn end(block: &Element, frame: &Element) {
     frame.remove();
     let _ = block.class_list().remove_1(IS_DRAWN);
     name_button(block, DRAW);
 }
 
-/// Says above the code why it is not drawn, unless nobody waits for that any more.
+/// Shows above the code why it is not drawn, unless the drawing was cancelled.
 fn fail(block: &Element, frame: &Element, sentence: &str) {
     if !frame.is_connected() {
         return;

@@ -1,9 +1,9 @@
-//! A picture that a text names, shown in its place when a person asks for it.
+//! Images in a text, shown when the user clicks their button.
 //!
-//! Before that it is a link, and nothing of it is requested: whoever wrote its address does not learn that
-//! the text is read. Then it stands in a sandboxed frame of our own server (`server/src/frames.rs`), so that
-//! the page itself stays closed to everything from elsewhere. The button is part of the text's elements
-//! (see [`crate::markdown::node::Kind::ShowImage`]), and only what it shows is added here.
+//! Before that an image is a link, and nothing is requested: the owner of its URL does not learn that the text is read.
+//! The image is shown in a sandboxed iframe of our own server (`server/src/http/frames.rs`), so that the policy of the
+//! page itself allows no other origin. The Markdown renderer creates the button
+//! (see [`crate::markdown::node::Kind::ShowImage`]).
 
 use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlElement};
@@ -13,10 +13,10 @@ use crate::protocol::IMAGE_PATH;
 use crate::ui::dom::{append, create_frame, set};
 use crate::ui::transcript::follow::Follow;
 
-/// The name of the button while the picture is shown.
+/// The label of the button while the image is shown.
 const HIDE_IMAGE: &str = "Hide image";
 
-/// Shows the picture before this button, or hides it.
+/// Shows the image of this button, or hides it.
 pub(in crate::ui) fn toggle_picture(button: &Element, follow: Follow) {
     let Some(place) = button.parent_element() else {
         return;
@@ -32,7 +32,7 @@ pub(in crate::ui) fn toggle_picture(button: &Element, follow: Follow) {
     let Some(address) = link.get_attribute("href") else {
         return;
     };
-    // What the person opens stays where it is, instead of being pushed up by the following.
+    // Following would scroll the opened image up.
     follow.pause();
     let frame = create_frame(&name_of(&link));
     set(&frame, "sandbox", "");
@@ -41,7 +41,7 @@ pub(in crate::ui) fn toggle_picture(button: &Element, follow: Follow) {
     set(button, "aria-label", HIDE_IMAGE);
 }
 
-/// What a picture is called: the words of its link.
+/// The title of an image: the text of its link.
 fn name_of(link: &Element) -> String {
     let words = link.unchecked_ref::<HtmlElement>().inner_text();
     match words.trim() {
@@ -50,7 +50,7 @@ fn name_of(link: &Element) -> String {
     }
 }
 
-/// Where our server shows the picture of this address.
+/// The path at which our server shows the image of this URL.
 fn path_of(address: &str) -> String {
     let address: String = js_sys::encode_uri_component(address).into();
     format!("{IMAGE_PATH}?src={address}")

@@ -1,13 +1,12 @@
-//! A text of a reply on the screen, as Markdown: while it streams, and when it has ended.
+//! The view of a text of a reply as Markdown, streaming or complete.
 //!
-//! It is given the whole text again and again, each time longer, and shows what is new; the work is
-//! that of [`crate::markdown::stream`]. What is on the screen and final is never touched again, so a
-//! selection in it stays and the cost of a piece does not grow with the text before it.
+//! Each render gets the whole text so far and shows what is new, by [`crate::markdown::stream`]. Committed elements never
+//! change, so a selection in them stays, and the cost of a render does not grow with the text before it.
 //!
-//! A burst is shown over several frames, so that keys are answered meanwhile.
+//! A burst is rendered over several frames, so that keys are handled meanwhile.
 //!
-//! A text that had ended when the server rendered the page is there already and stays as it is. Where the
-//! server left it to the browser (see [`crate::page::render_budget`]), it is there without elements.
+//! A text that was complete when the server rendered the page stays as it is. If it was beyond the server's budget (see
+//! [`crate::page::render_budget`]), it is in the page as plain text and rendered here.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -31,29 +30,28 @@ use crate::ui::dom::{append, create, set};
 use crate::ui::server_rendered::ServerRendered;
 use crate::ui::transcript::follow::Follow;
 
-/// What the cursor is known by.
+/// The attribute of the cursor.
 const CURSOR: &str = "data-cursor";
 
-/// What takes the place of what stood there already is shown at once, up to this many bytes. A longer text is
-/// divided over frames like a burst.
+/// The most bytes of a text that replaces a visible one and is rendered at once. A longer one is divided over frames like
+/// a burst.
 const AT_ONCE: usize = 32 * 1024;
 
-/// After so many bytes it is looked at the clock.
+/// The number of bytes between two looks at the clock.
 const PIECE: usize = 2048;
-/// How long a frame may be held up by what is shown in it, beside what the browser does with it.
+/// The longest time of a frame that is spent on rendering, without layout and painting.
 const FRAME_BUDGET: Duration = Duration::from_millis(8);
-/// How long a frame of a burst should take in all. What the browser needs for its layout is known only
-/// afterwards, so the next frame shows more or less by that.
+/// The target duration of a frame of a burst, with layout and painting. Their cost is known only afterwards, so the share
+/// of the next frame is adjusted by it.
 const FRAME_TARGET: Duration = Duration::from_millis(20);
-/// What the first frame of a burst shows, in bytes. What is less than this is no burst: a fast stream brings
-/// as much from one picture to the next.
+/// The share of the first frame of a burst, in bytes. Less than this is not a burst: a fast stream has as much per frame.
 const FIRST_SHARE: usize = 2048;
-/// The most frames over which a text that has ended is shown.
+/// The most frames over which a complete text is rendered.
 const MOST_FRAMES: usize = 32;
-/// The least that a frame of a burst shows, in bytes.
+/// The least share of a frame of a burst, in bytes.
 const LEAST_SHARE: usize = 512;
 
-/// Which text of a reply.
+/// A text of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// The answer, with the typing cursor at its end while it streams.
@@ -71,18 +69,17 @@ impl Source {
     }
 }
 
-/// A text of a reply, as it comes.
+/// The view of a text of a reply.
 #[component]
 pub fn StreamedText(
-    /// The reply that grows.
+    /// The reply, which may be streaming.
     reply: RwSignal<Reply>,
-    /// Which of its texts.
+    /// Which of its texts to show.
     source: Source,
 ) -> impl IntoView {
     let place = NodeRef::<Div>::new();
     let follow = expect_context::<Follow>();
-    // A reply that is told again is shown anew, by another one of these in the same place: here it must
-    // only grow.
+    // A reply that restarts gets another view in the same place, because in this one the text must only grow.
     let restarts = reply.with_untracked(Reply::restarts);
     let next_frame = NextFrame::new();
     Effect::new(move |flow: Option<Option<Flow>>| {
@@ -104,7 +101,7 @@ pub fn StreamedText(
             Some(flow)
         })
     });
-    // Tests, and whoever else asks what was said, find the answer by `data-text`.
+    // `data-text` marks the answer for tests and scripts.
     view! {
         <div
             class="text prose"
@@ -120,12 +117,12 @@ pub fn StreamedText(
     }
 }
 
-/// Wakes who shows a burst in the frame after this one, and says how much of it that can be.
+/// Triggers the next frame of a burst, and adjusts its share.
 #[derive(Clone)]
 struct NextFrame {
     came: ArcTrigger,
     is_awaited: Rc<Cell<bool>>,
-    /// How many bytes a frame shows.
+    /// The bytes that a frame renders.
     share: Rc<Cell<usize>>,
 }
 
@@ -154,7 +151,7 @@ impl NextFrame {
     }
 }
 
-/// How many bytes the next frame shows, where so many have taken so long.
+/// The share of the next frame, after a frame with this share and this cost.
 fn next_share(share: usize, cost: Duration) -> usize {
     let factor = FRAME_TARGET.as_secs_f64() / cost.as_secs_f64().max(0.001);
     // One frame that is slow or fast by chance does not count for much.
@@ -162,29 +159,29 @@ fn next_share(share: usize, cost: Duration) -> usize {
     (next as usize).clamp(LEAST_SHARE, 1024 * PIECE)
 }
 
-/// A text on the screen: what renders it, where it ends, and whether it has.
+/// The rendering of a text: its renderer, its cursor, and its progress.
 struct Flow {
     stream: Stream<PageDom>,
     cursor: Option<Element>,
-    /// Which of its two names the cursor's blinking has.
+    /// Which of the two values the cursor's attribute has. Switching it restarts the blinking.
     is_again: bool,
-    /// How much of the text has been shown, in bytes.
+    /// How many bytes have been rendered.
     shown: usize,
-    /// Whether it takes the place of what stood there already, so that it must be there at once.
+    /// Whether the text replaces a visible one, so that it should be rendered at once.
     is_replacing: bool,
     has_ended: bool,
 }
 
 impl Flow {
-    fn new(place: &Element, source: Source, is_streaming: bool, is_told_again: bool) -> Self {
-        // What stands there of an earlier restarts is another text.
-        let is_shown = !is_told_again && place.first_element_child().is_some();
+    fn new(place: &Element, source: Source, is_streaming: bool, has_restarted: bool) -> Self {
+        // Elements from before a restart belong to another text.
+        let is_shown = !has_restarted && place.first_element_child().is_some();
         if is_shown && matches!(place.query_selector("figure.code"), Ok(Some(_))) {
             load_highlighter();
         }
         let has_ended = is_shown && !is_streaming;
         if !has_ended {
-            // What the server showed of a reply that still streams is shown anew.
+            // The server's rendering of a streaming reply is replaced.
             place.set_text_content(None);
         }
         let cursor = (source == Source::Answer && is_streaming).then(|| {
@@ -199,31 +196,31 @@ impl Flow {
             cursor,
             is_again: false,
             shown: 0,
-            // A reply that has ended before it is shown here is read, not followed.
-            is_replacing: is_shown || is_told_again || !is_streaming,
+            // A reply that is complete when it is shown first is not streamed.
+            is_replacing: is_shown || has_restarted || !is_streaming,
             has_ended,
         }
     }
 
-    /// Shows what is new in a text that has only grown, as far as that is done soon enough and about so
-    /// many bytes; says whether it was all.
+    /// Renders what is new in a text that has only grown, within the time of a frame and about `share` bytes. Returns
+    /// whether that was all.
     fn show(&mut self, text: &str, is_streaming: bool, share: usize) -> bool {
         if self.has_ended {
             return true;
         }
-        // What comes must not come behind the cursor: where that then goes from between two elements, the
-        // browser looks at the style of all that is beside and within them.
+        // New elements must not come after the cursor: moving the cursor from between two elements makes the browser
+        // recalculate the styles of all its siblings.
         if let Some(cursor) = &self.cursor {
             cursor.remove();
         }
         let is_replacing = std::mem::take(&mut self.is_replacing) && text.len() <= AT_ONCE;
-        // Each frame lays out the whole of a long reply, so the number of frames is bounded.
+        // Each frame lays out the whole reply, so the number of frames is bounded.
         let share = if is_streaming {
             share
         } else {
             share.max(text.len() / MOST_FRAMES)
         };
-        // A hidden page has no frames, and nobody waits for it.
+        // A hidden page has no frames.
         let is_at_once = is_replacing || document().hidden();
         if !is_at_once && !self.show_pieces(text, share) {
             self.put_cursor();
@@ -245,8 +242,8 @@ impl Flow {
         true
     }
 
-    /// Shows a text piece by piece, all but the last one, until the time of the frame or its share is
-    /// over; says whether it was not.
+    /// Renders a text piece by piece, all but the last piece, until the time or the share of the frame is used up.
+    /// Returns `false` in that case.
     fn show_pieces(&mut self, text: &str, share: usize) -> bool {
         let mut began = None;
         let enough = self.shown + share;
@@ -266,7 +263,7 @@ impl Flow {
         true
     }
 
-    /// Puts the cursor behind the last character, wherever that is. It blinks only while nothing comes.
+    /// Moves the cursor after the last character. Its blinking restarts, so it blinks only while nothing arrives.
     fn put_cursor(&mut self) {
         let Some(cursor) = &self.cursor else { return };
         self.is_again = !self.is_again;
