@@ -1,5 +1,5 @@
-//! The page's components and its words. Each knows the verbs of the chat and nothing of the network; what they
-//! share (where the view stands, where one writes) comes by context.
+//! The components of the page and their texts. Components use the operations of the chat and know nothing of the network;
+//! shared state, such as the scroll position and the message field, is in contexts.
 
 pub(crate) mod dom;
 mod server_rendered;

@@ -1,5 +1,5 @@
-//! One request and the bytes of its answer, as they come. Dropping it aborts the request, wherever it
-//! is: before the headers, between two chunks, or already over.
+//! One HTTP request, and the bytes of its response as they arrive. Dropping the request or the response aborts it at any
+//! point.
 
 use app::protocol::{ErrorKind, ReplyError};
 use gloo_net::http::{Headers, Method, RequestBuilder};
@@ -17,28 +17,28 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// The answer to a request.
+/// The response to a request.
 pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) headers: Headers,
-    /// `None` if the answer has no body.
+    /// `None` if the response has no body.
     reader: Option<ReadableStreamDefaultReader>,
     _abort: AbortOnDrop,
 }
 
-/// What is asked.
+/// A request.
 pub(crate) struct Call<'a> {
     pub(crate) method: Method,
     pub(crate) path: &'a str,
     pub(crate) accept: &'a str,
-    /// A body of JSON.
+    /// The JSON body.
     pub(crate) json: Option<String>,
 }
 
-/// Sends a request and waits for the headers of the answer.
+/// Sends a request and waits for the headers of the response.
 ///
 /// # Errors
-/// What the browser says when the network failed.
+/// The browser's error if the network failed.
 pub(crate) async fn send(call: Call<'_>) -> Result<Response, JsValue> {
     let controller = AbortController::new()?;
     let signal = controller.signal();
@@ -70,7 +70,7 @@ impl Response {
     /// The next bytes; `None` at the end of the body.
     ///
     /// # Errors
-    /// What the browser says when the network failed before the end.
+    /// The browser's error if the network failed before the end.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Vec<u8>>, JsValue> {
         let Some(reader) = &self.reader else {
             return Ok(None);
@@ -83,7 +83,7 @@ impl Response {
         Ok(Some(bytes.to_vec()))
     }
 
-    /// The body as text, but not much more than `limit` bytes of it.
+    /// The body as text, cut off soon after `limit` bytes.
     pub(crate) async fn text(mut self, limit: usize) -> String {
         let mut bytes = Vec::new();
         while let Ok(Some(chunk)) = self.chunk().await
@@ -95,7 +95,7 @@ impl Response {
     }
 }
 
-/// An error of which the page itself tells: in the server's words where it has said any.
+/// An error that the page reports: with the server's sentence, if there is one.
 pub(crate) fn failure(kind: ErrorKind, message: &str) -> ReplyError {
     ReplyError {
         message: kind.sentence_or(message).to_owned(),

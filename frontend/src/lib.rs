@@ -1,4 +1,4 @@
-//! The WebAssembly library: everything that touches the browser's network and storage.
+//! The WebAssembly library: the implementations of the traits of `app` for the browser's network, storage and lifecycle.
 
 mod backend;
 mod changes;

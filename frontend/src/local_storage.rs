@@ -1,9 +1,9 @@
-//! The browser's local storage as the page's storage. It may be missing, full or forbidden; then
-//! nothing is remembered, and that is all.
+//! The page's storage in the browser's `localStorage`. It may be missing, full or forbidden; then nothing is
+//! stored, and the page works without it.
 
 use app::platform::storage::{Storage, StorageKey};
 
-/// What the browser keeps for this site.
+/// The `localStorage` of this site.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LocalStorage;
 
@@ -14,7 +14,7 @@ impl Storage for LocalStorage {
 
     fn set(&self, key: StorageKey, value: &str) {
         let Some(storage) = storage() else { return };
-        // Failing is allowed, see above.
+        // Failures are ignored, see above.
         let _ = if value.is_empty() {
             storage.remove_item(key.name())
         } else {

@@ -1,4 +1,4 @@
-//! Asks the server for replies: one request, a look at the status, then bytes to events.
+//! The transport of replies over HTTP: sends a request, checks the status, and decodes the bytes of the response.
 
 use app::protocol::saved::{events_path, generation_path, messages_path};
 use app::protocol::{CHAT_PATH, EVENT_STREAM, ErrorBody, ErrorKind, NOT_THE_SERVER, ReplyError};
@@ -12,10 +12,10 @@ use serde::Serialize;
 
 use crate::fetch::{self, Call, Response, failure};
 
-/// The most bytes of a refusal that are read.
-const REFUSAL_LIMIT: usize = 64 * 1024;
+/// The most bytes of an error response that are read.
+const ERROR_LIMIT: usize = 64 * 1024;
 
-/// The way to the server over HTTP.
+/// The transport over HTTP.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HttpTransport;
 
@@ -38,21 +38,21 @@ impl ChatTransport for HttpTransport {
                 .map_err(|_| ConnectionError::unreachable())?;
             match response.status {
                 200..300 => Ok(()),
-                _ => Err(refusal(response).await),
+                _ => Err(rejection(response).await),
             }
         }
         .boxed_local()
     }
 }
 
-/// How far a request has come. Dropping it in any state ends it.
+/// The state of a request. Dropping it aborts the request.
 enum RequestState {
     Requested(ReplyRequest),
     Read(Response, ReplyDecoder),
     Over,
 }
 
-/// What comes next of a request, with the state after it.
+/// The next item of a request, and the state after it.
 async fn next(state: RequestState) -> Option<(Result<Received, ConnectionError>, RequestState)> {
     let (mut response, mut incoming) = match state {
         RequestState::Requested(request) => {
@@ -83,7 +83,7 @@ async fn next(state: RequestState) -> Option<(Result<Received, ConnectionError>,
     }
 }
 
-/// Sends the request and waits until the server has accepted or refused it.
+/// Sends the request and waits until the server has accepted or rejected it.
 async fn open(request: ReplyRequest) -> Result<Response, ConnectionError> {
     let (method, path, json) = match request {
         ReplyRequest::Ephemeral(request) => {
@@ -115,20 +115,20 @@ async fn open(request: ReplyRequest) -> Result<Response, ConnectionError> {
     if response.status == 200 && content_type.starts_with(EVENT_STREAM) {
         return Ok(response);
     }
-    Err(refusal(response).await)
+    Err(rejection(response).await)
 }
 
 fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("a request is made of text, numbers and lists")
 }
 
-/// What the server said, or what can be told when something else than it answered.
-async fn refusal(response: Response) -> ConnectionError {
+/// The error of a response: the server's, or a general one if something else answered.
+async fn rejection(response: Response) -> ConnectionError {
     let status = response.status;
     let retry_after = response.headers.get("retry-after");
     let retry_after_ms =
         retry_after.and_then(|seconds| seconds.parse::<u64>().ok()?.checked_mul(1000));
-    let body = response.text(REFUSAL_LIMIT).await;
+    let body = response.text(ERROR_LIMIT).await;
     let error = match serde_json::from_str::<ErrorBody>(&body) {
         Ok(ErrorBody { error }) => ReplyError {
             retry_after_ms,
@@ -136,7 +136,7 @@ async fn refusal(response: Response) -> ConnectionError {
         },
         Err(_) => failure(ErrorKind::Unknown, NOT_THE_SERVER),
     };
-    // A server that has too much to do or is being restarted, or the proxy in front of it meanwhile.
+    // The server is overloaded or restarting, or the proxy in front of it says so.
     match status {
         429 | 502..=504 => ConnectionError::Transient(error),
         _ => ConnectionError::Rejected(error),

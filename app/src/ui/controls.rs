@@ -1,4 +1,4 @@
-//! Small parts that several components use.
+//! Small controls that several components use.
 
 pub mod copy_button;
 pub mod link;

@@ -1,4 +1,4 @@
-//! A question, a reply, and what stands around them.
+//! The views of questions and replies, with their buttons.
 
 pub mod continue_reply;
 pub mod figures;

@@ -1,8 +1,7 @@
-//! Every sentence that the page shows to a person or has a screen reader say: how a reply ended, what is
-//! waited for, what an import did.
+//! The sentences that the page shows or announces: the end of a reply, waiting, the result of an import.
 //!
-//! The sentence of an error stands at its kind ([`crate::protocol::ErrorKind::sentence`]), which the server uses too. Names of
-//! buttons stand in the components: they are part of the view.
+//! The sentences of errors belong to their kinds ([`crate::protocol::ErrorKind::sentence`]), because the server uses them too.
+//! Labels of buttons are in the components.
 
 use std::time::Duration;
 
@@ -13,26 +12,26 @@ use crate::protocol::saved::ImportReport;
 use crate::reply::Figures;
 use crate::reply::transcript::ReplyEnd;
 
-/// The link for those who come by keyboard.
+/// The skip link for keyboard users.
 pub const SKIP_LINK: &str = "Skip to the message field";
 
-/// What is missing where no scripts run. Plain text without markup: it must read the same to browsers
-/// that run scripts, which take it for one text.
+/// The text of `noscript`. It has no markup: browsers that run scripts treat the content as plain text, so hydration must
+/// see the same.
 pub const NO_SCRIPT: &str = "Rill needs JavaScript and WebAssembly to send messages. Without them this page can only be read.";
 
-/// The file of the page that shows messages could not be loaded.
+/// The lazy part with the messages could not be loaded.
 pub const MESSAGES_NOT_LOADED: &str = "A part of this page could not be loaded, so the conversation cannot be shown. Nothing of it is lost.";
 
-/// Leads to the end of a conversation that is shown up to a message.
+/// The link to the end of a conversation that is shown only up to a message.
 pub const LATEST: &str = "Latest messages";
 
-/// All messages of a long conversation are in the page, so that the browser finds them.
+/// Announced when all messages are loaded for a search of the browser.
 pub const ALL_LOADED: &str = "All messages are loaded.";
 
-/// What was selected was copied once all of it was there.
+/// Announced when the selection was copied after all messages were loaded.
 pub const ALL_COPIED: &str = "All messages were copied.";
 
-/// What stands above the first message that is loaded.
+/// The text above the first loaded message.
 #[must_use]
 pub fn earlier(loading: Loading) -> &'static str {
     match loading {
@@ -43,14 +42,14 @@ pub fn earlier(loading: Loading) -> &'static str {
     }
 }
 
-/// What draws diagrams could not be loaded.
+/// The diagram frame could not be loaded.
 pub const DRAWING_NOT_LOADED: &str =
     "What draws diagrams could not be loaded: check the connection and try again.";
 
-/// A diagram is not done.
+/// Drawing a diagram timed out.
 pub const DRAWING_TOO_LONG: &str = "Drawing this diagram takes too long, so it was stopped.";
 
-/// What is written is no diagram, with the line in which that was noticed.
+/// The code of a diagram has an error, in this line if it is known.
 #[must_use]
 pub fn no_diagram(line: Option<u32>) -> String {
     match line {
@@ -59,16 +58,16 @@ pub fn no_diagram(line: Option<u32>) -> String {
     }
 }
 
-/// Above the composer while a question is edited.
+/// Shown above the composer while a question is edited.
 pub const EDITING: &str = "Editing your question. The earlier version and its answers are kept.";
 
-/// While the connection of a saved reply is gone; the reply goes on meanwhile.
+/// Shown while the connection of a saved reply is lost; the reply continues on the server.
 pub const CONNECTION_LOST: &str = "Connection lost, resuming";
 
-/// Something between page and server gathers the stream before it lets it go.
+/// Shown when a proxy buffers the stream.
 pub const HELD_BACK: &str = "A proxy between this page and Rill holds the text back, so it comes in bursts. Set proxy_buffering off in nginx, flush_interval -1 in Caddy, or what turns buffering off in yours.";
 
-/// What an import did.
+/// The result of an import.
 #[must_use]
 pub fn imported(report: &ImportReport) -> String {
     let counted = |count: u64, one: &str, more: &str| match count {
@@ -83,7 +82,7 @@ pub fn imported(report: &ImportReport) -> String {
     let skipped = report.skipped.len() as u64 + report.more_skipped;
     if skipped > 0 {
         sentence += &format!(" Left out {}:", counted(skipped, "part", "parts"));
-        // The first few say what kind of file it is; nobody reads a thousand.
+        // The first few are enough to recognise the problem.
         for part in report.skipped.iter().take(3) {
             sentence += &format!(" {}: {}", part.what, part.why);
         }
@@ -91,7 +90,7 @@ pub fn imported(report: &ImportReport) -> String {
     sentence
 }
 
-/// What imports of these files did: one by its own words, several in sum, with those that failed by name.
+/// The result of importing several files: the sum of the successful ones, and those that failed by name.
 #[must_use]
 pub fn imported_files(outcomes: Vec<(String, Result<ImportReport, String>)>) -> String {
     let count = outcomes.len();
@@ -113,7 +112,7 @@ pub fn imported_files(outcomes: Vec<(String, Result<ImportReport, String>)>) -> 
         return imported(&sum);
     }
     let mut sentence = format!("{} of {count} files could not be imported:", failed.len());
-    // As with what was left out: the first few say what is wrong.
+    // The first few are enough to recognise the problem.
     for (name, why) in failed.iter().take(3) {
         sentence += &format!(" {name}: {why}");
     }
@@ -123,28 +122,28 @@ pub fn imported_files(outcomes: Vec<(String, Result<ImportReport, String>)>) -> 
     sentence
 }
 
-/// Above a conversation that nobody keeps.
+/// Shown above the composer of a temporary conversation.
 pub const TEMPORARY: &str = "Temporary chat: it is not saved, and ends when you leave it.";
 
-/// What stands in one line below a reply when it has ended, if there is anything to say.
+/// A line below a reply that has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndNote {
     /// The sentence.
     pub sentence: String,
-    /// How serious it is.
+    /// How serious the note is.
     pub tone: Tone,
 }
 
-/// How serious an [`EndNote`] is.
+/// The severity of an [`EndNote`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
-    /// Good to know.
+    /// Information.
     Plain,
-    /// Something failed.
+    /// An error.
     Error,
 }
 
-/// The note below a reply that ended so; `None` when it simply ended. `is_empty` says that it has no text.
+/// The note below a reply with this end; `None` for an ordinary end. `is_empty` is whether the reply has no text.
 #[must_use]
 pub fn end_note(end: &ReplyEnd, is_empty: bool) -> Option<EndNote> {
     let (sentence, tone) = match end {
@@ -182,7 +181,7 @@ pub fn end_note(end: &ReplyEnd, is_empty: bool) -> Option<EndNote> {
     })
 }
 
-/// An announcement in words; `count` writes a number in the way of the person's language.
+/// The text of an announcement. `count` formats a number in the user's language.
 #[must_use]
 pub fn announcement(what: &Announcement, count: impl FnOnce(usize) -> String) -> String {
     match what {
@@ -198,14 +197,14 @@ pub fn announcement(what: &Announcement, count: impl FnOnce(usize) -> String) ->
     }
 }
 
-/// The line that stands where the answer will be, when that takes long.
+/// The line in place of the answer after a long wait.
 #[must_use]
 pub fn still_waiting(model: &str, waited: Duration) -> String {
     let who = if model.is_empty() { "the model" } else { model };
     format!("Still waiting for {who}… {} s", waited.as_secs())
 }
 
-/// What a reply cost, in one line.
+/// The figures of a reply, in one line.
 #[must_use]
 pub fn figures(figures: &Figures) -> String {
     let usage = figures.usage;
@@ -223,7 +222,7 @@ pub fn figures(figures: &Figures) -> String {
         let thought = part_of(usage.reasoning_tokens, "reasoning");
         parts.push(format!("{tokens} tokens{thought}"));
         let millis = figures.writing.map_or(0, |time| time.as_millis());
-        // A pace that was measured over less than this is none.
+        // A rate over a shorter time than this is meaningless.
         if let Ok(millis @ 200..) = u64::try_from(millis) {
             let pace = with_tenths(tokens.saturating_mul(10_000) / millis);
             parts.push(format!("{pace} tokens/s"));
@@ -248,25 +247,25 @@ pub fn figures(figures: &Figures) -> String {
     parts.join(" · ")
 }
 
-/// A number of tenths. Floating point would bring all of its code into the page for this.
+/// A number of tenths with one decimal place. Formatting a float would add its code to the page.
 fn with_tenths(tenths: u64) -> String {
     format!("{}.{}", tenths / 10, tenths % 10)
 }
 
-/// The line that stands where the answer will be, while the server waits to ask the provider again.
+/// The line in place of the answer while the server waits to repeat the request to the provider.
 #[must_use]
 pub fn asking_again(left: Duration) -> String {
     let seconds = left.as_millis().div_ceil(1000).max(1);
     format!("The provider is busy. Asking again in {seconds} s…")
 }
 
-/// The head of the reasoning: how long it took. Begun seconds count, so that it is never 0.
+/// The heading of the reasoning: its duration, rounded up to whole seconds, so that it is never 0.
 #[must_use]
 pub fn thought_for(time: Duration) -> String {
     format!("Thought for {} s", time.as_millis().div_ceil(1000).max(1))
 }
 
-/// What the keys of the composer do.
+/// The keys of the composer.
 #[must_use]
 pub fn keys(enter_sends: bool, is_touch: bool) -> &'static str {
     match (enter_sends, is_touch) {
@@ -276,10 +275,10 @@ pub fn keys(enter_sends: bool, is_touch: bool) -> &'static str {
     }
 }
 
-/// The head of the reasoning while it streams.
+/// The heading of the reasoning while it streams.
 pub const THINKING: &str = "Thinking…";
 
-/// When one can ask again after a rate limit.
+/// The time until a retry after a rate limit.
 #[must_use]
 pub fn retry_in(wait: Duration) -> String {
     let seconds = wait.as_millis().div_ceil(1000);

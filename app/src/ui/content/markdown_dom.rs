@@ -1,6 +1,5 @@
-//! The browser's document as the Markdown renderer needs it. The seams of a long paragraph stand in it, too,
-//! and are no part of the text: whoever looks for the text does not see them. The cursor does not while
-//! something is shown.
+//! The browser's document as the [`Dom`] of the Markdown renderer. The document may contain shaping breaks, which are
+//! not part of the text: lookups of text skip them. It never contains the cursor during a render.
 
 use leptos::prelude::document;
 use leptos::task::spawn_local;
@@ -15,9 +14,9 @@ use crate::platform::clock::{BrowserClock, after_picture, next_frame};
 use crate::ui::content::highlighter::load_highlighter;
 use crate::ui::dom::{append, create, set};
 
-/// What a seam is known by. Its style has the browser shape what is behind it without what is before it,
-/// whose glyphs it then keeps: else it shapes a paragraph as a whole for each word that comes.
-const SEAM: &str = "data-seam";
+/// The attribute of a shaping break. Its style makes the browser shape the text after the break separately, so that the
+/// glyphs before it are kept; otherwise the browser would shape the whole paragraph for each new word.
+const SHAPING_BREAK: &str = "data-seam";
 
 const MATHML: &str = "http://www.w3.org/1998/Math/MathML";
 
@@ -25,14 +24,14 @@ const MATHML: &str = "http://www.w3.org/1998/Math/MathML";
 #[derive(Debug, Clone, Copy)]
 pub(in crate::ui) struct PageDom;
 
-/// Makes elements within each other.
+/// Creates nested elements.
 #[derive(Default)]
-struct Maker {
+struct ElementBuilder {
     outer: Option<Element>,
     open: Vec<Element>,
 }
 
-impl Sink for Maker {
+impl Sink for ElementBuilder {
     fn open(&mut self, tag: Tag) {
         let element = create(tag.name());
         if let Some(parent) = self.open.last() {
@@ -66,10 +65,10 @@ impl Sink for Maker {
     }
 }
 
-/// Puts a drawn formula in the place of its source, once what draws it is loaded.
+/// Replaces the source of a formula by MathML, once the lazy part that converts it is loaded.
 fn draw_formula(place: Element, tex: String, is_display: bool) {
     spawn_local(async move {
-        // Where it cannot be loaded, or the formula is none, its source stays.
+        // The source stays if the part cannot be loaded or the formula is invalid.
         let Ok(Some(steps)) = steps_of(tex, is_display).await else {
             return;
         };
@@ -108,7 +107,7 @@ fn draw_formula(place: Element, tex: String, is_display: bool) {
 }
 
 lazy_part! {
-    /// What draws formulas is loaded with the first one.
+    /// The converter of formulas, loaded with the first one.
     fn steps_of(tex: String, is_display: bool) -> Option<Vec<Step>> {
         formula(&tex, is_display)
     }
@@ -121,10 +120,10 @@ impl Dom for PageDom {
         if matches!(kind, Kind::CodeBlock { .. }) {
             load_highlighter();
         }
-        let mut maker = Maker::default();
-        kind.open(&mut maker);
-        let inner = maker.open.pop();
-        let outer = maker.outer.expect("only texts open no element");
+        let mut builder = ElementBuilder::default();
+        kind.open(&mut builder);
+        let inner = builder.open.pop();
+        let outer = builder.outer.expect("only texts open no element");
         let inner = inner.unwrap_or_else(|| outer.clone());
         (outer.into(), inner.into())
     }
@@ -136,7 +135,7 @@ impl Dom for PageDom {
     fn insert(&mut self, parent: &Node, node: &Node, before: Option<&Node>) {
         parent
             .insert_before(node, before)
-            .expect("an element takes any node before one of its own");
+            .expect("an element takes any node before one of its children");
     }
 
     fn remove(&mut self, node: &Node) {
@@ -147,32 +146,32 @@ impl Dom for PageDom {
 
     fn replace_text(&mut self, node: &Node, at: u32, count: u32, with: &str) {
         let text: &Text = node.unchecked_ref();
-        // What stands before stays as it is, and so does a selection in it.
+        // Replacing only the changed part keeps a selection in the text before it.
         let _ = text.replace_data(at, count, with);
     }
 
     fn split_text(&mut self, node: &Node, at: u32) -> Node {
         let text: &Text = node.unchecked_ref();
         text.split_text(at)
-            .expect("the place is within the text")
+            .expect("the offset is within the text")
             .into()
     }
 
     fn seam(&mut self, before: &Node) {
-        let seam = create("span");
-        set(&seam, SEAM, "");
+        let shaping_break = create("span");
+        set(&shaping_break, SHAPING_BREAK, "");
         if let Some(parent) = before.parent_node() {
-            self.insert(&parent, &seam, Some(before));
+            self.insert(&parent, &shaping_break, Some(before));
         }
     }
 
     fn remove_seams(&mut self, outer: &Node) {
         let outer = outer.clone();
         spawn_local(async move {
-            // Without them a long paragraph is shaped as a whole once more: in a frame of its own.
+            // Without breaks the browser shapes a long paragraph as a whole again, in a frame of its own.
             next_frame(&BrowserClock).await;
             after_picture(&BrowserClock).await;
-            take_seams_out(&outer);
+            remove_shaping_breaks(&outer);
         });
     }
 
@@ -197,7 +196,7 @@ impl Dom for PageDom {
     }
 
     fn joined_children(&mut self, node: &Node) -> Vec<Node> {
-        take_seams_out(node);
+        remove_shaping_breaks(node);
         node.normalize();
         let mut children = Vec::new();
         let mut next = node.first_child();
@@ -213,7 +212,7 @@ impl Dom for PageDom {
     }
 
     fn inner_of(&self, outer: &Node, kind: &Kind) -> Option<Node> {
-        let mut like = Maker::default();
+        let mut like = ElementBuilder::default();
         let depth = kind.open(&mut like);
         let mut at: Element = outer.dyn_ref::<Element>()?.clone();
         let made = like.open.first()?;
@@ -233,21 +232,22 @@ impl Dom for PageDom {
     }
 }
 
-/// By what class an element shows a kind. The page adds more classes behind it, and whether a list is loose changes.
+/// The class that marks the kind of an element: the first one, unless it is `loose`, which can change. The page appends
+/// further classes.
 fn class(element: &Element) -> Option<String> {
     let classes = element.get_attribute(Attr::Class.name())?;
     let class = classes.split_ascii_whitespace().next()?;
     (class != "loose").then(|| class.to_owned())
 }
 
-fn take_seams_out(outer: &Node) {
+fn remove_shaping_breaks(outer: &Node) {
     let outer: &Element = outer.unchecked_ref();
-    let Ok(seams) = outer.query_selector_all(&format!("[{SEAM}]")) else {
+    let Ok(breaks) = outer.query_selector_all(&format!("[{SHAPING_BREAK}]")) else {
         return;
     };
-    for index in 0..seams.length() {
-        if let Some(seam) = seams.get(index) {
-            PageDom.remove(&seam);
+    for index in 0..breaks.length() {
+        if let Some(found) = breaks.get(index) {
+            PageDom.remove(&found);
         }
     }
 }

@@ -154,7 +154,7 @@ impl NextFrame {
 /// The share of the next frame, after a frame with this share and this cost.
 fn next_share(share: usize, cost: Duration) -> usize {
     let factor = FRAME_TARGET.as_secs_f64() / cost.as_secs_f64().max(0.001);
-    // One frame that is slow or fast by chance does not count for much.
+    // A single slow or fast frame has a limited effect.
     let next = share as f64 * factor.clamp(0.5, 2.0);
     (next as usize).clamp(LEAST_SHARE, 1024 * PIECE)
 }

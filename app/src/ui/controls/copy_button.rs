@@ -1,4 +1,4 @@
-//! The button that copies a message as it was written.
+//! The button that copies a message as its source text.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use leptos::task::spawn_local;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
 
-/// How long it says what has come of it.
-const SAID_FOR: Duration = Duration::from_secs(2);
+/// How long the button shows its outcome.
+const OUTCOME_TIME: Duration = Duration::from_secs(2);
 
-/// Copy.
+/// The copy button.
 #[component]
 pub fn CopyButton(
-    /// What to copy, asked for at the click.
+    /// Returns the text to copy. Called at the click.
     text: Box<dyn Fn() -> String>,
 ) -> impl IntoView {
     let label = RwSignal::new("Copy");
@@ -24,26 +24,26 @@ pub fn CopyButton(
                 Ok(()) => "Copied",
                 Err(_) => "Not copied",
             };
-            // The message may be gone by now, and this button with it.
+            // The message may be gone by now, and the button with it.
             let _ = label.try_set(outcome);
             set_timeout(
                 move || {
                     let _ = label.try_set("Copy");
                 },
-                SAID_FOR,
+                OUTCOME_TIME,
             );
         });
     };
     view! { <button type="button" on:click=copy>{move || label.get()}</button> }
 }
 
-/// Writes a text into the clipboard.
+/// Writes a text to the clipboard.
 ///
 /// # Errors
-/// When the browser does not let the page.
+/// If the browser does not allow it.
 pub(in crate::ui) async fn copy_to_clipboard(text: &str) -> Result<(), JsValue> {
     let clipboard = window().navigator().clipboard();
-    // A page that came over plain HTTP from another machine has none.
+    // A page that was loaded over plain HTTP from another machine has no clipboard.
     if clipboard.is_undefined() {
         return Err(JsValue::UNDEFINED);
     }

@@ -1,23 +1,23 @@
-//! A link within the app: without scripts, with a modifier or the middle button it is the browser's;
-//! else the page goes there by itself, without loading anything anew.
+//! A link within the app. A plain click navigates without loading a page; without scripts, with a modifier key or the
+//! middle button, the browser follows the link.
 
 use leptos::ev::MouseEvent;
 use leptos::prelude::*;
 
 use crate::page::navigation::{Address, MESSAGE, Navigation};
 
-/// A link to a place in the app.
+/// A link to an address in the app.
 #[component]
 pub fn Link(
-    /// Where it leads.
+    /// The address.
     to: Address,
-    /// Whether that is where one is.
+    /// Whether the address is the current one.
     #[prop(into)]
     is_current: Signal<bool>,
-    /// A message in the conversation that it leads to.
+    /// A message in the conversation, to scroll to.
     #[prop(optional_no_strip)]
     message: Option<String>,
-    /// Called when it is followed here.
+    /// Called after a plain click.
     on_go: impl Fn() + 'static,
     children: Children,
 ) -> impl IntoView {
@@ -43,7 +43,7 @@ pub fn Link(
     }
 }
 
-/// Whether a click means just that, and not a new tab or window.
+/// Whether a click is plain: the main button without modifier keys, which does not open a tab or a window.
 #[must_use]
 pub fn is_plain_click(click: &MouseEvent) -> bool {
     click.button() == 0

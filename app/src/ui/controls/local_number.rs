@@ -1,8 +1,8 @@
-//! Numbers as a person's language writes them. It knows nothing of what they count.
+//! Numbers in the format of the user's language.
 
 use leptos::prelude::window;
 
-/// A number as the language of the person's browser writes it; there is none on the server.
+/// Formats a number in the language of the browser. In the browser only.
 #[must_use]
 pub fn local_number(number: usize) -> String {
     let language = window().navigator().language().unwrap_or_default();

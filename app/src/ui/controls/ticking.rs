@@ -1,4 +1,4 @@
-//! The time, once a second, for what counts.
+//! A clock signal that changes every second.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use leptos::prelude::*;
 
 use crate::chat::Chat;
 
-/// The chat's time, told every second for as long as the owner lives; `None` until the browser runs it.
+/// The chat's time, updated every second while the owner lives; `None` until the browser runs effects.
 pub fn ticking(chat: Chat) -> RwSignal<Option<Duration>> {
     let now = RwSignal::new(None);
     Effect::new(move |_| {

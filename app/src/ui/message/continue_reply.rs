@@ -1,4 +1,4 @@
-//! The button that lets a reply go on where it was cut off.
+//! The button that continues a reply where it was cut off.
 
 use leptos::prelude::*;
 
@@ -6,10 +6,10 @@ use crate::chat::Chat;
 use crate::chat::tree::MessageId;
 use crate::ui::transcript::follow::Follow;
 
-/// Continue; nothing where nobody keeps the reply.
+/// Continue; nothing if the reply is not saved.
 #[component]
 pub fn ContinueButton(
-    /// The message that holds the reply.
+    /// The message of the reply.
     id: MessageId,
 ) -> impl IntoView {
     let chat = expect_context::<Chat>();

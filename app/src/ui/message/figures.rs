@@ -1,4 +1,4 @@
-//! What a reply cost, in one quiet line that is shown when somebody asks for it.
+//! The figures of a reply (tokens and times), in one line that is shown on request.
 
 use leptos::html::{Button, P};
 use leptos::prelude::*;
@@ -21,7 +21,7 @@ pub fn Figures(
                 is_shown.then(|| reply.with_untracked(|reply| text::figures(&reply.figures())));
             line.set_text_content(figures.as_deref());
             line.set_hidden(!is_shown);
-            // Only an invalid name could make it fail.
+            // Setting fails only for an invalid attribute name.
             let _ = button.set_attribute("aria-expanded", if is_shown { "true" } else { "false" });
         }
     };

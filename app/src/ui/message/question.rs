@@ -1,7 +1,7 @@
-//! What the person asked.
+//! The view of a question.
 //!
-//! A long question is shown in parts, each an element of its own, so that the browser lays out only those that can be
-//! seen.
+//! A long question is rendered in parts, each an element of its own, so that the browser lays out only the visible
+//! ones.
 
 use std::sync::Arc;
 
@@ -13,12 +13,12 @@ use crate::ui::composer::composer_field::ComposerField;
 use crate::ui::controls::copy_button::CopyButton;
 use crate::ui::message::versions::Versions;
 
-/// A question, as the text that it is.
+/// A question as plain text.
 #[component]
 pub fn QuestionView(
     /// The message.
     id: MessageId,
-    /// What was asked.
+    /// The text of the question.
     text: Arc<str>,
 ) -> impl IntoView {
     let chat = expect_context::<Chat>();
@@ -40,7 +40,7 @@ pub fn QuestionView(
     }
 }
 
-/// A question that is longer than this is shown in parts of at most this, in bytes.
+/// The most bytes of a part. A longer question is rendered in parts.
 const PART: usize = 8 * 1024;
 
 fn is_long(text: &str) -> bool {
@@ -58,7 +58,7 @@ fn shown(text: &str) -> AnyView {
         .into_any()
 }
 
-/// The parts of a text: each ends behind a line or, where lines are long, behind a word or any character.
+/// The parts of a text: each ends after a line or, if lines are long, after a word or any character.
 fn parts(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {

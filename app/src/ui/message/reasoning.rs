@@ -1,4 +1,4 @@
-//! The model's reasoning, apart from its answer.
+//! The view of the model's reasoning.
 
 use leptos::html::Details;
 use leptos::prelude::*;
@@ -8,10 +8,10 @@ use crate::ui::content::streamed_text::{Source, StreamedText};
 use crate::ui::text;
 use crate::ui::transcript::follow::Follow;
 
-/// A block that is open while the model reasons, and closes when the answer begins.
+/// A block that is open while the model reasons, and closes when the answer starts.
 #[component]
 pub fn Reasoning(
-    /// A reply that has reasoning.
+    /// A reply with reasoning.
     reply: RwSignal<Reply>,
 ) -> impl IntoView {
     let follow = expect_context::<Follow>();
@@ -19,13 +19,13 @@ pub fn Reasoning(
     let thought = Memo::new(move |_| reply.with(Reply::thinking_time));
     let is_open = RwSignal::new(thought.get_untracked().is_none());
     Effect::new(move |_| {
-        // Who has scrolled away may be reading it, and nothing moves under a reader's eyes.
+        // A user who has scrolled away may be reading the reasoning, so the block stays open.
         if thought.get().is_some() && follow.is_following() {
             is_open.set(false);
         }
     });
     let before_toggle = move |_| {
-        // What the person opens stays where it is, instead of being pushed up by the following.
+        // Following would scroll the opened block up.
         if details
             .get_untracked()
             .is_some_and(|details| !details.open())

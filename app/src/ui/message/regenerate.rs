@@ -1,4 +1,4 @@
-//! The button that asks the same again: Retry where something is missing, else Regenerate.
+//! The button that requests another version of a reply: Retry if the reply is incomplete, otherwise Regenerate.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::ui::controls::ticking::ticking;
 use crate::ui::text;
 use crate::ui::transcript::follow::Follow;
 
-/// Regenerate or Retry; after a rate limit it counts down first.
+/// Regenerate or Retry. After a rate limit the button counts down first.
 #[component]
 pub fn RegenerateButton(
-    /// The message that holds the reply.
+    /// The message of the reply.
     id: MessageId,
     /// A reply that has ended.
     reply: RwSignal<Reply>,

@@ -1,4 +1,4 @@
-//! What the model answers: reasoning, text, how it ended, and what one can do with it.
+//! The view of a reply: reasoning, text, how it ended, and its buttons.
 
 use leptos::prelude::*;
 
@@ -14,7 +14,7 @@ use crate::ui::message::versions::Versions;
 use crate::ui::message::waiting::Waiting;
 use crate::ui::text::{self, EndNote, Tone};
 
-/// What there is to show once a reply has ended.
+/// The state of a reply that has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Ended {
     note: Option<EndNote>,
@@ -22,14 +22,14 @@ struct Ended {
     can_continue: bool,
 }
 
-/// A reply, live or ended.
+/// A reply, streaming or complete.
 ///
-/// All that is derived here passes through memos: a frame with new text wakes the text alone.
+/// All derived values are memos, so a frame with new text updates the text alone.
 #[component]
 pub fn ReplyView(
     /// The message.
     id: MessageId,
-    /// What it holds.
+    /// The reply of the message.
     reply: ArcRwSignal<Reply>,
 ) -> impl IntoView {
     let reply = RwSignal::from(reply);
@@ -49,7 +49,7 @@ pub fn ReplyView(
             })
         })
     });
-    // What went wrong beside it: that it could not be saved.
+    // A problem beside the reply, such as that it could not be saved.
     let notice = Memo::new(move |_| {
         reply.with(|reply| Some(reply.transcript().notice.as_ref()?.message.clone()))
     });
@@ -57,7 +57,7 @@ pub fn ReplyView(
     let source = move || reply.with_untracked(|reply| reply.transcript().text.clone());
     view! {
         <article class="reply" aria-label="Assistant">
-            // A reply that is told from its beginning once more is shown anew.
+            // A reply that restarts gets new views.
             {move || {
                 restarts.get();
                 view! {
@@ -70,7 +70,7 @@ pub fn ReplyView(
                 Some(EndNote { sentence, tone: Tone::Plain }) => {
                     view! { <p class="note">{sentence}</p> }.into_any()
                 }
-                // The status says it already; an alert that spoke too would say it twice.
+                // The status region announces it already; a live alert would announce it twice.
                 Some(EndNote { sentence, tone: Tone::Error }) => {
                     view! { <p class="note error" role="alert" aria-live="off">{sentence}</p> }.into_any()
                 }

@@ -1,4 +1,4 @@
-//! The way between the versions of a message.
+//! The control that switches between the versions of a message.
 
 use leptos::prelude::*;
 
@@ -6,17 +6,17 @@ use crate::chat::Chat;
 use crate::chat::tree::{MessageId, VersionStep};
 use crate::ui::transcript::follow::Follow;
 
-/// "2 of 3" and a button to each side; hidden where there is one version.
+/// "2 of 3" with a button on each side; hidden if there is one version.
 #[component]
 pub fn Versions(
-    /// The message that may have others.
+    /// The message.
     id: MessageId,
 ) -> impl IntoView {
     let chat = expect_context::<Chat>();
     let follow = expect_context::<Follow>();
     let version = Memo::new(move |_| chat.version(id));
     let step = move |step| {
-        // What is clicked stays under the pointer: only at the end the view holds on to the end.
+        // The clicked button stays under the pointer: the view keeps following only at the last message.
         if chat.path().last() != Some(&id) {
             follow.pause();
         }

@@ -1,5 +1,4 @@
-//! A word about a long silence before the first text, and about a pause before the provider is asked
-//! again.
+//! The line in place of an answer that takes long to start, or that waits for a retry of the provider.
 
 use std::time::Duration;
 
@@ -11,14 +10,14 @@ use crate::reply::Reply;
 use crate::ui::controls::ticking::ticking;
 use crate::ui::text;
 
-/// Shorter than this is no long silence.
+/// How long to wait before the line is shown.
 const PATIENCE: Duration = Duration::from_secs(9);
 
-/// Nothing at first; after a while it says who is being waited for, and counts on. While the server
-/// waits to ask again, it says that.
+/// Empty at first; after a while the line names the model and counts seconds. While the server waits for a retry, the line
+/// says that.
 #[component]
 pub fn Waiting(
-    /// A reply of which nothing has come yet.
+    /// A reply without text or reasoning.
     reply: RwSignal<Reply>,
 ) -> impl IntoView {
     let default_model = use_context::<PageInfo>().unwrap_or_default().model;

@@ -1,7 +1,7 @@
-//! Light, dark, or what the system says.
+//! The theme: light, dark, or that of the system.
 //!
-//! The choice stands in the `data-theme` of the document, where the style sheet looks, and is
-//! remembered. `public/theme.js` puts it there before the first picture; this only changes it.
+//! The choice is in the document's `data-theme`, which the style sheet uses, and in the browser's storage.
+//! `public/theme.js` sets the attribute before the first paint; this module only changes it.
 
 use leptos::prelude::*;
 
@@ -17,7 +17,7 @@ enum Theme {
 impl Theme {
     const ALL: [Self; 3] = [Self::System, Self::Light, Self::Dark];
 
-    /// The name in the document and in the storage; none for the system's.
+    /// The name in the document and in the storage; empty for the system's theme.
     fn name(self) -> &'static str {
         match self {
             Self::System => "",
@@ -34,7 +34,7 @@ impl Theme {
         }
     }
 
-    /// The outline of its icon: half a disc, a sun, a moon.
+    /// The path of the icon: half a disc, a sun, a moon.
     fn icon(self) -> &'static str {
         match self {
             Self::System => "M12 4a8 8 0 1 0 0 16zM12 4a8 8 0 0 1 0 16",
@@ -53,12 +53,12 @@ impl Theme {
     }
 }
 
-/// What was chosen, the same for every switch on the page.
+/// The chosen theme, shared by all switches of the page.
 #[derive(Clone, Copy)]
 pub struct ChosenTheme(RwSignal<Theme>);
 
 impl ChosenTheme {
-    /// Nothing chosen yet.
+    /// The system's theme.
     #[must_use]
     pub fn new() -> Self {
         Self(RwSignal::new(Theme::System))
@@ -71,16 +71,16 @@ impl Default for ChosenTheme {
     }
 }
 
-/// Three small buttons of which one is chosen.
+/// Three radio buttons.
 #[component]
 pub fn ThemeSwitch(
-    /// What makes them one group in the document, when there are several.
+    /// The name of the radio group, unique in the document.
     #[prop(default = "theme")]
     group: &'static str,
 ) -> impl IntoView {
     let storage = StoredValue::new(use_storage());
     let ChosenTheme(chosen) = expect_context();
-    // What was chosen on an earlier visit. The server cannot know, so it is read once the page is alive.
+    // The choice of an earlier visit, read after hydration, because the server does not know it.
     Effect::new(move |_| {
         let name = storage.with_value(|storage| {
             storage
@@ -92,7 +92,7 @@ pub fn ThemeSwitch(
     let choose = move |theme: Theme| {
         chosen.set(theme);
         if let Some(root) = document().document_element() {
-            // Only an invalid name could make it fail.
+            // Setting fails only for an invalid attribute name.
             let _ = root.set_attribute("data-theme", theme.name());
         }
         storage.with_value(|storage| {

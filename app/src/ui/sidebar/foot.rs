@@ -1,4 +1,4 @@
-//! The foot of the sidebar: import and export, and for a while what was just done.
+//! The foot of the sidebar: import, export, and toasts.
 
 use leptos::html::Input;
 use leptos::prelude::*;
@@ -11,7 +11,7 @@ use crate::page::navigation::{Address, Navigation};
 use crate::protocol::saved::EXPORT_PATH;
 use crate::ui::text;
 
-/// Import, export, and the way back from a deletion.
+/// Import, export, and the toast.
 #[component]
 pub fn Foot() -> impl IntoView {
     view! {
@@ -60,13 +60,13 @@ fn ToastView() -> impl IntoView {
     }
 }
 
-/// How much of all files has left, in percent, when so much of this one has.
+/// The percentage of all files that is sent, when this percentage of one of them is.
 fn of_all(place: usize, count: usize, percent: u8) -> u8 {
     let percent = (place * 100 + usize::from(percent)) / count.max(1);
     u8::try_from(percent.min(100)).expect("it is a percentage")
 }
 
-/// Chooses files and sends them.
+/// Chooses files and uploads them.
 #[component]
 fn ImportButton() -> impl IntoView {
     let conversations = expect_context::<Conversations>();
@@ -94,7 +94,7 @@ fn ImportButton() -> impl IntoView {
         spawn_local(async move {
             let count = files.len();
             let mut outcomes = Vec::with_capacity(count);
-            // One after the other: the server writes them one after the other anyway.
+            // Uploads are sequential, because the server imports one file at a time.
             for (place, file) in files.into_iter().enumerate() {
                 let name = file.name();
                 let on_progress = move |percent| progress.set(Some(of_all(place, count, percent)));
@@ -104,7 +104,7 @@ fn ImportButton() -> impl IntoView {
                 outcomes.push((name, outcome));
             }
             progress.set(None);
-            // So that the same file can be chosen again.
+            // Resetting the field allows to choose the same file again.
             field.set_value("");
             let sentence = text::imported_files(outcomes);
             chat.announce(sentence.clone());

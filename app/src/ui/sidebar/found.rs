@@ -1,4 +1,4 @@
-//! What a search found, with the words marked.
+//! The hits of a search, with the matches marked.
 
 use leptos::prelude::*;
 
@@ -9,7 +9,7 @@ use crate::page::navigation::Address;
 use crate::protocol::saved::{SearchHit, SnippetPart};
 use crate::ui::controls::link::Link;
 
-/// The places that were found.
+/// The list of hits.
 #[component]
 pub fn Found() -> impl IntoView {
     let conversations = expect_context::<Conversations>();

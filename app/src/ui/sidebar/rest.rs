@@ -1,4 +1,4 @@
-//! The list and what stands below it: shown by the server, and made live by a file of its own.
+//! The list and the foot of the sidebar: rendered by the server, and made interactive by a lazy part.
 
 use leptos::mount::mount_to;
 use leptos::prelude::*;
@@ -12,7 +12,7 @@ use crate::ui::sidebar::foot::Foot;
 use crate::ui::sidebar::found::Found;
 
 lazy_part! {
-    /// Puts the live list in the place of the server's. The focus stays where it was.
+    /// Replaces the server's list by the interactive one. The focus stays at the same item.
     pub(in crate::ui) fn rest(place: web_sys::HtmlDivElement, owner: Owner) -> () {
         let focused = document().active_element();
         let at = items(&place)
@@ -27,7 +27,7 @@ lazy_part! {
     }
 }
 
-/// What the focus can be on.
+/// The elements that can have the focus.
 fn items(place: &web_sys::Element) -> Vec<web_sys::Element> {
     let Ok(found) = place.query_selector_all("a, button") else {
         return Vec::new();
@@ -37,7 +37,7 @@ fn items(place: &web_sys::Element) -> Vec<web_sys::Element> {
         .collect()
 }
 
-/// The list, or what a search found, and the foot.
+/// The list or the hits of a search, and the foot.
 #[component]
 pub fn Rest() -> impl IntoView {
     let conversations = expect_context::<Conversations>();
@@ -55,14 +55,14 @@ pub fn Rest() -> impl IntoView {
     }
 }
 
-/// A line of the list. Both kinds in one list, since each list costs code in the wasm.
+/// A row of the list. Both kinds are in one list, because each list adds code to the wasm.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Row {
     Heading(Group),
     Entry(String),
 }
 
-/// The list by day.
+/// The list, grouped by day.
 #[component]
 fn ByDay() -> impl IntoView {
     let conversations = expect_context::<Conversations>();
