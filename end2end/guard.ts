@@ -10,7 +10,7 @@ import type { Rill } from "./rill.ts";
 import { KEY } from "./rill.ts";
 import type { Upstream } from "./upstream.ts";
 
-/** Texts shorter than this can stand in a log by chance. */
+/** Shorter texts can occur in a log by coincidence. */
 const TELLING_LENGTH = 8;
 
 export class Guard {

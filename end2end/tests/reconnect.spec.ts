@@ -1,6 +1,6 @@
 /** The page finds its way back to a reply by itself, and not a character is missing, doubled or misplaced. */
 import { Chat } from "../chat.ts";
-import { chance, words } from "../chance.ts";
+import { seededRandom, words } from "../random.ts";
 import { expect, test } from "../fixtures.ts";
 import { Proxy } from "../proxy.ts";
 import { Store } from "../store.ts";
@@ -9,10 +9,10 @@ import { Store } from "../store.ts";
 const NETWORK = /ERR_(INTERNET_DISCONNECTED|CONNECTION_REFUSED|CONNECTION_RESET|INCOMPLETE_CHUNKED_ENCODING|EMPTY_RESPONSE|NETWORK_CHANGED|SOCKET_NOT_CONNECTED)|Failed to fetch/;
 
 for (const seed of [1, 2, 3]) {
-  test(`a network that comes and goes by chance (${seed}) loses nothing`, async ({ chat, upstream, rill, context, guard }) => {
+  test(`a network that comes and goes at random (${seed}) loses nothing`, async ({ chat, upstream, rill, context, guard }) => {
     test.slow();
     guard.allow(NETWORK);
-    const random = chance(seed);
+    const random = seededRandom(seed);
     const pieces = words(120);
     await chat.open();
     await chat.ask("Tell me through all tunnels");

@@ -2,7 +2,7 @@
 import type { Page } from "@playwright/test";
 
 import { Chat } from "../chat.ts";
-import { chance, words } from "../chance.ts";
+import { seededRandom, words } from "../random.ts";
 import { expect, test } from "../fixtures.ts";
 import type { Rill } from "../rill.ts";
 import { Store } from "../store.ts";
@@ -16,18 +16,18 @@ async function expectAgreement(chat: Chat, rill: Rill, upstream: Upstream, reque
   await expect.poll(async () => (await new Store(rill).reply()).text).toBe(sent);
 }
 
-test("a reload at ten moments of a reply loses nothing", async ({ chat, upstream, rill, page }) => {
+test("ten reloads during a reply lose nothing", async ({ chat, upstream, rill, page }) => {
   test.slow();
   const pieces = words(100);
-  const random = chance(20_261_124);
-  const moments = new Set<number>();
-  while (moments.size < 10) moments.add(Math.floor(random() * pieces.length));
+  const random = seededRandom(20_261_124);
+  const reloads = new Set<number>();
+  while (reloads.size < 10) reloads.add(Math.floor(random() * pieces.length));
   upstream.willWait();
   await chat.open();
   await chat.ask("Tell me while I reload");
   for (const [number, piece] of pieces.entries()) {
     await upstream.send(piece);
-    if (moments.has(number)) {
+    if (reloads.has(number)) {
       await page.reload({ waitUntil: "commit" });
       // The whole prefix is there at once, and the page goes on from it.
       await chat.expectText(chat.answer(), pieces.slice(0, number + 1).join(""));

@@ -1,7 +1,7 @@
 /** Stop ends a reply at once, here and at the provider, and keeps what was on the screen. */
 import { expect, test } from "../fixtures.ts";
 import type { Chat } from "../chat.ts";
-import { watchEvent } from "../moments.ts";
+import { watchEvent } from "../timing.ts";
 
 /** The ways to stop, each with the event by which the page learns of it. */
 const ways = [

@@ -2,7 +2,7 @@
 import { expect, test } from "../fixtures.ts";
 import { frame } from "../exchange.ts";
 import { said } from "../chat.ts";
-import { watchText } from "../moments.ts";
+import { watchText } from "../timing.ts";
 
 test("text is on the screen before the next piece is sent", async ({ chat, upstream }) => {
   await chat.open();

@@ -1,7 +1,7 @@
-/** Chance that can be repeated: the same seed gives the same numbers. */
-export function chance(seed: number): () => number {
+/** A reproducible random generator: the same seed gives the same numbers, each in 0..1. */
+export function seededRandom(seed: number): () => number {
   let state = seed;
-  // Mulberry32: small, and good enough to choose moments.
+  // Mulberry32.
   return () => {
     state = (state + 0x6d2b79f5) | 0;
     let mixed = Math.imul(state ^ (state >>> 15), 1 | state);

@@ -1,6 +1,6 @@
 /**
- * When things happen in the page, in Unix milliseconds, so that they can be compared with what the
- * upstream saw: both run on the same clock.
+ * The times of changes in the page, in Unix milliseconds. The scripted upstream uses the same clock, so its times
+ * can be compared with these.
  */
 import type { Locator, Page } from "@playwright/test";
 
