@@ -30,7 +30,7 @@ pub mod ollama;
 use std::time::Duration;
 
 pub use answer::MAX_ANSWER_BYTES;
-pub(crate) use answer::{Answer, Progress};
+pub(crate) use answer::{Progress, UpstreamAnswer};
 pub(crate) use caching::Reuse;
 pub use client::Upstream;
 pub(crate) use dispatch::DispatchStep;

@@ -35,11 +35,10 @@ use self::database::transaction::{WRITE_LIMIT, WRITE_TOTAL};
 use self::database::{Database, failure};
 pub use self::maintenance::{backup, check};
 pub use self::model::{
-    Ask, Begun, ConversationHead, ConversationKey, Finished, GenerationEnd, ImportCursor,
-    ImportPart, MessageKey, MessagePage, NewReply, PathEnd, PathLimit, Piece, StoredReply,
-    TitledBy,
+    Begun, ConversationHead, ConversationKey, Finished, GenerationEnd, ImportCursor, ImportPart,
+    MessageKey, MessagePage, NewReply, PathEnd, PathLimit, Piece, StoredReply, TitledBy, Turn,
 };
-pub use self::open::{Opened, StoreSettings, open};
+pub use self::open::{OpenedStore, StoreSettings, open};
 
 /// The owner of every row, until there are accounts.
 pub const LOCAL_OWNER: &str = "local";

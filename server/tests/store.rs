@@ -20,7 +20,9 @@ use app::protocol::saved::{MessageState, SavedMessage, Timing};
 use app::protocol::{ChatEvent, Finish, Role, Start, Usage};
 use server::config::Saving;
 use server::replies::log::Log;
-use server::store::{self, Ask, Begun, Finished, LOCAL_OWNER, NewReply, Store, StoreError, new_id};
+use server::store::{
+    self, Begun, Finished, LOCAL_OWNER, NewReply, Store, StoreError, Turn, new_id,
+};
 use server::store::{GenerationEnd, Piece};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, query};
 use tempfile::TempDir;
@@ -103,19 +105,19 @@ async fn each(test: impl AsyncFn(Arc<Store>)) {
 fn question(conversation: &str, parent: Option<&str>, text: &str) -> NewReply {
     new_reply(
         conversation,
-        Ask::Question {
+        Turn::Question {
             parent: parent.map(str::to_owned),
             text: text.to_owned(),
         },
     )
 }
 
-fn new_reply(conversation: &str, ask: Ask) -> NewReply {
+fn new_reply(conversation: &str, turn: Turn) -> NewReply {
     NewReply {
         conversation: conversation.to_owned(),
         request_id: new_id(),
         generation: new_id(),
-        ask,
+        turn,
         model: "m".into(),
         parameters: "{}".into(),
         title: "Title".into(),

@@ -13,7 +13,7 @@ use super::{body, chat};
 use crate::replies::Guard;
 use crate::replies::begin::{BeginError, NewMessage};
 use crate::replies::stream::events_of;
-use crate::store::{Ask, LOCAL_OWNER};
+use crate::store::{LOCAL_OWNER, Turn};
 
 /// Saves the message, starts the reply, and responds with its events.
 pub(super) async fn send(
@@ -31,7 +31,7 @@ pub(super) async fn send(
         owner: LOCAL_OWNER.to_owned(),
         conversation: uuid(&conversation, "The conversation's id in the address")?,
         request_id: uuid(&message.request_id, "request_id")?,
-        ask: check(&message)?,
+        turn: check(&message)?,
         message,
     };
     let limits = state.limits.clone();
@@ -54,14 +54,14 @@ impl From<BeginError<LimitReached>> for AppError {
 }
 
 /// Validates the message and returns what it asks for.
-fn check(message: &SendMessage) -> Result<Ask, AppError> {
-    let wishes = (
+fn check(message: &SendMessage) -> Result<Turn, AppError> {
+    let fields = (
         &message.content,
         &message.regenerate,
         &message.continue_reply,
     );
-    let ask = match wishes {
-        (Some(text), None, None) if !text.trim().is_empty() => Ask::Question {
+    let turn = match fields {
+        (Some(text), None, None) if !text.trim().is_empty() => Turn::Question {
             parent: message
                 .parent
                 .as_deref()
@@ -70,8 +70,8 @@ fn check(message: &SendMessage) -> Result<Ask, AppError> {
             text: text.clone(),
         },
         (Some(_), None, None) => return Err(AppError::invalid("content must not be empty.")),
-        (None, Some(reply), None) => Ask::Regenerate(uuid(reply, "regenerate")?),
-        (None, None, Some(reply)) => Ask::Continue(uuid(reply, "continue")?),
+        (None, Some(reply), None) => Turn::Regenerate(uuid(reply, "regenerate")?),
+        (None, None, Some(reply)) => Turn::Continue(uuid(reply, "continue")?),
         _ => {
             return Err(AppError::invalid(
                 "Exactly one of content, regenerate and continue must be given.",
@@ -92,7 +92,7 @@ fn check(message: &SendMessage) -> Result<Ask, AppError> {
         }])
     };
     chat::check(&as_request)?;
-    Ok(ask)
+    Ok(turn)
 }
 
 /// Parses an id that must be a UUID in its canonical form.

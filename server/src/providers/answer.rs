@@ -1,7 +1,7 @@
 //! Reads the answer of a provider: applies the time limits, decodes the bytes, and passes on the events of the
 //! mapper.
 //!
-//! Dropping an [`Answer`] closes the connection to the provider. Nothing is queued: bytes are read only on
+//! Dropping an [`UpstreamAnswer`] closes the connection to the provider. Nothing is queued: bytes are read only on
 //! request.
 
 use std::pin::Pin;
@@ -42,7 +42,7 @@ pub(crate) enum Progress {
 }
 
 /// An answer that has begun.
-pub(crate) struct Answer {
+pub(crate) struct UpstreamAnswer {
     response: Response,
     form: BodyFormat,
     /// Whether the content type is that of a page.
@@ -104,7 +104,7 @@ impl TimeLimits {
     }
 }
 
-impl Answer {
+impl UpstreamAnswer {
     /// Begins to read an answer with a successful status.
     pub(super) fn read(
         mut response: Response,

@@ -18,7 +18,7 @@ use secrecy::ExposeSecret;
 use tokio::time::{Instant, timeout_at};
 
 use crate::providers::UpstreamLimits;
-use crate::providers::answer::Answer;
+use crate::providers::answer::UpstreamAnswer;
 use crate::providers::api::messages;
 use crate::providers::api::think_tags::Habit;
 use crate::providers::api::{Api, Mapper};
@@ -107,7 +107,7 @@ impl Upstream {
         model: &str,
         deadline: Instant,
         attempts: &mut u32,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<UpstreamAnswer, Failure> {
         let mut quirks = self.quirks(model);
         let caching = Caching::new(&self.settings, model, reuse);
         let mut body = self.body(prompt, model, quirks, caching);
@@ -119,7 +119,7 @@ impl Upstream {
                     self.learn(model, quirks);
                     let limit = quirks.limit(prompt.max_tokens);
                     let mapper = self.mapper(model).with_limit(limit);
-                    Ok(Answer::read(
+                    Ok(UpstreamAnswer::read(
                         response,
                         mapper,
                         self.limits,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use app::protocol::{ChatRequest, ErrorKind};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::providers::Answer;
+use crate::providers::UpstreamAnswer;
 use crate::providers::caching::Reuse;
 use crate::providers::error::{Failure, FailureStage};
 use crate::providers::registry::{Registry, Route};
@@ -33,7 +33,7 @@ pub(crate) struct Dispatch<'a> {
 /// The result of a step.
 pub(crate) enum DispatchStep {
     /// The upstream has begun to answer.
-    Answer(Box<Answer>),
+    Answer(Box<UpstreamAnswer>),
     /// The attempt failed. The next step waits for this pause and repeats the request.
     Pause(Duration),
     /// The attempt failed. The next step tries another model.

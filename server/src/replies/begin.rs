@@ -11,14 +11,14 @@ use super::prompt::{chat_request, parameters};
 use super::running::RunningReply;
 use super::saved::{self, ReplyContext};
 use super::{Guard, Replies, new_id, title};
-use crate::store::{self, Ask, Begun, NewReply, PathEnd, PathLimit, Piece, Store, StoreError};
+use crate::store::{self, Begun, NewReply, PathEnd, PathLimit, Piece, Store, StoreError, Turn};
 
 /// A validated message.
 pub(crate) struct NewMessage {
     pub(crate) owner: String,
     pub(crate) conversation: String,
     pub(crate) request_id: String,
-    pub(crate) ask: Ask,
+    pub(crate) turn: Turn,
     pub(crate) message: SendMessage,
 }
 
@@ -106,15 +106,15 @@ impl Replies {
             .model
             .clone()
             .unwrap_or_else(|| self.providers.default_model());
-        let question = match &new.ask {
-            Ask::Question { text, .. } => text.clone(),
-            Ask::Regenerate(_) | Ask::Continue(_) => String::new(),
+        let question = match &new.turn {
+            Turn::Question { text, .. } => text.clone(),
+            Turn::Regenerate(_) | Turn::Continue(_) => String::new(),
         };
         let reply = NewReply {
             conversation: new.conversation.clone(),
             request_id: new.request_id.clone(),
             generation: new_id(),
-            ask: new.ask,
+            turn: new.turn,
             model: model.clone(),
             parameters: parameters(&new.message),
             title: title::from_question(&question),
@@ -162,7 +162,7 @@ async fn unstored<E>(
     new: &NewReply,
 ) -> Result<Begun, BeginError<E>> {
     let refused = || BeginError::NotSaved;
-    let Ask::Question { parent, text } = &new.ask else {
+    let Turn::Question { parent, text } = &new.turn else {
         return Err(refused());
     };
     let mut history = match parent {

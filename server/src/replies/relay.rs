@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::providers::Reuse;
 use crate::providers::error::Failure;
-use crate::providers::{Answer, DispatchStep, Progress, Registry};
+use crate::providers::{DispatchStep, Progress, Registry, UpstreamAnswer};
 
 /// The most bytes that are gathered before a flush.
 const FRAME_BYTES: usize = 16 * 1024;
@@ -91,7 +91,7 @@ pub(crate) async fn relay(
 
 /// Relays one answer to its end.
 async fn relay_answer(
-    mut answer: Answer,
+    mut answer: UpstreamAnswer,
     sink: &mut (impl EventSink + Send),
     report: &mut Report,
 ) -> Result<Outcome, Failure> {
@@ -112,7 +112,7 @@ async fn relay_answer(
 
 /// Waits for the provider, then takes everything that has already arrived.
 async fn read(
-    answer: &mut Answer,
+    answer: &mut UpstreamAnswer,
     sink: &mut impl EventSink,
     report: &mut Report,
 ) -> Result<Progress, Failure> {

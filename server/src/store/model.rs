@@ -14,7 +14,7 @@ pub use self::transfer::{
 
 /// The request of a person in a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ask {
+pub enum Turn {
     /// Store a question and reply to it.
     Question {
         /// The id of the message that the question follows. `None` for a question that begins a conversation
@@ -39,7 +39,7 @@ pub struct NewReply {
     /// The id of the generation, unless the request has begun one before.
     pub generation: String,
     /// What the person asks for.
-    pub ask: Ask,
+    pub turn: Turn,
     /// The model that makes the reply.
     pub model: String,
     /// The options of the request, as JSON.

@@ -13,7 +13,7 @@ use sqlx::{AnyPool, ConnectOptions};
 
 use self::postgres::open_postgres;
 use self::sqlite::{FILE, open_memory, open_sqlite};
-use super::database::failure::{self, Failure};
+use super::database::failure::{self, DatabaseFailure};
 use super::migrations::{STEPS, SchemaStep, migrator};
 use super::{Database, Store, StoreError};
 
@@ -32,7 +32,7 @@ pub struct StoreSettings {
 }
 
 /// A store that is ready to use.
-pub struct Opened {
+pub struct OpenedStore {
     /// The store.
     pub store: Store,
     /// Where conversations are stored, for the log. `None`: in memory only, because no folder could be
@@ -47,22 +47,22 @@ pub struct Opened {
 ///
 /// # Errors
 /// A sentence that says what is wrong and what to do.
-pub async fn open(settings: &StoreSettings) -> Result<Opened, String> {
+pub async fn open(settings: &StoreSettings) -> Result<OpenedStore, String> {
     sqlx::any::install_default_drivers();
     let opened = match &settings.database_url {
-        Some(url) => Opened {
+        Some(url) => OpenedStore {
             store: open_postgres(url.expose_secret(), STEPS).await?,
             place: Some("PostgreSQL".to_owned()),
         },
         None => match folder(settings) {
-            Ok(folder) => Opened {
+            Ok(folder) => OpenedStore {
                 store: open_sqlite(&folder, STEPS).await?,
                 place: Some(folder.join(FILE).display().to_string()),
             },
             Err(sentence) if settings.data_dir.is_some() => return Err(sentence),
             Err(sentence) => {
                 tracing::warn!("{sentence} Until then, conversations are lost when Rill ends.");
-                Opened {
+                OpenedStore {
                     store: open_memory().await?,
                     place: None,
                 }
@@ -143,8 +143,8 @@ async fn migrate(
         .map_err(|error| match error {
             MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => newer(place),
             MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-                match Failure::of(&error) {
-                    Failure::Other => failed(&StoreError::from(error)),
+                match DatabaseFailure::of(&error) {
+                    DatabaseFailure::Other => failed(&StoreError::from(error)),
                     _ if database == Database::Sqlite => failure::sentence(place, &error),
                     _ => failed(&StoreError::from(error)),
                 }

@@ -17,8 +17,8 @@ use app::protocol::saved::{MessageState, SavedMessage, Timing};
 use app::protocol::{Finish, Role};
 
 use super::{
-    Ask, ConversationHead, Finished, GenerationEnd, ImportPart, NewReply, Piece, Store,
-    StoreSettings, new_id, now, open,
+    ConversationHead, Finished, GenerationEnd, ImportPart, NewReply, Piece, Store, StoreSettings,
+    Turn, new_id, now, open,
 };
 
 /// A store in this folder.
@@ -47,7 +47,7 @@ pub(in crate::store) fn settings(folder: Option<&Path>, url: Option<&str>) -> St
 pub(in crate::store) fn question(conversation: &str, parent: Option<&str>, text: &str) -> NewReply {
     reply(
         conversation,
-        Ask::Question {
+        Turn::Question {
             parent: parent.map(str::to_owned),
             text: text.to_owned(),
         },
@@ -55,12 +55,12 @@ pub(in crate::store) fn question(conversation: &str, parent: Option<&str>, text:
 }
 
 /// A request of any kind.
-pub(in crate::store) fn reply(conversation: &str, ask: Ask) -> NewReply {
+pub(in crate::store) fn reply(conversation: &str, turn: Turn) -> NewReply {
     NewReply {
         conversation: conversation.to_owned(),
         request_id: new_id(),
         generation: new_id(),
-        ask,
+        turn,
         model: "m".to_owned(),
         parameters: "{}".to_owned(),
         title: "Title".to_owned(),

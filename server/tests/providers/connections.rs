@@ -161,7 +161,7 @@ async fn read_request(stream: &mut TcpStream) -> bool {
     }
 }
 
-fn passing() -> Request {
+fn passed_request() -> Request {
     Request::post(
         "/v1/chat/completions",
         &json!({"model": "m", "stream": true, "messages": []}),
@@ -177,7 +177,7 @@ async fn a_kept_connection_that_is_just_closed_fails_no_request() {
         for round in 0..ROUNDS {
             let reply = soon(rill.ask()).await;
             assert_eq!(reply.transcript.text, "fine", "{second:?}, round {round}");
-            let answer = soon(rill.send(&passing())).await;
+            let answer = soon(rill.send(&passed_request())).await;
             assert_eq!(answer.status, 200, "{second:?}, round {round}");
             let body = soon(answer.body()).await.expect("a whole body");
             assert_eq!(body, BODY.as_bytes(), "{second:?}, round {round}");
@@ -254,7 +254,7 @@ async fn a_request_over_a_connection_of_its_own_is_sent_once() {
     .await;
     let rill = provider.rill("models = [\"m\"]").await;
     assert_eq!(soon(rill.ask()).await.outcome(), "failed");
-    assert_eq!(soon(rill.send(&passing())).await.status, 502);
+    assert_eq!(soon(rill.send(&passed_request())).await.status, 502);
     assert_eq!(provider.requests(), 2);
 }
 
@@ -313,7 +313,7 @@ async fn what_http2_says_was_not_begun_is_asked_again_and_nothing_else() {
         for round in 0..10 {
             let reply = soon(rill.ask()).await;
             assert_eq!(reply.transcript.text, "fine", "{second:?}, round {round}");
-            let answer = soon(rill.send(&passing())).await;
+            let answer = soon(rill.send(&passed_request())).await;
             assert_eq!(answer.status, 200, "{second:?}, round {round}");
             soon(answer.body()).await.expect("a whole body");
         }

@@ -142,7 +142,7 @@ async fn another_model_stands_in_where_an_upstream_is_down_or_overloaded_before_
         );
         assert_eq!(first.request_count(), requests);
         assert_eq!(second.exchanges()[0].body["model"], "y");
-        // It says so at once in passing, and in the end for everybody.
+        // It says so at once in a comment, and at the end in an event.
         assert_eq!(
             reply.transcript.model.as_deref(),
             Some("x"),
@@ -197,7 +197,7 @@ async fn where_all_fail_the_last_failure_is_told() {
 }
 
 #[tokio::test]
-async fn a_pause_before_a_retry_is_told_in_passing() {
+async fn a_pause_before_a_retry_is_a_comment_in_the_stream() {
     let mut busy = scripts::refusal(429, &json!({"message": "busy"}));
     busy.headers.insert("retry-after-ms".into(), "150".into());
     let upstream = ScriptedUpstream::playing(vec![busy, scripts::saying("ok")]).await;

@@ -27,15 +27,15 @@ async fn what_is_somebody_elses_is_not_found() {
         assert!(is_missing(
             store.finish(OTHER, &begun.generation, &finish).await
         ));
-        for ask in [
-            Ask::Question {
+        for turn in [
+            Turn::Question {
                 parent: None,
                 text: "mine".into(),
             },
-            Ask::Regenerate(begun.message.clone()),
-            Ask::Continue(begun.message.clone()),
+            Turn::Regenerate(begun.message.clone()),
+            Turn::Continue(begun.message.clone()),
         ] {
-            assert!(is_missing(store.begin(OTHER, &new_reply(id, ask)).await));
+            assert!(is_missing(store.begin(OTHER, &new_reply(id, turn)).await));
         }
         assert!(store.keys(OTHER).await.expect("none").is_empty());
         assert!(

@@ -6,7 +6,7 @@ use app::protocol::saved::{ConversationDetail, MessageVersion, SavedMessage};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use server::store::{Ask, PathEnd, PathLimit, Store, StoreError};
+use server::store::{PathEnd, PathLimit, Store, StoreError, Turn};
 
 use super::*;
 
@@ -23,8 +23,8 @@ fn messages(limit: u32) -> PathLimit {
 }
 
 /// Adds a turn or another version of a reply, and returns the reply's id.
-async fn add(store: &Store, conversation: &str, ask: Ask, answer: &str) -> String {
-    let new = new_reply(conversation, ask);
+async fn add(store: &Store, conversation: &str, turn: Turn, answer: &str) -> String {
+    let new = new_reply(conversation, turn);
     let begun = store.begin(LOCAL_OWNER, &new).await.expect("a reply");
     store
         .finish(LOCAL_OWNER, &new.generation, &finished(&[answer]))
@@ -38,11 +38,11 @@ async fn talk(store: &Store, turns: usize) -> (String, Vec<String>) {
     let conversation = new_id();
     let mut replies: Vec<String> = Vec::new();
     for number in 0..turns {
-        let ask = Ask::Question {
+        let turn = Turn::Question {
             parent: replies.last().cloned(),
             text: format!("question {number}"),
         };
-        replies.push(add(store, &conversation, ask, &format!("answer {number}")).await);
+        replies.push(add(store, &conversation, turn, &format!("answer {number}")).await);
     }
     (conversation, replies)
 }
@@ -107,7 +107,7 @@ async fn a_part_has_so_many_bytes_at_most_but_one_message_at_least() {
 async fn a_path_leads_through_any_version_and_on_to_the_newest() {
     each(async |store| {
         let (conversation, replies) = talk(&store, 2).await;
-        let again = |reply: &str| Ask::Regenerate(reply.to_owned());
+        let again = |reply: &str| Turn::Regenerate(reply.to_owned());
         add(&store, &conversation, again(&replies[0]), "again 0").await;
         let second = add(&store, &conversation, again(&replies[1]), "again 1").await;
         let check = async |end: PathEnd, expect: &[&str], leaf: Option<&str>| {
@@ -261,13 +261,13 @@ async fn the_parts_of_any_path_through_any_tree_are_the_path() {
                 let pick = |at: usize| replies.get(at % replies.len().max(1)).cloned();
                 let ask = match change {
                     Change::Again(at) if !replies.is_empty() => {
-                        Ask::Regenerate(pick(at).expect("one"))
+                        Turn::Regenerate(pick(at).expect("one"))
                     }
-                    Change::Again(_) | Change::Ask(None) => Ask::Question {
+                    Change::Again(_) | Change::Ask(None) => Turn::Question {
                         parent: None,
                         text: "first".into(),
                     },
-                    Change::Ask(Some(at)) => Ask::Question {
+                    Change::Ask(Some(at)) => Turn::Question {
                         parent: pick(at),
                         text: "further".into(),
                     },

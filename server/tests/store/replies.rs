@@ -108,7 +108,7 @@ async fn a_conversation_is_a_tree_and_the_model_sees_one_path() {
             .map(|message| message.content.as_str())
             .collect();
         assert_eq!(told, ["1", "a", "3"]);
-        let again = new_reply(&conversation, Ask::Regenerate(other.message.clone()));
+        let again = new_reply(&conversation, Turn::Regenerate(other.message.clone()));
         let again = store.begin(LOCAL_OWNER, &again).await.expect("saved");
         assert_eq!(again.user_message, other.user_message);
         assert_eq!(again.history, other.history);
@@ -134,7 +134,7 @@ async fn a_reply_goes_on_where_it_ended() {
             "half ",
         )
         .await;
-        let go_on = new_reply(&conversation, Ask::Continue(begun.message.clone()));
+        let go_on = new_reply(&conversation, Turn::Continue(begun.message.clone()));
         let going = store.begin(LOCAL_OWNER, &go_on).await.expect("saved");
         assert_eq!(
             (going.message.as_str(), going.base.text.as_str()),

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
 use server::replies::log::{INTERRUPTED_SEQ, Log, LogReader};
-use server::store::{Ask, Begun, Finished, LOCAL_OWNER, Store, new_id};
+use server::store::{Begun, Finished, LOCAL_OWNER, Store, Turn, new_id};
 use server::store::{GenerationEnd, Piece};
 
 use super::{Place, finished, new_reply, question};
@@ -186,7 +186,7 @@ impl<'a> World<'a> {
             Step::Crash => self.crash().await,
             Step::Continue => {
                 if self.live.is_none() {
-                    let go_on = new_reply(&self.conversation, Ask::Continue(self.message.clone()));
+                    let go_on = new_reply(&self.conversation, Turn::Continue(self.message.clone()));
                     let begun = self.store.begin(LOCAL_OWNER, &go_on).await.expect("saved");
                     self.run(&begun);
                 }

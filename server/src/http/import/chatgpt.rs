@@ -9,18 +9,18 @@ use serde_json::value::RawValue;
 use super::citations::Sources;
 use super::fields::name;
 use super::times;
-use super::tree::{Node, Parent};
+use super::tree::{Parent, TreeNode};
 use super::values::{each, expect, is_something, pick, text, value};
 
 /// The separator of two parts of a text.
 const BETWEEN: &str = "\n\n";
 
 /// Reads a node with this name. A value that is no node becomes an empty one.
-pub(super) fn node(id: &str, raw: &RawValue) -> Node {
+pub(super) fn node(id: &str, raw: &RawValue) -> TreeNode {
     let [message, parent, children] = pick(Some(raw), ["message", "parent", "children"]);
-    let mut node = Node {
+    let mut node = TreeNode {
         name: Some(name(id)),
-        ..Node::default()
+        ..TreeNode::default()
     };
     let is_node = message.is_some() || parent.is_some() || children.is_some();
     node.odd += u64::from(!is_node);
@@ -38,7 +38,7 @@ pub(super) fn node(id: &str, raw: &RawValue) -> Node {
     node
 }
 
-fn read_message(message: Option<&RawValue>, node: &mut Node) {
+fn read_message(message: Option<&RawValue>, node: &mut TreeNode) {
     let [author, created_at, content, metadata, recipient, channel] = pick(
         message,
         [

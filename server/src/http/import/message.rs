@@ -13,7 +13,7 @@ use super::details;
 use super::fields::name;
 use super::json::FieldUse;
 use super::times;
-use super::tree::{Node, Parent};
+use super::tree::{Parent, TreeNode};
 use super::values::{each, expect, is_something, pick, text, value};
 
 /// The separator of two parts of a text.
@@ -84,8 +84,8 @@ fn first<'a, const COUNT: usize>(raw: &'a RawValue, names: [&str; COUNT]) -> Opt
 }
 
 /// Reads a message. In a map the message has a key.
-pub(super) fn node(key: Option<&str>, raw: &RawValue) -> Node {
-    let mut node = Node::default();
+pub(super) fn node(key: Option<&str>, raw: &RawValue) -> TreeNode {
+    let mut node = TreeNode::default();
     let id: Option<Cow<'_, str>> = expect(first(raw, IDS), &mut node.odd);
     node.name = key.map(name).or_else(|| id.as_deref().map(name));
     node.parent = match expect::<Cow<'_, str>>(first(raw, PARENTS), &mut node.odd) {
@@ -172,7 +172,7 @@ fn is_nobody(parent: &str) -> bool {
     parent.is_empty() || parent.len() == 36 && is_zero(parent.get(..8)) && is_zero(parent.get(24..))
 }
 
-fn read_text(raw: &RawValue, node: &mut Node) {
+fn read_text(raw: &RawValue, node: &mut TreeNode) {
     let [content, written] = pick(Some(raw), TEXTS);
     let [parts] = pick(content, ["parts"]);
     let is_list = each(parts.or(content), |part| add_part(part, node));
@@ -197,7 +197,7 @@ fn read_text(raw: &RawValue, node: &mut Node) {
 }
 
 /// Reads a part of a content: text, reasoning, or a type that is not imported.
-fn add_part(part: &RawValue, node: &mut Node) {
+fn add_part(part: &RawValue, node: &mut TreeNode) {
     if let Some(words) = text(part) {
         return add(&mut node.text, &words);
     }
@@ -227,7 +227,7 @@ fn add_part(part: &RawValue, node: &mut Node) {
 }
 
 /// The text of an attachment, such as a long text that was pasted. It is part of the message.
-fn add_attachment(attachment: &RawValue, node: &mut Node) {
+fn add_attachment(attachment: &RawValue, node: &mut TreeNode) {
     let [title, content] = pick(Some(attachment), ["file_name", "extracted_content"]);
     let content = content
         .and_then(text)

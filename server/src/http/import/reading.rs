@@ -9,7 +9,7 @@ use super::fields::{ConversationFields, WrongType};
 use super::file::{ImportOutput, ImportStep, ReadStop};
 use super::json::Copied;
 use super::own::RillMessages;
-use super::tree::{Node, Tree, TreeFacts, TreeLayout};
+use super::tree::{Tree, TreeFacts, TreeLayout, TreeNode};
 use super::{chatgpt, message};
 use crate::store::{ConversationHead, ImportPart, new_id};
 
@@ -110,7 +110,7 @@ impl ConversationReader {
         if let Messages::Tree(tree) = &mut self.messages {
             let node = read_node(copied, |raw| chatgpt::node(id, raw));
             let name = Some(super::fields::name(id));
-            tree.add(Node { name, ..node }, None)?;
+            tree.add(TreeNode { name, ..node }, None)?;
         }
         Ok(())
     }
@@ -184,7 +184,7 @@ impl ConversationReader {
             Messages::Tree(tree) => {
                 let node = read_node(copied, |raw| message::node(key, raw));
                 let name = key.map(super::fields::name).or(node.name);
-                tree.add(Node { name, ..node }, above)?;
+                tree.add(TreeNode { name, ..node }, above)?;
             }
         }
         Ok(())
@@ -195,9 +195,9 @@ impl ConversationReader {
         if let Messages::Unknown { foreign, .. } = self.messages {
             let mut tree = Tree::new(TreeLayout::List, output.limit);
             if foreign > 0 {
-                let node = Node {
+                let node = TreeNode {
                     odd: foreign,
-                    ..Node::default()
+                    ..TreeNode::default()
                 };
                 tree.add(node, None)?;
             }
@@ -396,12 +396,12 @@ pub(super) fn counted(count: u64, one: &str, more: &str) -> String {
 }
 
 /// Reads a node. A node that is too large keeps its place without text.
-fn read_node(copied: &Copied, read: impl FnOnce(&RawValue) -> Node) -> Node {
+fn read_node(copied: &Copied, read: impl FnOnce(&RawValue) -> TreeNode) -> TreeNode {
     if copied.is_too_large {
-        return Node {
+        return TreeNode {
             parent: super::tree::Parent::Before,
             left_out: 1,
-            ..Node::default()
+            ..TreeNode::default()
         };
     }
     read(raw_of(copied))

@@ -26,7 +26,7 @@ const MAX_MODELS: usize = 100;
 const MAX_MODEL: usize = 200;
 /// A node as it was read.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Node {
+pub(super) struct TreeNode {
     pub(super) name: Option<NodeName>,
     pub(super) parent: Parent,
     pub(super) children: Vec<NodeName>,
@@ -135,7 +135,7 @@ impl Tree {
     }
 
     /// Adds a node.
-    pub(super) fn add(&mut self, node: Node, above: Option<u32>) -> Result<(), ReadStop> {
+    pub(super) fn add(&mut self, node: TreeNode, above: Option<u32>) -> Result<(), ReadStop> {
         let known = node.name.and_then(|name| self.by_name.get(&name).copied());
         // In a map a second node of the same name replaces the first.
         let place = match known {
@@ -146,7 +146,7 @@ impl Tree {
     }
 
     /// Fills the reserved index with a node.
-    pub(super) fn fill(&mut self, place: u32, node: Node) -> Result<(), ReadStop> {
+    pub(super) fn fill(&mut self, place: u32, node: TreeNode) -> Result<(), ReadStop> {
         let first = self.children.len();
         if first + node.children.len() > MAX_MESSAGES {
             self.wrong = Some(TOO_MANY);

@@ -42,36 +42,36 @@ pub(super) fn of_request(headers: &HeaderMap) -> HeaderMap {
                 .iter()
                 .any(|prefix| name.as_str().starts_with(prefix))
     };
-    let mut passing: HeaderMap = headers
+    let mut passed: HeaderMap = headers
         .iter()
         .filter(|(name, _)| passes(name))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     // A compressed stream arrives in blocks instead of token by token, and a compressed error could not be
     // searched for our key.
-    passing.insert(
+    passed.insert(
         header::ACCEPT_ENCODING,
         HeaderValue::from_static("identity"),
     );
-    passing
+    passed
 }
 
 /// The headers of an answer that pass to the client, without those that contain a secret.
 pub(super) fn of_answer(headers: &HeaderMap, secrets: &Secrets) -> HeaderMap {
     let passes =
         |name: &HeaderName| OF_ANSWER.contains(name) || name.as_str().starts_with(RATE_LIMITS);
-    let mut passing = HeaderMap::with_capacity(headers.len());
+    let mut passed = HeaderMap::with_capacity(headers.len());
     for (name, value) in headers {
         if passes(name) && !secrets.are_in(value.as_bytes()) {
-            passing.append(name.clone(), value.clone());
+            passed.append(name.clone(), value.clone());
         }
     }
     // A proxy in front of this server must not buffer a stream.
-    passing.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    passing
+    passed.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    passed
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
-    passing
+    passed
 }
 
 #[cfg(test)]
@@ -167,9 +167,9 @@ mod tests {
             HeaderValue::from_static("for sk-test-SECRET"),
         );
         headers.append("retry-after", HeaderValue::from_static("sk-...CRET"));
-        let passing = of_answer(&headers, &Secrets::for_tests("sk-test-SECRET"));
+        let passed = of_answer(&headers, &Secrets::for_tests("sk-test-SECRET"));
         assert_eq!(
-            names(&passing),
+            names(&passed),
             [
                 "cache-control",
                 "content-encoding",
@@ -185,6 +185,6 @@ mod tests {
                 "x-should-retry",
             ]
         );
-        assert_eq!(passing.get_all("retry-after").iter().count(), 1);
+        assert_eq!(passed.get_all("retry-after").iter().count(), 1);
     }
 }

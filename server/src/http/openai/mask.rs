@@ -81,11 +81,11 @@ impl Mask {
                 from = at + 1;
             }
         }
-        self.remember(&piece);
+        self.keep_tail(&piece);
         piece
     }
 
-    fn remember(&mut self, piece: &[u8]) {
+    fn keep_tail(&mut self, piece: &[u8]) {
         let last = &piece[piece.len().saturating_sub(HEAD_BYTES - 1)..];
         self.sent.extend_from_slice(last);
         let surplus = self.sent.len().saturating_sub(HEAD_BYTES - 1);

@@ -111,14 +111,14 @@ impl Relay {
 /// Records a wake-up and wakes the task of the body.
 struct LimitWaker {
     woken: AtomicBool,
-    passage: AtomicWaker,
+    task: AtomicWaker,
 }
 
 impl LimitWaker {
     /// Whether a wake-up came since the last call. If not, the next one wakes this task.
     fn was_woken(&self, context: &Context<'_>) -> bool {
         // The waker is registered before the flag is read, so no wake-up is missed.
-        self.passage.register(context.waker());
+        self.task.register(context.waker());
         self.woken.swap(false, Ordering::AcqRel)
     }
 }
@@ -128,7 +128,7 @@ impl Default for LimitWaker {
     fn default() -> Self {
         Self {
             woken: AtomicBool::new(true),
-            passage: AtomicWaker::new(),
+            task: AtomicWaker::new(),
         }
     }
 }
@@ -140,7 +140,7 @@ impl Wake for LimitWaker {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.woken.store(true, Ordering::Release);
-        self.passage.wake();
+        self.task.wake();
     }
 }
 

@@ -58,8 +58,8 @@ fn repaired(json: &str) -> String {
     let mut depth = 0;
     let mut rest = json;
     loop {
-        let (outside, string) = rest.find('"').map_or((rest, ""), |at| rest.split_at(at));
-        repair_values(outside, &mut depth, &mut out);
+        let (before, string) = rest.find('"').map_or((rest, ""), |at| rest.split_at(at));
+        repair_values(before, &mut depth, &mut out);
         if string.is_empty() {
             break;
         }

@@ -8,7 +8,7 @@ use sqlx::error::DatabaseError;
 
 /// The kind of a database error, by what a person can do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::store) enum Failure {
+pub(in crate::store) enum DatabaseFailure {
     /// Another program or connection holds the database.
     Held,
     /// The disk has no room.
@@ -35,7 +35,7 @@ pub(in crate::store) enum Failure {
     Other,
 }
 
-impl Failure {
+impl DatabaseFailure {
     /// The kind of an error of sqlx.
     pub(in crate::store) fn of(error: &sqlx::Error) -> Self {
         match error {
@@ -179,7 +179,7 @@ impl Failure {
 /// The error of a database in one line for the log.
 pub(in crate::store) fn describe(error: &dyn DatabaseError) -> String {
     let code = error.code().unwrap_or_default();
-    match Failure::of_code(&code).words() {
+    match DatabaseFailure::of_code(&code).words() {
         Some(words) => format!("{words} ({code})"),
         None => format!("{} ({code})", error.message()),
     }
@@ -191,9 +191,11 @@ pub(in crate::store) fn sentence(path: &Path, error: &sqlx::Error) -> String {
         return format!("{} cannot be used: {error}.", path.display());
     };
     let code = of_database.code().unwrap_or_default();
-    let failure = match Failure::of(error) {
+    let failure = match DatabaseFailure::of(error) {
         // With a full disk, SQLite may report a failing disk, or a file that cannot be opened.
-        Failure::Disk | Failure::CannotOpen if !has_room(path) => Failure::Full,
+        DatabaseFailure::Disk | DatabaseFailure::CannotOpen if !has_room(path) => {
+            DatabaseFailure::Full
+        }
         failure => failure,
     };
     if failure.words().is_none() {
@@ -207,7 +209,7 @@ pub(in crate::store) fn sentence(path: &Path, error: &sqlx::Error) -> String {
 pub(in crate::store) fn of_file(path: &Path, error: &std::io::Error) -> String {
     if is_full(error) {
         let code = error.raw_os_error().unwrap_or_default();
-        return Failure::Full.sentence(path, &code.to_string());
+        return DatabaseFailure::Full.sentence(path, &code.to_string());
     }
     format!(
         "{} cannot be written: {error}. Let Rill write it, or name another folder with --data-dir.",
@@ -238,12 +240,12 @@ fn is_full(error: &std::io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use Failure::*;
+    use DatabaseFailure::*;
 
     use super::*;
 
     /// <https://sqlite.org/rescode.html>, the primary codes.
-    const SQLITE: &[(&str, Failure)] = &[
+    const SQLITE: &[(&str, DatabaseFailure)] = &[
         ("1", Other),
         ("2", Other),
         ("3", CannotOpen),
@@ -270,7 +272,7 @@ mod tests {
         ("26", Damaged),
     ];
     /// The same page, extended codes.
-    const SQLITE_EXTENDED: &[(&str, Failure)] = &[
+    const SQLITE_EXTENDED: &[(&str, DatabaseFailure)] = &[
         ("261", Held),        // BUSY_RECOVERY
         ("517", Held),        // BUSY_SNAPSHOT
         ("773", Held),        // BUSY_TIMEOUT
@@ -308,7 +310,7 @@ mod tests {
         ("2067", Constraint), // CONSTRAINT_UNIQUE
     ];
     /// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
-    const POSTGRES: &[(&str, Failure)] = &[
+    const POSTGRES: &[(&str, DatabaseFailure)] = &[
         ("08006", Unavailable), // connection_failure
         ("22P02", Value),       // invalid_text_representation
         ("23505", Constraint),  // unique_violation
@@ -333,8 +335,8 @@ mod tests {
 
     #[test]
     fn every_code_has_its_kind() {
-        let check = |code: &str, expect: Failure| {
-            assert_eq!(Failure::of_code(code), expect, "{code}");
+        let check = |code: &str, expect: DatabaseFailure| {
+            assert_eq!(DatabaseFailure::of_code(code), expect, "{code}");
         };
         for (code, expect) in [SQLITE, SQLITE_EXTENDED, POSTGRES].concat() {
             check(code, expect);
@@ -348,19 +350,23 @@ mod tests {
     fn a_sentence_says_what_to_do_and_names_damage_only_where_there_is_some() {
         let path = Path::new("/data/rill.db");
         for (failure, words) in [
-            (Failure::Held, "End that program"),
-            (Failure::Full, "Make room"),
-            (Failure::ReadOnly, "Let Rill write"),
-            (Failure::CannotOpen, "Let Rill read"),
-            (Failure::Disk, "Verify the disk"),
-            (Failure::Damaged, "Restore a backup"),
-            (Failure::Memory, "End other programs"),
+            (DatabaseFailure::Held, "End that program"),
+            (DatabaseFailure::Full, "Make room"),
+            (DatabaseFailure::ReadOnly, "Let Rill write"),
+            (DatabaseFailure::CannotOpen, "Let Rill read"),
+            (DatabaseFailure::Disk, "Verify the disk"),
+            (DatabaseFailure::Damaged, "Restore a backup"),
+            (DatabaseFailure::Memory, "End other programs"),
         ] {
             let sentence = failure.sentence(path, "1");
             assert!(sentence.contains(words), "{sentence}");
             assert!(sentence.starts_with("/data/rill.db "), "{sentence}");
             let is_damaged = sentence.contains("damaged");
-            assert_eq!(is_damaged, failure == Failure::Damaged, "{sentence}");
+            assert_eq!(
+                is_damaged,
+                failure == DatabaseFailure::Damaged,
+                "{sentence}"
+            );
         }
     }
 }

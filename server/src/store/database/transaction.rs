@@ -51,7 +51,7 @@ pub(in crate::store) struct Connection {
 
 /// Why a statement was not run.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::store) enum Refused {
+pub(in crate::store) enum StatementRefusal {
     /// An earlier statement failed.
     #[error("an earlier statement of the transaction failed")]
     AfterFailure,
@@ -66,8 +66,8 @@ pub(in crate::store) enum Refused {
     NotOffered,
 }
 
-impl From<Refused> for sqlx::Error {
-    fn from(refused: Refused) -> Self {
+impl From<StatementRefusal> for sqlx::Error {
+    fn from(refused: StatementRefusal) -> Self {
         Self::AnyDriverError(Box::new(refused))
     }
 }
@@ -186,7 +186,7 @@ impl Statement {
 /// The error where the task has ended without an answer: the transaction exceeded its limit, or the
 /// runtime ends.
 fn stopped() -> sqlx::Error {
-    Refused::TooLong.into()
+    StatementRefusal::TooLong.into()
 }
 
 impl Connection {
@@ -245,6 +245,6 @@ impl<'c> Executor<'c> for &'c mut Connection {
     where
         'c: 'e,
     {
-        futures::future::ready(Err(Refused::NotOffered.into())).boxed()
+        futures::future::ready(Err(StatementRefusal::NotOffered.into())).boxed()
     }
 }

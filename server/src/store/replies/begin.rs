@@ -7,7 +7,7 @@ use super::history::History;
 use crate::store::database::rows::{self, row};
 use crate::store::database::transaction::Connection;
 use crate::store::{
-    Ask, Begun, Database, NewReply, Piece, Result, Store, StoreError, TitledBy, new_id,
+    Begun, Database, NewReply, Piece, Result, Store, StoreError, TitledBy, Turn, new_id,
 };
 
 row! {
@@ -73,9 +73,9 @@ impl Store {
     }
 
     async fn begin_once(&self, owner: &str, reply: &NewReply) -> Result<Begun> {
-        let terms = match &reply.ask {
-            Ask::Question { text, .. } => self.database.search_terms_of(text).await,
-            Ask::Regenerate(_) | Ask::Continue(_) => String::new(),
+        let terms = match &reply.turn {
+            Turn::Question { text, .. } => self.database.search_terms_of(text).await,
+            Turn::Regenerate(_) | Turn::Continue(_) => String::new(),
         };
         let history = self.history_of(owner, reply).await?;
         let mut tx = self.transaction().await?;
@@ -83,19 +83,19 @@ impl Store {
             return begun_before(&mut tx, known, reply, history).await;
         }
         let (conversation, is_first) = self.conversation_for(&mut tx, owner, reply).await?;
-        let mut begun = match &reply.ask {
-            Ask::Question { parent, text } => {
+        let mut begun = match &reply.turn {
+            Turn::Question { parent, text } => {
                 let place = (conversation, parent.as_deref());
                 let question = self
                     .insert_question(&mut tx, owner, place, text, terms, reply.now)
                     .await?;
                 insert_reply(&mut tx, owner, conversation, reply, Some(question)).await?
             }
-            Ask::Regenerate(earlier) => {
+            Turn::Regenerate(earlier) => {
                 let earlier = ended_reply(&mut tx, conversation, earlier).await?;
                 insert_reply(&mut tx, owner, conversation, reply, earlier.parent).await?
             }
-            Ask::Continue(cut) => continue_reply(&mut tx, conversation, reply, cut).await?,
+            Turn::Continue(cut) => continue_reply(&mut tx, conversation, reply, cut).await?,
         };
         begun.is_first = is_first;
         query(
@@ -142,7 +142,7 @@ impl Store {
                 Err(StoreError::NotFound)
             };
         }
-        if !matches!(reply.ask, Ask::Question { parent: None, .. }) {
+        if !matches!(reply.turn, Turn::Question { parent: None, .. }) {
             return Err(StoreError::NotFound);
         }
         let title = self.database.text(&reply.title);
@@ -239,7 +239,7 @@ async fn begun_before(
 
 /// Whether a conversation holds only the question that began it and the reply to it.
 async fn is_first(tx: &mut Connection, conversation: i64, reply: &NewReply) -> Result<bool> {
-    if !matches!(reply.ask, Ask::Question { parent: None, .. }) {
+    if !matches!(reply.turn, Turn::Question { parent: None, .. }) {
         return Ok(false);
     }
     let count: i64 = query_scalar("select count(*) from messages where conversation = $1")

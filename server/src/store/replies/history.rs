@@ -10,7 +10,7 @@ use sqlx::{query_as, query_scalar};
 
 use crate::store::database::rows::{self, row};
 use crate::store::database::transaction::Connection;
-use crate::store::{Ask, NewReply, Result, Store};
+use crate::store::{NewReply, Result, Store, Turn};
 
 /// The part of a history that is read before the write transaction.
 #[derive(Default)]
@@ -33,8 +33,8 @@ impl Store {
     /// Reads the history of a request before its write transaction begins.
     pub(super) async fn history_of(&self, owner: &str, reply: &NewReply) -> Result<History> {
         let mut history = History::default();
-        let message = match &reply.ask {
-            Ask::Question { parent, text } => {
+        let message = match &reply.turn {
+            Turn::Question { parent, text } => {
                 history.question = Some(self.database.text(text));
                 match parent {
                     Some(parent) => parent,
@@ -44,7 +44,7 @@ impl Store {
                     }
                 }
             }
-            Ask::Regenerate(reply) | Ask::Continue(reply) => reply,
+            Turn::Regenerate(reply) | Turn::Continue(reply) => reply,
         };
         let mut tx = self.snapshot().await?;
         let conversation: Option<i64> = query_scalar(
@@ -58,9 +58,9 @@ impl Store {
         let Some(conversation) = conversation else {
             return Ok(history);
         };
-        let last = match &reply.ask {
-            Ask::Question { .. } => Some(message.clone()),
-            Ask::Regenerate(_) | Ask::Continue(_) => {
+        let last = match &reply.turn {
+            Turn::Question { .. } => Some(message.clone()),
+            Turn::Regenerate(_) | Turn::Continue(_) => {
                 let parent: Option<Option<String>> = query_scalar(
                     "select parent from messages where id = $1 and conversation + 0 = $2",
                 )

@@ -3,7 +3,7 @@
 use tempfile::TempDir;
 
 use crate::store::tests::{finished, opened, question};
-use crate::store::{Ask, LOCAL_OWNER, NewReply, Store, new_id};
+use crate::store::{LOCAL_OWNER, NewReply, Store, Turn, new_id};
 
 async fn finish(store: &Store, generation: &str, answer: &str) {
     let finished = finished(answer);
@@ -22,7 +22,7 @@ async fn the_history_is_read_while_another_transaction_writes() {
     let writer = store.transaction().await.expect("it begins");
     let next = question(&conversation, Some(&begun.message), "three");
     let again = NewReply {
-        ask: Ask::Regenerate(begun.message.clone()),
+        turn: Turn::Regenerate(begun.message.clone()),
         ..next.clone()
     };
     for (reply, expect) in [(&next, &["one", "two"][..]), (&again, &["one"])] {

@@ -5,7 +5,7 @@ use sqlx::{AnyConnection, query_scalar};
 
 use super::reply;
 use super::writes::{PostgresDatabase, run};
-use crate::store::{Ask, LOCAL_OWNER, PathEnd, PathLimit, new_id};
+use crate::store::{LOCAL_OWNER, PathEnd, PathLimit, Turn, new_id};
 
 /// How many messages the conversation has.
 const MESSAGES: i64 = 3_000;
@@ -101,8 +101,8 @@ async fn a_path_is_followed_by_reading_its_own_rows_whatever_the_statistics_say(
             let part = store.path(LOCAL_OWNER, &id, &end, limit).await;
             part.expect("a part").messages.len()
         };
-        let begin = async |ask: Ask| {
-            let begun = store.begin(LOCAL_OWNER, &reply(&id, ask)).await;
+        let begin = async |turn: Turn| {
+            let begun = store.begin(LOCAL_OWNER, &reply(&id, turn)).await;
             begun.expect("begun").history.len()
         };
         let count = match case {
@@ -121,9 +121,9 @@ async fn a_path_is_followed_by_reading_its_own_rows_whatever_the_statistics_say(
             "the history of a question" => {
                 let parent = Some(LAST.to_owned());
                 let text = "more".to_owned();
-                begin(Ask::Question { parent, text }).await
+                begin(Turn::Question { parent, text }).await
             }
-            _ => begin(Ask::Regenerate(LAST.to_owned())).await,
+            _ => begin(Turn::Regenerate(LAST.to_owned())).await,
         } as i64;
         store.close().await;
         let rows = rows_read(&mut other).await - before;

@@ -7,7 +7,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, Connection, query, query_scalar};
 
 use super::{finished, piece, question, reply, settings, to_import};
 use crate::store::{
-    Ask, ImportCursor, ImportPart, LOCAL_OWNER, NewReply, Result, Store, TitledBy, new_id, open,
+    ImportCursor, ImportPart, LOCAL_OWNER, NewReply, Result, Store, TitledBy, Turn, new_id, open,
 };
 
 /// Every method of the store that writes, with the ways to call it. All other methods are in
@@ -201,8 +201,8 @@ pub(super) async fn prepare(store: &Store, write: Write) -> Prepared {
     let answer = begun.message;
     let reply = match write {
         Write::BeginConversation => question(&new_id(), None, "more"),
-        Write::Regenerate => reply(&conversation, Ask::Regenerate(answer.clone())),
-        Write::Continue => reply(&conversation, Ask::Continue(answer.clone())),
+        Write::Regenerate => reply(&conversation, Turn::Regenerate(answer.clone())),
+        Write::Continue => reply(&conversation, Turn::Continue(answer.clone())),
         _ => question(&conversation, Some(&answer), "more"),
     };
     Prepared {

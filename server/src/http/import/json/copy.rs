@@ -112,10 +112,10 @@ impl<R: Read> Json<R> {
     }
 
     fn copy_into(&mut self, out: &mut LimitedJson) -> std::io::Result<()> {
-        let outside = self.open.len();
-        self.copy_or_enter(out, outside)?;
+        let depth_before = self.open.len();
+        self.copy_or_enter(out, depth_before)?;
         let mut is_first = true;
-        while self.open.len() > outside {
+        while self.open.len() > depth_before {
             let depth = self.open.len();
             if self.open.last() == Some(&b'[') {
                 if !self.next_item()? {
@@ -138,17 +138,17 @@ impl<R: Read> Json<R> {
                 out.put_text(&key);
                 out.put(b":");
             }
-            self.copy_or_enter(out, outside)?;
+            self.copy_or_enter(out, depth_before)?;
             is_first = self.open.len() > depth;
         }
         Ok(())
     }
 
     /// Copies a scalar, or enters a list or an object.
-    fn copy_or_enter(&mut self, out: &mut LimitedJson, outside: usize) -> std::io::Result<()> {
+    fn copy_or_enter(&mut self, out: &mut LimitedJson, depth_before: usize) -> std::io::Result<()> {
         match self.kind()? {
             ValueKind::Missing => out.put(b"null"),
-            ValueKind::List | ValueKind::Object if self.open.len() - outside >= MAX_DEPTH => {
+            ValueKind::List | ValueKind::Object if self.open.len() - depth_before >= MAX_DEPTH => {
                 out.put(b"null");
                 self.skip_deep()?;
             }

@@ -8,9 +8,9 @@ use sqlx::{Any, AnyConnection, AnyPool, Either, Executor};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{Refused, Statement, Steps, TransactionRequest};
+use super::{Statement, StatementRefusal, Steps, TransactionRequest};
 use crate::store::Database;
-use crate::store::database::failure::Failure;
+use crate::store::database::failure::DatabaseFailure;
 
 /// The longest time that one statement may take.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(30);
@@ -64,8 +64,11 @@ impl TaskFailure {
         let is_of_statement = database == Database::Sqlite
             && matches!(error, sqlx::Error::Database(_))
             && !matches!(
-                Failure::of(error),
-                Failure::Disk | Failure::ReadOnly | Failure::CannotOpen | Failure::Damaged
+                DatabaseFailure::of(error),
+                DatabaseFailure::Disk
+                    | DatabaseFailure::ReadOnly
+                    | DatabaseFailure::CannotOpen
+                    | DatabaseFailure::Damaged
             );
         if is_of_statement {
             Self::Statement
@@ -137,7 +140,7 @@ impl Task {
             };
             task.end().await;
             // A lock is not waited for a second time.
-            if is_second_try || Failure::of(&error) == Failure::Held {
+            if is_second_try || DatabaseFailure::of(&error) == DatabaseFailure::Held {
                 return Err(error);
             }
             is_second_try = true;
@@ -200,7 +203,7 @@ impl Task {
     async fn statement(&mut self, statement: Statement) -> sqlx::Result<Steps> {
         if self.failed.is_some() {
             // SQLite may have rolled back by itself. The statement would then be committed at once.
-            return Err(Refused::AfterFailure.into());
+            return Err(StatementRefusal::AfterFailure.into());
         }
         let connection = &mut *self.connection.connection;
         #[cfg(not(test))]
@@ -212,7 +215,7 @@ impl Task {
             .run(self.rules.database, connection, statement);
         let result = match timeout(STATEMENT_LIMIT, run).await {
             Ok(result) => result,
-            Err(_) => Err(Refused::NoAnswer.into()),
+            Err(_) => Err(StatementRefusal::NoAnswer.into()),
         };
         if let Err(error) = &result {
             self.failed = Some(TaskFailure::by(error, self.rules.database));
