@@ -1,4 +1,4 @@
-//! The SSE decoder and encoder as their users see them, natively and as wasm.
+//! The decoder and the encoder of Server-Sent Events through their public interface, natively and as wasm.
 
 #[path = "sse/harness.rs"]
 mod harness;

@@ -156,10 +156,10 @@ mod tests {
         check(Some(100), 90, Some(40));
     }
 
-    /// What is to be done in a frame. Tests have one thread each, and this never leaves it.
+    /// A callback for a frame. It never leaves the thread of its test.
     type Frame = send_wrapper::SendWrapper<Box<dyn FnOnce()>>;
 
-    /// A clock that goes when the test says so, with a frame each 16 ms.
+    /// A clock that a test advances, with a frame every 16 ms.
     #[derive(Default)]
     struct Watch {
         now: Mutex<Duration>,
@@ -207,7 +207,7 @@ mod tests {
         }
     }
 
-    /// When something is shown in two seconds of a stream, where that takes so long and keys are pressed
+    /// The times of the renders in two seconds of a stream, with this cost of a render and keys pressed
     /// at these times.
     fn shown(cost: Duration, pressed: &[u64]) -> Vec<u64> {
         let clock = Arc::new(Watch::default());
@@ -250,7 +250,7 @@ mod tests {
                 "{key}: {shown:?}"
             );
             let in_its_way = |at: &&u64| (key - 24..key + 40).contains(*at);
-            // The first one comes unexpected.
+            // The first key is not expected.
             assert!(
                 shown.iter().find(in_its_way).is_none() || *key == 220,
                 "{key}: {shown:?}"

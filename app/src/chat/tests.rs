@@ -26,7 +26,7 @@ type Events = UnboundedSender<Result<Received, ConnectionError>>;
 
 type Coming = UnboundedReceiver<Result<Received, ConnectionError>>;
 
-/// Plays what the test tells it to.
+/// A transport that plays the replies that a test prepares.
 #[derive(Clone, Default)]
 struct Script {
     asked: Arc<Mutex<Vec<ReplyRequest>>>,
@@ -57,13 +57,13 @@ impl ChatTransport for Script {
     }
 }
 
-/// Frames are drawn when the test says so.
+/// A clock whose frames a test draws.
 #[derive(Clone, Default)]
 struct Screen {
     due: Arc<Mutex<Vec<SendBox>>>,
 }
 
-/// Tests have one thread each, and this never leaves it.
+/// A callback that never leaves the thread of its test.
 struct SendBox(send_wrapper::SendWrapper<Box<dyn FnOnce()>>);
 
 impl Clock for Screen {
@@ -79,7 +79,7 @@ impl Clock for Screen {
     }
 
     fn wait(&self, time: Duration) -> LocalBoxFuture<'static, ()> {
-        // A moment is over at once, anything longer never.
+        // A short wait ends at once, a longer one never.
         if time < Duration::from_millis(200) {
             ready(()).boxed_local()
         } else {
@@ -103,7 +103,7 @@ struct Harness {
 
 impl Harness {
     fn new() -> Self {
-        // Set once for all tests of the process; every thread has its own queue.
+        // Set once for all tests of the process. Every thread has a queue of its own.
         let _ = Executor::init_futures_executor();
         let owner = Owner::new();
         owner.set();
@@ -123,7 +123,7 @@ impl Harness {
         }
     }
 
-    /// A chat that nobody keeps.
+    /// A temporary chat.
     fn temporary() -> Self {
         let harness = Self::new();
         harness.chat.start_anew(true);
@@ -133,7 +133,7 @@ impl Harness {
         }
     }
 
-    /// The next request will be answered by what is sent here.
+    /// Prepares the reply to the next request. The test sends its events.
     fn expect_request(&self) -> Events {
         let (events, reply) = unbounded();
         self.script
@@ -144,8 +144,8 @@ impl Harness {
         events
     }
 
-    /// A whole turn.
-    /// A saved turn gets the names `q1` and `r1`, where 1 is the number of the request.
+    /// A question with its whole reply.
+    /// A saved turn gets the server ids `q1` and `r1`, where 1 is the number of the request.
     fn turn(&self, question: &str, answer: &'static str) {
         let events = self.expect_request();
         self.send(question);
@@ -170,7 +170,7 @@ impl Harness {
         Executor::poll_local();
     }
 
-    /// What is on the page: questions and answers with their ends.
+    /// The messages on the page: questions, and replies with their ends.
     fn shown(&self) -> Vec<String> {
         let describe = |id| match self.chat.message(id) {
             Message::Question(text) => format!("Q {text}"),
@@ -198,7 +198,7 @@ impl Harness {
             .with_untracked(|draft| draft.text().to_owned())
     }
 
-    /// What was asked for, in short: the history of a temporary request, what a saved one is about.
+    /// The requests in short: the history of a temporary request, the reference of a saved one.
     fn sent(&self) -> Vec<Vec<String>> {
         let asked = self.script.asked.lock().expect("no poison");
         let in_short = |request: &ReplyRequest| match request {
@@ -228,7 +228,7 @@ impl Harness {
     }
 }
 
-/// Lets the server send these events.
+/// Sends these events from the server.
 fn play<const N: usize>(events: &Events, list: [ChatEvent<'static>; N]) {
     for event in list {
         let event = NumberedEvent { seq: None, event };
@@ -247,7 +247,7 @@ fn start() -> ChatEvent<'static> {
     })
 }
 
-/// The start of a saved reply, which names its messages after this number.
+/// The start of a saved reply, with server ids by this number.
 fn start_named(number: usize) -> ChatEvent<'static> {
     ChatEvent::Start(Start {
         generation: format!("g{number}"),

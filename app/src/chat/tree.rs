@@ -511,7 +511,7 @@ mod tests {
         assert_eq!(talk.step(last, VersionStep::Previous), Some(2));
         assert_eq!(talk.step(last, VersionStep::Next), Some(4));
         check(&talk, &["q1", "r1", "q2", "r2"]);
-        // One that is asked for now is the newest, and there is still one between.
+        // A version that is added now is the newest, and there is still an unloaded one between.
         let again = talk.append(Some(second), "r2 again");
         assert_eq!(talk.version(again), Version { number: 5, of: 5 });
         assert_eq!(talk.step(again, VersionStep::Previous), Some(4));
@@ -534,7 +534,7 @@ mod tests {
         check(&talk, &["q1", "r1", "q2", "mine"]);
     }
 
-    /// Anything that can be done to a conversation; numbers choose a message, modulo their count.
+    /// An operation on a conversation. Numbers choose a message, modulo the number of messages.
     #[derive(Debug, Clone)]
     enum Deed {
         Append(Option<usize>),
@@ -579,7 +579,7 @@ mod tests {
                 }
 
                 let path = talk.path();
-                // It begins at a first message, each is a reply to the one before, and the last has none.
+                // The path starts at a first message, each message follows the one before, and the last one has no reply.
                 for (position, id) in path.iter().enumerate() {
                     prop_assert_eq!(talk.parent(*id), position.checked_sub(1).map(|before| path[before]));
                     prop_assert!(!withdrawn.contains(id));
@@ -588,7 +588,7 @@ mod tests {
                 }
                 prop_assert_eq!(talk.shown_after(path.last().copied()), None);
                 prop_assert_eq!(path.is_empty(), talk.is_empty());
-                // Versions stand in the order in which they came, and nothing but a withdrawal takes one out.
+                // Versions are in the order of their creation, and only a withdrawal removes one.
                 let mut listed = 0;
                 for versions in talk.nodes.iter().map(|node| &node.replies).chain([&talk.roots]) {
                     prop_assert!(versions.ids.iter().map(|(_, id)| id).is_sorted());

@@ -1,11 +1,11 @@
-//! Decodes whole streams in given chunks and compares what comes out.
+//! Decodes whole streams in given chunks and compares the results.
 
 use app::sse::{Decoder, Event};
 
 /// Larger than any stream of these tests.
 const NO_LIMIT: usize = 1 << 30;
 
-/// An event, with what the decoder knew when it was handed out.
+/// An event, with the state of the decoder at that moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Dispatched {
     pub(crate) name: String,
@@ -14,7 +14,7 @@ pub(crate) struct Dispatched {
     pub(crate) retry: Option<u64>,
 }
 
-/// What a decoder shows after some bytes.
+/// The state of a decoder after some bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct State {
     pub(crate) events: usize,
@@ -22,16 +22,16 @@ pub(crate) struct State {
     pub(crate) retry: Option<u64>,
 }
 
-/// What a stream gives, byte by byte.
+/// The result of a stream that is decoded byte by byte.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
     pub(crate) events: Vec<Dispatched>,
-    /// The state after each number of bytes, from none to all.
+    /// The state after each number of bytes, from 0 to all.
     pub(crate) states: Vec<State>,
 }
 
-/// Feeds one byte a chunk. An event has at least one byte of its own, so the ID and the retry time
-/// of each can be seen.
+/// Feeds one byte per chunk. An event has at least one byte of its own, so the ID and the retry time
+/// of each event are visible.
 pub(crate) fn decode_bytewise(input: &[u8]) -> Outcome {
     let mut decoder = Decoder::new(NO_LIMIT);
     let mut events: Vec<Dispatched> = Vec::new();
@@ -54,8 +54,8 @@ pub(crate) fn decode_bytewise(input: &[u8]) -> Outcome {
     Outcome { events, states }
 }
 
-/// Feeds these chunks and asserts that after each the decoder is where it is after as many bytes
-/// that come one by one.
+/// Feeds these chunks, and asserts that the decoder is in the same state after each as after the same bytes one
+/// by one.
 pub(crate) fn assert_chunks_give<'a>(expect: &Outcome, chunks: impl IntoIterator<Item = &'a [u8]>) {
     let mut decoder = Decoder::new(NO_LIMIT);
     let (mut fed, mut count) = (0, 0);
@@ -96,7 +96,7 @@ fn state(decoder: &Decoder, events: usize) -> State {
     }
 }
 
-/// Feeds these chunks with a limit: the events, and whether the limit was passed.
+/// Feeds these chunks with a limit. Returns the events, and whether the limit was exceeded.
 pub(crate) fn decode_until_too_large<'a>(
     limit: usize,
     chunks: impl IntoIterator<Item = &'a [u8]>,

@@ -1,4 +1,4 @@
-//! What holds for every stream and for all ways in which chunks can fall.
+//! Properties of all streams, for all ways to split them into chunks.
 
 use app::sse::write_event;
 use proptest::collection::vec;
@@ -12,7 +12,7 @@ use crate::vectors::vectors;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-/// What streams are made of, and what goes wrong in them: each piece can meet each other.
+/// The pieces of streams, valid and invalid: each can follow each other.
 const PIECES: &[&[u8]] = &[
     b"data",
     b"data:",
@@ -49,7 +49,7 @@ fn stream() -> impl Strategy<Value = Vec<u8>> {
     vec(select(PIECES), 0..40).prop_map(|pieces| pieces.concat())
 }
 
-/// Where to cut; the same place twice makes an empty chunk.
+/// Where to split. The same index twice makes an empty chunk.
 fn cuts() -> impl Strategy<Value = Vec<Index>> {
     vec(any::<Index>(), 0..8)
 }
@@ -65,7 +65,7 @@ fn cut<'a>(bytes: &'a [u8], cuts: &[Index]) -> Vec<&'a [u8]> {
 }
 
 proptest! {
-    // There is no file system in wasm to keep failures in; they are printed, reduced to their least.
+    // In wasm there is no file system for failures; they are printed after shrinking.
     #![proptest_config(ProptestConfig {
         cases: 1000,
         failure_persistence: None,

@@ -1,9 +1,9 @@
-//! The algorithm of the HTML standard, sections 9.2.5 and 9.2.6, sentence by sentence: slow, and
-//! plain enough to be believed. It wants the whole stream at once.
+//! The algorithm of the HTML standard, sections 9.2.5 and 9.2.6, sentence by sentence: slow and plain. It reads whole
+//! streams only.
 
 use crate::harness::{Dispatched, State};
 
-/// Reads a whole stream: its events, and the state at its end.
+/// Reads a whole stream. Returns its events, and the state at its end.
 pub(crate) fn parse(stream: &[u8]) -> (Vec<Dispatched>, State) {
     // "Streams must be decoded using the UTF-8 decode algorithm", which strips one mark.
     let stream = stream.strip_prefix("\u{feff}".as_bytes()).unwrap_or(stream);
@@ -11,7 +11,7 @@ pub(crate) fn parse(stream: &[u8]) -> (Vec<Dispatched>, State) {
         .replace("\r\n", "\n")
         .replace('\r', "\n");
     let mut lines: Vec<&str> = text.split('\n').collect();
-    // What no line end follows is no line.
+    // A line without a line end is ignored.
     lines.pop();
 
     let (mut data, mut event_type, mut id) = (String::new(), String::new(), String::new());

@@ -1,4 +1,4 @@
-//! The conformance vectors: samples of every rule, in every way that chunks can fall.
+//! The conformance vectors: samples of every rule, split into chunks in every way.
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::Deserialize;
@@ -58,12 +58,12 @@ fn unbase64(text: &str) -> Vec<u8> {
     BASE64_STANDARD.decode(text).expect("valid base64")
 }
 
-/// A number that is too large becomes the largest, here as in the decoder.
+/// A number that is too large is clamped, as in the decoder.
 fn milliseconds(retry: Option<f64>) -> Option<u64> {
     retry.map(|number| number as u64)
 }
 
-/// Calls `check` with each vector, its bytes and what they give byte by byte.
+/// Calls `check` with each vector, its bytes, and the result of decoding them byte by byte.
 fn for_each(check: impl Fn(&Vector, &[u8], &Outcome)) {
     for vector in vectors() {
         let bytes = vector.bytes();

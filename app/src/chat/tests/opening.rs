@@ -39,7 +39,7 @@ fn a_reply_that_streams_elsewhere_is_followed_from_where_it_was_saved() {
     assert!(!harness.chat.is_streaming());
     let events = harness.expect_request();
     harness.chat.follow_running(&detail);
-    // It is told more than once.
+    // Loading the same state again changes nothing.
     harness.chat.follow_running(&detail);
     Executor::poll_local();
     assert_eq!(harness.sent(), [["follow g Some(7)"]]);
@@ -114,7 +114,7 @@ fn word_of_a_reply_as_streaming_that_comes_after_its_end_is_old() {
         assert_eq!(asked, asks, "{generation}");
     };
     check("g1", "A the whole [stop]", 1);
-    // Another tab has made it go on.
+    // Another tab has continued the reply.
     check("g2", "A the …", 2);
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::protocol::saved::MessageVersion;
 
-/// The end of a conversation: what comes before `q2` is not loaded.
+/// The end of a conversation: messages before `q2` are not loaded.
 fn end() -> ConversationDetail {
     ConversationDetail {
         earlier: Some("r1".into()),
@@ -54,7 +54,7 @@ fn what_comes_before_is_put_before_the_first_message() {
 
 #[test]
 fn what_follows_a_message_that_is_not_loaded_is_sent_after_that() {
-    // The first question in another form: after the reply before it.
+    // An edit of the first question: it follows the reply before it.
     let harness = opened(&end());
     harness.chat.edit(harness.chat.path()[0]);
     let _events = harness.expect_request();
@@ -62,7 +62,7 @@ fn what_follows_a_message_that_is_not_loaded_is_sent_after_that() {
     assert_eq!(harness.sent(), [["two again", "after r1"]]);
     assert_eq!(harness.shown(), ["Q two again", "A  …"]);
 
-    // A reply whose question is not loaded, once more.
+    // A regenerated reply whose question is not loaded.
     let harness = opened(&ConversationDetail {
         earlier: Some("q2".into()),
         ..detail("r2", vec![saved("r2", Some("q2"), "second", DONE)])
@@ -92,12 +92,12 @@ fn what_the_server_has_is_caught_up_with_where_it_follows_what_is_loaded() {
     };
     let longer = [&END[..], &["Q four", "A fourth [stop]"]].concat();
     check(more(), "r4", Some(&longer));
-    // A part that begins before what is loaded.
+    // A part that starts before the loaded messages.
     let mut part = vec![saved("r1", Some("q1"), "first", DONE)];
     part.extend(end().messages);
     part.extend(more());
     check(part, "r4", Some(&longer));
-    // Another version of the first message that is loaded.
+    // Another version of the first loaded message.
     let other = vec![saved("q2b", Some("r1"), "two, again", DONE)];
     check(other, "q2b", Some(&["Q two, again"]));
     // A hundred messages later.
@@ -130,7 +130,7 @@ fn a_version_that_is_not_loaded_is_wanted_and_then_shown() {
     assert_eq!(harness.shown(), other);
     assert_eq!(harness.chat.chosen().as_deref(), Some("r3b"));
     assert_eq!(harness.chat.earlier().as_deref(), Some("r1"));
-    // Now both are there.
+    // Now both versions are loaded.
     harness
         .chat
         .show_version(harness.chat.path()[2], VersionStep::Next);

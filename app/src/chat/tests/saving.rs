@@ -109,7 +109,7 @@ fn a_reply_that_was_cut_off_goes_on_in_its_place() {
     let events = harness.expect_request();
     harness.chat.continue_reply(harness.last());
     Executor::poll_local();
-    // It is told from its beginning.
+    // The reply restarts from its beginning.
     play(
         &events,
         [

@@ -77,7 +77,7 @@ fn whoever_looks_is_told_once_a_frame_and_at_once_at_the_end() {
     let Message::Reply(reply) = harness.chat.message(harness.last()) else {
         panic!("the last message is the reply")
     };
-    // A memo is computed anew only after it was told of a change.
+    // A memo is computed again only after a notification.
     let length = Memo::new(move |_| reply.with(|reply| reply.transcript().text.len()));
     assert_eq!(length.get_untracked(), 0);
     play(&events, [start()]);

@@ -286,22 +286,22 @@ fn read(world: &World, reader: &mut ReplyReader) -> (Vec<ReaderEvent>, bool) {
 }
 
 /// The fold of the events, which the page shows in the end.
-fn told(updates: &[ReaderEvent]) -> Transcript {
-    let mut told = Transcript::default();
+fn fold(updates: &[ReaderEvent]) -> Transcript {
+    let mut transcript = Transcript::default();
     for update in updates {
         if let ReaderEvent::Event(event) = update {
-            told.apply(event);
+            transcript.apply(event);
         }
     }
-    told
+    transcript
 }
 
-fn told_of(log: &[ChatEvent<'static>]) -> Transcript {
-    let mut told = Transcript::default();
+fn fold_log(log: &[ChatEvent<'static>]) -> Transcript {
+    let mut transcript = Transcript::default();
     for event in log {
-        told.apply(event);
+        transcript.apply(event);
     }
-    told
+    transcript
 }
 
 fn start() -> ChatEvent<'static> {
@@ -338,7 +338,7 @@ fn check(fates: impl IntoIterator<Item = Fate>, attempts: usize) -> Vec<ReaderEv
     let world = World::new(reply(), fates);
     let (updates, is_over) = read(&world, &mut world.reader(follow()));
     assert!(is_over);
-    assert_eq!(told(&updates), told_of(&reply()));
+    assert_eq!(fold(&updates), fold_log(&reply()));
     assert_eq!(world.asked().len(), attempts);
     updates
 }

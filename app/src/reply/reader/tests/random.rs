@@ -60,7 +60,7 @@ proptest! {
         let mut reader = world.reader(if is_sent { send() } else { follow() });
         let mut updates = Vec::new();
         let mut is_over = false;
-        // One lifecycle_event whenever nothing else happens; in the end the page is shown.
+        // One lifecycle event whenever the reader waits; in the end the page is shown.
         for lifecycle_event in given.into_iter().chain([Some(LifecycleEvent::Shown)]) {
             if let Some(lifecycle_event) = lifecycle_event {
                 let _ = lifecycle_events.unbounded_send(lifecycle_event);
@@ -71,12 +71,12 @@ proptest! {
         }
         prop_assert!(is_over);
         if let Some(ReaderEvent::Rejected(_)) = updates.last() {
-            // Given back: then nothing of it was ever seen.
-            prop_assert!(is_sent && told(&updates) == Transcript::default());
+            // A rejected message has no events.
+            prop_assert!(is_sent && fold(&updates) == Transcript::default());
         } else {
-            prop_assert_eq!(told(&updates), told_of(&log));
+            prop_assert_eq!(fold(&updates), fold_log(&log));
         }
-        // A message is sent again only as itself, and never once its reply has begun.
+        // A message is sent again only with the same ids, and never after its reply has started.
         let asked = world.asked();
         let sends = asked.iter().take_while(|request| matches!(request, ReplyRequest::Send { .. })).count();
         let are_the_same = asked[..sends].iter().all(|request| *request == asked[0]);

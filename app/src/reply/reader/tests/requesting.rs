@@ -9,12 +9,12 @@ fn a_busy_server_is_asked_again_when_it_says_and_nothing_is_lost() {
         let world = World::new(reply(), [busy.clone(), busy.clone()]);
         let (updates, is_over) = read(&world, &mut world.reader(request));
         assert!(is_over);
-        assert_eq!(told(&updates), told_of(&reply()));
+        assert_eq!(fold(&updates), fold_log(&reply()));
         let at = asked_at(&world);
         let wait = Duration::from_secs(8);
         assert!(at[1] >= at[0] + wait && at[2] >= at[1] + wait, "{at:?}");
     }
-    // A message is given back in the end, with what the server said.
+    // The message is rejected in the end, with the server's error.
     let world = World::new(reply(), vec![busy; 99]);
     let (updates, _) = read(&world, &mut world.reader(send()));
     assert!(
@@ -28,7 +28,7 @@ fn a_reply_that_nobody_keeps_is_asked_for_once() {
     let world = World::new(reply(), [Fate::cut(100, How::Error)]);
     let (updates, is_over) = read(&world, &mut world.reader(request()));
     assert!(is_over && world.asked().len() == 1);
-    assert!(told(&updates).is_streaming());
+    assert!(fold(&updates).is_streaming());
 
     let world = World::new(reply(), [Fate::cut(0, How::NoHeaders)]);
     let (updates, _) = read(&world, &mut world.reader(request()));
@@ -44,7 +44,7 @@ fn a_message_whose_answer_was_lost_is_sent_again_as_the_same_message() {
     let request = send();
     let (updates, is_over) = read(&world, &mut world.reader(request.clone()));
     assert!(is_over);
-    assert_eq!(told(&updates), told_of(&reply()));
+    assert_eq!(fold(&updates), fold_log(&reply()));
     assert_eq!(world.asked(), [request.clone(), request.clone(), request]);
 }
 
@@ -52,7 +52,7 @@ fn a_message_whose_answer_was_lost_is_sent_again_as_the_same_message() {
 fn a_message_that_started_a_reply_is_never_sent_again() {
     let world = World::new(reply(), [Fate::cut(110, How::Error)]);
     let (updates, _) = read(&world, &mut world.reader(send()));
-    assert_eq!(told(&updates), told_of(&reply()));
+    assert_eq!(fold(&updates), fold_log(&reply()));
     assert!(matches!(
         world.asked().as_slice(),
         [

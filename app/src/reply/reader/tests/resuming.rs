@@ -24,7 +24,7 @@ fn what_comes_twice_is_passed_over() {
 
 #[test]
 fn an_end_is_passed_on_whatever_its_number() {
-    // The reader knows the events up to the number that the end has.
+    // The reader has received all events up to the seq of the end.
     let world = World::new(reply(), [Fate { again: 1, ..WHOLE }]);
     let mut reader = world.reader(ReplyRequest::Resume {
         generation: "g".into(),
@@ -56,7 +56,7 @@ fn a_reader_knows_whether_it_had_to_resume() {
 
 #[test]
 fn a_server_that_lost_the_end_tells_the_reply_again_from_its_beginning() {
-    // It was killed and has saved less than was read; `again` goes back before the start.
+    // The server was killed and has saved less than was read; `again` goes back before the start.
     let world = World::new(
         reply(),
         [Fate::cut(130, How::End), Fate { again: 99, ..WHOLE }],
@@ -66,7 +66,7 @@ fn a_server_that_lost_the_end_tells_the_reply_again_from_its_beginning() {
         .iter()
         .filter(|update| matches!(update, ReaderEvent::Event(ChatEvent::Start(_))));
     assert_eq!(starts.count(), 2);
-    assert_eq!(told(&updates), told_of(&reply()));
+    assert_eq!(fold(&updates), fold_log(&reply()));
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn a_hidden_page_lets_the_connection_go_and_resumes_when_it_is_shown() {
     let (rest, is_over) = read(&world, &mut reader);
     updates.extend(rest);
     assert!(is_over);
-    assert_eq!(told(&updates), told_of(&reply()));
+    assert_eq!(fold(&updates), fold_log(&reply()));
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn a_network_that_is_back_is_used_at_once() {
     let lifecycle_events = world.events();
     let mut reader = world.reader(follow());
     let mut context = Context::from_waker(futures::task::noop_waker_ref());
-    // Until it waits.
+    // Until the reader waits.
     while reader.poll_next_unpin(&mut context).is_ready() {}
     let attempts = world.asked().len();
     lifecycle_events
