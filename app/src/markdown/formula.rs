@@ -6,6 +6,7 @@
 
 use std::io;
 
+use pulldown_latex::event::{Event, ScriptType, Visual};
 use pulldown_latex::{Parser, RenderConfig, Storage, config::DisplayMode, write_mathml};
 
 use super::tex;
@@ -16,6 +17,9 @@ const LONGEST: usize = 10_000;
 /// One that becomes more MathML than this, in bytes, is shown as its source, too: that is fifty times as
 /// much as the longest formula, and ten times what one of ordinary commands becomes.
 const MOST_MATHML: usize = 500_000;
+
+/// The longest space that is looked for below a row, in bytes: `[2.5em]`.
+const LONGEST_SPACE: usize = 32;
 
 /// The elements of a formula.
 const TAGS: [&str; 25] = [
@@ -93,6 +97,7 @@ pub fn formula(tex: &str, is_display: bool) -> Option<Vec<Step>> {
     let tex = tex.replace("\\boxed", "");
     // The parser takes any white space for one byte.
     let tex = tex.replace(|c: char| !c.is_ascii() && c.is_whitespace(), " ");
+    let tex = with_bases(&tex);
     if !tex::is_bounded(&tex) {
         return None;
     }
@@ -105,16 +110,102 @@ pub fn formula(tex: &str, is_display: bool) -> Option<Vec<Step>> {
         },
         ..RenderConfig::default()
     };
-    // What follows an error is of no use.
-    let mut has_failed = false;
+    let mut arguments = Arguments::new();
+    let mut can_be_written = true;
+    // Nothing is written from the first event that cannot be.
     let events = Parser::new(&tex, &storage).map_while(|event| {
-        let is_shown = !has_failed;
-        has_failed |= event.is_err();
-        is_shown.then_some(event)
+        can_be_written &= event.as_ref().is_ok_and(|event| arguments.fit(event));
+        can_be_written.then_some(event)
     });
     let mut written = Bounded(Vec::new());
     write_mathml(&mut written, events, config).ok()?;
+    if !can_be_written {
+        return None;
+    }
     read(&String::from_utf8(written.0).ok()?)
+}
+
+/// Gives each script at the start of a row or a cell an empty base, as in `30 & ^\circ`. The parser would
+/// take the mark before it for the base.
+fn with_bases(tex: &str) -> String {
+    let mut with = String::with_capacity(tex.len() + 8);
+    let mut rest = tex;
+    let mut is_at_start = false;
+    while let Some(first) = rest.chars().next() {
+        let length = match rest.as_bytes() {
+            [b'\\', b'\\', after @ ..] => {
+                is_at_start = true;
+                // The space below the row belongs to its end.
+                let space = match after {
+                    [b'[', ..] => after
+                        .iter()
+                        .take(LONGEST_SPACE)
+                        .position(|byte| *byte == b']')
+                        .map_or(0, |at| at + 1),
+                    _ => 0,
+                };
+                2 + space
+            }
+            [b'\\', ..] => {
+                is_at_start = false;
+                1 + rest.chars().nth(1).map_or(0, char::len_utf8)
+            }
+            [b'_' | b'^', ..] => {
+                if is_at_start {
+                    with.push_str("{}");
+                }
+                is_at_start = false;
+                1
+            }
+            _ => {
+                is_at_start = first == '&' || (is_at_start && first.is_whitespace());
+                first.len_utf8()
+            }
+        };
+        with.push_str(&rest[..length]);
+        rest = &rest[length..];
+    }
+    with
+}
+
+/// Finds a new row or cell where the argument of a command should be. The parser takes the one before a
+/// script for its base (`\\ _x`), and the writer then counts columns that an array does not have.
+struct Arguments {
+    /// For each open group, the innermost last: how many arguments are still to come.
+    missing: Vec<usize>,
+}
+
+impl Arguments {
+    fn new() -> Self {
+        Self { missing: vec![0] }
+    }
+
+    /// Notes an event. Gives false where a group, a new row or a new cell should not be there.
+    fn fit(&mut self, event: &Event<'_>) -> bool {
+        let Some(missing) = self.missing.last_mut() else {
+            return false;
+        };
+        let own = match event {
+            Event::EnvironmentFlow(_) => return *missing == 0,
+            Event::End => {
+                let is_complete = *missing == 0;
+                self.missing.pop();
+                return is_complete;
+            }
+            Event::Visual(Visual::SquareRoot | Visual::Negation) => 1,
+            Event::Visual(Visual::Root | Visual::Fraction(_)) => 2,
+            Event::Script { ty, .. } => match ty {
+                ScriptType::Subscript | ScriptType::Superscript => 2,
+                ScriptType::SubSuperscript => 3,
+            },
+            Event::Content(_) | Event::Begin(_) | Event::Space { .. } | Event::StateChange(_) => 0,
+        };
+        *missing = missing.saturating_sub(1) + own;
+        if matches!(event, Event::Begin(_)) {
+            self.missing.push(0);
+        }
+        true
+    }
 }
 
 /// Takes only as much as a formula may become.
@@ -234,6 +325,54 @@ mod tests {
     #[track_caller]
     fn check(tex: &str, expect: &str) {
         assert_eq!(written(tex).as_deref(), Some(expect), "{tex}");
+    }
+
+    #[test]
+    fn an_array_of_any_columns_with_any_cells_does_not_panic() {
+        const COLUMNS: [&str; 6] = ["c", "cc", "c|c", "|c:", "||cc", "cc::"];
+        const CELLS: [&str; 6] = ["x", "&", r"\\", r"\\[1em]", "_x", r"^{x}"];
+        let cells = || {
+            (0..CELLS.len().pow(5)).map(|number| -> String {
+                (0..5)
+                    .map(|at| CELLS[number / CELLS.len().pow(at) % CELLS.len()])
+                    .collect()
+            })
+        };
+        let is_written = |(columns, cells)| {
+            formula(
+                &format!(r"\begin{{array}}{{{columns}}}{cells}\end{{array}}"),
+                true,
+            )
+            .is_some()
+        };
+        let arrays = COLUMNS
+            .iter()
+            .flat_map(|columns| cells().map(move |cells| (columns, cells)));
+        let written = arrays.filter(|array| is_written(array.clone())).count();
+        assert!(written > 1000, "{written} can be written");
+    }
+
+    #[test]
+    fn a_script_at_the_start_of_a_cell_has_an_empty_base() {
+        let check = |tex: &str, expect: &str| {
+            let (tex, expect) = (written(tex), written(expect));
+            assert!(tex.is_some());
+            assert_eq!(tex, expect);
+        };
+        check(
+            r"\begin{array}{cc}a&b\\_x&c\end{array}",
+            r"\begin{array}{cc}a&b\\{}_x&c\end{array}",
+        );
+        check(
+            r"\begin{array}{cc}a&b\\[1em] ^x&c\end{array}",
+            r"\begin{array}{cc}a&b\\[1em]{}^x&c\end{array}",
+        );
+        check(
+            r"\begin{aligned}T &= 30 & ^\circ C\end{aligned}",
+            r"\begin{aligned}T &= 30 & {}^\circ C\end{aligned}",
+        );
+        let escaped = "<math>[display=inline]<msub><mi>&</mi><mi>x</mi></msub></math>";
+        assert_eq!(written(r"\&_x").as_deref(), Some(escaped));
     }
 
     #[test]
