@@ -237,6 +237,33 @@ for (const { choice, hint, value } of [
   });
 }
 
+test("a long text has one direction, since browsers look for that of each paragraph at each key", async ({ chat, page }) => {
+  test.slow();
+  await chat.open();
+  await chat.composer.click();
+  await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+  const paste = async (text: string) => {
+    await page.evaluate((text) => navigator.clipboard.writeText(text), text);
+    await page.keyboard.press("ControlOrMeta+V");
+    await expect.poll(() => chat.composer.evaluate((field: HTMLTextAreaElement) => field.textLength)).toBe(text.length);
+  };
+  for (const [letter, direction] of [
+    ["x", "ltr"],
+    ["\u05e9", "rtl"],
+  ] as const) {
+    // A megabyte without a space, in a field that was empty.
+    await paste(letter.repeat(1 << 20));
+    await expect(chat.composer).toHaveAttribute("dir", direction);
+    await page.keyboard.press("ControlOrMeta+A");
+    await page.keyboard.press("Delete");
+    await expect(chat.composer).toHaveAttribute("dir", "auto");
+    await paste("short");
+    await expect(chat.composer).toHaveAttribute("dir", "auto");
+    await page.keyboard.press("ControlOrMeta+A");
+    await page.keyboard.press("Delete");
+  }
+});
+
 /** About a megabyte in 20,000 lines. */
 const LONG = Array.from({ length: 20_000 }, (_, line) => `line ${line} of what was pasted, with some words`).join("\n");
 

@@ -4,6 +4,7 @@
 //! before hydration is kept.
 
 pub mod composer_field;
+mod direction;
 mod draft_field;
 pub mod model_picker;
 
@@ -74,6 +75,7 @@ pub fn Composer() -> impl IntoView {
                         dir="auto"
                         autocomplete="off"
                         enterkeyhint=move || if preferences.sends_by_enter() { "send" } else { "enter" }
+                        on:beforeinput=move |input| draft_field.will_write(&input)
                         on:input=move |_| draft_field.wrote()
                         on:keydown=move |key| on_key(&key, chat, sends_now, send)
                         on:focus=move |_| check_pointer()

@@ -69,6 +69,7 @@ impl Told {
         let Some(seq) = seq else {
             return;
         };
+        world.count("events");
         if self.is_over() {
             world.violated(format!("{}: {event:?} after the end", self.name()));
         }

@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use leptos::leptos_dom::helpers::TimeoutHandle;
 use leptos::prelude::*;
+use leptos::web_sys::InputEvent;
 
 use super::composer_field::ComposerField;
+use super::direction;
 use crate::chat::Chat;
 use crate::chat::draft::recovered;
 use crate::platform::storage::{Storage, StorageKey, use_storage};
@@ -72,6 +74,7 @@ impl DraftField {
             draft.with(|draft| {
                 // An equal value is not set, because setting it could disturb an input method.
                 if field.value() != draft.text() {
+                    direction::before_value(&field, draft.text());
                     field.set_value(draft.text());
                 }
                 self.show_beginning(draft.text());
@@ -91,8 +94,18 @@ impl DraftField {
         window_event_listener_untyped("visibilitychange", leave);
     }
 
+    /// Handles input that the field is about to get.
+    pub(super) fn will_write(self, input: &InputEvent) {
+        if let Some(field) = self.field.0.get_untracked() {
+            direction::before_input(&field, input);
+        }
+    }
+
     /// Handles input in the field.
     pub(super) fn wrote(self) {
+        if let Some(field) = self.field.0.get_untracked() {
+            direction::after_input(&field);
+        }
         let draft = self.chat.draft();
         let keys = self.unread.try_update_value(|unread| {
             unread.keys += 1;
