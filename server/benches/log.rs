@@ -1,9 +1,8 @@
-//! The log of a saved reply: what an event costs when it is added, and what it costs to give it to many
-//! readers.
+//! The log of a saved reply: the cost of adding an event, and of giving it to many readers.
 //!
-//! `cargo bench -p server --bench log`. Compared in one run: adding alone, and adding with 1, 100 and
-//! 1,000 readers who each take every event as it comes; and what a reader costs who comes to a reply
-//! that is there already. An event that is given to N readers costs N small copies, and no more.
+//! `cargo bench -p server --bench log`. One run compares adding alone, and adding with 1, 100 and 1,000 readers
+//! that take every event as it arrives, with the cost of a reader that joins a complete reply. An event for N
+//! readers costs N small copies and nothing else.
 
 use std::sync::Arc;
 

@@ -1,10 +1,10 @@
-//! What a saved reply that runs needs in memory beyond its text, with one reader each.
+//! The memory of a running saved reply beyond its text, with one reader each.
 //!
-//! `cargo bench -p server --bench memory`. The server is the real program in a process of its own, and
-//! what counts is its resident memory as the kernel tells it: before, and while all replies are in the
-//! middle of their text. The upstream and the readers live in this process. Everything of the server
-//! is counted, so connections, buffers, tasks, the store's caches and what the allocator has beyond
-//! what it gave are in the figure. Linux only, since it reads `/proc`.
+//! `cargo bench -p server --bench memory`. The server is the real program in a process of its own. The figure
+//! is its resident memory as the kernel reports it, before and while all replies are in the middle of their
+//! text. The upstream and the readers are in this process. The figure includes everything of the server:
+//! connections, buffers, tasks, the caches of the store and the overhead of the allocator. Linux only, because
+//! it reads `/proc`.
 
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
@@ -18,7 +18,7 @@ use app::protocol::saved::messages_path;
 use server::store::new_id;
 
 const REPLIES: usize = 200;
-/// The replies that run already before anything is measured: with so many the store's caches are full.
+/// The replies that run before the measurement. With this many the caches of the store are full.
 const FIRST: usize = 400;
 /// The pieces of each reply before it halts, and the text of each.
 const PIECES: usize = 256;
@@ -49,7 +49,7 @@ fn measure(how: &str, pieces: Pieces) {
     std::thread::sleep(Duration::from_secs(2));
     let before = server.memory();
     let readers: Vec<TcpStream> = (0..REPLIES).map(|_| server.begin()).collect();
-    // What has come is stored about every second.
+    // New pieces are stored about once a second.
     std::thread::sleep(Duration::from_secs(3));
     let after = server.memory();
     let text = PIECES * PIECE.len() + LAST.len();

@@ -1,12 +1,10 @@
-//! The pass-through path beside a bare pipe that copies bytes from reqwest to axum, in one run: a burst
-//! of streams through the OpenAI-compatible surface, and through the pipe, from the same upstream to
-//! the same reader.
+//! The OpenAI-compatible API compared with a bare pipe that copies bytes from reqwest to axum, in one run: a
+//! burst of streams from the same upstream to the same reader through either of them.
 //!
-//! `cargo bench -p server --bench pass`. Everything lives in this process, each server in a runtime of
-//! its own; `proxy.rs` measures the servers' CPU apart. It needs sockets, so its numbers are those of a
-//! whole system and vary with it: what counts is how the two compare. So they are measured in pairs,
-//! one right after the other, that a busy moment of the machine meets both, and besides criterion's
-//! figures of each the ratio within the pairs is told.
+//! `cargo bench -p server --bench pass`. Everything is in this process, with a runtime for each server.
+//! `proxy.rs` measures the servers' CPU time separately. The figures include sockets and vary with the system,
+//! so only the comparison counts. The two are measured in pairs, one right after the other, so that a busy
+//! moment of the machine affects both. The ratio within the pairs is printed beside criterion's figures.
 
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 

@@ -1,11 +1,10 @@
-//! What a whole proxy costs: CPU time of the server process for each event, under a burst of 16
-//! streams, for Rill's chat, for its OpenAI-compatible surface, and in the same run for a bare pipe that
-//! copies bytes from reqwest to axum.
+//! The cost of a whole proxy: CPU time of the server process for each event, with a burst of 16 streams, for
+//! Rill's chat, for its OpenAI-compatible API, and in the same run for a bare pipe that copies bytes from
+//! reqwest to axum.
 //!
-//! `cargo bench -p server --bench proxy`. The upstream and the readers live in this process, each
-//! server in one of its own, and only the servers' CPU time is counted, as the kernel does. Linux
-//! only, since it reads `/proc`. The chat parses and writes anew each event; the surface and the pipe
-//! do not look at them.
+//! `cargo bench -p server --bench proxy`. The upstream and the readers are in this process, and each server is
+//! in one of its own. Only the servers' CPU time is counted, as the kernel reports it. Linux only, because it
+//! reads `/proc`. The chat parses and encodes each event; the API and the pipe do not parse them.
 
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 

@@ -1,11 +1,11 @@
-//! The relay's own work, without sockets: decoder, mapper and encoder, for each event of a reply.
+//! The relay's own work for each event of a reply, without sockets: decoder, mapper and encoder.
 //!
-//! `cargo bench -p server --bench relay`. Compared in one run: the whole path, its parts, and as a
-//! floor the mere search for line ends in the same bytes. The reply is taken at three lengths, since
-//! the cost of an event must not depend on how many came before it.
+//! `cargo bench -p server --bench relay`. One run compares the whole path, its parts, and as a lower bound the
+//! search for line ends in the same bytes. The reply has three lengths, because the cost of an event must not
+//! depend on the events before it.
 //!
-//! What a log adds is told in two ways: beside the bytes that would be written, which nobody takes, and
-//! beside the pipe through which the one reader of a stateless reply takes them.
+//! The cost of the log is compared with encoding without a reader, and with the pipe to the one reader of a
+//! stateless reply.
 
 use app::protocol::Start;
 use app::sse::Decoder;
@@ -77,7 +77,7 @@ fn relay(reads: &[Vec<u8>]) -> usize {
     relay_into(reads, <[u8]>::len)
 }
 
-/// The same through the pipe of a stateless reply, with its reader, who takes it as it comes.
+/// The same through the pipe of a stateless reply, with a reader that takes events as they arrive.
 fn relay_through_a_pipe(reads: &[Vec<u8>]) -> usize {
     const PIPE_BYTES: usize = 64 * 1024;
     let (reader, mut writer) = duplex(PIPE_BYTES);
@@ -93,7 +93,7 @@ fn relay_through_a_pipe(reads: &[Vec<u8>]) -> usize {
     })
 }
 
-/// The same into the log of a saved reply, with one reader who takes it as it comes.
+/// The same into the log of a saved reply, with a reader that takes events as they arrive.
 fn relay_through_a_log(reads: &[Vec<u8>]) -> usize {
     let log = Log::new(Start::default());
     let mut reader = log.read_after(None).expect("the beginning");

@@ -1,8 +1,10 @@
-//! The store at the size of years: 10,000 conversations with 100,000 messages, and one of 1,000.
+//! The store with the data of years: 10,000 conversations with 100,000 messages, and one conversation of 1,000
+//! messages.
 //!
-//! `cargo bench -p server --bench store`. SQLite in a folder of its own, and, where the variable
-//! `RILL_TEST_POSTGRES` names a server, PostgreSQL; filled before anything is measured. The list, a search for a common word, a rare one, a single letter and one that is nowhere,
-//! and opening the long conversation, as the page asks for them.
+//! `cargo bench -p server --bench store`. Runs with SQLite in a temporary folder and, where the variable
+//! `RILL_TEST_POSTGRES` names a server, with PostgreSQL. The database is filled before the measurement.
+//! Measured are the list, searches for common and rare words and single letters, and opening the long
+//! conversation, with the requests of the page.
 
 use app::protocol::saved::{MessageState, SavedMessage};
 use app::protocol::{Finish, Role};

@@ -1,6 +1,6 @@
-//! Which room may use which, as ARCHITECTURE.md tells it: a layer uses those below it and none above.
+//! The layers of ARCHITECTURE.md: a layer uses those below it and none above.
 //!
-//! Every path in the code counts, in tests too: `crate::room`, and as many `super::` as lead to the root.
+//! Every path in the code counts, also in tests: `crate::layer`, and as many `super::` as lead to the root.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

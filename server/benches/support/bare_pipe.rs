@@ -1,8 +1,7 @@
-//! What the benchmarks compare with: bytes from reqwest to axum, as they come, and nothing else.
+//! The baseline of the benchmarks: it only copies bytes from reqwest to axum as they arrive.
 //!
-//! It is treated as Rill treats itself where that is no work of a proxy's: each piece leaves when it is
-//! written (TCP_NODELAY, on both sides), hyper has the same settings, and answers are not unpacked. What
-//! it lacks is what Rill adds: limits, checks, routes, the log.
+//! It has Rill's settings where they are not a proxy's work: `TCP_NODELAY` on both sides, the same settings of
+//! hyper, and no decompression. It lacks what Rill adds: limits, checks, routes, the log.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -115,7 +115,7 @@ impl ExportWriter {
         Self { store }
     }
 
-    /// Writes a file that an import reads. `between` stands before each conversation.
+    /// Writes a file for an import. `between` precedes each conversation.
     async fn json(
         self,
         keys: Vec<ConversationKey>,

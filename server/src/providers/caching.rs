@@ -304,7 +304,7 @@ mod tests {
         let usual = Quirks::default();
         assert_eq!(marked(&messages, usual), [true, false, true, true]);
         assert_eq!(marked(&messages[..2], usual), [true, true]);
-        // Too short to be cached by anybody.
+        // Too short for any cache.
         assert_eq!(marked(&messages[3..], usual), [false]);
         let without = usual.without(Optional::CacheMarks);
         assert_eq!(marked(&messages, without), [false; 4]);

@@ -177,7 +177,7 @@ impl Quirks {
             (Optional::Temperature, prompt.temperature.is_some()),
             (Optional::SystemRole, has_system && !is(Api::Messages)),
             (Optional::Store, is(Api::Responses)),
-            // Leaving these out changes nothing if they were not sent, and the error stands.
+            // Leaving these out changes nothing if they were not sent, and the error is returned.
             (Optional::CacheKey, !is(Api::Messages)),
             (Optional::CacheLifetime, !is(Api::Responses)),
             (Optional::CacheMarks, !is(Api::Responses)),
@@ -437,7 +437,7 @@ mod tests {
             "Additional properties are not allowed ('stream_options' was unexpected)",
             Optional::StreamOptions,
         ),
-        // The limit, refused for what it is.
+        // The limit, refused by its name or its size.
         (
             r#"{"error":{"message":"Unknown parameter: 'max_tokens'"}}"#,
             Optional::Limit,

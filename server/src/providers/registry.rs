@@ -36,7 +36,7 @@ pub struct Registry {
 /// The upstream of a model.
 #[derive(Debug, Clone)]
 pub(crate) struct Route {
-    /// Who has it.
+    /// The upstream.
     pub(crate) upstream: Arc<Upstream>,
     /// The name of the model there.
     pub(crate) model: String,
@@ -47,7 +47,7 @@ pub(crate) struct Route {
 pub(crate) struct AvailableModel {
     /// Its unambiguous name.
     pub(crate) name: String,
-    /// Who has it.
+    /// The upstream.
     pub(crate) upstream: Arc<Upstream>,
     /// The upstream's description of it.
     pub(crate) model: Model,
@@ -365,7 +365,7 @@ mod tests {
         check(&closed, "y", Some("b")).await;
         check(&closed, "w", None).await;
         check(&closed, "a/y", None).await;
-        // What is open takes what nobody else may be asked for, wherever it stands.
+        // An upstream without a list takes models that no other has, in any position.
         let mixed = [local("a", &["x"]), local("b", &[])];
         check(&mixed, "w", Some("b")).await;
         check(&mixed, "a/w", Some("b")).await;

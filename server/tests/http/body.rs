@@ -13,7 +13,7 @@ use crate::support::rill::Rill;
 use crate::support::scripted_upstream::ScriptedUpstream;
 use crate::support::{scripts, soon};
 
-/// After so long a body must have come at the least pace.
+/// The time after which a body must have the least pace.
 const GRACE: &str = "--body-grace=300ms";
 
 /// The routes that take a body.

@@ -32,7 +32,7 @@ async fn send(address: SocketAddr, request: &Request) -> Answer {
     soon(http::send(address, request)).await.expect("an answer")
 }
 
-/// The request is refused with this status, in the form of its interface, and told when to come again.
+/// The request is refused with this status, in the format of its API, with `Retry-After`.
 async fn assert_refused(answer: Answer, status: u16, kind: &str) {
     let body = refusal(answer, status).await;
     assert_eq!(body["error"]["kind"], kind, "{body}");

@@ -1,4 +1,4 @@
-//! The OpenAI-compatible surface: what passes through, and how a passage ends.
+//! The OpenAI-compatible API: the data that passes through, and the ends of passed answers.
 
 mod models;
 mod secrets;

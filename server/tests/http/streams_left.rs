@@ -1,4 +1,4 @@
-//! Streams that were left: after 2,000 of them the server holds no descriptor and no task more than before.
+//! Streams that clients left: after 2,000 of them the server has no more descriptors and tasks than before.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::support::scripted_upstream::ScriptedUpstream;
 use crate::support::scripts::{End, delta, stream};
 use crate::support::soon;
 
-/// So many are open at once, so many times.
+/// The streams that are open at once, and the number of rounds.
 const AT_ONCE: usize = 200;
 const TIMES: usize = 10;
 

@@ -102,7 +102,7 @@ async fn a_name_that_no_file_can_have_is_not_found_for_every_method() {
     }
 }
 
-/// Targets that are made of what routers, decoders and renderers stumble over.
+/// Targets with sequences that routers, decoders and renderers often handle badly.
 fn target() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         4 => prop::sample::select(vec![

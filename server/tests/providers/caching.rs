@@ -250,7 +250,7 @@ async fn a_conversation_has_one_key_and_only_where_the_server_takes_it() {
             .find(|asked| asked.body.to_string().contains("Something else"));
         let other_key = other_key.expect("a request").body["prompt_cache_key"].as_str();
         assert!(other_key.is_some_and(|key| key != first_key));
-        // Neither the title nor what is not saved has one, and the id itself goes nowhere.
+        // A title and a reply that is not saved have no key, and the id itself is never sent.
         for exchange in &asked {
             let text = exchange.body.to_string();
             assert!(!text.contains(&one) && !text.contains(&other), "{text}");
@@ -295,7 +295,7 @@ struct Step {
 enum Wish {
     /// Asks below one of the replies, or anew from the beginning.
     Ask(prop::sample::Index),
-    /// Wants another reply in the place of one.
+    /// Regenerates a reply.
     Again(prop::sample::Index),
     /// Lets one go on.
     Continue(prop::sample::Index),
@@ -346,7 +346,7 @@ fn rendered(body: &Value) -> String {
     json!(system.into_iter().chain(messages).collect::<Vec<_>>()).to_string()
 }
 
-/// A request: the messages that it is about, as they were then, and what was sent.
+/// A request: its messages at that time, and the body that was sent.
 struct Sent {
     path: Vec<(String, String)>,
     prompt: String,

@@ -8,7 +8,7 @@ use crate::support::scripted_upstream::ScriptedUpstream;
 use crate::support::scripts::Script;
 use crate::support::soon;
 
-/// A recording: a script, and what was asked for.
+/// A recording: a script, and the request.
 #[derive(Deserialize)]
 struct Recording {
     #[serde(flatten)]

@@ -9,7 +9,7 @@ use crate::support::scripted_upstream::ScriptedUpstream;
 use crate::support::scripts::{self, End, FOREVER, Response, Script, completes, fails, stream};
 use crate::support::{log, soon};
 
-/// One event, named by the type that its data tells too.
+/// One event, with the type of its data as its name.
 fn event(data: Value) -> String {
     let name = data["type"].as_str().expect("a type").to_owned();
     format!("event: {name}\ndata: {data}\n\n")

@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 
 const LEAST_TOKENS: usize = 1024;
 const PLAIN: usize = 1000;
-/// Anthropic charges this for what it writes, and OpenAI nothing beside the usual price.
+/// Anthropic charges this for writing to the cache. OpenAI charges only the usual price.
 const WRITE: usize = 1250;
 /// Anthropic's price, and that of OpenAI's models from `gpt-5` on.
 const READ: usize = 100;
@@ -135,7 +135,7 @@ fn stream(events: String) -> Response {
     ([(CONTENT_TYPE, "text/event-stream")], events).into_response()
 }
 
-/// Anthropic's: what is marked is cached, and found from a mark backwards over 20 blocks.
+/// Anthropic's cache: marked prefixes are cached, and found up to 20 blocks before a mark.
 async fn messages(State(ledger): State<Arc<Mutex<Ledger>>>, body: String) -> Response {
     let body: Value = serde_json::from_str(&body).expect("JSON");
     let mut prompt = blocks("system", body.get("system").unwrap_or(&Value::Null));

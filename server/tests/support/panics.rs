@@ -21,7 +21,7 @@ pub(crate) fn watch() {
     });
 }
 
-/// Notes a line of a started program's standard error if it tells of a panic.
+/// Records a line of a started program's standard error that reports a panic.
 pub(crate) fn watch_line(line: &str) {
     if line.contains("panicked at") {
         note(line.to_owned());

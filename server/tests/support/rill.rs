@@ -236,7 +236,7 @@ impl OpenReply {
         Ok(true)
     }
 
-    /// Reads on until the reply has come as far as this.
+    /// Reads until the condition holds for the reply.
     pub(crate) async fn until(&mut self, has_come: impl Fn(&Reply) -> bool) {
         while !has_come(&self.reply) {
             assert!(

@@ -12,7 +12,7 @@ use crate::providers::api::Api;
 struct Good {
     api: Api,
     events: Vec<(&'static str, Value)>,
-    /// The ends of the paths of what is needed: the values there are left alone.
+    /// The ends of the paths of required values, which are left alone.
     needed: &'static [&'static str],
 }
 
@@ -237,7 +237,7 @@ fn is_index(json: &str) -> bool {
     number.is_ok_and(|number| number >= 0.0 && number.fract() == 0.0)
 }
 
-/// Plays the events with one value replaced; what came of it.
+/// Plays the events with one value replaced, and returns the result.
 fn play(good: &Good, at: usize, path: &str, json: &str) -> Result<(String, String), String> {
     let mut mapper = good.api.mapper();
     let (mut text, mut thought) = (String::new(), String::new());

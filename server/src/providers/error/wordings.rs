@@ -323,7 +323,7 @@ pub(in crate::providers) const TABLE: &[(About, In)] = &[
     (RateLimited, Words("限流")),
     (RateLimited, Words("流量限制")),
     (RateLimited, Words("速率限制")),
-    // --- Money, in words that pace is told in too ---------------------------------------------------
+    // --- Money, in wordings that rate limits use too --------------------------------------------------
     (Quota, Code("quotaexceeded")),
     (Quota, Words("quota exceeded")),
     (Quota, Words("exceeded & quota")),

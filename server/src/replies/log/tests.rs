@@ -48,7 +48,7 @@ impl Seen {
     }
 }
 
-/// Reads what is there now.
+/// Reads the available events.
 fn poll(reader: &mut LogReader, seen: &mut Seen) {
     while let Some(Some(bytes)) = reader.next().now_or_never() {
         seen.take(&bytes);
@@ -253,7 +253,7 @@ fn the_end_of_an_interrupted_reply_is_numbered_beyond_all_that_can_have_been_sen
         };
         let stored = count as u64;
         check(stored, INTERRUPTED_SEQ, 0);
-        // What a crash took, and what nobody was given: from the start again.
+        // A seq that a crash lost, and one that never existed: from the start again.
         for after in [
             stored + 1,
             stored + 2,
@@ -324,15 +324,15 @@ fn a_character_is_replaced_without_another_number_for_any_event() {
 enum LogStep {
     /// Pieces arrive together. Empty ones too.
     Arrive(Vec<(bool, String)>),
-    /// Somebody begins to read.
+    /// A reader joins.
     Join,
-    /// A reader reads what is there.
+    /// A reader reads the available events.
     Read(prop::sample::Index),
     /// A reader leaves, and comes back after what they saw.
     Resume(prop::sample::Index),
     /// A reader leaves for good.
     Leave(prop::sample::Index),
-    /// Somebody comes who has seen the reply up to some event.
+    /// A reader joins that has seen the reply up to some event.
     JoinAfter(prop::sample::Index),
     /// The store fails.
     FailToSave,
@@ -367,7 +367,7 @@ proptest! {
         let log = Log::new(start());
         let mut readers: Vec<(LogReader, Seen)> = Vec::new();
         let mut truth = Transcript::default();
-        // What had been said up to each event, for those who come in the middle.
+        // The text up to each event, for readers that join in the middle.
         let mut history = vec![(0_u64, String::new(), String::new())];
         let mut end = None;
         for step in steps {
@@ -437,7 +437,7 @@ proptest! {
                 end.map(app::reply::transcript::ReplyEnd::Done)
             );
         }
-        // What is stored is what was read.
+        // The stored reply equals the one that was read.
         let (piece, _) = log.whole();
         prop_assert_eq!((piece.text, piece.reasoning), (truth.text, truth.reasoning));
     }

@@ -81,7 +81,7 @@ async fn check(what: &str, file: impl Into<Vec<u8>>, title: &str, expect: &[&str
     assert_eq!(imported.lines(title).await, expect, "{what}");
 }
 
-/// The same, with what is said.
+/// The same with the text.
 async fn check_with_note(what: &str, file: Value, expect: &[&str], note: &str) {
     let imported = Imported::of(file.to_string()).await;
     assert_eq!(imported.lines("T").await, expect, "{what}");

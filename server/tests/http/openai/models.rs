@@ -1,4 +1,4 @@
-//! The models of the OpenAI-compatible surface: each is asked at its upstream, or refused.
+//! The models of the OpenAI-compatible API: each is requested from its upstream, or refused.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! The OpenAI-compatible surface passes on neither the key of the provider nor its cookies.
+//! The OpenAI-compatible API passes on neither the key of the provider nor its cookies.
 
 use std::time::Duration;
 
@@ -87,7 +87,7 @@ async fn an_error_of_any_status_is_passed_without_the_key_or_a_part_of_it() {
             json!({"error": {"message": "Wrong key [redacted], you see", "code": "of the provider"}})
         );
     }
-    // What cannot be searched is told in our words.
+    // An error that cannot be searched is replaced by our own sentence.
     let error = json!({"message": log::KEY});
     let compressed = scripts::refusal(403, &error).with("content-encoding", "gzip");
     let cut = scripts::refusal(403, &error).ending(End::Cut);

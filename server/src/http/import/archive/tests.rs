@@ -51,7 +51,7 @@ fn archive(members: &[(&str, Way, &[u8])]) -> Vec<u8> {
     bytes
 }
 
-/// What is told of an archive: the titles that were read and what was skipped, or the sentence of its refusal.
+/// The result of an archive: the titles that were read and the skipped files, or the sentence of its refusal.
 fn told(most: u64, bytes: &[u8]) -> Result<Vec<String>, String> {
     let mut file = tempfile::tempfile().expect("a file");
     file.write_all(bytes).expect("written");

@@ -202,7 +202,7 @@ proptest! {
                 let expect = ["A", "B", "C"].map(whole);
                 prop_assert!(told.len() >= count, "{:?}", told);
                 prop_assert_eq!(&told[..count], &expect[..count]);
-                // Of the one that is cut off, only what is whole.
+                // Only complete messages of the truncated conversation.
                 for (_, texts) in &told[count..] {
                     let all = whole("").1;
                     prop_assert!(texts.iter().all(|text| all.contains(text)), "{:?}", texts);

@@ -4,7 +4,7 @@ use super::*;
 /// How large a message may be here.
 const LIMIT: u64 = 200_000;
 
-/// What is told of a file: a line for each conversation.
+/// The result of a file: a line for each conversation.
 fn told(json: &str) -> Vec<String> {
     let mut told = Vec::new();
     let mut messages = None;
@@ -170,7 +170,7 @@ fn ours(title: &str, messages: &str) -> String {
     )
 }
 
-/// What is wrong with one conversation must not cost the one before it or the one after it.
+/// An error in one conversation must not cost the one before it or after it.
 fn check_between(what: &str, middle: &str, expect: &str) {
     let (first, last) = (ours("A", MESSAGE), ours("C", MESSAGE));
     let told = told(&format!("[{first},{middle},{last}]"));
@@ -266,7 +266,7 @@ fn the_fields_of_a_conversation_may_come_in_any_order() {
     };
     assert_eq!((head.id.as_str(), head.pinned), (id, true));
     assert_eq!(head.leaf.as_ref(), Some(&message.id));
-    // What has nodes is ChatGPT's, whatever else it has.
+    // A file with nodes is ChatGPT's, whatever else it has.
     let both = format!(r#"[{{"title":"T","messages":[{MESSAGE}],"mapping":{{}}}}]"#);
     assert_eq!(told(&both), ["T: It has no messages with text."]);
 }

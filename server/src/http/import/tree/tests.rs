@@ -8,7 +8,8 @@ use crate::store::{ConversationHead, ImportPart};
 /// How large a message may be here.
 const LIMIT: u64 = 200_000;
 
-/// A conversation as it is told: its messages, its head, and what was left out. Or why it is skipped.
+/// The result of a conversation: its messages, its head, and what was left out; or the reason why it is
+/// skipped.
 type Told = Result<(Vec<SavedMessage>, ConversationHead, Option<String>), String>;
 
 fn conversation(file: &Value) -> Told {
@@ -178,7 +179,7 @@ fn what_has_no_text_is_no_conversation() {
 
 #[test]
 fn thoughts_before_many_answers_do_not_multiply_the_file() {
-    // Children that do not exist cost nothing, and those that exist share what was thought.
+    // Missing children cost nothing, and existing ones share the thoughts.
     let gone: Vec<String> = (0..1500).map(|number| format!("gone{number}")).collect();
     let there: Vec<String> = (0..300).map(|number| format!("a{number}")).collect();
     let children: Vec<&str> = gone.iter().chain(&there).map(String::as_str).collect();

@@ -222,7 +222,7 @@ fn counts_of_tokens_are_found_where_servers_write_them() {
         Some(9),
         Some(4),
     );
-    // Gateways to Anthropic's API, with and without what came from the cache in the sum.
+    // Gateways to Anthropic's API, with and without cached tokens in the sum.
     check(
         r#"{"usage":{"prompt_tokens":109,"cache_read_input_tokens":90,"cache_creation_input_tokens":10}}"#,
         Some(109),
