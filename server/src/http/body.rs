@@ -68,8 +68,8 @@ impl BodyError {
     /// The kind and the sentence of the error.
     pub(crate) fn refusal(self) -> (ErrorKind, Cow<'static, str>) {
         match self {
-            Self::TooLarge => in_usual_words(ErrorKind::TooLarge),
-            Self::TooSlow => in_usual_words(ErrorKind::RequestTimeout),
+            Self::TooLarge => usual_sentence(ErrorKind::TooLarge),
+            Self::TooSlow => usual_sentence(ErrorKind::RequestTimeout),
             Self::Cut => (
                 ErrorKind::BadRequest,
                 "The request's body broke off.".into(),
@@ -86,7 +86,7 @@ impl BodyError {
     }
 }
 
-fn in_usual_words(kind: ErrorKind) -> (ErrorKind, Cow<'static, str>) {
+fn usual_sentence(kind: ErrorKind) -> (ErrorKind, Cow<'static, str>) {
     (kind, kind.sentence().into())
 }
 

@@ -123,7 +123,7 @@ fn wants_progress(headers: &HeaderMap) -> bool {
 
 /// Writes a body into a temporary file, which is deleted when it is closed.
 async fn spool(body: Body, config: &Config) -> Result<(File, u64), AppError> {
-    let failed = |error: std::io::Error| not_kept(&error);
+    let failed = |error: std::io::Error| upload_failure(&error);
     let mut file = tempfile::tempfile().map_err(failed)?;
     let mut total = 0;
     let limits = body::BodyLimits {
@@ -334,7 +334,7 @@ async fn add_hidden(
         Unreadable::TooLarge => ErrorKind::TooLarge.into(),
         // The receiver has failed and has reported its error.
         Unreadable::NotTaken => ErrorKind::Internal.into(),
-        Unreadable::Disk(error) => not_kept(&error),
+        Unreadable::Disk(error) => upload_failure(&error),
     })?;
     Ok(report)
 }
@@ -348,7 +348,7 @@ fn skip(report: &mut ImportReport, skipped: Skipped) {
 }
 
 /// The error for a temporary file that could not be written.
-fn not_kept(error: &std::io::Error) -> AppError {
+fn upload_failure(error: &std::io::Error) -> AppError {
     tracing::error!(%error, "an upload could not be kept");
     ErrorKind::NotSaved.into()
 }

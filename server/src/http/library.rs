@@ -64,7 +64,7 @@ impl StoredLibrary {
     /// A conversation, with the current text of its running replies.
     async fn whole(&self, id: &str) -> Result<ConversationDetail, StoreError> {
         let mut whole = self.state.store.get(self.owner, id).await?;
-        self.take_in_running(&mut whole);
+        self.add_running_text(&mut whole);
         Ok(whole)
     }
 
@@ -76,11 +76,11 @@ impl StoredLibrary {
         limit: PathLimit,
     ) -> Result<ConversationDetail, StoreError> {
         let mut part = self.state.store.path(self.owner, id, end, limit).await?;
-        self.take_in_running(&mut part);
+        self.add_running_text(&mut part);
         Ok(part)
     }
 
-    fn take_in_running(&self, conversation: &mut ConversationDetail) {
+    fn add_running_text(&self, conversation: &mut ConversationDetail) {
         for message in &mut conversation.messages {
             let MessageState::Streaming {
                 generation,

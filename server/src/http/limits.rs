@@ -293,7 +293,7 @@ impl LimitCounts {
 
 impl LimitCounts {
     /// Warns if the configured limits exceed what the process can have.
-    pub(crate) fn warn_of_less_than(&self, wanted: Capacity) {
+    pub(crate) fn warn_if_below(&self, wanted: Capacity) {
         for (what, wanted, most) in [
             ("streams", wanted.max_streams, self.streams),
             ("replies", wanted.max_replies, self.replies),

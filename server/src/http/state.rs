@@ -65,7 +65,7 @@ impl AppState {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let counts = LimitCounts::for_descriptors(descriptors::limit(), config.capacity);
         tracing::debug!(?counts, "what may go on at once");
-        counts.warn_of_less_than(config.capacity);
+        counts.warn_if_below(config.capacity);
         let limits = UpstreamLimits {
             // Each of an upstream's two clients may keep as many connections as are in use at once.
             idle_connections: counts.replies.div_ceil(2 * config.upstreams.len().max(1)),

@@ -205,7 +205,7 @@ impl UpstreamAnswer {
                 return Ok(Progress::More);
             }
             BodyFormat::Json(_) => return Err(Failure::stream(ErrorKind::TooLarge, "size limit")),
-            BodyFormat::Unknown => unreachable!("the first bytes have told the form"),
+            BodyFormat::Unknown => unreachable!("the first bytes have decided the format"),
         };
         let (mapper, answer_bytes) = (&mut self.mapper, &mut self.answer_bytes);
         let mut events = 0_usize;

@@ -17,7 +17,7 @@ mod lenient;
 mod mapped;
 mod parts;
 mod prompt;
-mod said;
+mod repetition;
 #[cfg(test)]
 mod tests;
 

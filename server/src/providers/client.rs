@@ -376,7 +376,8 @@ async fn refused(mut response: Response, deadline: Instant) -> (Failure, u16, Pr
     let kind = error.classify(Some(status.as_u16()));
     let failure = Failure {
         // A permanent failure is not retried, whatever the status suggests.
-        may_retry: retry::may_retry(status.as_u16(), &headers) && !stays(kind, status.as_u16()),
+        may_retry: retry::may_retry(status.as_u16(), &headers)
+            && !is_permanent(kind, status.as_u16()),
         retry_after: retry::retry_after(&headers, SystemTime::now()),
         sentence: error.sentence(),
         ..Failure::request(kind, format!("status {} {}", status.as_u16(), error.code()))
@@ -385,7 +386,7 @@ async fn refused(mut response: Response, deadline: Instant) -> (Failure, u16, Pr
 }
 
 /// Whether a failure of this kind is permanent, although its status usually means a temporary one.
-fn stays(kind: ErrorKind, status: u16) -> bool {
+fn is_permanent(kind: ErrorKind, status: u16) -> bool {
     match kind {
         ErrorKind::Quota | ErrorKind::ContextLength | ErrorKind::ModelNotFound => true,
         ErrorKind::Auth => status >= 429,

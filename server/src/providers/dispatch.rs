@@ -109,15 +109,15 @@ impl<'a> Dispatch<'a> {
             );
             return Ok(DispatchStep::Pause(pause));
         }
-        self.turn_from(failure)
+        self.fall_back(failure)
     }
 
     /// Switches to another model after an answer that failed before it had any text.
     ///
     /// # Errors
     /// The failure itself, if no other model is configured or the failure does not allow it.
-    pub(crate) fn turn_from(&mut self, failure: Failure) -> Result<DispatchStep, Failure> {
-        if !lets_others_stand_in(&failure) {
+    pub(crate) fn fall_back(&mut self, failure: Failure) -> Result<DispatchStep, Failure> {
+        if !allows_fallback(&failure) {
             return Err(failure);
         }
         let Some(model) = self.models.pop_front() else {
@@ -139,7 +139,7 @@ impl<'a> Dispatch<'a> {
 
 /// Whether a failure means that the upstream is down or overloaded, so that another may succeed. That includes
 /// an error in place of an accepted answer.
-fn lets_others_stand_in(failure: &Failure) -> bool {
+fn allows_fallback(failure: &Failure) -> bool {
     let instead_of_an_answer = failure.stage == FailureStage::Stream
         && matches!(
             failure.kind,

@@ -90,10 +90,10 @@ impl Quirks {
 
     /// The token limit to send.
     #[must_use]
-    pub fn limit(self, wished: Option<u32>) -> Option<u32> {
-        wished
+    pub fn limit(self, requested: Option<u32>) -> Option<u32> {
+        requested
             .filter(|_| self.sends(Optional::Limit))
-            .map(|wished| wished.min(self.most_tokens.unwrap_or(u32::MAX)))
+            .map(|requested| requested.min(self.most_tokens.unwrap_or(u32::MAX)))
     }
 
     /// The same quirks, without the fields that the other leaves out.

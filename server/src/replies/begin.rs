@@ -143,7 +143,7 @@ impl Replies {
         let running = saved::run(self, context, &begun, request, model.clone(), is_stored);
         if is_stored {
             if begun.is_first {
-                title::ask_beside(self, &running, &question, &model);
+                title::request_title(self, &running, &question, &model);
             }
             let conversation = &running.conversation;
             self.changes

@@ -68,7 +68,7 @@ pub(crate) async fn relay(
                 // A reader has seen part of this answer, so no other model may begin a new one.
                 Err(failure) if report.first_token.is_some() => return report.fail(&failure),
                 Err(failure) => {
-                    step = dispatch.turn_from(failure);
+                    step = dispatch.fall_back(failure);
                     continue;
                 }
             },

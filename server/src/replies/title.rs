@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::Replies;
 use super::relay::{EventSink, Outcome, Report, relay};
 use super::running::RunningReply;
-use super::title_text::{beside_reasoning, title_in};
+use super::title_text::{outside_reasoning, title_in};
 use crate::providers::Reuse;
 use crate::store::TitledBy;
 
@@ -26,7 +26,7 @@ const MOST_BYTES_WITH_REASONING: usize = 64 * 1024;
 /// The time limit of the request.
 const LIMIT: Duration = Duration::from_secs(60);
 
-const WISH: &str = "Write a title for a conversation that begins with the message below: at most six \
+const INSTRUCTION: &str = "Write a title for a conversation that begins with the message below: at most six \
     words, in the language of the message, without quotes, without a full stop, nothing else.\n\n";
 
 /// The first words of a question, as a title.
@@ -47,7 +47,7 @@ pub(crate) fn from_question(question: &str) -> String {
 }
 
 /// Requests a title from the model in a task of its own.
-pub(crate) fn ask_beside(
+pub(crate) fn request_title(
     replies: &Replies,
     running: &Arc<RunningReply>,
     question: &str,
@@ -59,7 +59,7 @@ pub(crate) fn ask_beside(
     let shown: String = question.chars().take(SHOWN).collect();
     let request = ChatRequest::new(vec![ChatMessage {
         role: Role::User,
-        content: format!("{WISH}{shown}"),
+        content: format!("{INSTRUCTION}{shown}"),
     }]);
     let (replies, running, model) = (replies.clone(), Arc::clone(running), model.to_owned());
     let tracker = replies.tasks.clone();
@@ -136,8 +136,8 @@ impl EventSink for Collect {
     }
 
     async fn flush(&mut self) -> std::io::Result<()> {
-        let said = beside_reasoning(&self.text).len();
-        if said > MOST_BYTES || self.text.len() > MOST_BYTES_WITH_REASONING {
+        let answer_bytes = outside_reasoning(&self.text).len();
+        if answer_bytes > MOST_BYTES || self.text.len() > MOST_BYTES_WITH_REASONING {
             return Err(std::io::ErrorKind::WriteZero.into());
         }
         Ok(())

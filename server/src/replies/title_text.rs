@@ -76,7 +76,7 @@ const PREFACES: &[&str] = &[
 ];
 
 /// The text outside the reasoning. It is empty while the reasoning has not ended.
-pub(super) fn beside_reasoning(answer: &str) -> &str {
+pub(super) fn outside_reasoning(answer: &str) -> &str {
     let ends = REASONING
         .iter()
         .filter_map(|(_, close)| answer.rfind(close).map(|at| at + close.len()));
@@ -87,10 +87,10 @@ pub(super) fn beside_reasoning(answer: &str) -> &str {
 
 /// The title in an answer, if the answer has one.
 pub(super) fn title_in(answer: &str) -> Option<String> {
-    let said = beside_reasoning(answer).trim();
-    let title = match in_json(said) {
+    let answer = outside_reasoning(answer).trim();
+    let title = match in_json(answer) {
         Some(title) => title,
-        None => in_lines(said)?,
+        None => in_lines(answer)?,
     };
     let title = plain(&title);
     let length = title.chars().count();
@@ -101,10 +101,10 @@ pub(super) fn title_in(answer: &str) -> Option<String> {
 }
 
 /// The title in JSON anywhere in the answer.
-fn in_json(said: &str) -> Option<String> {
-    let from = said.find(['{', '['])?;
-    let until = said.rfind(['}', ']'])?;
-    let value: Value = serde_json::from_str(said.get(from..=until)?).ok()?;
+fn in_json(answer: &str) -> Option<String> {
+    let from = answer.find(['{', '['])?;
+    let until = answer.rfind(['}', ']'])?;
+    let value: Value = serde_json::from_str(answer.get(from..=until)?).ok()?;
     text_in(&value)
 }
 
@@ -133,8 +133,8 @@ fn text_in(value: &Value) -> Option<String> {
 }
 
 /// The first line that is not only an introduction.
-fn in_lines(said: &str) -> Option<String> {
-    let mut lines = said
+fn in_lines(answer: &str) -> Option<String> {
+    let mut lines = answer
         .lines()
         .map(str::trim)
         .filter(|line| !line.is_empty() && !line.starts_with("```") && !line.starts_with("~~~"))

@@ -64,7 +64,7 @@ fn read_message(message: Option<&RawValue>, node: &mut TreeNode) {
         node.odd += u64::from(created_at.and_then(value::<f64>).is_none());
     }
     node.model = expect(model, &mut node.odd);
-    let said = NodeContent::read(content, &mut node.odd);
+    let content = NodeContent::read(content, &mut node.odd);
     node.role = match role.and_then(text).as_deref() {
         Some("user") => Some(Role::User),
         Some("assistant") => Some(Role::Assistant),
@@ -89,13 +89,13 @@ fn read_message(message: Option<&RawValue>, node: &mut TreeNode) {
         node.left_out += 1;
         return;
     }
-    node.left_out += said.left_out;
+    node.left_out += content.left_out;
     let words = match node.role {
-        Some(Role::User) => said.text,
-        _ => Sources::read(references).resolve(&said.text),
+        Some(Role::User) => content.text,
+        _ => Sources::read(references).resolve(&content.text),
     };
     let is_thought = channel.and_then(text).as_deref() == Some("analysis");
-    match said.is_reasoning || is_thought {
+    match content.is_reasoning || is_thought {
         true => node.reasoning = words,
         false => node.text = words,
     }
@@ -122,10 +122,10 @@ impl NodeContent {
                 out.is_reasoning = true;
                 each(thoughts, |thought| {
                     let [content, summary] = pick(Some(thought), ["content", "summary"]);
-                    let said = content
+                    let thought = content
                         .and_then(text)
                         .filter(|text| !text.trim().is_empty());
-                    out.add(said.or_else(|| summary.and_then(text)));
+                    out.add(thought.or_else(|| summary.and_then(text)));
                 });
             }
             Some("reasoning_recap" | "user_editable_context" | "model_editable_context") => {}

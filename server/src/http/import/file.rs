@@ -96,7 +96,7 @@ pub(super) fn read(
     };
     let mut file = ImportFile {
         json: Json::new(file),
-        told: 0,
+        reported: 0,
     };
     match file.json.first().map_err(Unreadable::Disk)? {
         None => return Err(Unreadable::Sentence(EMPTY.to_owned())),
@@ -118,7 +118,7 @@ pub(super) fn read(
     if is_cut {
         say("It is cut off: its end is missing. What was whole was imported.".to_owned())?;
     }
-    let odd = file.json.odd() - file.told;
+    let odd = file.json.odd() - file.reported;
     if odd > 0 {
         let odd = counted(odd, "character was", "characters were");
         say(format!("{odd} passed over between its conversations."))?;
@@ -176,7 +176,7 @@ impl ImportOutput<'_> {
 struct ImportFile<R> {
     json: Json<R>,
     /// The number of invalid characters and values that were reported.
-    told: u64,
+    reported: u64,
 }
 
 impl<R: Read> ImportFile<R> {
@@ -210,7 +210,7 @@ impl<R: Read> ImportFile<R> {
         is_top: bool,
         output: &mut ImportOutput<'_>,
     ) -> Result<(), ReadStop> {
-        let (odd_before, told_before) = (self.json.odd(), self.told);
+        let (odd_before, reported_before) = (self.json.odd(), self.reported);
         let mut reading = ConversationReader::default();
         let mut is_wrapper = false;
         self.json.enter()?;
@@ -235,8 +235,8 @@ impl<R: Read> ImportFile<R> {
             return Ok(());
         }
         // Inner conversations have reported their own invalid characters.
-        let odd = self.json.odd() - odd_before - (self.told - told_before);
-        self.told += odd;
+        let odd = self.json.odd() - odd_before - (self.reported - reported_before);
+        self.reported += odd;
         reading.end(self.json.is_cut(), odd, output)
     }
 

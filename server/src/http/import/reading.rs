@@ -122,7 +122,7 @@ impl ConversationReader {
         output: &ImportOutput<'_>,
     ) -> Result<u32, ReadStop> {
         // Messages of our own format are not nested.
-        self.be_a_tree(output)?;
+        self.read_as_tree(output)?;
         match &mut self.messages {
             Messages::Tree(tree) => Ok(tree.reserve(above)),
             _ => Ok(0),
@@ -168,7 +168,7 @@ impl ConversationReader {
                 self.messages = Messages::Own(own);
             }
         }
-        self.be_a_tree(output)?;
+        self.read_as_tree(output)?;
         match &mut self.messages {
             Messages::None | Messages::Unknown { .. } => {}
             Messages::Own(own) => {
@@ -191,7 +191,7 @@ impl ConversationReader {
     }
 
     /// Any format but our own is read as a tree.
-    fn be_a_tree(&mut self, output: &ImportOutput<'_>) -> Result<(), ReadStop> {
+    fn read_as_tree(&mut self, output: &ImportOutput<'_>) -> Result<(), ReadStop> {
         if let Messages::Unknown { foreign, .. } = self.messages {
             let mut tree = Tree::new(TreeLayout::List, output.limit);
             if foreign > 0 {
@@ -235,7 +235,7 @@ impl ConversationReader {
         };
         match ended {
             Ok((head, notes)) => {
-                let note = notes.told(odd, is_cut);
+                let note = notes.sentences(odd, is_cut);
                 output.give(ImportStep::End(ConversationHead { title, ..head }, note))
             }
             Err(why) => {
@@ -315,20 +315,20 @@ impl ConversationReader {
         output.give(ImportStep::Part(ImportPart::Begin(id.clone())))?;
         let mut give =
             |message| output.give(ImportStep::Part(ImportPart::Message(Box::new(message))));
-        let told = tree.emit(&facts, &mut give)?;
-        Ok(told.map(|told| {
+        let summary = tree.emit(&facts, &mut give)?;
+        Ok(summary.map(|summary| {
             let head = ConversationHead {
                 // The same file again gives the same conversation, with or without an id.
-                id: id.unwrap_or_else(|| self.id_of_content(&told.content)),
+                id: id.unwrap_or_else(|| self.id_of_content(&summary.content)),
                 title: String::new(),
-                created_at: told.began,
-                updated_at: told.ended,
+                created_at: summary.began,
+                updated_at: summary.ended,
                 pinned: self.fields.is_pinned(),
-                leaf: told.leaf,
+                leaf: summary.leaf,
             };
             let notes = Notes {
-                left_out: told.left_out,
-                odd: told.odd + odd,
+                left_out: summary.left_out,
+                odd: summary.odd + odd,
             };
             (head, notes)
         }))
@@ -364,7 +364,7 @@ struct Notes {
 
 impl Notes {
     /// The sentences for the person, if there are differences.
-    fn told(&self, odd: u64, is_cut: bool) -> Option<String> {
+    fn sentences(&self, odd: u64, is_cut: bool) -> Option<String> {
         let mut sentences = Vec::new();
         if self.left_out > 0 {
             let parts = counted(self.left_out, "part was", "parts were");

@@ -76,7 +76,7 @@ impl Relay {
 
     /// Ends the body with an error, after the pieces that were returned before have been sent. They are sent
     /// while the body is pending, and an error at once would discard them.
-    fn break_off<T>(&mut self, kind: ErrorKind, context: &mut Context<'_>) -> Poll<T> {
+    fn end_with_error<T>(&mut self, kind: ErrorKind, context: &mut Context<'_>) -> Poll<T> {
         self.report.end = Some(PassEnd::Failed(kind));
         self.is_broken = true;
         context.waker().wake_by_ref();
@@ -171,7 +171,7 @@ impl Body for Relay {
                 };
                 Poll::Ready(Some(Ok(Frame::data(data))))
             }
-            Poll::Ready(Some(Err(_))) => self.break_off(ErrorKind::UpstreamCut, context),
+            Poll::Ready(Some(Err(_))) => self.end_with_error(ErrorKind::UpstreamCut, context),
             Poll::Ready(None) => {
                 self.report.end = Some(PassEnd::Complete);
                 let held = self.mask.as_mut().map(Mask::finish);
@@ -179,7 +179,7 @@ impl Body for Relay {
                 Poll::Ready(last.map(|held| Ok(Frame::data(held))))
             }
             Poll::Pending => match self.poll_limits(context) {
-                Poll::Ready(kind) => self.break_off(kind, context),
+                Poll::Ready(kind) => self.end_with_error(kind, context),
                 Poll::Pending => Poll::Pending,
             },
         }

@@ -24,7 +24,7 @@ use self::usage::ChatUsage;
 use crate::providers::api::ending::Ending;
 use crate::providers::api::json::{can_be_plain, read_unusual};
 use crate::providers::api::lenient::Object;
-use crate::providers::api::said::{CumulativeText, EmittedText};
+use crate::providers::api::repetition::{CumulativeText, EmittedText};
 use crate::providers::error::Failure;
 use crate::providers::error::in_answer::{ErrorSearch, error_frame, error_in};
 
@@ -38,7 +38,7 @@ pub struct ChatCompletionsMapper {
     /// The index of the choice that is read. Only one choice is requested.
     choice: Option<u64>,
     /// The text that came in pieces.
-    said: EmittedText,
+    emitted: EmittedText,
     has_thought_pieces: bool,
     /// Text and reasoning that come in whole messages instead of pieces.
     messages: CumulativeText,
@@ -155,10 +155,10 @@ impl ChatCompletionsMapper {
         is_last: bool,
         out: &mut impl FnMut(ChatEvent<'_>),
     ) -> bool {
-        if is_last && self.said.is_repeated_by(text) {
+        if is_last && self.emitted.is_repeated_by(text) {
             return true;
         }
-        self.said.add(text);
+        self.emitted.add(text);
         self.ending.note_text();
         out(ChatEvent::Text(text.into()));
         true
@@ -180,7 +180,7 @@ impl ChatCompletionsMapper {
                 out(ChatEvent::Reasoning(new.into()));
             }
         }
-        if self.said.is_any() {
+        if self.emitted.is_any() {
             return false;
         }
         let refusal = message.refusal.get();

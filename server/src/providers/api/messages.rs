@@ -116,8 +116,8 @@ impl MessagesMapper {
         name: &str,
         out: &mut impl FnMut(ChatEvent<'_>),
     ) -> bool {
-        let told = event.kind.get().filter(|kind| is_known(kind));
-        match told.unwrap_or(name) {
+        let known_type = event.kind.get().filter(|kind| is_known(kind));
+        match known_type.unwrap_or(name) {
             "content_block_delta" => {
                 if let Some(delta) = event.delta.get() {
                     self.take_piece(event.index.0, delta, out);

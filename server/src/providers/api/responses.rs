@@ -102,8 +102,8 @@ impl ResponsesMapper {
         let Text::Plain(text) = &delta.delta else {
             return false;
         };
-        let told = delta.kind.get().filter(|kind| is_piece(kind));
-        let kind = told.unwrap_or(if is_piece(name) { name } else { "" });
+        let known_type = delta.kind.get().filter(|kind| is_piece(kind));
+        let kind = known_type.unwrap_or(if is_piece(name) { name } else { "" });
         // `content_index` is ignored: some servers increase it with each piece of an item.
         let item = delta.output_index.0;
         self.take_text(
@@ -187,12 +187,12 @@ impl ResponsesMapper {
                 _ => Ok(()),
             };
         }
-        let told = value
+        let known_type = value
             .get("type")
             .and_then(Value::as_str)
             .unwrap_or_default();
-        let kind = if is_known(told) || !is_known(event.name) {
-            told
+        let kind = if is_known(known_type) || !is_known(event.name) {
+            known_type
         } else {
             event.name
         };
@@ -222,7 +222,7 @@ impl ResponsesMapper {
                 Ok(())
             }
             _ if kind.starts_with("response.") => {
-                self.take_odd_piece(kind, &value, out);
+                self.take_unusual_piece(kind, &value, out);
                 Ok(())
             }
             // Events about something else may have any name and any fields.
@@ -270,7 +270,12 @@ impl ResponsesMapper {
 
     /// Takes a piece that the fast path could not read: with an unpaired surrogate, or with the text in an
     /// object.
-    fn take_odd_piece(&mut self, kind: &str, value: &Value, out: &mut impl FnMut(ChatEvent<'_>)) {
+    fn take_unusual_piece(
+        &mut self,
+        kind: &str,
+        value: &Value,
+        out: &mut impl FnMut(ChatEvent<'_>),
+    ) {
         let text = match value.get("delta") {
             Some(Value::String(text)) => text,
             Some(part @ Value::Object(_)) => text_of(part, "text"),

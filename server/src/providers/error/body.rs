@@ -243,7 +243,7 @@ impl ProviderError {
 
     /// The failure for an error without the usual envelope. Its kind is an upstream error, unless a later
     /// attempt or a shorter conversation can succeed. The sentence still says what it is about.
-    pub(super) fn in_odd_answer(&self) -> Failure {
+    pub(super) fn without_envelope(&self) -> Failure {
         let failure = self.in_answer();
         match failure.kind {
             ErrorKind::ContextLength | ErrorKind::RateLimited | ErrorKind::Overloaded => failure,

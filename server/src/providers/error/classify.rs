@@ -31,8 +31,8 @@ impl ProviderError {
     /// The HTTP status, unless a gateway hides a 4xx in the body behind a 5xx.
     fn status_of(&self, status: Option<u16>) -> Option<u16> {
         match (status.filter(|status| *status >= 400), self.status) {
-            (Some(500..), Some(told @ 400..=499)) => Some(told),
-            (status, told) => status.or(told),
+            (Some(500..), Some(in_body @ 400..=499)) => Some(in_body),
+            (status, in_body) => status.or(in_body),
         }
     }
 

@@ -31,9 +31,9 @@ pub(in crate::providers) fn error_in(value: &Value) -> ErrorSearch {
     {
         return ErrorSearch::Failed(read().in_answer());
     }
-    match odd_error(fields) {
-        Some(true) => ErrorSearch::Failed(read().in_odd_answer()),
-        Some(false) => ErrorSearch::Suspected(read().in_odd_answer()),
+    match error_without_envelope(fields) {
+        Some(true) => ErrorSearch::Failed(read().without_envelope()),
+        Some(false) => ErrorSearch::Suspected(read().without_envelope()),
         None => ErrorSearch::Nothing,
     }
 }
@@ -46,7 +46,7 @@ pub(in crate::providers) fn error_frame(value: &Value) -> Failure {
 }
 
 /// Whether an object is an error without the usual envelope. `false` means that it may be one.
-fn odd_error(fields: &Map<String, Value>) -> Option<bool> {
+fn error_without_envelope(fields: &Map<String, Value>) -> Option<bool> {
     let (mut code, mut message, mut certain) = (false, false, false);
     for (name, value) in fields {
         match plain(name).as_str() {

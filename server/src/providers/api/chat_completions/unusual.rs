@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::providers::api::said::CumulativeText;
+use crate::providers::api::repetition::CumulativeText;
 use crate::providers::error::in_answer::is_nothing;
 
 /// Normalises text in unusual forms: lists of parts, as Mistral sends them, a string in place of an object,

@@ -90,13 +90,13 @@ impl ChatUsage {
 
 /// The total number of input tokens. In this API it includes tokens that were read from and written to the
 /// cache. Some gateways to Anthropic's API exclude both, which shows if the sum of them is larger.
-fn all_input(told: Option<u64>, cached: Option<u64>, written: Option<u64>) -> Option<u64> {
+fn all_input(total: Option<u64>, cached: Option<u64>, written: Option<u64>) -> Option<u64> {
     let apart = cached.unwrap_or(0).saturating_add(written.unwrap_or(0));
-    told.map(|told| {
-        if apart > told {
-            told.saturating_add(apart)
+    total.map(|total| {
+        if apart > total {
+            total.saturating_add(apart)
         } else {
-            told
+            total
         }
     })
 }

@@ -114,11 +114,11 @@ fn thinking(
 
 /// The budget for thinking, if the limit allows it: the API requires at least 1024 tokens.
 fn budget(effort: ReasoningEffort, max_tokens: u32) -> Option<u32> {
-    let wanted = match effort {
+    let budget = match effort {
         ReasoningEffort::Low => 2048,
         ReasoningEffort::Medium => 8192,
         ReasoningEffort::High => 16_384,
     };
     let room = max_tokens.saturating_sub(LEAST_ANSWER);
-    (room >= 1024).then_some(wanted.min(room))
+    (room >= 1024).then_some(budget.min(room))
 }
