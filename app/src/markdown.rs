@@ -11,9 +11,12 @@ pub mod node;
 pub mod parse;
 
 mod definitions;
+mod dollars;
+mod emphasis;
 pub mod formula;
+mod formulas;
 mod link;
-mod math;
+mod masks;
 mod tex;
 
 pub mod html;

@@ -7,8 +7,6 @@
 //! a text that is read at once and in the end of one that streams. Marks within a paragraph are bounded
 //! where the tree is built, see [`super::parse`].
 
-use std::borrow::Cow;
-
 use super::parse::Own;
 
 /// The deepest nesting of containers, and that of marks within a block. A list counts once, its item
@@ -46,31 +44,6 @@ pub(super) fn masked(text: &str, own: Own) -> Option<String> {
     }
     // ASCII took the place of ASCII.
     found.and_then(|bytes| String::from_utf8(bytes).ok())
-}
-
-/// A part of a masked text with its markers as they were written. `text` is what the parser made of
-/// `range`, and all that was masked there is in it.
-pub(super) fn unmasked<'t>(
-    text: &'t str,
-    masked: &str,
-    original: &str,
-    range: std::ops::Range<usize>,
-) -> Cow<'t, str> {
-    if memchr::memchr(MASK, text.as_bytes()).is_none() {
-        return Cow::Borrowed(text);
-    }
-    let (masked, original) = (masked.as_bytes(), original.as_bytes());
-    let mut markers = range
-        .filter(|at| masked[*at] == MASK)
-        .map(|at| original[at]);
-    let unmasked = text.chars().map(|c| {
-        if c == char::from(MASK) {
-            markers.next().map_or(c, char::from)
-        } else {
-            c
-        }
-    });
-    Cow::Owned(unmasked.collect())
 }
 
 /// How long the line is that begins here, with its end.
@@ -215,16 +188,5 @@ mod tests {
         };
         let expect = "x > > > > > >\n> > > \u{1f} > > >";
         assert_eq!(masked(text, own).as_deref(), Some(expect));
-    }
-
-    #[test]
-    fn what_was_masked_is_shown_as_it_was_written() {
-        let (original, masked) = ("a > b - c \u{1f}", "a \u{1f} b \u{1f} c \u{1f}");
-        let check = |text: &str, range, expect: &str| {
-            assert_eq!(unmasked(text, masked, original, range), expect);
-        };
-        check(masked, 0..masked.len(), original);
-        check("\u{1f} c", 6..9, "- c");
-        check("b", 4..5, "b");
     }
 }

@@ -16,9 +16,10 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::definitions::{Definition, Definitions, Label};
-use super::depth::{self, LEVELS};
+use super::depth::LEVELS;
+use super::formulas::Pending;
 use super::link;
-use super::math;
+use super::masks::{Masked, masked};
 use super::node::{Align, Kind, Node, Origin};
 use super::open::Open;
 use super::parts::{self, PART};
@@ -88,8 +89,17 @@ pub struct Parsed {
     pub is_underlined: bool,
     /// Whether a paragraph was so long that it has parts.
     pub has_parts: bool,
+    /// What the parser read, if that is not the text as it was written.
+    pub(super) masked: Option<Masked>,
     /// How many events the parser gave: where a text has many of them for its length, they are the work.
     pub events: usize,
+}
+
+impl Parsed {
+    /// The first display formula that is not closed.
+    pub(super) fn pending(&self) -> Option<&Pending> {
+        self.masked.as_ref()?.pending.as_ref()
+    }
 }
 
 /// The extensions that are understood.
@@ -111,14 +121,12 @@ pub fn parse_whole(text: &str) -> Vec<Node> {
 #[must_use]
 pub fn parse(text: &str, own: Own, known: &Definitions) -> Parsed {
     let text = &*with_line_feeds(text);
-    let masked = depth::masked(text, own);
-    let is_masked = masked.is_some();
-    let read = masked.as_deref().unwrap_or(text);
-    let changed = math::with_dollars(read);
-    let read = changed.as_deref().unwrap_or(read);
+    let masked = masked(text, own);
+    let read = masked.as_ref().map_or(text, |masked| masked.text.as_str());
     let mut builder = Builder::new(text, own);
-    builder.masked = is_masked.then_some(read);
+    builder.masked = masked.as_ref();
     let (mut parsed, has_long) = build(read, builder, known);
+    parsed.masked = masked;
     if has_long {
         parts::split(&mut parsed, text, own, known);
         parsed.has_parts = true;
@@ -155,10 +163,17 @@ pub(super) fn parser<'a>(text: &'a str, resolve: Resolve<'a>) -> OffsetIter<'a, 
 /// shown in parts.
 fn build(text: &str, mut builder: Builder<'_>, known: &Definitions) -> (Parsed, bool) {
     let own = builder.own;
+    let (source, masked) = (builder.source, builder.masked);
+    let written = |label: &str, range: Range<usize>| {
+        let label = masked.map_or(Cow::Borrowed(label), |masked| {
+            masked.unmasked(label, source, range)
+        });
+        Label::link(&label)
+    };
     let mut parsed = Parsed::default();
     let missing = &mut parsed.missing;
     let resolve = |link: BrokenLink<'_>| {
-        let label = Label::link(&link.reference);
+        let label = written(&link.reference, link.span.clone());
         match known.link(&label) {
             Some(address) => Some((CowStr::from(address.to_owned()), CowStr::from(""))),
             None => {
@@ -176,10 +191,13 @@ fn build(text: &str, mut builder: Builder<'_>, known: &Definitions) -> (Parsed, 
     for (label, definition) in parser.reference_definitions().iter() {
         // Those before the text's own beginning are known already.
         if definition.span.end > own.from {
-            let address = Definition::Link(definition.dest.to_string());
-            parsed
-                .defined
-                .push((Label::link(label), address, definition.span.end));
+            let span = definition.span.clone();
+            let label = written(label, span.clone());
+            let address = masked.map_or(Cow::Borrowed(&*definition.dest), |masked| {
+                masked.unmasked(&definition.dest, source, span)
+            });
+            let address = Definition::Link(address.into_owned());
+            parsed.defined.push((label, address, definition.span.end));
         }
     }
     let Builder {
@@ -207,8 +225,10 @@ fn build(text: &str, mut builder: Builder<'_>, known: &Definitions) -> (Parsed, 
 
 struct Builder<'a> {
     source: &'a str,
-    /// What the parser reads in its place, if markers are masked there.
-    masked: Option<&'a str>,
+    /// What the parser reads in its place, if that is something else.
+    masked: Option<&'a Masked>,
+    /// Whether the heading that is open stands for a display formula.
+    is_in_formula: bool,
     own: Own,
     /// What is shown as its source because it is too deep.
     too_deep: Option<TooDeep>,
@@ -234,6 +254,7 @@ impl<'a> Builder<'a> {
         Self {
             source,
             masked: None,
+            is_in_formula: false,
             own,
             too_deep: None,
             root: Vec::new(),
@@ -248,11 +269,15 @@ impl<'a> Builder<'a> {
     }
 
     fn take(&mut self, event: Event<'_>, range: Range<usize>) {
-        if let Some(label) = label_of(&event) {
+        if let Some(label) = self.label_of(&event, &range) {
             self.used.push((label, range.start));
         }
         if self.too_deep.is_some() {
             return self.pass(&event, &range);
+        }
+        if self.is_in_formula {
+            self.is_in_formula = !matches!(event, Event::End(TagEnd::Heading(_)));
+            return;
         }
         match event {
             Event::Start(tag) => self.start(tag, range),
@@ -263,6 +288,8 @@ impl<'a> Builder<'a> {
                 self.leaf(Kind::Break, range);
             }
             Event::InlineHtml(html) => self.text(&html, range),
+            // The line of a tag that breaks it ends there.
+            Event::SoftBreak | Event::HardBreak if self.is_behind_break_tag(range.start) => {}
             Event::SoftBreak => self.text("\n", range),
             Event::HardBreak => self.leaf(Kind::Break, range),
             Event::Rule => {
@@ -280,13 +307,10 @@ impl<'a> Builder<'a> {
                 ));
                 self.add(node);
             }
-            Event::InlineMath(tex) => self.math(&tex, false, range),
-            Event::DisplayMath(tex) => {
-                let is_display = !self.source[range.start..].starts_with("\\(");
-                self.math(&tex, is_display, range);
-            }
+            Event::InlineMath(_) | Event::DisplayMath(_) => self.math(range),
             Event::FootnoteReference(label) => {
-                self.leaf(Kind::FootnoteReference(label.into()), range);
+                let label = self.unmasked(&label, range.clone()).into_owned();
+                self.leaf(Kind::FootnoteReference(label), range);
             }
             Event::TaskListMarker(is_done) => {
                 if let Some(item) = self
@@ -300,12 +324,36 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// The label by which a reference finds its definition. Also a reference that is not shown has one: whether it is
+    /// defined decides what the brackets around it mean.
+    fn label_of(&self, event: &Event<'_>, range: &Range<usize>) -> Option<Label> {
+        match event {
+            Event::Start(Tag::Link { link_type, id, .. } | Tag::Image { link_type, id, .. }) => {
+                let is_reference = matches!(
+                    link_type,
+                    LinkType::Reference
+                        | LinkType::ReferenceUnknown
+                        | LinkType::Collapsed
+                        | LinkType::CollapsedUnknown
+                        | LinkType::Shortcut
+                        | LinkType::ShortcutUnknown
+                );
+                is_reference.then(|| Label::link(&self.unmasked(id, range.clone())))
+            }
+            Event::FootnoteReference(label) => {
+                Some(Label::footnote(&self.unmasked(label, range.clone())))
+            }
+            _ => None,
+        }
+    }
+
     fn start(&mut self, tag: Tag<'_>, range: Range<usize>) {
         let kind = match tag {
             Tag::Paragraph => {
                 self.mark_loose();
                 Kind::Paragraph
             }
+            Tag::Heading { .. } if self.begin_formula(&range) => return,
             Tag::Heading { level, .. } => Kind::Heading(level as u8),
             Tag::BlockQuote(_) => Kind::Quote,
             Tag::CodeBlock(CodeBlockKind::Indented) => Kind::CodeBlock {
@@ -313,7 +361,7 @@ impl<'a> Builder<'a> {
                 is_fenced: false,
             },
             Tag::CodeBlock(CodeBlockKind::Fenced(info)) => Kind::CodeBlock {
-                language: language(&info),
+                language: language(&self.unmasked(&info, range.clone())),
                 is_fenced: true,
             },
             Tag::HtmlBlock => Kind::Raw,
@@ -324,8 +372,9 @@ impl<'a> Builder<'a> {
             },
             Tag::Item => Kind::Item(None),
             Tag::FootnoteDefinition(label) => {
-                self.footnotes.push((label.to_string(), range.start));
-                Kind::Footnote(label.into())
+                let label = self.unmasked(&label, range.clone()).into_owned();
+                self.footnotes.push((label.clone(), range.start));
+                Kind::Footnote(label)
             }
             Tag::Table(alignment) => {
                 self.columns = alignment.into_iter().map(Align::from).collect();
@@ -342,18 +391,19 @@ impl<'a> Builder<'a> {
                 dest_url,
                 ..
             } => {
+                let dest_url = self.address(&dest_url, &range);
                 let is_mail = link_type == LinkType::Email
                     && !dest_url.to_ascii_lowercase().starts_with("mailto:");
                 let address = if is_mail {
                     format!("mailto:{dest_url}")
                 } else {
-                    dest_url.to_string()
+                    dest_url
                 };
                 Kind::Link(self.if_whole(address, &range))
             }
             Tag::Image { .. } if self.is_in_link() => Kind::ImageInLink,
             Tag::Image { dest_url, .. } => {
-                let address = dest_url.to_string();
+                let address = self.address(&dest_url, &range);
                 Kind::Image(self.if_whole(address, &range))
             }
             // Never emitted with these options.
@@ -448,12 +498,54 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// What the parser made of a part of the text, with the markers in it that it did not see.
+    /// What the parser made of a part of the text, as it was written.
     fn unmasked<'t>(&self, text: &'t str, range: Range<usize>) -> Cow<'t, str> {
         match self.masked {
             None => Cow::Borrowed(text),
-            Some(masked) => depth::unmasked(text, masked, self.source, range),
+            Some(masked) => masked.unmasked(text, self.source, range),
         }
+    }
+
+    /// The address of a link in this range, as it was written. It stands at the end of the link.
+    fn address(&self, address: &str, range: &Range<usize>) -> String {
+        let Some(masked) = self.masked else {
+            return address.to_owned();
+        };
+        let at = masked.text[range.clone()].rfind(address);
+        let range = at.map_or(range.clone(), |at| range.start + at..range.end);
+        masked.unmasked(address, self.source, range).into_owned()
+    }
+
+    /// Whether a line ends right behind the tag of a line break.
+    fn is_behind_break_tag(&self, at: usize) -> bool {
+        let is_break = |node: &Node| node.kind == Kind::Break;
+        let parent = self.open.last();
+        parent
+            .and_then(|node| node.children.last())
+            .is_some_and(is_break)
+            && self.source[..at].trim_end_matches(' ').ends_with('>')
+    }
+
+    /// Adds the display formula that a heading stands for; says whether it stands for one.
+    fn begin_formula(&mut self, range: &Range<usize>) -> bool {
+        let formula = self.masked.and_then(|masked| masked.formula(range));
+        let Some(formula) = formula.filter(|formula| formula.is_block) else {
+            return false;
+        };
+        self.end_implied();
+        self.is_in_formula = true;
+        let Range { start, end } = formula.range;
+        let kind = Kind::Math {
+            tex: formula.tex.clone(),
+            is_display: true,
+            is_whole: end <= self.own.to,
+        };
+        let mut paragraph = Node::new(Kind::Paragraph, start, end);
+        paragraph
+            .children
+            .push(Node::new(kind, start, end.min(self.own.to)));
+        self.add(paragraph);
+        true
     }
 
     fn end(&mut self, tag: TagEnd) {
@@ -513,6 +605,12 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// Whether what comes next is shown as it was written.
+    fn is_in_code(&self) -> bool {
+        let parent = self.open.last().map(|open| &open.kind);
+        matches!(parent, Some(Kind::CodeBlock { .. } | Kind::Raw))
+    }
+
     /// Whether what comes next stands in a link.
     fn is_in_link(&self) -> bool {
         self.open.iter().any(|open| open.kind.is_link())
@@ -527,7 +625,7 @@ impl<'a> Builder<'a> {
             end: node.end.min(self.own.to),
             ..node
         };
-        if matches!(node.kind, Kind::Paragraph | Kind::Heading(_)) {
+        if matches!(node.kind, Kind::Paragraph | Kind::Heading(_)) && !self.is_in_formula {
             self.has_long |= parts::is_long(&node, node.end, self.own);
         }
         let siblings = match self.open.last_mut() {
@@ -558,18 +656,25 @@ impl<'a> Builder<'a> {
         self.add(Node::new(kind, range.start, range.end));
     }
 
-    fn math(&mut self, tex: &str, is_display: bool, range: Range<usize>) {
-        let after = self.source[range.end..self.own.to.max(range.end)]
-            .chars()
-            .next();
-        if !is_display && self.source[range.start..].starts_with('$') && math::is_money(tex, after)
-        {
+    fn math(&mut self, range: Range<usize>) {
+        let Some(formula) = self.masked.and_then(|masked| masked.formula(&range)) else {
             let source = self.source;
             return self.text(&source[range.clone()], range);
-        }
+        };
+        // In a table the backslash before a pipe belongs to the table.
+        let in_cell = self
+            .open
+            .iter()
+            .any(|open| matches!(open.kind, Kind::Cell { .. }));
+        let tex = if in_cell {
+            formula.tex.replace("\\|", "|")
+        } else {
+            formula.tex.clone()
+        };
+        let source = &self.source[range.clone()];
         let kind = Kind::Math {
-            tex: self.unmasked(tex, range.clone()).into_owned(),
-            is_display,
+            tex,
+            is_display: source.starts_with("$$") || source.starts_with("\\["),
             is_whole: range.end <= self.own.to,
         };
         self.leaf(kind, range);
@@ -585,6 +690,11 @@ impl<'a> Builder<'a> {
             let own = self.own.from..range.end;
             let source = self.source;
             return self.text(&source[own.clone()], own);
+        }
+        let line_break = self.masked.and_then(|masked| masked.line_break(&range));
+        if let Some(tag) = line_break.filter(|_| !self.is_in_code()) {
+            self.add(Node::new(Kind::Break, tag.start, tag.end));
+            return;
         }
         let text = self.unmasked(text, range.clone());
         let is_as_written = self.source.get(range.clone()) == Some(&text);
@@ -745,27 +855,6 @@ fn with_splits(children: Vec<Node>, splits: Vec<(usize, Vec<Node>)>) -> Vec<Node
         }
     }
     all
-}
-
-/// The label by which a reference finds its definition. Also a reference that is not shown has one: whether it is
-/// defined decides what the brackets around it mean.
-fn label_of(event: &Event<'_>) -> Option<Label> {
-    match event {
-        Event::Start(Tag::Link { link_type, id, .. } | Tag::Image { link_type, id, .. }) => {
-            let is_reference = matches!(
-                link_type,
-                LinkType::Reference
-                    | LinkType::ReferenceUnknown
-                    | LinkType::Collapsed
-                    | LinkType::CollapsedUnknown
-                    | LinkType::Shortcut
-                    | LinkType::ShortcutUnknown
-            );
-            is_reference.then(|| Label::link(id))
-        }
-        Event::FootnoteReference(label) => Some(Label::footnote(label)),
-        _ => None,
-    }
 }
 
 /// The labels in what would be references to footnotes if those were defined.

