@@ -15,6 +15,7 @@ mod dollars;
 mod emphasis;
 pub mod formula;
 mod formulas;
+mod html_block;
 mod link;
 mod masks;
 mod tex;
@@ -30,6 +31,8 @@ mod predict;
 pub mod stream;
 mod waiting;
 
+#[cfg(test)]
+mod as_written_tests;
 #[cfg(any(test, fuzzing))]
 mod fake_dom;
 #[cfg(test)]

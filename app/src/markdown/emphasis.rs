@@ -15,13 +15,11 @@ const PUNCTUATION: [&str; 2] = ["\u{2e18}", "\u{10100}"];
 const TILDE: &str = "%";
 const _: () = assert!(PLAIN == TILDE.as_bytes()[0]);
 
-/// More runs that are open within each other are not told apart.
-const MOST_OPEN: usize = 8;
-
-/// Finds the characters of a text that have to be masked, by their places.
+/// Finds the characters of a text that have to be masked, by their places. What is masked beside a run depends on the
+/// few characters around it alone, so it is the same in the end of a text as in the whole one.
 pub(super) fn find(text: &str, masks: &mut Vec<(usize, &'static str)>) {
     let bytes = text.as_bytes();
-    let mut scan: Option<Scan<'_>> = None;
+    let mut is_ascii = None;
     let mut at = 0;
     while let Some(found) = memchr::memchr2(b'*', b'~', &bytes[at..]) {
         at += found;
@@ -30,106 +28,52 @@ pub(super) fn find(text: &str, masks: &mut Vec<(usize, &'static str)>) {
         let is_escaped = at > 0 && bytes[at - 1] == b'\\';
         if mark == b'~' && length == 1 {
             masks.push((at, TILDE));
-        } else if !is_escaped && (mark == b'*' || length == 2) {
-            let scan = scan.get_or_insert_with(|| Scan {
-                text,
-                is_ascii: text.is_ascii(),
-                seen: at,
-                open: Vec::new(),
-            });
-            if !scan.is_ascii {
-                scan.run(mark, at, length, masks);
-            }
+        } else if !is_escaped
+            && (mark == b'*' || length == 2)
+            && !*is_ascii.get_or_insert_with(|| text.is_ascii())
+        {
+            masks.extend(beside_run(text, at, at + length));
         }
         at += length;
     }
 }
 
-/// The runs so far.
-struct Scan<'a> {
-    text: &'a str,
-    is_ascii: bool,
-    /// Where the last run ended.
-    seen: usize,
-    /// What is open, the last one innermost: marks and how many.
-    open: Vec<(u8, usize)>,
-}
-
-impl Scan<'_> {
-    fn run(&mut self, mark: u8, at: usize, length: usize, masks: &mut Vec<(usize, &'static str)>) {
-        if ends_paragraph(&self.text.as_bytes()[self.seen..at]) {
-            self.open.clear();
-        }
-        self.seen = at + length;
-        let before = self.text[..at].chars().next_back();
-        let after = self.text[at + length..].chars().next();
-        let (before, after) = (Side::of(before), Side::of(after));
-        if before.may_stand_beside(after) && self.closes(mark, length) {
-            if !before.is_flanked(after) {
-                let start = at - before.character.map_or(0, char::len_utf8);
-                mask(before, start, after, at + length, masks);
-            }
-        } else if after.may_stand_beside(before) {
-            if !after.is_flanked(before) {
-                let start = at - before.character.map_or(0, char::len_utf8);
-                mask(after, at + length, before, start, masks);
-            }
-            if self.open.len() < MOST_OPEN {
-                self.open.push((mark, length));
-            }
-        }
+/// The character beside a run that keeps it from opening or closing emphasis, and what masks it.
+fn beside_run(text: &str, start: usize, end: usize) -> Option<(usize, &'static str)> {
+    let before = Side::of(text[..start].chars().next_back());
+    let after = Side::of(text[end..].chars().next());
+    let before_at = start - before.length();
+    let (punctuation, punctuation_at, letter, letter_at) =
+        if before.is_punctuation() && after.is_letter() {
+            (before, before_at, after, end)
+        } else if after.is_punctuation() && before.is_letter() {
+            (after, end, before, before_at)
+        } else {
+            return None;
+        };
+    if punctuation.class == Class::WidePunctuation {
+        return (punctuation.length() == LETTER.len()).then_some((punctuation_at, LETTER));
     }
-
-    /// Closes what a run of this length closes; says whether there is any.
-    fn closes(&mut self, mark: u8, length: usize) -> bool {
-        if let Some(index) = self.open.iter().rposition(|open| *open == (mark, length)) {
-            self.open.truncate(index);
-            return true;
-        }
-        match self.open.as_mut_slice() {
-            [.., (first, a), (second, b)]
-                if *first == mark && *second == mark && *a + *b == length =>
-            {
-                self.open.truncate(self.open.len() - 2);
-                true
-            }
-            [.., (last, longer)] if *last == mark && *longer == 3 && length < 3 => {
-                *longer -= length;
-                true
-            }
-            _ => false,
-        }
-    }
-}
-
-/// Masks what keeps a run from opening or closing emphasis: `inner` stands within the emphasis.
-fn mask(
-    inner: Side,
-    inner_at: usize,
-    outer: Side,
-    outer_at: usize,
-    masks: &mut Vec<(usize, &'static str)>,
-) {
-    let (side, at, all) = if inner.class == Class::WidePunctuation {
-        (inner, inner_at, [LETTER, LETTER])
+    // Another run on the other side of that letter must still find a letter there, unless it does not need one.
+    let is_mark = |c: char| matches!(c, '*' | '~');
+    let behind = if letter_at == end {
+        let rest = &text[end + letter.length()..];
+        let behind = rest.trim_start_matches(is_mark);
+        (behind.len() < rest.len()).then(|| Side::of(behind.chars().next()))
     } else {
-        (outer, outer_at, PUNCTUATION)
+        let rest = &text[..letter_at];
+        let behind = rest.trim_end_matches(is_mark);
+        (behind.len() < rest.len()).then(|| Side::of(behind.chars().next_back()))
     };
-    let length = side.character.map_or(0, char::len_utf8);
-    if let Some(mask) = all.into_iter().find(|mask| mask.len() == length) {
-        masks.push((at, mask));
+    let needs_letter =
+        behind.is_some_and(|side| !matches!(side.class, Class::Space | Class::Punctuation));
+    if letter.class != Class::WideLetter || needs_letter {
+        return None;
     }
-}
-
-/// Whether a paragraph ends in a part of the text, or a block begins.
-fn ends_paragraph(text: &[u8]) -> bool {
-    memchr::memchr_iter(b'\n', text).any(|end| {
-        let line = &text[end + 1..];
-        let first = line
-            .iter()
-            .find(|byte| !matches!(byte, b' ' | b'\t' | b'>' | b'\r'));
-        matches!(first, Some(b'\n' | b'-' | b'+' | b'#' | b'|' | b'0'..=b'9'))
-    })
+    let mask = PUNCTUATION
+        .into_iter()
+        .find(|mask| mask.len() == letter.length())?;
+    Some((letter_at, mask))
 }
 
 /// The character on one side of a run.
@@ -152,10 +96,7 @@ enum Class {
 
 impl Side {
     fn of(character: Option<char>) -> Self {
-        let class = match character {
-            None => Class::Space,
-            Some(c) => class_of(c),
-        };
+        let class = character.map_or(Class::Space, class_of);
         Self { character, class }
     }
 
@@ -163,15 +104,12 @@ impl Side {
         matches!(self.class, Class::Punctuation | Class::WidePunctuation)
     }
 
-    /// Whether a run between this character, within the emphasis, and the other one may delimit it.
-    fn may_stand_beside(self, outer: Self) -> bool {
-        self.class != Class::Space
-            && (self.class != Class::Punctuation || outer.class != Class::Letter)
+    fn is_letter(self) -> bool {
+        matches!(self.class, Class::Letter | Class::WideLetter)
     }
 
-    /// Whether it may by the rules of the parser.
-    fn is_flanked(self, outer: Self) -> bool {
-        !self.is_punctuation() || outer.class == Class::Space || outer.is_punctuation()
+    fn length(self) -> usize {
+        self.character.map_or(0, char::len_utf8)
     }
 }
 
@@ -298,8 +236,8 @@ mod tests {
         check("ภาษา**(ไทย)**ครับ", &format!("ภาษา{}ครับ", b("(ไทย)")));
         check("**`代码`**是", "<strong><code>代码</code></strong>是");
         check(
-            "𠀀**「𠀀」**𠀀**(a)**𠀀",
-            &format!("𠀀{}𠀀{}𠀀", b("「𠀀」"), b("(a)")),
+            "𠀀**「𠀀」**𠀀𠀀**(a)**𠀀",
+            &format!("𠀀{}𠀀𠀀{}𠀀", b("「𠀀」"), b("(a)")),
         );
         check(
             "**「a」**，**「b」**",

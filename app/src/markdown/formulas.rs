@@ -9,6 +9,8 @@
 use std::ops::Range;
 
 use super::dollars;
+use super::html_block;
+use super::masks::break_tag;
 
 /// Longest display formula, in bytes. An opening delimiter without a closing one holds back commits for so long.
 const LONGEST_DISPLAY: usize = 8 * 1024;
@@ -63,11 +65,35 @@ pub(super) fn may_have_formulas(text: &str) -> bool {
 
 /// Finds the formulas of a text.
 pub(super) fn find(text: &str) -> Found {
+    let mut scanner = scan(text);
+    scanner.end_paragraph();
+    scanner.found
+}
+
+/// What decides how the lines behind a text are read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct State {
+    containers: Vec<Container>,
+    verbatim: Option<Verbatim>,
+    is_in_paragraph: bool,
+}
+
+/// The state at the end of a text.
+pub(super) fn state_behind(text: &str) -> State {
+    let scanner = scan(text);
+    State {
+        containers: scanner.containers,
+        verbatim: scanner.verbatim,
+        is_in_paragraph: scanner.paragraph.is_some(),
+    }
+}
+
+fn scan(text: &str) -> Scanner<'_> {
     let mut scanner = Scanner {
         text,
         bytes: text.as_bytes(),
         containers: Vec::new(),
-        fence: None,
+        verbatim: None,
         paragraph: None,
         found: Found::default(),
     };
@@ -75,8 +101,7 @@ pub(super) fn find(text: &str) -> Found {
     while at < text.len() {
         at = scanner.line(at);
     }
-    scanner.end_paragraph();
-    scanner.found
+    scanner
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,11 +111,19 @@ enum Container {
     Indented(usize),
 }
 
-struct Fence {
-    character: u8,
-    length: usize,
+/// A block whose lines are no Markdown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Verbatim {
+    kind: VerbatimKind,
     /// How many containers are around it.
     depth: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum VerbatimKind {
+    /// A fenced block of code, by the character of its fence and how many there are.
+    Fence(u8, usize),
+    Html(html_block::End),
 }
 
 /// The text of a paragraph, a heading or a row.
@@ -115,7 +148,7 @@ struct Scanner<'a> {
     text: &'a str,
     bytes: &'a [u8],
     containers: Vec<Container>,
-    fence: Option<Fence>,
+    verbatim: Option<Verbatim>,
     paragraph: Option<Paragraph>,
     found: Found,
 }
@@ -138,14 +171,14 @@ impl Scanner<'_> {
     fn line(&mut self, start: usize) -> usize {
         let end = self.line_end(start);
         let (matched, mut cursor) = self.matched(start, end);
-        if let Some(fence) = &self.fence {
-            if matched >= fence.depth {
-                if self.closes_fence(fence, cursor, end) {
-                    self.fence = None;
+        if let Some(block) = self.verbatim {
+            if matched >= block.depth {
+                if self.ends_verbatim(block.kind, cursor, end) {
+                    self.verbatim = None;
                 }
                 return end + 1;
             }
-            self.fence = None;
+            self.verbatim = None;
         }
         if self.skip_spaces(cursor, end).at == end {
             self.end_paragraph();
@@ -166,22 +199,18 @@ impl Scanner<'_> {
         if is_indented {
             return self.add_line(start, text.at, end);
         }
-        if let Some((character, length)) = opening_fence(rest) {
+        if let Some(kind) = self.opens_verbatim(text.at, end, has_opened) {
             self.end_containers(matched, has_opened);
-            self.fence = Some(Fence {
-                character,
-                length,
-                depth: self.containers.len(),
-            });
+            let depth = self.containers.len();
+            self.verbatim =
+                Some(Verbatim { kind, depth }).filter(|_| !self.is_one_line(kind, text.at, end));
             return end + 1;
         }
         if is_display_opener(rest) {
-            let lazy = std::mem::take(&mut self.containers);
-            self.containers = if has_opened {
-                lazy.clone()
-            } else {
-                lazy[..matched].to_vec()
-            };
+            let lazy = self.containers.clone();
+            if !has_opened {
+                self.containers.truncate(matched);
+            }
             if let Some(next) = self.display(start, text.at, true) {
                 return next;
             }
@@ -201,6 +230,24 @@ impl Scanner<'_> {
             self.containers.truncate(matched);
         }
         self.add_line(start, text.at, end)
+    }
+
+    /// The kind of the verbatim block that begins here.
+    fn opens_verbatim(&self, at: usize, end: usize, has_opened: bool) -> Option<VerbatimKind> {
+        let rest = &self.bytes[at..end];
+        if let Some((character, length)) = opening_fence(rest) {
+            return Some(VerbatimKind::Fence(character, length));
+        }
+        if rest[0] != b'<' || is_break(rest) {
+            return None;
+        }
+        let interrupts = self.paragraph.is_some() && !has_opened;
+        html_block::begin(&self.text[at..end], interrupts).map(VerbatimKind::Html)
+    }
+
+    /// Whether a verbatim block ends with its first line.
+    fn is_one_line(&self, kind: VerbatimKind, at: usize, end: usize) -> bool {
+        matches!(kind, VerbatimKind::Html(html_block::End::With(last)) if self.text[at..end].contains(last))
     }
 
     fn line_end(&self, start: usize) -> usize {
@@ -234,9 +281,9 @@ impl Scanner<'_> {
                     }
                     cursor = self.behind_quote(text, end);
                 }
-                Container::Indented(_) if is_blank || text.at == end => {}
                 Container::Indented(width) => {
-                    if text.column - cursor.column < *width {
+                    let is_indented = text.column - cursor.column >= *width;
+                    if !is_indented && !is_blank && text.at < end {
                         return (number, cursor);
                     }
                     cursor = self.skip_columns(cursor, *width);
@@ -336,13 +383,20 @@ impl Scanner<'_> {
         behind
     }
 
-    fn closes_fence(&self, fence: &Fence, cursor: Cursor, end: usize) -> bool {
+    fn ends_verbatim(&self, kind: VerbatimKind, cursor: Cursor, end: usize) -> bool {
         let text = self.skip_spaces(cursor, end);
-        if text.column - cursor.column >= 4 {
-            return false;
+        match kind {
+            VerbatimKind::Html(html_block::End::Blank) => text.at == end,
+            VerbatimKind::Html(html_block::End::With(end_of_block)) => {
+                self.text[cursor.at..end].contains(end_of_block)
+            }
+            VerbatimKind::Fence(character, length) => {
+                let rest = self.bytes[text.at..end].trim_ascii_end();
+                text.column - cursor.column < 4
+                    && rest.len() >= length
+                    && rest.iter().all(|byte| *byte == character)
+            }
         }
-        let rest = self.bytes[text.at..end].trim_ascii_end();
-        rest.len() >= fence.length && rest.iter().all(|byte| *byte == fence.character)
     }
 
     /// Adds a line to the paragraph, or begins one with it; gives the begin of the next line.
@@ -472,10 +526,10 @@ impl Scanner<'_> {
                 }
             }
             is_behind_blank = is_blank && !lines.is_empty();
-            if end >= self.bytes.len() {
+            let start = end + 1;
+            if start >= self.bytes.len() {
                 return Display::Open(content_end);
             }
-            let start = end + 1;
             match self.content_of(start, is_behind_blank) {
                 Some(text) => {
                     lines.push((start, text));
@@ -690,6 +744,11 @@ fn is_rule(line: &[u8]) -> bool {
         b'=' => line.trim_ascii_end().iter().all(|byte| *byte == mark),
         _ => false,
     }
+}
+
+/// Whether a line is the tag of a line break alone, which begins no block of HTML here.
+fn is_break(line: &[u8]) -> bool {
+    break_tag(line).is_some_and(|length| line[length..].trim_ascii().is_empty())
 }
 
 /// Whether a display formula may begin here.

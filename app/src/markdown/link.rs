@@ -2,6 +2,7 @@
 //!
 //! The second follows GitHub's extended autolinks; nothing is looked up and nothing is asked.
 
+use super::emphasis::is_wide_punctuation;
 use super::node::{Kind, Node, Origin};
 
 /// The schemes that a link may have. Everything else, whatever it looks like, leads nowhere.
@@ -125,10 +126,16 @@ fn source_of(origins: &[Origin], at: usize, start: usize) -> usize {
 
 /// An address that begins here with its scheme or with `www.`.
 fn web(text: &str, from: usize) -> Option<(usize, usize, String)> {
-    // It stands at the beginning, after white space, or after one of these.
+    // It stands at the beginning, after white space, after one of these, or after a letter or a sign of another script:
+    // those are not set off by spaces, and no scheme or host has them before it.
     let before = text[..from].chars().next_back();
     if !before.is_none_or(|c| {
-        c.is_whitespace() || matches!(c, '*' | '_' | '~' | '(' | '"' | '\'' | '<' | '[')
+        c.is_whitespace()
+            || !c.is_ascii()
+            || matches!(
+                c,
+                '*' | '_' | '~' | '(' | '"' | '\'' | '<' | '[' | ':' | ',' | ';' | '|'
+            )
     }) {
         return None;
     }
@@ -147,7 +154,7 @@ fn web(text: &str, from: usize) -> Option<(usize, usize, String)> {
         return None;
     }
     let whole = rest
-        .find(|c: char| c.is_whitespace() || c == '<')
+        .find(|c: char| c.is_whitespace() || matches!(c, '<' | '"') || is_of_sentence(c))
         .map_or(rest, |to| &rest[..to]);
     let to = trim_end(whole);
     if to <= host_at {
@@ -160,6 +167,19 @@ fn web(text: &str, from: usize) -> Option<(usize, usize, String)> {
         shown.to_owned()
     };
     Some((from, from + to, address))
+}
+
+/// Whether it is punctuation that addresses do not have: fullwidth and CJK punctuation, dashes, quotation marks, and
+/// those of other scripts that end a sentence.
+fn is_of_sentence(c: char) -> bool {
+    !c.is_ascii()
+        && (is_wide_punctuation(c)
+            || matches!(c,
+                '«' | '»' | '¡' | '¿' | '\u{2010}'..='\u{2027}' | '\u{2030}'..='\u{205e}'
+                | '\u{37e}' | '\u{589}' | '\u{5be}' | '\u{5c3}' | '\u{60c}' | '\u{61b}' | '\u{61f}' | '\u{6d4}'
+                | '\u{964}' | '\u{965}' | '\u{104a}' | '\u{104b}' | '\u{1362}' | '\u{17d4}' | '\u{17d5}'
+                | '\u{2e3a}' | '\u{2e3b}'
+            ))
 }
 
 fn is_of_host(c: char) -> bool {
@@ -330,6 +350,76 @@ mod tests {
                 ("foo@bar.baz", "mailto:foo@bar.baz"),
                 ("a.b-c_d@a.b", "mailto:a.b-c_d@a.b"),
             ],
+        );
+    }
+
+    #[test]
+    fn an_address_ends_before_the_punctuation_of_a_sentence_and_begins_behind_any_letter() {
+        let address = "https://example.com/a";
+        for after in [
+            "。",
+            "，以及",
+            "（说明）",
+            "、b",
+            "；",
+            "：",
+            "！",
+            "？",
+            "」",
+            "』",
+            "】",
+            "》",
+            "）",
+            "］",
+            "｝",
+            "～",
+            "—it",
+            "–b",
+            "―",
+            "…",
+            "”.",
+            "’s",
+            "“b”",
+            "»",
+            "\"b\"",
+            "؟",
+            "،",
+            "।",
+            "・",
+        ] {
+            check(&format!("{address}{after}"), &[(address, address)]);
+        }
+        for before in [
+            "见", "は", "문서", "в", "é", "：", "，", "（", "「", "“", "—", "…", "链接:", "URL:",
+            "a,",
+        ] {
+            check(&format!("{before}{address}"), &[(address, address)]);
+            check(
+                &format!("{before}www.example.com"),
+                &[("www.example.com", "http://www.example.com")],
+            );
+        }
+        check(
+            "https://ja.wikipedia.org/wiki/日本語。",
+            &[(
+                "https://ja.wikipedia.org/wiki/日本語",
+                "https://ja.wikipedia.org/wiki/日本語",
+            )],
+        );
+        check(
+            "https://a.b，https://c.d、https://e.f",
+            &[
+                ("https://a.b", "https://a.b"),
+                ("https://c.d", "https://c.d"),
+                ("https://e.f", "https://e.f"),
+            ],
+        );
+        check(
+            "(see https://en.wikipedia.org/wiki/A_(b))",
+            &[(
+                "https://en.wikipedia.org/wiki/A_(b)",
+                "https://en.wikipedia.org/wiki/A_(b)",
+            )],
         );
     }
 

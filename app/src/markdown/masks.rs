@@ -18,6 +18,9 @@ const LETTER: u8 = 0x1f;
 /// Punctuation to the parser that has no meaning in Markdown.
 pub(super) const PLAIN: u8 = b'%';
 
+/// The longest part of a text that the parser leaves out between two characters, in characters: prefixes of lines.
+const LONGEST_GAP: usize = 300;
+
 /// A masked text, and what was found in it on the way.
 #[derive(Debug, Default)]
 pub(super) struct Masked {
@@ -124,7 +127,8 @@ impl Masked {
         let mut unmasked = String::with_capacity(text.len());
         let mut later = left.clone();
         for c in text.chars() {
-            match later.find(|((_, found), _)| *found == c) {
+            let mut next = later.by_ref().take(LONGEST_GAP);
+            match next.find(|((_, found), _)| *found == c) {
                 Some((_, (_, original))) => {
                     unmasked.push(original);
                     left = later.clone();
@@ -166,7 +170,7 @@ fn lines_of_breaks(text: &str) -> Vec<Range<usize>> {
 }
 
 /// The length of the tag of a line break that begins here.
-fn break_tag(bytes: &[u8]) -> Option<usize> {
+pub(super) fn break_tag(bytes: &[u8]) -> Option<usize> {
     let name = bytes.get(..3)?;
     if !name.eq_ignore_ascii_case(b"<br") {
         return None;

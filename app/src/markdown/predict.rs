@@ -6,9 +6,12 @@
 
 use std::collections::HashMap;
 
+use super::dollars;
+use super::formulas::Pending;
+use super::masks::PLAIN;
 use super::node::{Kind, Node};
 use super::open::{Open, open_of, prefix};
-use super::parse::Own;
+use super::parse::{Own, Parsed};
 
 /// A bracket that is open for longer than this is no link.
 const LONGEST_LABEL: usize = 300;
@@ -32,8 +35,18 @@ pub(super) struct Prediction {
     pub(super) completion: String,
 }
 
-/// Predicts the end of `source`, which was read as it is into `nodes`.
-pub(super) fn predict(source: &str, own: Own, nodes: &[Node], open: &[Open]) -> Prediction {
+/// Predicts the end of `source`, which was read as it is.
+pub(super) fn predict(source: &str, own: Own, parsed: &Parsed, open: &[Open]) -> Prediction {
+    if let Some(pending) = parsed.pending() {
+        return in_display(source, own, pending);
+    }
+    let written = source;
+    // What means nothing to the parser means nothing here.
+    let source = parsed
+        .masked
+        .as_ref()
+        .map_or(source, |masked| masked.text.as_str());
+    let nodes = parsed.nodes.as_slice();
     let line_at = source[own.from..]
         .rfind('\n')
         .map_or(own.from, |end| own.from + end + 1);
@@ -51,9 +64,45 @@ pub(super) fn predict(source: &str, own: Own, nodes: &[Node], open: &[Open]) -> 
     if waits_for_more(line) {
         // The line break before it waits, too, so that nothing ends in an empty line.
         let to = source[..line_at].trim_end_matches('\n').len().max(own.from);
-        return complete_line(source, own, to, &way, open);
+        return complete_line(source, written, own, to, &way, open);
     }
-    complete_line(source, own, source.len(), &way, open)
+    complete_line(source, written, own, source.len(), &way, open)
+}
+
+/// Within a display formula, which is shown as one from its first character.
+fn in_display(source: &str, own: Own, pending: &Pending) -> Prediction {
+    let Pending {
+        line,
+        opener,
+        content_end,
+        closing,
+    } = *pending;
+    // Half of what closes it may be there.
+    let half = &closing[..1];
+    let content = source.get(opener + 2..content_end).unwrap_or_default();
+    let content = content.strip_suffix(half).unwrap_or(content).trim_end();
+    if !content.is_empty() {
+        return Prediction {
+            to: opener + 2 + content.len(),
+            completion: closing.to_owned(),
+        };
+    }
+    let before = &source[line..opener];
+    let is_prefix = |c: char| {
+        matches!(
+            c,
+            ' ' | '\t' | '>' | '-' | '+' | '*' | '.' | ')' | '0'..='9'
+        )
+    };
+    let to = if before.trim_start_matches(is_prefix).is_empty() {
+        source[..line].trim_end_matches('\n').len()
+    } else {
+        source[..opener].trim_end().len()
+    };
+    Prediction {
+        to: to.max(own.from),
+        completion: String::new(),
+    }
 }
 
 fn whole(source: &str) -> Prediction {
@@ -169,7 +218,14 @@ fn waits_for_more(line: &str) -> bool {
 }
 
 /// Completes what is open in the last block.
-fn complete_line(source: &str, own: Own, to: usize, way: &[&Node], open: &[Open]) -> Prediction {
+fn complete_line(
+    source: &str,
+    written: &str,
+    own: Own,
+    to: usize,
+    way: &[&Node],
+    open: &[Open],
+) -> Prediction {
     let Some(leaf) = way.last() else {
         return Prediction {
             to,
@@ -196,7 +252,7 @@ fn complete_line(source: &str, own: Own, to: usize, way: &[&Node], open: &[Open]
         };
     }
     // The last line of a cell is all that counts: a cell has one.
-    let mut inline = Inline::new(&source[start..to]);
+    let mut inline = Inline::new(&source[start..to], &written[start..to]);
     inline.scan();
     Prediction {
         to: start + inline.to,
@@ -251,6 +307,8 @@ fn begun_table(
 /// Looks for what is open in the text of one block.
 struct Inline<'a> {
     text: &'a str,
+    /// The same as it was written.
+    written: &'a str,
     /// Where the text ends that is shown.
     to: usize,
     completion: String,
@@ -278,10 +336,6 @@ enum MarkKind {
 /// What was found, or not found, further on in the text.
 #[derive(Default)]
 struct Ahead {
-    /// No dollar can close a formula any more.
-    has_no_dollar: bool,
-    /// Behind the last character that only formulas have.
-    signs_end: Option<usize>,
     /// Behind the last line break.
     lines_end: Option<usize>,
     /// Where the next `>` or line break stands, once it was looked for; the end of the text if there is none.
@@ -292,9 +346,10 @@ struct Ahead {
 }
 
 impl<'a> Inline<'a> {
-    fn new(text: &'a str) -> Self {
+    fn new(text: &'a str, written: &'a str) -> Self {
         Self {
             text,
+            written,
             to: text.len(),
             completion: String::new(),
             open: Vec::new(),
@@ -307,7 +362,14 @@ impl<'a> Inline<'a> {
         // What closes something, or a part of it, is shown when the next character has come; until then
         // what it closes is completed all the same.
         let shown = self.text.trim_end();
-        let kept = shown.trim_end_matches(['*', '_', '~', '`']);
+        let kept = without_half_break(shown);
+        let kept = kept.trim_end_matches(['*', '_', '~', '`']);
+        // A tilde alone is masked. Another one may follow.
+        let last = kept.len().saturating_sub(1);
+        let kept = match self.written.get(last..kept.len()) {
+            Some("~") => &kept[..last],
+            _ => kept,
+        };
         let is_closing_ticks = self.text[kept.len()..].contains('`');
         self.to = if kept.ends_with('\\') {
             kept.len() - 1
@@ -346,7 +408,8 @@ impl<'a> Inline<'a> {
                         None => return self.end_verbatim(at, at + run, ""),
                     }
                 }
-                b'$' => match self.dollar(at) {
+                b'$' => at = self.behind_formula(at),
+                PLAIN if self.written.as_bytes()[at] == b'$' => match self.dollar(at) {
                     Some(next) => at = next,
                     None => return,
                 },
@@ -385,44 +448,49 @@ impl<'a> Inline<'a> {
         self.end_open();
     }
 
+    /// Behind the formula that begins here. All dollars that are left are those of formulas, and what stands between
+    /// them is masked.
+    fn behind_formula(&self, at: usize) -> usize {
+        let bytes = &self.text.as_bytes()[..self.to];
+        let run = run_of(bytes, at).min(2);
+        let close = memchr::memchr(b'$', &bytes[at + run..]);
+        close
+            .map_or(self.to, |close| at + run + close + run)
+            .min(self.to)
+    }
+
+    /// A dollar that delimits no formula yet. Only the last one can come to open one.
     fn dollar(&mut self, at: usize) -> Option<usize> {
-        let text = &self.text[..self.to];
-        if text[at..].starts_with("$$") {
-            return match text[at + 2..].find("$$") {
-                Some(end) => Some(at + end + 4),
-                None => {
-                    // Half of what closes it may be there.
-                    if text.len() > at + 2 && text.ends_with('$') {
-                        self.to -= 1;
-                    }
-                    self.end_verbatim(at, at + 2, "$$");
-                    None
-                }
-            };
+        let written = &self.written[..self.to];
+        let run = run_of(written.as_bytes(), at);
+        let content = &written[at + run..];
+        let is_display = run == 2;
+        let half = content.strip_suffix('$').filter(|_| is_display);
+        if run > 2 || half.unwrap_or(content).contains('$') {
+            return Some(at + run);
         }
-        let content = &text[at + 1..];
         if content.is_empty() {
-            self.end_verbatim(at, at + 1, "");
+            self.end_verbatim(at, at + run, "");
             return None;
         }
-        if content.starts_with(char::is_whitespace) {
-            return Some(at + 1);
-        }
-        if !self.ahead.has_no_dollar {
-            let close = content
-                .match_indices('$')
-                .find(|(end, _)| *end > 0 && !content[..*end].ends_with(char::is_whitespace));
-            if let Some((end, _)) = close {
-                return Some(at + end + 2);
+        if is_display {
+            if half.is_some() {
+                self.to -= 1;
             }
-            self.ahead.has_no_dollar = true;
+            let content = &self.written[at + run..self.to];
+            if !dollars::is_display(content) && !content.trim().is_empty() {
+                return Some(at + run);
+            }
+            self.end_verbatim(at, at + run, "$$");
+            return None;
         }
-        let signs_end = *self
-            .ahead
-            .signs_end
-            .get_or_insert_with(|| text.rfind(['\\', '^', '{', '=']).map_or(0, |last| last + 1));
-        let is_formula = signs_end > at + 1 && !content.starts_with(|c: char| c.is_ascii_digit());
-        if is_formula && !self.has_line_after(at + 1) {
+        let has_sign = content.contains(['\\', '^', '{', '=']);
+        let before = written[..at].chars().next_back();
+        let is_formula = has_sign
+            && !content.starts_with(|c: char| c.is_ascii_digit())
+            && !content.contains('\n')
+            && dollars::is_formula(before, content.trim_end(), "");
+        if is_formula {
             self.end_verbatim(at, at + 1, "$");
             return None;
         }
@@ -626,6 +694,16 @@ fn is_label(label: &str) -> bool {
         && !label.contains('\n')
         && label.contains(|c: char| !c.is_ascii_digit() && !matches!(c, ',' | ' '))
         && label != "x"
+}
+
+/// The text without the begin of a tag at its end that will most likely break the line.
+fn without_half_break(text: &str) -> &str {
+    let begin = text.len() - text.len().min(5);
+    let at = memchr::memrchr(b'<', &text.as_bytes()[begin..]).map(|at| begin + at);
+    match at {
+        Some(at) if matches!(&text[at..], "<" | "<b" | "<br" | "<br/" | "<br /") => &text[..at],
+        _ => text,
+    }
 }
 
 fn run_of(bytes: &[u8], at: usize) -> usize {

@@ -12,7 +12,7 @@ use super::proof::{self, SHORT, WORDS, streamed, whole};
 use super::stream::Stream;
 
 #[track_caller]
-fn check_streams(text: &str) {
+pub(super) fn check_streams(text: &str) {
     let characters: Vec<_> = text
         .char_indices()
         .map(|(at, c)| &text[at..at + c.len_utf8()])
@@ -134,6 +134,26 @@ fn fragment() -> impl Strategy<Value = String> {
         "word word word word",
         "5$",
         "$4",
+        "**$5**",
+        "$HOME/bin:$PATH",
+        "**「重点」**",
+        "，",
+        "「",
+        "」",
+        "（",
+        "~",
+        "3~5",
+        "\n$$\n",
+        "\n\\[\n",
+        "\n\\]\n",
+        "<br>\n",
+        "\n- b\n",
+        "\n= ",
+        "见https://a.b/c。",
+        "\\text{",
+        "{",
+        "}",
+        "مرحبا ",
     ])
     .prop_map(str::to_owned)
 }

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use super::super::cut::{self, Cut, Limits};
 use super::super::definitions::Label;
+use super::super::formulas;
 use super::super::node::{Kind, Node};
 use super::super::open::{Open, scene};
 use super::super::patch::{Dom, Shown, units};
@@ -115,6 +116,10 @@ impl<D: Dom> Stream<D> {
         let before = at.saturating_sub(self.paragraph_at(cut, tail));
         let alone = self.read(&lines, rest, |own| own.going_on(&cut.open, before));
         let from = alone.own.from;
+        // What finds the formulas has a view of its own of what is open.
+        if formulas::state_behind(&tail.source) != formulas::state_behind(&alone.source) {
+            return false;
+        }
         let (mut expect, mut got) = (tail.parsed.nodes.as_slice(), alone.parsed.nodes.as_slice());
         for index in &cut.path {
             let Some((open, later)) = expect.get(*index..).and_then(<[Node]>::split_first) else {

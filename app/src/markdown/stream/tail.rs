@@ -21,7 +21,7 @@ pub(super) struct Tail {
 impl<D: Dom> Stream<D> {
     /// What the end will most likely mean, where that is something else than what it means now.
     pub(super) fn predicted(&self, tail: &Tail) -> Option<Vec<Node>> {
-        let prediction = predict(&tail.source, tail.own, &tail.parsed.nodes, &self.open);
+        let prediction = predict(&tail.source, tail.own, &tail.parsed, &self.open);
         if prediction.to == tail.source.len() && prediction.completion.is_empty() {
             return None;
         }
