@@ -11,6 +11,7 @@ pub mod node;
 pub mod parse;
 
 mod definitions;
+mod direction;
 mod dollars;
 mod emphasis;
 pub mod formula;

@@ -278,3 +278,81 @@ fn a_formula_that_is_begun_is_shown_as_one_and_a_price_as_text() {
     check_begun("含**「重点", &p(&format!("含{}", b("「重点"))));
     check_begun("a <br", &p("a"));
 }
+
+#[test]
+fn containers_of_right_to_left_text_are_laid_out_from_the_right() {
+    let rtl = "مرحبا";
+    check(
+        &format!("- {rtl}\n- abc"),
+        &format!(
+            "<ul dir=\"rtl\"><li>{}</li><li>{}</li></ul>",
+            p(rtl),
+            p("abc")
+        ),
+    );
+    check(
+        &format!("1. 12\n2. {rtl} abc"),
+        &format!(
+            "<ol dir=\"rtl\"><li>{}</li><li>{}</li></ol>",
+            p("12"),
+            p(&format!("{rtl} abc"))
+        ),
+    );
+    check(
+        &format!("> **{rtl}**\n>\n> - abc\n>   - {rtl}"),
+        &format!(
+            "<blockquote dir=\"rtl\">{}<ul dir=\"ltr\"><li>{}<ul dir=\"rtl\"><li>{}</li></ul></li></ul></blockquote>",
+            p(&b(rtl)),
+            p("abc"),
+            p(rtl)
+        ),
+    );
+    check(
+        &format!("- [x] {rtl}"),
+        &format!(
+            "<ul dir=\"rtl\"><li class=\"task\"><span class=\"box\" role=\"img\" aria-label=\"Done\" data-done=\"true\"></span>{}</li></ul>",
+            p(rtl)
+        ),
+    );
+    check(
+        &format!("| {rtl} | 1 |\n|---|---|\n| abc | 2 |"),
+        &table(&format!("{rtl} 1"), &[&["abc", "2"]]).replace("\"table\"", "\"table\" dir=\"rtl\""),
+    );
+    // Code and formulas say nothing of the direction.
+    check(
+        &format!("- \\(x\\) {rtl}\n- b"),
+        &format!(
+            "<ul dir=\"rtl\"><li>{}</li><li>{}</li></ul>",
+            p(&format!("<span class=\"math\">x</span> {rtl}")),
+            p("b")
+        ),
+    );
+    let code = format!("- ```\n  abc\n  ```\n  {rtl}");
+    assert!(whole(&code).starts_with("<ul dir=\"rtl\">"));
+    check_streams(&code);
+    check(
+        &format!("- abc\n- {rtl}"),
+        &format!("<ul><li>{}</li><li>{}</li></ul>", p("abc"), p(rtl)),
+    );
+    check(
+        &format!("> abc\n> - def\n\n{rtl}"),
+        &format!(
+            "<blockquote>{}<ul dir=\"ltr\"><li>{}</li></ul></blockquote>{}",
+            p("abc"),
+            p("def"),
+            p(rtl)
+        ),
+    );
+    check(
+        &format!("- 12\n- 34\n\n  56\n- 78\n- 90\n- {rtl}"),
+        &format!(
+            "<ul dir=\"rtl\" class=\"loose\"><li>{}</li><li>{}{}</li><li>{}</li><li>{}</li><li>{}</li></ul>",
+            p("12"),
+            p("34"),
+            p("56"),
+            p("78"),
+            p("90"),
+            p(rtl)
+        ),
+    );
+}

@@ -202,8 +202,8 @@ impl Scanner<'_> {
         if let Some(kind) = self.opens_verbatim(text.at, end, has_opened) {
             self.end_containers(matched, has_opened);
             let depth = self.containers.len();
-            self.verbatim =
-                Some(Verbatim { kind, depth }).filter(|_| !self.is_one_line(kind, text.at, end));
+            let goes_on = !self.is_one_line(kind, text.at, end);
+            self.verbatim = goes_on.then_some(Verbatim { kind, depth });
             return end + 1;
         }
         if is_display_opener(rest) {

@@ -51,7 +51,7 @@ pub enum Kind {
     /// A heading of level 1 to 6.
     Heading(u8),
     /// A quotation.
-    Quote,
+    Quote(Direction),
     /// A list.
     List {
         /// The first number, if it is numbered.
@@ -60,6 +60,8 @@ pub enum Kind {
         loose: bool,
         /// Whether an item has text of its own; otherwise it makes no difference how they stand.
         has_text: bool,
+        /// From which side it is laid out.
+        direction: Direction,
     },
     /// An item of a list, with the state of its task if it is one.
     Item(Option<bool>),
@@ -73,7 +75,7 @@ pub enum Kind {
     /// A thematic break.
     Rule,
     /// A table.
-    Table,
+    Table(Direction),
     /// Its head, one row of [`Kind::Cell`]s.
     TableHead,
     /// Its body, of [`Kind::Row`]s.
@@ -119,6 +121,30 @@ pub enum Kind {
         /// Whether its end has come.
         is_whole: bool,
     },
+}
+
+/// The direction in which a container is laid out: that of the first letter in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Direction {
+    /// No letter has come, so it is that of what holds the container.
+    #[default]
+    Unknown,
+    /// From left to right, as the page is.
+    Ltr,
+    /// From left to right, within a container that may be laid out the other way.
+    NestedLtr,
+    /// From right to left.
+    Rtl,
+}
+
+impl Direction {
+    fn attribute(self) -> Option<&'static str> {
+        match self {
+            Self::Unknown | Self::Ltr => None,
+            Self::NestedLtr => Some("ltr"),
+            Self::Rtl => Some("rtl"),
+        }
+    }
 }
 
 /// How the text of a table's column is aligned.
@@ -312,14 +338,14 @@ impl Kind {
             Self::Paragraph => (Tag::P, ""),
             Self::Part { .. } => (Tag::P, "part"),
             Self::Heading(level) => (heading(*level), ""),
-            Self::Quote => (Tag::Blockquote, ""),
+            Self::Quote(_) => (Tag::Blockquote, ""),
             Self::List { first: None, .. } => (Tag::Ul, ""),
             Self::List { .. } => (Tag::Ol, ""),
             Self::Item(None) => (Tag::Li, ""),
             Self::Item(Some(_)) => (Tag::Li, "task"),
             Self::CodeBlock { .. } => (Tag::Figure, "code"),
             Self::Rule => (Tag::Hr, ""),
-            Self::Table => (Tag::Div, "table"),
+            Self::Table(_) => (Tag::Div, "table"),
             Self::TableHead => (Tag::Thead, ""),
             Self::TableBody => (Tag::Tbody, ""),
             Self::Row => (Tag::Tr, ""),
@@ -351,6 +377,9 @@ impl Kind {
 
     /// The attributes of its outermost element that can change while a text grows.
     pub fn attributes(&self, set: &mut impl FnMut(Attr, &str)) {
+        if let Some(direction) = self.direction().and_then(Direction::attribute) {
+            set(Attr::Dir, direction);
+        }
         match self {
             Self::Paragraph | Self::Part { .. } | Self::Heading(_) | Self::Cell { .. } => {
                 set(Attr::Dir, "auto");
@@ -360,6 +389,7 @@ impl Kind {
                 first,
                 loose,
                 has_text,
+                ..
             } => {
                 if *loose && *has_text {
                     set(Attr::Class, "loose");
@@ -389,7 +419,8 @@ impl Kind {
     #[must_use]
     pub fn changing(&self) -> &'static [Attr] {
         match self {
-            Self::List { .. } => &[Attr::Class, Attr::Start],
+            Self::List { .. } => &[Attr::Class, Attr::Start, Attr::Dir],
+            Self::Quote(_) | Self::Table(_) => &[Attr::Dir],
             Self::Link(_) | Self::Image(_) => &[Attr::Href, Attr::Rel, Attr::Target],
             _ => &[],
         }
@@ -432,7 +463,7 @@ impl Kind {
                 button(sink, "show-image", SHOW_IMAGE);
                 0
             }
-            Self::Table => {
+            Self::Table(_) => {
                 sink.attr(Attr::TabIndex, "0");
                 sink.attr(Attr::Role, "group");
                 sink.attr(Attr::AriaLabel, "Table");
@@ -469,8 +500,8 @@ impl Kind {
         }
     }
 
-    /// Adds to a list what is known of another part of it.
-    pub fn join_list(&mut self, other: &Self) {
+    /// Adds to a container what is known of a later part of it.
+    pub fn join(&mut self, later: &Self) {
         if let (
             Self::List {
                 loose, has_text, ..
@@ -480,10 +511,35 @@ impl Kind {
                 has_text: also_text,
                 ..
             },
-        ) = (self, other)
+        ) = (&mut *self, later)
         {
             *loose |= also_loose;
             *has_text |= also_text;
+        }
+        if let (Some(direction @ Direction::Unknown), Some(found)) =
+            (self.direction_mut(), later.direction())
+        {
+            *direction = found;
+        }
+    }
+
+    /// The direction of a container that has one of its own.
+    pub(super) fn direction(&self) -> Option<Direction> {
+        match self {
+            Self::Quote(direction) | Self::Table(direction) | Self::List { direction, .. } => {
+                Some(*direction)
+            }
+            _ => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub(super) fn direction_mut(&mut self) -> Option<&mut Direction> {
+        match self {
+            Self::Quote(direction) | Self::Table(direction) | Self::List { direction, .. } => {
+                Some(direction)
+            }
+            _ => None,
         }
     }
 
@@ -524,7 +580,10 @@ impl Kind {
             (Self::List { first: a, .. }, Self::List { first: b, .. }) => {
                 a.is_some() == b.is_some()
             }
-            (Self::Link(_), Self::Link(_)) | (Self::Image(_), Self::Image(_)) => true,
+            (Self::Link(_), Self::Link(_))
+            | (Self::Image(_), Self::Image(_))
+            | (Self::Quote(_), Self::Quote(_))
+            | (Self::Table(_), Self::Table(_)) => true,
             _ => self == other,
         }
     }

@@ -144,7 +144,7 @@ fn open_item(lines: &mut String, prefix: &mut String, marker: char, width: usize
 /// What a node of `source` is when it is open within `around`; `None` if it cannot be opened anew.
 pub(super) fn open_of(node: &Node, source: &str, around: &[Open]) -> Option<Open> {
     match &node.kind {
-        Kind::Quote => Some(Open::Quote),
+        Kind::Quote(_) => Some(Open::Quote),
         Kind::List { .. } => {
             let (marker, _) = marker_of(source.get(node.children.first()?.start..)?)?;
             Some(Open::List(marker))
@@ -165,7 +165,7 @@ pub(super) fn open_of(node: &Node, source: &str, around: &[Open]) -> Option<Open
         }
         Kind::CodeBlock { .. } => Some(Open::Indented),
         Kind::Raw => raw_begin(source.get(node.start..)?).map(Open::Raw),
-        Kind::Table => {
+        Kind::Table(_) => {
             let head = node.children.first()?;
             let columns = head.children.iter().filter_map(|cell| match cell.kind {
                 Kind::Cell { align, .. } => Some(align),

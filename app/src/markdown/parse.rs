@@ -17,10 +17,11 @@ use std::ops::Range;
 
 use super::definitions::{Definition, Definitions, Label};
 use super::depth::LEVELS;
+use super::direction;
 use super::formulas::Pending;
 use super::link;
 use super::masks::{Masked, masked};
-use super::node::{Align, Kind, Node, Origin};
+use super::node::{Align, Direction, Kind, Node, Origin};
 use super::open::Open;
 use super::parts::{self, PART};
 
@@ -227,6 +228,8 @@ struct Builder<'a> {
     source: &'a str,
     /// What the parser reads in its place, if that is something else.
     masked: Option<&'a Masked>,
+    /// Whether a container may be open in which no letter has come.
+    is_undirected: bool,
     /// Whether the heading that is open stands for a display formula.
     is_in_formula: bool,
     own: Own,
@@ -254,6 +257,7 @@ impl<'a> Builder<'a> {
         Self {
             source,
             masked: None,
+            is_undirected: false,
             is_in_formula: false,
             own,
             too_deep: None,
@@ -300,6 +304,9 @@ impl<'a> Builder<'a> {
                 self.begin_implied(range.start);
                 let mut node = Node::new(Kind::Code, range.start, range.end);
                 let code = self.unmasked(&code, range.clone()).into_owned();
+                if range.start >= self.own.from {
+                    self.note_direction(&code, range.start);
+                }
                 node.children.push(Node::new(
                     Kind::Text(code, Vec::new()),
                     range.start,
@@ -355,7 +362,7 @@ impl<'a> Builder<'a> {
             }
             Tag::Heading { .. } if self.begin_formula(&range) => return,
             Tag::Heading { level, .. } => Kind::Heading(level as u8),
-            Tag::BlockQuote(_) => Kind::Quote,
+            Tag::BlockQuote(_) => Kind::Quote(Direction::Unknown),
             Tag::CodeBlock(CodeBlockKind::Indented) => Kind::CodeBlock {
                 language: String::new(),
                 is_fenced: false,
@@ -369,6 +376,7 @@ impl<'a> Builder<'a> {
                 first,
                 loose: false,
                 has_text: false,
+                direction: Direction::Unknown,
             },
             Tag::Item => Kind::Item(None),
             Tag::FootnoteDefinition(label) => {
@@ -378,7 +386,7 @@ impl<'a> Builder<'a> {
             }
             Tag::Table(alignment) => {
                 self.columns = alignment.into_iter().map(Align::from).collect();
-                Kind::Table
+                Kind::Table(Direction::Unknown)
             }
             Tag::TableHead => Kind::TableHead,
             Tag::TableRow => Kind::Row,
@@ -422,7 +430,35 @@ impl<'a> Builder<'a> {
         } else {
             self.end_implied();
         }
+        self.is_undirected |= kind.direction().is_some();
         self.open.push(Node::new(kind, range.start, range.end));
+    }
+
+    /// Notes the direction of what is open from the first letter in it. The lines before the text's own have none, and
+    /// neither have the characters that complete it, nor code.
+    fn note_direction(&mut self, text: &str, start: usize) {
+        if !self.is_undirected || start >= self.own.to || self.is_in_code() {
+            return;
+        }
+        let Some(is_rtl) = direction::of(text) else {
+            return;
+        };
+        self.is_undirected = false;
+        let mut is_nested = false;
+        for node in &mut self.open {
+            let is_footnote = matches!(node.kind, Kind::Footnote(_));
+            if let Some(direction) = node.kind.direction_mut() {
+                if *direction == Direction::Unknown {
+                    *direction = match (is_rtl, is_nested) {
+                        (true, _) => Direction::Rtl,
+                        (false, true) => Direction::NestedLtr,
+                        (false, false) => Direction::Ltr,
+                    };
+                }
+                is_nested = true;
+            }
+            is_nested |= is_footnote;
+        }
     }
 
     /// Whether there are as many containers, or as many marks, around what begins as there may be. The
@@ -433,8 +469,8 @@ impl<'a> Builder<'a> {
         }
         let of_its_kind: fn(&Kind) -> bool = match kind {
             kind if is_inline(kind) => is_inline,
-            Kind::Quote | Kind::List { .. } | Kind::Footnote(_) => {
-                |kind| matches!(kind, Kind::Quote | Kind::List { .. } | Kind::Footnote(_))
+            Kind::Quote(_) | Kind::List { .. } | Kind::Footnote(_) => {
+                |kind| matches!(kind, Kind::Quote(_) | Kind::List { .. } | Kind::Footnote(_))
             }
             _ => return false,
         };
@@ -697,6 +733,7 @@ impl<'a> Builder<'a> {
             return;
         }
         let text = self.unmasked(text, range.clone());
+        self.note_direction(&text, range.start);
         let is_as_written = self.source.get(range.clone()) == Some(&text);
         let origin = is_as_written.then_some(Origin {
             at: 0,

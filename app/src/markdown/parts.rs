@@ -152,7 +152,7 @@ impl Splitter<'_> {
                     around.pop();
                     continue;
                 }
-                Kind::Quote | Kind::List { .. } | Kind::Item(_) | Kind::Footnote(_) => {
+                Kind::Quote(_) | Kind::List { .. } | Kind::Item(_) | Kind::Footnote(_) => {
                     if let Some(open) = open_of(&node, self.source, around) {
                         around.push(open);
                         node.children = self.split_all(node.children, around);

@@ -120,11 +120,11 @@ fn way_to_last(nodes: &[Node]) -> Vec<&Node> {
         way.push(last);
         let is_block = matches!(
             last.kind,
-            Kind::Quote
+            Kind::Quote(_)
                 | Kind::List { .. }
                 | Kind::Item(_)
                 | Kind::Footnote(_)
-                | Kind::Table
+                | Kind::Table(_)
                 | Kind::TableHead
                 | Kind::TableBody
                 | Kind::Row

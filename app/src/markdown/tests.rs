@@ -345,12 +345,12 @@ fn parts_of_the_tree(nodes: &[Node], parts: &mut Vec<String>) {
     for node in nodes {
         let part = match &node.kind {
             Kind::Heading(level) => format!("h{level}"),
-            Kind::Quote => "quote".into(),
+            Kind::Quote(_) => "quote".into(),
             Kind::List { first, .. } => format!("list {first:?}"),
             Kind::Item(_) => "item".into(),
             Kind::CodeBlock { .. } => "code block".into(),
             Kind::Raw => "raw".into(),
-            Kind::Table => "table".into(),
+            Kind::Table(_) => "table".into(),
             Kind::Row => "row".into(),
             Kind::Cell { .. } => "cell".into(),
             Kind::Emphasis => "em".into(),

@@ -165,7 +165,7 @@ impl<D: Dom> Stream<D> {
             }
             let is_same = match (&a.kind, &b.kind, cut.text_at) {
                 (Kind::Text(a, _), Kind::Text(b, _), Some(at)) => a.get(..at) == b.get(..at),
-                (a, b, _) => discriminant(a) == discriminant(b),
+                (a, b, _) => discriminant(a) == discriminant(b) && a.direction() == b.direction(),
             };
             if !is_same {
                 return false;
@@ -206,7 +206,7 @@ impl<D: Dom> Stream<D> {
                     return false;
                 };
                 if let Some(certain) = node_at(&tail.parsed.nodes, &way[..=depth]) {
-                    first.kind.join_list(&certain.kind);
+                    first.kind.join(&certain.kind);
                 }
                 level = &mut first.children;
             }
@@ -335,7 +335,7 @@ impl<D: Dom> Stream<D> {
 fn shows<N>(shown: &Shown<N>, node: &Node) -> bool {
     let is_same = match (&shown.kind, &node.kind) {
         (Kind::Text(a, _), Kind::Text(b, _)) => a == b,
-        (a @ Kind::List { .. }, b) => a.is_like(b),
+        (a @ Kind::List { .. }, b) => a.is_like(b) && a.direction() == b.direction(),
         (a, b) => a == b,
     };
     is_same

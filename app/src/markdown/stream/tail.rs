@@ -109,7 +109,7 @@ impl<D: Dom> Stream<D> {
                         return false;
                     }
                     let found = std::mem::replace(&mut first.kind, expected.kind.clone());
-                    first.kind.join_list(&found);
+                    first.kind.join(&found);
                 }
                 _ => {
                     // Nothing new stands in it. Only a word cannot be taken for another block's.
