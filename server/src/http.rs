@@ -15,11 +15,11 @@ mod limits;
 
 // Replies.
 mod chat;
-mod event_stream;
 mod formats;
 mod generations;
 mod messages;
 mod negotiate;
+mod streamed;
 
 // Saved conversations and files.
 mod changes;

@@ -11,7 +11,7 @@ use app::protocol::{ErrorKind, MAX_REQUEST_BYTES};
 use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::Request;
 use axum::http::HeaderMap;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::CONTENT_LENGTH;
 use bytes::BytesMut;
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
@@ -20,6 +20,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::config::Config;
 use crate::http::content_coding::{ACCEPTED, Codings};
 use crate::http::error::AppError;
+use crate::http::negotiate::has_content_type;
 
 /// The limits of a body.
 #[derive(Debug, Clone, Copy)]
@@ -211,11 +212,7 @@ pub(crate) fn is_too_long(headers: &HeaderMap, most: u64) -> bool {
 
 /// Whether the content type is JSON.
 pub(crate) fn is_json(headers: &HeaderMap) -> bool {
-    headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .is_some_and(|value| value.trim().eq_ignore_ascii_case("application/json"))
+    has_content_type(headers, "application/json")
 }
 
 /// Reads a body of our own API.

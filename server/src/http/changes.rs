@@ -12,9 +12,9 @@ use futures::stream;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::http::error::AppError;
-use crate::http::event_stream::event_stream;
 use crate::http::limits::Client;
 use crate::http::state::AppState;
+use crate::http::streamed::event_stream;
 use crate::replies::stream::with_pings;
 use crate::store::LOCAL_OWNER;
 

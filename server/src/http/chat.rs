@@ -12,9 +12,9 @@ use super::negotiate::{self as accept, ReplyFormat};
 
 use crate::http::body;
 use crate::http::error::AppError;
-use crate::http::event_stream::event_stream;
 use crate::http::limits::{Client, ReplyPasses};
 use crate::http::state::AppState;
+use crate::http::streamed::event_stream;
 use crate::replies::stateless::start;
 
 /// Responds to one request with one reply.

@@ -13,9 +13,9 @@ use app::protocol::{ChatEvent, ErrorBody, ErrorKind, Finish, Refusal, ReplyError
 use app::reply::transcript::{ReplyEnd, Transcript};
 use app::sse::{Decoder, Item};
 use axum::Json;
-use axum::body::Body;
+
 use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use axum::http::header::{CACHE_CONTROL, HeaderValue, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream::{self, Stream, StreamExt};
@@ -23,6 +23,7 @@ use serde::Serialize;
 use tokio::task::yield_now;
 
 use super::negotiate::ReplyFormat;
+use super::streamed::streamed;
 
 /// The events of a reply, decoded from its byte stream. Dropping them ends the reply.
 pub(super) struct ReplyEvents {
@@ -69,9 +70,11 @@ pub(super) async fn text(mut events: ReplyEvents) -> Response {
             Some(ChatEvent::Text(text)) => {
                 let rest = stream::unfold(Some(events), more_text);
                 let first = stream::iter([Ok(Bytes::from(text.into_owned()))]);
-                return streamed(ReplyFormat::Text, first.chain(rest));
+                return streamed("text/plain; charset=utf-8", first.chain(rest));
             }
-            Some(ChatEvent::Done(_)) => return streamed(ReplyFormat::Text, stream::empty()),
+            Some(ChatEvent::Done(_)) => {
+                return streamed("text/plain; charset=utf-8", stream::empty());
+            }
             Some(ChatEvent::Error(error)) => return failed(&error, None),
             Some(_) => {}
             None => return failed(&missing_end(), None),
@@ -113,7 +116,7 @@ pub(super) async fn chunks(mut events: ReplyEvents) -> Response {
                 if !lines.is_empty() {
                     let first = stream::iter([Ok(Bytes::from(lines))]);
                     let rest = stream::unfold((events, writer), more_chunks);
-                    return streamed(ReplyFormat::Chunks, first.chain(rest));
+                    return streamed(ReplyFormat::Chunks.media_type(), first.chain(rest));
                 }
             }
         }
@@ -306,22 +309,6 @@ pub(super) async fn whole(mut events: ReplyEvents) -> Response {
 /// The error for a relay that ended without a terminal event, which must not happen.
 fn missing_end() -> ReplyError {
     ReplyError::of(ErrorKind::Internal)
-}
-
-fn streamed(
-    format: ReplyFormat,
-    bytes: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
-) -> Response {
-    let media_type = match format {
-        ReplyFormat::Text => "text/plain; charset=utf-8",
-        other => other.media_type(),
-    };
-    let headers = [
-        (CONTENT_TYPE.as_str(), media_type),
-        (CACHE_CONTROL.as_str(), "no-store, no-transform"),
-        ("x-accel-buffering", "no"),
-    ];
-    (headers, Body::from_stream(bytes)).into_response()
 }
 
 /// The HTTP response for a failed reply, with the text that came before the failure. The reply's own log line

@@ -8,9 +8,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::error::AppError;
-use super::event_stream::event_stream;
 use super::limits::Client;
 use super::state::AppState;
+use super::streamed::event_stream;
 use crate::replies::stream::events_of;
 use crate::store::LOCAL_OWNER;
 

@@ -31,7 +31,7 @@ use app::protocol::ErrorKind;
 use app::protocol::saved::{Change, ImportReport, Skipped};
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderMap};
+use axum::http::header::{CACHE_CONTROL, HeaderMap};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream;
@@ -44,7 +44,9 @@ use crate::config::Config;
 use crate::http::body;
 use crate::http::error::AppError;
 use crate::http::limits::Client;
+use crate::http::negotiate::{accepts_by_name, has_content_type};
 use crate::http::state::AppState;
+use crate::http::streamed::streamed;
 use crate::store::{ImportCursor, ImportPart, LOCAL_OWNER, new_id};
 
 /// The largest file, in bytes.
@@ -100,14 +102,7 @@ fn check_type(headers: &HeaderMap) -> Result<(), AppError> {
         "application/x-zip-compressed",
         "application/octet-stream",
     ];
-    let form = headers
-        .get(CONTENT_TYPE)
-        .and_then(|form| form.to_str().ok());
-    let form = form.and_then(|form| form.split(';').next()).unwrap_or("");
-    if TYPES
-        .iter()
-        .any(|known| form.trim().eq_ignore_ascii_case(known))
-    {
+    if TYPES.iter().any(|known| has_content_type(headers, known)) {
         Ok(())
     } else {
         Err(ErrorKind::UnsupportedMediaType.into())
@@ -115,10 +110,7 @@ fn check_type(headers: &HeaderMap) -> Result<(), AppError> {
 }
 
 fn wants_progress(headers: &HeaderMap) -> bool {
-    headers
-        .get(ACCEPT)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|accept| accept.contains("application/x-ndjson"))
+    accepts_by_name(headers, "application/x-ndjson")
 }
 
 /// Writes a body into a temporary file, which is deleted when it is closed.
@@ -175,12 +167,7 @@ fn progress(
         let line = lines.recv().await?;
         Some((Ok::<_, std::io::Error>(line), lines))
     });
-    let headers = [
-        (CONTENT_TYPE.as_str(), "application/x-ndjson"),
-        (CACHE_CONTROL.as_str(), "no-store, no-transform"),
-        ("x-accel-buffering", "no"),
-    ];
-    (headers, Body::from_stream(body)).into_response()
+    streamed("application/x-ndjson", body)
 }
 
 /// Imports a file as a whole or not at all.

@@ -6,9 +6,9 @@ use axum::extract::{Path, Request, State};
 use axum::response::Response;
 
 use super::error::AppError;
-use super::event_stream::event_stream;
 use super::limits::{Client, LimitReached};
 use super::state::AppState;
+use super::streamed::event_stream;
 use super::{body, chat};
 use crate::replies::Guard;
 use crate::replies::begin::{BeginError, NewMessage};

@@ -1,8 +1,9 @@
-//! The format of a reply, negotiated by the `Accept` header (RFC 9110, section 12.5.1).
+//! Media types in requests: the format of a reply, negotiated by `Accept` (RFC 9110, section 12.5.1), and the
+//! `Content-Type` of a body.
 
 use app::protocol::EVENT_STREAM;
 use axum::http::HeaderMap;
-use axum::http::header::ACCEPT;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
 
 /// The formats of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,12 +54,25 @@ impl ReplyFormat {
     }
 }
 
-/// Whether the headers name an event stream, as a browser's `EventSource` does. A wildcard does not count.
+/// Whether `Accept` names an event stream, as a browser's `EventSource` does. A wildcard does not count.
 pub(super) fn names_event_stream(headers: &HeaderMap) -> bool {
+    accepts_by_name(headers, EVENT_STREAM)
+}
+
+/// Whether `Accept` names this media type. A wildcard does not count.
+pub(super) fn accepts_by_name(headers: &HeaderMap, media_type: &str) -> bool {
     accept(headers).split(',').any(|range| {
         let (name, weight) = read_range(range);
-        name == EVENT_STREAM && weight > 0.0
+        name == media_type && weight > 0.0
     })
+}
+
+/// Whether `Content-Type` is this media type, with any parameters.
+pub(super) fn has_content_type(headers: &HeaderMap, media_type: &str) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok()?.split(';').next())
+        .is_some_and(|value| value.trim().eq_ignore_ascii_case(media_type))
 }
 
 fn accept(headers: &HeaderMap) -> String {

@@ -3,6 +3,7 @@
 use axum::http::HeaderMap;
 use axum::http::header::{self, HeaderName, HeaderValue};
 
+use crate::http::streamed::X_ACCEL_BUFFERING;
 use crate::providers::Secrets;
 
 /// The headers of a request that pass. Keys, cookies and addresses of the client are not among them.
@@ -67,7 +68,7 @@ pub(super) fn of_answer(headers: &HeaderMap, secrets: &Secrets) -> HeaderMap {
         }
     }
     // A proxy in front of this server must not buffer a stream.
-    passed.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    passed.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
     passed
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));

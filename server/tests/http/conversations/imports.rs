@@ -1,5 +1,5 @@
-//! Imports of files as other programs write them. The cases `world_imports/` are of public reports; beside
-//! them stand others of each kind.
+//! Imports of files of other programs: the cases in `world_imports/`, which are from public reports, and further
+//! cases of the same kinds.
 
 use std::io::Write;
 
@@ -497,29 +497,42 @@ async fn a_field_of_another_kind_costs_itself() {
 
 // ---- other programs ----
 
+/// A message of an export of Claude.
+fn claude_message(
+    id: &str,
+    parent: Option<&str>,
+    sender: &str,
+    text: &str,
+    content: Value,
+) -> Value {
+    let mut message = json!({
+        "uuid": id, "sender": sender, "text": text, "content": content, "attachments": [], "files": [],
+        "created_at": "2025-06-01T10:00:00.123456Z", "updated_at": "2025-06-01T10:00:00.123456Z",
+    });
+    if let Some(parent) = parent {
+        message["parent_message_uuid"] = parent.into();
+    }
+    message
+}
+
+/// The content of a message of Claude with one text.
+fn claude_text(text: &str) -> Value {
+    json!([{ "type": "text", "text": text, "citations": [], "flags": null }])
+}
+
+/// An export of Claude with one conversation.
+fn claude_export(messages: Value) -> Value {
+    json!([{
+        "uuid": ID, "name": "T", "summary": "", "account": { "uuid": "u" }, "chat_messages": messages,
+        "created_at": "2025-06-01T10:00:00Z", "updated_at": "2025-06-01T12:00:00+02:00",
+    }])
+}
+
 #[tokio::test]
 async fn an_export_of_claude_is_read_with_its_branches() {
-    let message = |id: &str, parent: Option<&str>, sender: &str, text: &str, content: Value| {
-        let mut message = json!({
-            "uuid": id, "sender": sender, "text": text, "content": content, "attachments": [], "files": [],
-            "created_at": "2025-06-01T10:00:00.123456Z", "updated_at": "2025-06-01T10:00:00.123456Z",
-        });
-        if let Some(parent) = parent {
-            message["parent_message_uuid"] = parent.into();
-        }
-        message
-    };
-    let said =
-        |text: &str| json!([{ "type": "text", "text": text, "citations": [], "flags": null }]);
-    let conversation = |messages: Value| {
-        json!([{
-            "uuid": ID, "name": "T", "summary": "", "account": { "uuid": "u" }, "chat_messages": messages,
-            "created_at": "2025-06-01T10:00:00Z", "updated_at": "2025-06-01T12:00:00+02:00",
-        }])
-    };
-    let line = conversation(json!([
-        message("a", None, "human", "Hi", said("Hi")),
-        message(
+    let line = claude_export(json!([
+        claude_message("a", None, "human", "Hi", claude_text("Hi")),
+        claude_message(
             "b",
             None,
             "assistant",
@@ -530,7 +543,7 @@ async fn an_export_of_claude_is_read_with_its_branches() {
                 { "type": "token_budget" },
             ])
         ),
-        message("c", None, "human", "Older, without content", json!([])),
+        claude_message("c", None, "human", "Older, without content", json!([])),
     ]));
     check(
         "a line",
@@ -544,11 +557,11 @@ async fn an_export_of_claude_is_read_with_its_branches() {
     )
     .await;
     let root = "00000000-0000-4000-8000-000000000000";
-    let tree = conversation(json!([
-        message("a", Some(root), "human", "", said("Hi")),
-        message("b", Some("a"), "assistant", "", said("One")),
-        message("c", Some("a"), "assistant", "", said("Two")),
-        message("d", Some(root), "human", "", said("Again")),
+    let tree = claude_export(json!([
+        claude_message("a", Some(root), "human", "", claude_text("Hi")),
+        claude_message("b", Some("a"), "assistant", "", claude_text("One")),
+        claude_message("c", Some("a"), "assistant", "", claude_text("Two")),
+        claude_message("d", Some(root), "human", "", claude_text("Again")),
     ]));
     check(
         "a tree",
@@ -562,12 +575,12 @@ async fn an_export_of_claude_is_read_with_its_branches() {
         ],
     )
     .await;
-    let mut pasted = message("a", None, "human", "Look:", said("Look:"));
+    let mut pasted = claude_message("a", None, "human", "Look:", claude_text("Look:"));
     pasted["attachments"] = json!([{ "file_name": "notes.txt", "extracted_content": "a ``` b\n" }]);
     pasted["files"] = json!([{ "file_name": "cat.png" }]);
-    let file = conversation(json!([
+    let file = claude_export(json!([
         pasted,
-        message(
+        claude_message(
             "b",
             None,
             "assistant",
