@@ -1,7 +1,7 @@
 //! The stream of changes, which keeps lists of conversations current.
 //!
 //! The stream has no history: a client reads the list after it has connected. A client that falls behind is
-//! told to read the list again.
+//! instructed to read the list again.
 
 use app::protocol::saved::{Change, Removed};
 use app::sse;

@@ -107,7 +107,7 @@ impl StoredLibrary {
         }
     }
 
-    async fn told<T>(&self, id: &str, done: Result<T, StoreError>) -> Result<T, ErrorBody> {
+    async fn announced<T>(&self, id: &str, done: Result<T, StoreError>) -> Result<T, ErrorBody> {
         let done = done.map_err(refusal)?;
         self.state
             .changes
@@ -174,7 +174,7 @@ impl Library for StoredLibrary {
             let done = store
                 .rename(self.owner, &id, &title, TitledBy::Person)
                 .await;
-            self.told(&id, done).await
+            self.announced(&id, done).await
         }
         .boxed()
     }
@@ -182,7 +182,7 @@ impl Library for StoredLibrary {
     fn pin(&self, id: Id, pinned: bool) -> Answer<'_, ()> {
         async move {
             let done = self.state.store.pin(self.owner, &id, pinned).await;
-            self.told(&id, done).await
+            self.announced(&id, done).await
         }
         .boxed()
     }
@@ -206,7 +206,7 @@ impl Library for StoredLibrary {
     fn restore(&self, id: Id) -> Answer<'_, ()> {
         async move {
             let done = self.state.store.restore(self.owner, &id).await;
-            self.told(&id, done).await
+            self.announced(&id, done).await
         }
         .boxed()
     }
@@ -222,7 +222,7 @@ impl Library for StoredLibrary {
     fn read(&self, id: Id) -> Answer<'_, ()> {
         async move {
             let done = self.state.store.mark_read(self.owner, &id, now()).await;
-            self.told(&id, done).await
+            self.announced(&id, done).await
         }
         .boxed()
     }

@@ -117,7 +117,7 @@ impl Gate {
     }
 
     fn taken(&self) -> MutexGuard<'_, OpenPasses> {
-        self.taken.lock().expect("nobody panics while holding it")
+        self.taken.lock().expect("no holder of the lock panics")
     }
 }
 
@@ -169,7 +169,7 @@ impl Rate {
     /// When the client has exceeded its rate, with the time until it may try again.
     pub(crate) fn take(&self, client: &Client, now: Instant) -> Result<(), LimitReached> {
         let one = Duration::from_secs(1) / self.per_second;
-        let mut all = self.full_at.lock().expect("nobody panics while holding it");
+        let mut all = self.full_at.lock().expect("no holder of the lock panics");
         let full_at = all.get(client).copied().unwrap_or(now).max(now) + one;
         let ahead = full_at - now;
         let most = one * self.at_once;

@@ -278,7 +278,7 @@ impl Upstream {
     }
 
     fn habit(&self, model: &str) -> Arc<Habit> {
-        let mut habits = self.habits.lock().expect("nobody panics while holding it");
+        let mut habits = self.habits.lock().expect("no holder of the lock panics");
         if habits.len() >= MAX_MODELS {
             habits.clear();
         }
@@ -286,7 +286,7 @@ impl Upstream {
     }
 
     fn quirks(&self, model: &str) -> Quirks {
-        let known = self.quirks.lock().expect("nobody panics while holding it");
+        let known = self.quirks.lock().expect("no holder of the lock panics");
         let of_server = known.get(SERVER).copied().unwrap_or_default();
         let of_model = known.get(model).copied().unwrap_or_default();
         of_model.and(of_server)
@@ -296,7 +296,7 @@ impl Upstream {
         if quirks == self.quirks(model) {
             return;
         }
-        let mut known = self.quirks.lock().expect("nobody panics while holding it");
+        let mut known = self.quirks.lock().expect("no holder of the lock panics");
         if known.len() >= MAX_MODELS {
             // They are learnt again when they are needed.
             known.clear();

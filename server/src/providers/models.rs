@@ -72,19 +72,19 @@ impl ModelCache {
     }
 
     fn learn(&self, list: Arc<[Model]>) {
-        let mut known = self.known.lock().expect("nobody panics while holding it");
+        let mut known = self.known.lock().expect("no holder of the lock panics");
         known.list = Some(list);
     }
 
     fn known(&self) -> KnownModels {
         self.known
             .lock()
-            .expect("nobody panics while holding it")
+            .expect("no holder of the lock panics")
             .clone()
     }
 
     fn note_asked(&self) {
-        let mut known = self.known.lock().expect("nobody panics while holding it");
+        let mut known = self.known.lock().expect("no holder of the lock panics");
         known.asked_at = Some(Instant::now());
     }
 }

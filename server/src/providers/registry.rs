@@ -82,12 +82,12 @@ impl Registry {
 
     /// The current upstreams.
     pub(crate) fn upstreams(&self) -> Arc<[Arc<Upstream>]> {
-        Arc::clone(&self.list.read().expect("nobody panics while holding it"))
+        Arc::clone(&self.list.read().expect("no holder of the lock panics"))
     }
 
     /// Adds an upstream that was found at run time, unless there is one with its name. It replaces the demo.
     pub(crate) fn add(&self, upstream: Arc<Upstream>) {
-        let mut list = self.list.write().expect("nobody panics while holding it");
+        let mut list = self.list.write().expect("no holder of the lock panics");
         let name = &upstream.settings().name;
         if list.iter().all(|other| other.settings().name != *name) {
             let others = list.iter().filter(|other| !is_demo(other)).cloned();

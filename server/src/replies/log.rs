@@ -289,13 +289,11 @@ impl Log {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Entries> {
-        self.entries.read().expect("nobody panics while holding it")
+        self.entries.read().expect("no holder of the lock panics")
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Entries> {
-        self.entries
-            .write()
-            .expect("nobody panics while holding it")
+        self.entries.write().expect("no holder of the lock panics")
     }
 }
 

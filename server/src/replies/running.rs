@@ -89,7 +89,7 @@ impl RunningReplies {
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().expect("nobody panics while holding it")
+        self.table.lock().expect("no holder of the lock panics")
     }
 }
 

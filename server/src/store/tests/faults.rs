@@ -67,7 +67,7 @@ impl Faults {
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().expect("nobody panics while holding it")
+        self.state.lock().expect("no holder of the lock panics")
     }
 
     fn next(&self) -> Option<Fault> {

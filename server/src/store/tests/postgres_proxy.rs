@@ -129,7 +129,7 @@ impl Proxy {
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().expect("nobody panics while holding it")
+    state.lock().expect("no holder of the lock panics")
 }
 
 /// The URL of the same database at this address.

@@ -10,18 +10,20 @@ use super::*;
 const LIMIT: u64 = 200_000;
 
 /// The titles of the conversations that were read, and their texts.
-fn told(file: &[u8]) -> Result<Vec<(String, Vec<String>)>, Unreadable> {
-    let (mut told, mut texts) = (Vec::new(), Vec::new());
+fn read_conversations(file: &[u8]) -> Result<Vec<(String, Vec<String>)>, Unreadable> {
+    let (mut conversations, mut texts) = (Vec::new(), Vec::new());
     read(LIMIT, "The file", file, &mut |step| {
         match step {
             ImportStep::Part(ImportPart::Message(message)) => texts.push(message.text),
             ImportStep::Part(ImportPart::Drop) => texts.clear(),
             ImportStep::Part(_) | ImportStep::Skipped(_) => {}
-            ImportStep::End(head, _) => told.push((head.title, std::mem::take(&mut texts))),
+            ImportStep::End(head, _) => {
+                conversations.push((head.title, std::mem::take(&mut texts)))
+            }
         }
         true
     })?;
-    Ok(told)
+    Ok(conversations)
 }
 
 fn own(title: &str) -> Value {
@@ -137,10 +139,11 @@ fn whole(title: &str) -> (String, Vec<String>) {
 fn each_form_is_read_to_the_same_conversation() {
     for form in FORMS {
         let file = form("One");
-        let told_of = |file: &Value| told(file.to_string().as_bytes()).expect("a file");
-        assert_eq!(told_of(&file), [whole("One")], "{file}");
+        let conversations_of =
+            |file: &Value| read_conversations(file.to_string().as_bytes()).expect("a file");
+        assert_eq!(conversations_of(&file), [whole("One")], "{file}");
         assert_eq!(
-            told_of(&json!([form("One"), form("Two")])),
+            conversations_of(&json!([form("One"), form("Two")])),
             [whole("One"), whole("Two")]
         );
     }
@@ -158,9 +161,9 @@ proptest! {
         let place = place.get(&all);
         *middle.pointer_mut(place).expect("it is there") = value;
         let file = json!([form("A"), middle, form("C")]).to_string();
-        let told = told(file.as_bytes()).expect("a file");
-        prop_assert_eq!(told.first(), Some(&whole("A")), "{} {}", place, file);
-        prop_assert_eq!(told.last(), Some(&whole("C")), "{} {}", place, file);
+        let read = read_conversations(file.as_bytes()).expect("a file");
+        prop_assert_eq!(read.first(), Some(&whole("A")), "{} {}", place, file);
+        prop_assert_eq!(read.last(), Some(&whole("C")), "{} {}", place, file);
     }
 
     #[test]
@@ -184,8 +187,8 @@ proptest! {
         all.retain(|place| !is_needed(place));
         let place = place.get(&all);
         *one.pointer_mut(place).expect("it is there") = value;
-        let told = told(one.to_string().as_bytes()).expect("a file");
-        prop_assert_eq!(&told[0].1, &whole("A").1, "{}", place);
+        let read = read_conversations(one.to_string().as_bytes()).expect("a file");
+        prop_assert_eq!(&read[0].1, &whole("A").1, "{}", place);
     }
 
     #[test]
@@ -197,13 +200,13 @@ proptest! {
         let is_before = |end: usize| at >= end;
         let ends = [1 + a.len(), 2 + a.len() + b.len(), 3 + a.len() + b.len() + c.len()];
         let count = ends.into_iter().filter(|end| is_before(*end)).count();
-        match told(&file.as_bytes()[..at]) {
-            Ok(told) => {
+        match read_conversations(&file.as_bytes()[..at]) {
+            Ok(read) => {
                 let expect = ["A", "B", "C"].map(whole);
-                prop_assert!(told.len() >= count, "{:?}", told);
-                prop_assert_eq!(&told[..count], &expect[..count]);
+                prop_assert!(read.len() >= count, "{:?}", read);
+                prop_assert_eq!(&read[..count], &expect[..count]);
                 // Only complete messages of the truncated conversation.
-                for (_, texts) in &told[count..] {
+                for (_, texts) in &read[count..] {
                     let all = whole("").1;
                     prop_assert!(texts.iter().all(|text| all.contains(text)), "{:?}", texts);
                 }
@@ -222,8 +225,8 @@ proptest! {
         // A character of a text, where it neither ends nor escapes.
         prop_assume!(file[at].is_ascii_alphabetic() && !matches!(byte, b'"' | b'\\'));
         file[at] = byte;
-        let told = told(&file).expect("a file");
-        prop_assert_eq!(told.first(), Some(&whole("A")));
-        prop_assert_eq!(told.last(), Some(&whole("C")));
+        let read = read_conversations(&file).expect("a file");
+        prop_assert_eq!(read.first(), Some(&whole("A")));
+        prop_assert_eq!(read.last(), Some(&whole("C")));
     }
 }
