@@ -44,15 +44,15 @@ pub(crate) enum Progress {
 /// An answer that has begun.
 pub(crate) struct UpstreamAnswer {
     response: Response,
-    form: BodyFormat,
+    format: BodyFormat,
     /// Whether the content type is that of a page.
-    is_said_html: bool,
+    claims_html: bool,
     mapper: Mapper,
     limits: UpstreamLimits,
     answer_bytes: usize,
     /// The beginning of the stream, until an event was decoded.
     head: Option<Vec<u8>>,
-    clock: TimeLimits,
+    times: AnswerTimes,
     /// One timer for all limits. It is reset only when it fires too early, not for each chunk.
     timer: Pin<Box<Sleep>>,
 }
@@ -65,7 +65,7 @@ enum BodyFormat {
 }
 
 /// The times from which the limits are counted.
-struct TimeLimits {
+struct AnswerTimes {
     total: Instant,
     first_byte: Instant,
     last_byte: Option<Instant>,
@@ -76,7 +76,7 @@ struct TimeLimits {
     is_doubtful: bool,
 }
 
-impl TimeLimits {
+impl AnswerTimes {
     /// The next limit: its time and its kind.
     fn deadline(&self, limits: &UpstreamLimits) -> (Instant, ErrorKind) {
         let silence = match self.last_byte {
@@ -113,10 +113,10 @@ impl UpstreamAnswer {
         first_byte: Instant,
         total: Instant,
     ) -> Self {
-        let is_said_html = is_said_html(response.headers());
+        let claims_html = claims_html(response.headers());
         // The headers keep their read buffer alive and are no longer needed.
         drop(std::mem::take(response.headers_mut()));
-        let clock = TimeLimits {
+        let times = AnswerTimes {
             total,
             first_byte,
             last_byte: None,
@@ -124,16 +124,16 @@ impl UpstreamAnswer {
             finished: None,
             is_doubtful: false,
         };
-        let timer = Box::pin(sleep_until(clock.deadline(&limits).0));
+        let timer = Box::pin(sleep_until(times.deadline(&limits).0));
         Self {
             response,
-            form: BodyFormat::Unknown,
-            is_said_html,
+            format: BodyFormat::Unknown,
+            claims_html,
             mapper,
             limits,
             answer_bytes: 0,
             head: Some(Vec::new()),
-            clock,
+            times,
             timer,
         }
     }
@@ -188,17 +188,17 @@ impl UpstreamAnswer {
         out: &mut impl FnMut(ChatEvent<'_>),
     ) -> Result<Progress, Failure> {
         let now = Instant::now();
-        if self.clock.last_byte.replace(now).is_none() {
+        if self.times.last_byte.replace(now).is_none() {
             // The limit for silence can be nearer than that for the first byte.
             self.reset_timer();
         }
-        if let BodyFormat::Unknown = self.form {
-            match form_of(chunk, self.is_said_html)? {
-                Some(form) => self.form = form,
+        if let BodyFormat::Unknown = self.format {
+            match format_of(chunk, self.claims_html)? {
+                Some(format) => self.format = format,
                 None => return Ok(Progress::More),
             }
         }
-        let decoder = match &mut self.form {
+        let decoder = match &mut self.format {
             BodyFormat::Stream(decoder) => decoder,
             BodyFormat::Json(body) if body.len() + chunk.len() <= MAX_ANSWER_BYTES => {
                 body.extend_from_slice(chunk);
@@ -230,7 +230,7 @@ impl UpstreamAnswer {
             return Err(Failure::stream(ErrorKind::TooLarge, "size limit"));
         }
         if events > 0 {
-            self.clock.last_payload = now;
+            self.times.last_payload = now;
             self.head = None;
         } else if let Some(head) = &mut self.head {
             let room = MAX_HEAD_BYTES - head.len();
@@ -241,28 +241,28 @@ impl UpstreamAnswer {
         }
         match self.mapper.end_certainty() {
             EndCertainty::Open => {}
-            EndCertainty::Ended if self.clock.finished.is_none() => {
-                self.clock.finished = Some(now);
-                self.clock.is_doubtful = false;
+            EndCertainty::Ended if self.times.finished.is_none() => {
+                self.times.finished = Some(now);
+                self.times.is_doubtful = false;
                 self.reset_timer();
             }
             EndCertainty::Ended => {}
             EndCertainty::Doubtful => {
-                self.clock.finished = None;
-                self.clock.is_doubtful = true;
+                self.times.finished = None;
+                self.times.is_doubtful = true;
             }
         }
         Ok(Progress::More)
     }
 
     fn reset_timer(&mut self) {
-        let (deadline, _) = self.clock.deadline(&self.limits);
+        let (deadline, _) = self.times.deadline(&self.limits);
         self.timer.as_mut().reset(deadline);
     }
 
     /// Ends the answer after the provider closed the body properly. The answer may still be incomplete.
     fn end(&mut self, out: &mut impl FnMut(ChatEvent<'_>)) -> Result<Progress, Failure> {
-        if let BodyFormat::Json(body) = &mut self.form {
+        if let BodyFormat::Json(body) = &mut self.format {
             let body = std::mem::take(body);
             self.map_json(&body, out)?;
         }
@@ -273,7 +273,7 @@ impl UpstreamAnswer {
             return Err(failure.clone());
         }
         match self.head.take() {
-            _ if matches!(self.form, BodyFormat::Unknown) && self.is_said_html => {
+            _ if matches!(self.format, BodyFormat::Unknown) && self.claims_html => {
                 Err(not_a_stream())
             }
             None => Err(Failure::stream(
@@ -317,7 +317,7 @@ impl UpstreamAnswer {
         result: Result<Progress, Failure>,
         out: &mut impl FnMut(ChatEvent<'_>),
     ) -> Result<Progress, Failure> {
-        match (&result, &self.form) {
+        match (&result, &self.format) {
             (Err(_), BodyFormat::Json(body)) if is_whole_json(body) => self.end(out),
             _ => result,
         }
@@ -325,12 +325,12 @@ impl UpstreamAnswer {
 
     /// Checks the time limits. At a limit, returns what it means for the answer.
     fn check_limits(&self) -> Result<Progress, Failure> {
-        let (deadline, kind) = self.clock.deadline(&self.limits);
+        let (deadline, kind) = self.times.deadline(&self.limits);
         if Instant::now() < deadline {
             return Ok(Progress::More);
         }
         // An answer that kept going is incomplete when its time is over.
-        let is_cut = self.clock.is_doubtful && kind == ErrorKind::UpstreamTimeoutTotal;
+        let is_cut = self.times.is_doubtful && kind == ErrorKind::UpstreamTimeoutTotal;
         match self.complete() {
             Some(complete) if !is_cut => complete,
             _ => match self.mapper.suspicion() {
@@ -356,7 +356,7 @@ fn not_a_stream() -> Failure {
 ///
 /// # Errors
 /// When the body is a page.
-fn form_of(chunk: &[u8], is_said_html: bool) -> Result<Option<BodyFormat>, Failure> {
+fn format_of(chunk: &[u8], claims_html: bool) -> Result<Option<BodyFormat>, Failure> {
     let text = chunk.trim_ascii_start();
     let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
     let begins_an_event = || {
@@ -367,7 +367,7 @@ fn form_of(chunk: &[u8], is_said_html: bool) -> Result<Option<BodyFormat>, Failu
     match text.trim_ascii_start().first() {
         Some(b'{' | b'[') => Ok(Some(BodyFormat::Json(Vec::new()))),
         Some(b'<') => Err(not_a_stream()),
-        Some(_) if is_said_html && !begins_an_event() => Err(not_a_stream()),
+        Some(_) if claims_html && !begins_an_event() => Err(not_a_stream()),
         Some(_) => Ok(Some(BodyFormat::Stream(sse::Decoder::new(MAX_EVENT_BYTES)))),
         None => Ok(None),
     }
@@ -393,7 +393,7 @@ fn broken(error: &reqwest::Error) -> Failure {
     }
 }
 
-fn is_said_html(headers: &HeaderMap) -> bool {
+fn claims_html(headers: &HeaderMap) -> bool {
     let text = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());

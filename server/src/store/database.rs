@@ -7,7 +7,7 @@ pub(super) mod slice;
 pub(super) mod sqlite;
 pub(super) mod transaction;
 
-use self::transaction::Connection;
+use self::transaction::TransactionConnection;
 use super::search::tokenizer;
 use super::{Piece, Result};
 
@@ -45,7 +45,7 @@ impl Database {
     /// Puts the terms of a message into the search index, in place of its earlier terms.
     pub(super) async fn index_message(
         self,
-        connection: &mut Connection,
+        connection: &mut TransactionConnection,
         owner: &str,
         key: i64,
         terms: String,
@@ -59,7 +59,7 @@ impl Database {
     /// Puts a title into the search index, in place of the earlier one.
     pub(super) async fn index_title(
         self,
-        connection: &mut Connection,
+        connection: &mut TransactionConnection,
         owner: &str,
         key: i64,
         title: &str,

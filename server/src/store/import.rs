@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, query, query_as, query_scalar};
 
 use super::database::rows::{self, row};
 use super::database::sqlite;
-use super::database::transaction::Connection;
+use super::database::transaction::TransactionConnection;
 use super::edit::{PurgeTarget, REMOVED};
 use super::{
     ConversationHead, Database, ImportCursor, ImportPart, Result, Store, StoreError, TitledBy,
@@ -157,7 +157,7 @@ row! {
     }
 }
 
-async fn look_up(tx: &mut Connection, owner: &str, id: &str) -> Result<ImportedId> {
+async fn look_up(tx: &mut TransactionConnection, owner: &str, id: &str) -> Result<ImportedId> {
     let known: Option<KnownMessageRow> =
         query_as("select key, owner, deleted_at, import from conversations where id = $1")
             .bind(id)
@@ -184,7 +184,7 @@ async fn look_up(tx: &mut Connection, owner: &str, id: &str) -> Result<ImportedI
 
 /// Begins a conversation, unless the owner has it already.
 async fn begin(
-    tx: &mut Connection,
+    tx: &mut TransactionConnection,
     owner: &str,
     import: &str,
     id: Option<String>,
@@ -214,7 +214,7 @@ async fn begin(
 }
 
 /// Gives the conversation that is being added a new id, until its end gives the final one.
-async fn forget_id(tx: &mut Connection, cursor: &mut ImportCursor) -> Result<()> {
+async fn forget_id(tx: &mut TransactionConnection, cursor: &mut ImportCursor) -> Result<()> {
     if let ImportCursor::Within { key, has_id } = cursor
         && std::mem::take(has_id)
     {
@@ -231,7 +231,7 @@ async fn forget_id(tx: &mut Connection, cursor: &mut ImportCursor) -> Result<()>
 /// that is to be removed.
 async fn end(
     database: Database,
-    tx: &mut Connection,
+    tx: &mut TransactionConnection,
     owner: &str,
     cursor: ImportCursor,
     head: &ConversationHead,
@@ -305,7 +305,7 @@ fn insert_messages(database: Database, count: usize) -> String {
 /// Adds messages to a conversation and to the search index.
 async fn add_messages(
     database: Database,
-    tx: &mut Connection,
+    tx: &mut TransactionConnection,
     owner: &str,
     conversation: i64,
     rows: Vec<NewRow>,

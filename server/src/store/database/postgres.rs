@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use sqlx::{query, query_as, query_scalar};
 
-use super::transaction::Connection;
+use super::transaction::TransactionConnection;
 use crate::store::Result;
 use crate::store::search::{HitRow, tokenizer};
 
@@ -65,7 +65,7 @@ const FROM_THE_NEWEST: &str = "
 
 /// The newest hits of this query, a `tsquery`.
 pub(in crate::store) async fn search(
-    tx: &mut Connection,
+    tx: &mut TransactionConnection,
     search: Search,
     tsquery: &str,
     owner: &str,
@@ -101,7 +101,7 @@ const MAX_POSITION: usize = 16_383;
 const MAX_POSITIONS: usize = 255;
 
 pub(super) async fn index_message(
-    connection: &mut Connection,
+    connection: &mut TransactionConnection,
     key: i64,
     terms: String,
 ) -> Result<()> {
@@ -113,7 +113,11 @@ pub(super) async fn index_message(
     Ok(())
 }
 
-pub(super) async fn index_title(connection: &mut Connection, key: i64, title: &str) -> Result<()> {
+pub(super) async fn index_title(
+    connection: &mut TransactionConnection,
+    key: i64,
+    title: &str,
+) -> Result<()> {
     query("update conversations set title_words = $1::tsvector where key = $2")
         .bind(vector(title))
         .bind(key)

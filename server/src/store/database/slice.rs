@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::MutexGuard;
 
-use super::transaction::{Connection, Transaction};
+use super::transaction::{Transaction, TransactionConnection};
 use crate::store::{Result, Store};
 
 /// The time after which a slice begins no further statement. Its last statement and its commit are not
@@ -47,15 +47,15 @@ impl Slice<'_> {
 }
 
 impl std::ops::Deref for Slice<'_> {
-    type Target = Connection;
+    type Target = TransactionConnection;
 
-    fn deref(&self) -> &Connection {
+    fn deref(&self) -> &TransactionConnection {
         &self.tx
     }
 }
 
 impl std::ops::DerefMut for Slice<'_> {
-    fn deref_mut(&mut self) -> &mut Connection {
+    fn deref_mut(&mut self) -> &mut TransactionConnection {
         &mut self.tx
     }
 }

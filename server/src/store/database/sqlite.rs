@@ -6,7 +6,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, FromRow, query};
 
 use super::rows::row;
-use super::transaction::Connection;
+use super::transaction::TransactionConnection;
 use crate::store::Result;
 use crate::store::search::tokenizer::{self, Query};
 
@@ -57,7 +57,7 @@ fn owner_term(owner: &str) -> String {
 }
 
 pub(super) async fn index_message(
-    connection: &mut Connection,
+    connection: &mut TransactionConnection,
     owner: &str,
     key: i64,
     terms: String,
@@ -82,7 +82,7 @@ row! {
 /// Puts the terms of several new messages, each with the message's id, into the index. `added` are the
 /// rows of these messages.
 pub(in crate::store) async fn index_messages(
-    connection: &mut Connection,
+    connection: &mut TransactionConnection,
     owner: &str,
     added: &[AnyRow],
     terms: Vec<(String, String)>,
@@ -106,7 +106,7 @@ pub(in crate::store) async fn index_messages(
 }
 
 pub(super) async fn index_title(
-    connection: &mut Connection,
+    connection: &mut TransactionConnection,
     owner: &str,
     key: i64,
     title: &str,

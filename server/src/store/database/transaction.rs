@@ -40,12 +40,12 @@ const READ_TOTAL: Duration = Duration::from_secs(600);
 /// A transaction. Dropping it without [`Transaction::commit`] rolls it back.
 #[derive(Debug)]
 pub(in crate::store) struct Transaction {
-    connection: Connection,
+    connection: TransactionConnection,
 }
 
 /// Runs statements in a transaction. After a statement has failed, all later ones fail.
 #[derive(Debug)]
-pub(in crate::store) struct Connection {
+pub(in crate::store) struct TransactionConnection {
     requests: mpsc::Sender<TransactionRequest>,
 }
 
@@ -122,7 +122,7 @@ impl Transaction {
         tokio::spawn(Task::run(pool, rules, received, ready));
         begun.await.unwrap_or_else(|_| Err(stopped()))?;
         Ok(Self {
-            connection: Connection { requests },
+            connection: TransactionConnection { requests },
         })
     }
 
@@ -140,15 +140,15 @@ impl Transaction {
 }
 
 impl std::ops::Deref for Transaction {
-    type Target = Connection;
+    type Target = TransactionConnection;
 
-    fn deref(&self) -> &Connection {
+    fn deref(&self) -> &TransactionConnection {
         &self.connection
     }
 }
 
 impl std::ops::DerefMut for Transaction {
-    fn deref_mut(&mut self) -> &mut Connection {
+    fn deref_mut(&mut self) -> &mut TransactionConnection {
         &mut self.connection
     }
 }
@@ -189,7 +189,7 @@ fn stopped() -> sqlx::Error {
     StatementRefusal::TooLong.into()
 }
 
-impl Connection {
+impl TransactionConnection {
     async fn ask<T>(
         &self,
         request: TransactionRequest,
@@ -206,7 +206,7 @@ impl Connection {
     }
 }
 
-impl<'c> Executor<'c> for &'c mut Connection {
+impl<'c> Executor<'c> for &'c mut TransactionConnection {
     type Database = Any;
 
     fn fetch_many<'e, 'q: 'e, E>(

@@ -6,7 +6,7 @@
 
 use sqlx::{query, query_scalar};
 
-use crate::store::database::transaction::Connection;
+use crate::store::database::transaction::TransactionConnection;
 use crate::store::{Database, Result, Store};
 
 /// The import of conversations that only wait to be removed.
@@ -74,7 +74,7 @@ impl Store {
 
 impl PurgeTarget<'_> {
     /// The key of the next conversation to remove.
-    async fn next(self, tx: &mut Connection) -> Result<Option<i64>> {
+    async fn next(self, tx: &mut TransactionConnection) -> Result<Option<i64>> {
         let found = match self {
             Self::DeletedBefore(time) => {
                 query_scalar(
@@ -103,7 +103,11 @@ impl PurgeTarget<'_> {
 }
 
 /// Removes a part of a conversation, and returns whether nothing of it is left.
-async fn remove_part(database: Database, tx: &mut Connection, conversation: i64) -> Result<bool> {
+async fn remove_part(
+    database: Database,
+    tx: &mut TransactionConnection,
+    conversation: i64,
+) -> Result<bool> {
     if remove_messages(database, tx, conversation).await?
         || remove_generations(tx, conversation).await?
     {
@@ -130,7 +134,7 @@ async fn remove_part(database: Database, tx: &mut Connection, conversation: i64)
 /// Removes some messages, and returns whether there may be more.
 async fn remove_messages(
     database: Database,
-    tx: &mut Connection,
+    tx: &mut TransactionConnection,
     conversation: i64,
 ) -> Result<bool> {
     let keys: Vec<i64> =
@@ -161,7 +165,7 @@ async fn remove_messages(
 }
 
 /// Removes some generations with their pieces, and returns whether there may be more.
-async fn remove_generations(tx: &mut Connection, conversation: i64) -> Result<bool> {
+async fn remove_generations(tx: &mut TransactionConnection, conversation: i64) -> Result<bool> {
     let ids: Vec<String> =
         query_scalar("select id from generations where conversation = $1 limit $2")
             .bind(conversation)

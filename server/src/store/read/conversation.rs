@@ -5,7 +5,7 @@ use sqlx::query_as;
 
 use crate::store::Result;
 use crate::store::database::rows::row;
-use crate::store::database::transaction::Connection;
+use crate::store::database::transaction::TransactionConnection;
 
 row! {
     /// A conversation as it is stored.
@@ -23,7 +23,7 @@ row! {
 /// # Errors
 /// `NotFound` for one that is deleted, is being imported, or has another owner.
 pub(super) async fn conversation(
-    tx: &mut Connection,
+    tx: &mut TransactionConnection,
     owner: &str,
     id: &str,
 ) -> Result<ConversationRow> {

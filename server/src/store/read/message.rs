@@ -3,7 +3,7 @@
 use app::protocol::saved::{MessageState, SavedMessage, Timing};
 
 use crate::store::database::rows::{self, row};
-use crate::store::database::transaction::Connection;
+use crate::store::database::transaction::TransactionConnection;
 use crate::store::replies::stored::pieces;
 use crate::store::{GenerationEnd, Piece, Result};
 
@@ -43,7 +43,7 @@ row! {
 
 impl MessageRow {
     /// The message. One that is being written gets the text that was stored of it so far.
-    pub(super) async fn complete(mut self, tx: &mut Connection) -> Result<SavedMessage> {
+    pub(super) async fn complete(mut self, tx: &mut TransactionConnection) -> Result<SavedMessage> {
         let end = rows::end(&self.state, self.finish.take(), self.error.take());
         let state = match end {
             _ if self.state == "interrupted" => MessageState::Interrupted,
@@ -80,7 +80,11 @@ impl MessageRow {
     }
 
     /// Appends the stored pieces of a generation, and returns the seq of its last event.
-    async fn append_pieces(&mut self, tx: &mut Connection, generation: &str) -> Result<u64> {
+    async fn append_pieces(
+        &mut self,
+        tx: &mut TransactionConnection,
+        generation: &str,
+    ) -> Result<u64> {
         let mut piece = Piece {
             text: std::mem::take(&mut self.text),
             reasoning: std::mem::take(&mut self.reasoning),
@@ -98,7 +102,7 @@ impl MessageRow {
 
 /// Completes the messages of these rows, in their order.
 pub(super) async fn complete(
-    tx: &mut Connection,
+    tx: &mut TransactionConnection,
     rows: Vec<MessageRow>,
 ) -> Result<Vec<SavedMessage>> {
     let mut messages = Vec::with_capacity(rows.len());

@@ -15,7 +15,7 @@ use sqlx::{FromRow, Row, query_as, query_scalar};
 use super::conversation::conversation;
 use super::message::{MessageRow, message_columns};
 use crate::store::database::rows::row;
-use crate::store::database::transaction::Connection;
+use crate::store::database::transaction::TransactionConnection;
 use crate::store::{PathEnd, PathLimit, Result, Store, StoreError};
 
 impl Store {
@@ -63,7 +63,7 @@ impl Store {
 
 /// The message at or below which the part ends; `None` in a conversation without messages.
 async fn start_of(
-    tx: &mut Connection,
+    tx: &mut TransactionConnection,
     conversation: i64,
     end: &PathEnd,
     leaf: Option<String>,
@@ -88,7 +88,7 @@ async fn start_of(
 }
 
 /// Whether a conversation has this message.
-async fn exists(tx: &mut Connection, conversation: i64, message: &str) -> Result<bool> {
+async fn exists(tx: &mut TransactionConnection, conversation: i64, message: &str) -> Result<bool> {
     let found: Option<i64> =
         query_scalar("select key from messages where id = $1 and conversation + 0 = $2")
             .bind(message)
@@ -100,7 +100,7 @@ async fn exists(tx: &mut Connection, conversation: i64, message: &str) -> Result
 
 /// The newest of the messages with this parent; without one, of the messages that have none.
 async fn newest_child(
-    tx: &mut Connection,
+    tx: &mut TransactionConnection,
     conversation: i64,
     parent: Option<&str>,
 ) -> Result<Option<String>> {
@@ -122,7 +122,7 @@ async fn newest_child(
 
 /// The version of a message with this number, counted from 1.
 async fn version_of(
-    tx: &mut Connection,
+    tx: &mut TransactionConnection,
     conversation: i64,
     message: &str,
     number: u32,
@@ -154,7 +154,7 @@ async fn version_of(
 
 /// The leaf of the path that leads from this message to the newest child each time.
 async fn newest_leaf_below(
-    tx: &mut Connection,
+    tx: &mut TransactionConnection,
     conversation: i64,
     message: &str,
 ) -> Result<String> {
@@ -184,7 +184,7 @@ row! {
 /// How many messages the part has, counted from this one towards the root, and the message before
 /// them, if there is one.
 async fn choose(
-    tx: &mut Connection,
+    tx: &mut TransactionConnection,
     conversation: i64,
     last: &str,
     limit: PathLimit,
@@ -236,7 +236,7 @@ impl<'r> FromRow<'r, AnyRow> for VersionRow {
 
 /// Reads `count` messages, from this one towards the root, and adds them with the root first.
 async fn read_up(
-    tx: &mut Connection,
+    tx: &mut TransactionConnection,
     conversation: i64,
     last: &str,
     count: i64,

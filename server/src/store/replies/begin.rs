@@ -5,7 +5,7 @@ use sqlx::{query, query_as, query_scalar};
 
 use super::history::History;
 use crate::store::database::rows::{self, row};
-use crate::store::database::transaction::Connection;
+use crate::store::database::transaction::TransactionConnection;
 use crate::store::{
     Begun, Database, NewReply, Piece, Result, Store, StoreError, TitledBy, Turn, new_id,
 };
@@ -125,7 +125,7 @@ impl Store {
     /// The conversation of a request, and whether the request made it.
     async fn conversation_for(
         &self,
-        tx: &mut Connection,
+        tx: &mut TransactionConnection,
         owner: &str,
         reply: &NewReply,
     ) -> Result<(i64, bool)> {
@@ -164,7 +164,7 @@ impl Store {
     /// Stores a question below its parent in a conversation, and returns its id.
     async fn insert_question(
         &self,
-        tx: &mut Connection,
+        tx: &mut TransactionConnection,
         owner: &str,
         (conversation, parent): (i64, Option<&str>),
         text: &str,
@@ -193,7 +193,11 @@ impl Store {
 }
 
 /// The reply that this request began before, if there is one.
-async fn known(tx: &mut Connection, owner: &str, request_id: &str) -> Result<Option<KnownRow>> {
+async fn known(
+    tx: &mut TransactionConnection,
+    owner: &str,
+    request_id: &str,
+) -> Result<Option<KnownRow>> {
     let found = query_as(
         "select g.id as generation, g.message as message, m.parent as user_message,
              m.conversation as conversation, m.text as text, m.reasoning as reasoning,
@@ -210,7 +214,7 @@ async fn known(tx: &mut Connection, owner: &str, request_id: &str) -> Result<Opt
 
 /// The result of a request that was there before.
 async fn begun_before(
-    tx: &mut Connection,
+    tx: &mut TransactionConnection,
     known: KnownRow,
     reply: &NewReply,
     history: History,
@@ -238,7 +242,11 @@ async fn begun_before(
 }
 
 /// Whether a conversation holds only the question that began it and the reply to it.
-async fn is_first(tx: &mut Connection, conversation: i64, reply: &NewReply) -> Result<bool> {
+async fn is_first(
+    tx: &mut TransactionConnection,
+    conversation: i64,
+    reply: &NewReply,
+) -> Result<bool> {
     if !matches!(reply.turn, Turn::Question { parent: None, .. }) {
         return Ok(false);
     }
@@ -251,7 +259,7 @@ async fn is_first(tx: &mut Connection, conversation: i64, reply: &NewReply) -> R
 
 /// Stores an empty reply to this question.
 async fn insert_reply(
-    tx: &mut Connection,
+    tx: &mut TransactionConnection,
     owner: &str,
     conversation: i64,
     reply: &NewReply,
@@ -282,7 +290,7 @@ async fn insert_reply(
 
 /// Lets the new generation continue a reply.
 async fn continue_reply(
-    tx: &mut Connection,
+    tx: &mut TransactionConnection,
     conversation: i64,
     reply: &NewReply,
     cut: &str,
@@ -313,7 +321,7 @@ async fn continue_reply(
 }
 
 /// Stores how far the last generation of a reply came and how it ended, before another one continues it.
-async fn store_end_of_generation(tx: &mut Connection, reply: &EndedRow) -> Result<()> {
+async fn store_end_of_generation(tx: &mut TransactionConnection, reply: &EndedRow) -> Result<()> {
     let bytes = |text: &str| i64::try_from(text.len()).unwrap_or(i64::MAX);
     query(
         "update generations set text_bytes = $2, reasoning_bytes = $3,
@@ -334,7 +342,11 @@ async fn store_end_of_generation(tx: &mut Connection, reply: &EndedRow) -> Resul
 }
 
 /// A message of this conversation that is not being written.
-async fn ended_message(tx: &mut Connection, conversation: i64, id: &str) -> Result<EndedRow> {
+async fn ended_message(
+    tx: &mut TransactionConnection,
+    conversation: i64,
+    id: &str,
+) -> Result<EndedRow> {
     let row: EndedRow = query_as(
         "select id, parent, role, text, reasoning, marks as spans, state from messages
          where id = $1 and conversation + 0 = $2",
@@ -352,7 +364,11 @@ async fn ended_message(tx: &mut Connection, conversation: i64, id: &str) -> Resu
 }
 
 /// A reply of this conversation that is not being written.
-async fn ended_reply(tx: &mut Connection, conversation: i64, id: &str) -> Result<EndedRow> {
+async fn ended_reply(
+    tx: &mut TransactionConnection,
+    conversation: i64,
+    id: &str,
+) -> Result<EndedRow> {
     let row = ended_message(tx, conversation, id).await?;
     if rows::role(&row.role) == Role::Assistant {
         Ok(row)

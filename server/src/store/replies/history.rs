@@ -9,7 +9,7 @@ use app::protocol::{ChatMessage, Role};
 use sqlx::{query_as, query_scalar};
 
 use crate::store::database::rows::{self, row};
-use crate::store::database::transaction::Connection;
+use crate::store::database::transaction::TransactionConnection;
 use crate::store::{NewReply, Result, Store, Turn};
 
 /// The part of a history that is read before the write transaction.
@@ -85,7 +85,7 @@ impl History {
     /// The history up to the question with this id, as the model is to see it.
     pub(super) async fn up_to(
         self,
-        tx: &mut Connection,
+        tx: &mut TransactionConnection,
         conversation: i64,
         question: &str,
     ) -> Result<Vec<ChatMessage>> {
@@ -104,7 +104,11 @@ impl History {
 
 /// The messages from the root to this one.
 /// For `+ 0` see `read::path`.
-async fn line_to(tx: &mut Connection, conversation: i64, id: &str) -> Result<Vec<LineRow>> {
+async fn line_to(
+    tx: &mut TransactionConnection,
+    conversation: i64,
+    id: &str,
+) -> Result<Vec<LineRow>> {
     let found = query_as(
         "with recursive line (parent, role, text, state, back) as (
              select parent, role, text, state, 0 from messages where id = $1 and conversation + 0 = $2

@@ -4,7 +4,7 @@
 use sqlx::query_as;
 
 use crate::store::database::rows::{self, row};
-use crate::store::database::transaction::Connection;
+use crate::store::database::transaction::TransactionConnection;
 use crate::store::{GenerationEnd, Piece, Result, Store, StoreError, StoredReply};
 
 row! {
@@ -102,7 +102,7 @@ row! {
 /// `NotFound` for a generation that was continued by a version of Rill that did not store how it ended.
 /// A page that follows it then loads the conversation again.
 async fn continued(
-    connection: &mut Connection,
+    connection: &mut TransactionConnection,
     generation: &str,
     message: Piece,
 ) -> Result<Continued> {
@@ -135,7 +135,7 @@ row! {
 
 /// The pieces that are stored of a reply that is being made, in order.
 pub(in crate::store) async fn pieces(
-    connection: &mut Connection,
+    connection: &mut TransactionConnection,
     generation: &str,
 ) -> Result<Vec<Piece>> {
     let found: Vec<PieceRow> = query_as(
