@@ -48,6 +48,13 @@ pub(super) const STEPS: &[SchemaStep] = &[
         postgres: include_str!("migrations/postgres/0004_replies_of_a_message.sql"),
         changes_data: false,
     },
+    SchemaStep {
+        version: 5,
+        name: "fewer merges",
+        sqlite: include_str!("migrations/sqlite/0005_fewer_merges.sql"),
+        postgres: include_str!("migrations/postgres/0005_fewer_merges.sql"),
+        changes_data: false,
+    },
 ];
 
 /// The migrations of a database system, as sqlx runs them.

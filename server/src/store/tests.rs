@@ -9,6 +9,7 @@ mod owners;
 mod postgres_faults;
 mod postgres_plans;
 mod postgres_proxy;
+mod removal;
 mod writes;
 
 use std::path::Path;

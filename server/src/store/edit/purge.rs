@@ -13,6 +13,9 @@ use crate::store::{Database, Result, Store};
 pub(in crate::store) const REMOVED: &str = "";
 /// The most messages, or other rows, that one statement removes.
 const ROWS: i64 = 32;
+/// The most messages of a slice. SQLite's search index merges its parts when the slice is committed, the more
+/// the more messages were removed.
+const ROWS_OF_SLICE: usize = 64;
 
 /// The conversations to remove.
 #[derive(Clone, Copy)]
@@ -46,13 +49,16 @@ impl Store {
         let mut removed = 0;
         loop {
             let mut slice = self.slice().await?;
+            let mut messages = 0;
             loop {
                 let Some(conversation) = target.next(&mut slice).await? else {
                     slice.commit().await?;
                     return Ok(removed);
                 };
-                removed += u64::from(remove_part(self.database, &mut slice, conversation).await?);
-                if slice.is_over() {
+                let part = remove_part(self.database, &mut slice, conversation).await?;
+                removed += u64::from(part.is_last);
+                messages += part.messages;
+                if slice.is_over() || messages >= ROWS_OF_SLICE {
                     break;
                 }
             }
@@ -102,21 +108,28 @@ impl PurgeTarget<'_> {
     }
 }
 
-/// Removes a part of a conversation, and returns whether nothing of it is left.
+/// A part of a conversation that was removed.
+struct RemovedPart {
+    messages: usize,
+    /// Whether nothing of the conversation is left.
+    is_last: bool,
+}
+
+/// Removes a part of a conversation.
 async fn remove_part(
     database: Database,
     tx: &mut TransactionConnection,
     conversation: i64,
-) -> Result<bool> {
-    if remove_messages(database, tx, conversation).await?
-        || remove_generations(tx, conversation).await?
-    {
+) -> Result<RemovedPart> {
+    let messages = remove_messages(database, tx, conversation).await?;
+    let part = |is_last| RemovedPart { messages, is_last };
+    if messages == ROWS as usize || remove_generations(tx, conversation).await? {
         query("update conversations set import = $2 where key = $1 and import is null")
             .bind(conversation)
             .bind(REMOVED)
             .execute(&mut *tx)
             .await?;
-        return Ok(false);
+        return Ok(part(false));
     }
     if database == Database::Sqlite {
         query("delete from title_words where rowid = $1")
@@ -128,15 +141,15 @@ async fn remove_part(
         .bind(conversation)
         .execute(&mut *tx)
         .await?;
-    Ok(true)
+    Ok(part(true))
 }
 
-/// Removes some messages, and returns whether there may be more.
+/// Removes some messages, and returns how many. With [`ROWS`] of them there may be more.
 async fn remove_messages(
     database: Database,
     tx: &mut TransactionConnection,
     conversation: i64,
-) -> Result<bool> {
+) -> Result<usize> {
     let keys: Vec<i64> =
         query_scalar("select key from messages where conversation = $1 order by key limit $2")
             .bind(conversation)
@@ -144,7 +157,7 @@ async fn remove_messages(
             .fetch_all(&mut *tx)
             .await?;
     let Some(last) = keys.last().copied() else {
-        return Ok(false);
+        return Ok(0);
     };
     if database == Database::Sqlite {
         query(
@@ -161,7 +174,7 @@ async fn remove_messages(
         .bind(last)
         .execute(&mut *tx)
         .await?;
-    Ok(keys.len() as i64 == ROWS)
+    Ok(keys.len())
 }
 
 /// Removes some generations with their pieces, and returns whether there may be more.

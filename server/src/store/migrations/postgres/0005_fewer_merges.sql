@@ -1,0 +1,2 @@
+-- Only SQLite's search index needs a change.
+select 1;
