@@ -67,7 +67,7 @@ pub const SAVED_DATA: &str = "saved";
 fn saved_data() -> Option<impl IntoView> {
     let initial =
         use_context::<InitialData>().filter(|initial| *initial != InitialData::default())?;
-    let json = serde_json::to_string(&initial).expect("what is saved is text and numbers");
+    let json = serde_json::to_string(&initial).expect("initial data is made of text and numbers");
     let json = json.replace('<', "\\u003c");
     Some(view! { <script type="application/json" id=SAVED_DATA inner_html=json></script> })
 }

@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_in_passing_is_read_from_comments() {
+    fn transient_events_are_read_from_comments() {
         let check = |comment: &str, expect| {
             assert_eq!(ChatEvent::from_comment(comment), expect, "{comment}");
         };

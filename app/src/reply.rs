@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn reasoning_takes_from_its_first_piece_to_the_first_of_the_answer() {
+    fn reasoning_lasts_from_its_first_piece_to_the_first_piece_of_the_answer() {
         let thinking = [
             (3, ChatEvent::Reasoning("h".into())),
             (5, ChatEvent::Reasoning("m".into())),
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn one_waits_until_anything_comes_or_nothing_can() {
+    fn a_reply_is_waiting_until_a_piece_arrives_or_it_ends() {
         assert!(reply(&[]).is_waiting());
         assert!(!reply(&[(1, ChatEvent::Reasoning("h".into()))]).is_waiting());
         let mut stopped = reply(&[]);
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_is_told_until_the_upstream_is_asked_again() {
+    fn a_pause_is_counted_down_until_the_request_is_repeated() {
         let retrying = || ChatEvent::Retrying(Retrying { in_ms: 4000 });
         let paused = reply(&[(1, retrying())]);
         assert_eq!(paused.pause_left(at(2)), Some(at(3)));
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn a_saved_reply_is_as_it_was_when_it_ended() {
+    fn a_saved_reply_keeps_its_end_and_its_times() {
         let done = saved(MessageState::Done {
             finish: Finish::Stop,
         });
@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn a_saved_reply_that_streams_goes_on() {
+    fn a_saved_reply_that_streams_is_extended_and_can_be_continued() {
         let mut reply = saved(MessageState::Streaming {
             generation: "g".into(),
             last_seq: 7,

@@ -104,7 +104,7 @@ test("where what draws cannot be had, that is said, and the code stays", async (
   await answered(chat, upstream, inFence(DIAGRAM));
   await page.route("**/diagram/page.html", (route) => route.abort());
   await button(chat, "Draw").click();
-  await expect(chat.alert).toHaveText("What draws diagrams could not be loaded: check the connection and try again.");
+  await expect(chat.alert).toHaveText("The diagram renderer could not be loaded: check the connection and try again.");
   await expect(code(chat)).toBeVisible();
   await page.unroute("**/diagram/page.html");
   await button(chat, "Draw").click();

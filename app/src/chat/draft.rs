@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn taking_it_empties_the_composer_and_nothing_is_no_message() {
+    fn taking_the_draft_empties_the_composer_and_a_blank_draft_is_not_taken() {
         let mut draft = written("hello");
         assert_eq!(
             draft.take(),
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn the_new_message_waits_while_a_question_is_edited() {
+    fn the_new_message_is_kept_while_a_question_is_edited() {
         let mut draft = written("new");
         draft.edit(question(), "old".into());
         assert_eq!((draft.text(), draft.unsent()), ("old", "new"));
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn an_edited_question_says_what_it_replaces_and_the_new_message_is_back() {
+    fn an_edited_question_names_the_original_and_the_new_message_is_back() {
         let mut draft = written("new");
         draft.edit(question(), "old".into());
         draft.write("better".into());
@@ -209,14 +209,14 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_sent_is_back_with_what_was_written_since() {
+    fn a_message_that_could_not_be_sent_precedes_later_text() {
         check_given_back(Draft::default(), "unsent");
         check_given_back(written("  "), "unsent");
         check_given_back(written("since"), "unsent\n\nsince");
     }
 
     #[test]
-    fn an_edit_that_could_not_be_sent_goes_on_and_the_new_message_still_waits() {
+    fn an_edit_that_could_not_be_sent_is_back_and_the_new_message_is_kept() {
         let mut draft = written("since");
         draft.give_back(Outgoing {
             text: "edited".into(),
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_back_and_was_not_changed_is_the_same_message() {
+    fn an_unchanged_message_that_came_back_keeps_its_ids() {
         let sent = Sent {
             conversation: "c".into(),
             request: "r".into(),

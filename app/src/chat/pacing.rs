@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn it_rests_longer_where_showing_takes_longer_but_never_so_that_one_waits_for_words() {
+    fn the_pause_grows_with_the_cost_of_a_render_up_to_a_limit() {
         let check = |cost: u64, expect: u64| {
             assert_eq!(rest_after(ms(cost)), ms(expect), "{cost}");
         };
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn it_goes_on_to_rest_while_somebody_types() {
+    fn renders_are_rarer_while_the_user_types() {
         let check = |cost: u64, typed_at: Option<u64>, expect: Option<u64>| {
             let rest = rest_while_typing(ms(cost), typed_at.map(ms), ms(5000));
             assert_eq!(rest, expect.map(ms), "{cost}, key at {typed_at:?}");
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn it_rests_for_a_key_that_was_pressed_just_now() {
+    fn a_render_waits_after_a_key_press() {
         let check = |key_at: Option<u64>, now: u64, expect: Option<u64>| {
             let rest = rest_after_key(key_at.map(ms), ms(now));
             assert_eq!(rest, expect.map(ms), "{key_at:?} at {now}");
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn on_a_slow_machine_nothing_is_shown_when_the_next_key_may_come() {
+    fn on_a_slow_machine_nothing_is_rendered_when_the_next_key_is_due() {
         let pressed: Vec<u64> = (1..9).map(|number| number * 220).collect();
         let shown = shown(ms(24), &pressed);
         for key in &pressed {
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn without_keys_it_is_shown_some_fifteen_times_a_second_on_a_slow_machine() {
+    fn without_keys_a_slow_machine_renders_about_fifteen_times_a_second() {
         let shown = shown(ms(24), &[]);
         assert!((24..=32).contains(&shown.len()), "{shown:?}");
     }

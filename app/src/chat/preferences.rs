@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn choices_are_remembered_as_they_were_written() {
+    fn choices_are_stored_as_they_were_written() {
         assert_eq!(Choices::from_text(&all().to_text()), all());
         assert_eq!(Choices::default().to_text(), "");
         assert_eq!(Choices::from_text(""), Choices::default());

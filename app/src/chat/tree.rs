@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_that_is_made_again_is_shown_and_the_older_one_stays() {
+    fn a_regenerated_reply_is_shown_and_the_older_version_stays() {
         let (mut talk, [.., second, _]) = talk();
         let again = talk.append(Some(second), "r2 again");
         check(&talk, &["q1", "r1", "q2", "r2 again"]);
@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn an_edited_question_is_a_branch_that_keeps_the_other_one_whole() {
+    fn an_edited_question_is_a_branch_and_the_original_branch_stays() {
         let (mut talk, [question, ..]) = talk();
         let edited = talk.append(None, "q1 edited");
         check(&talk, &["q1 edited"]);
@@ -443,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_found_by_the_name_that_the_server_gave_it() {
+    fn a_message_is_found_by_its_server_id() {
         let (mut talk, [question, reply, ..]) = talk();
         talk.set_server_id(reply, "r".into());
         assert_eq!(
@@ -454,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_can_be_shown_with_all_that_leads_to_it() {
+    fn showing_a_message_shows_the_path_to_it() {
         let (mut talk, [.., last]) = talk();
         let other = talk.append(None, "another beginning");
         check(&talk, &["another beginning"]);
@@ -479,7 +479,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_said_before_is_put_before_the_first_message_and_all_its_versions() {
+    fn earlier_messages_are_prepended_to_all_versions_of_the_first_message() {
         let (mut talk, [question, ..]) = talk();
         talk.set_earlier(Some("b".into()));
         let edited = talk.append(None, "q1 edited");
@@ -493,7 +493,7 @@ mod tests {
     }
 
     #[test]
-    fn the_parts_of_the_path_are_what_was_there_at_first_and_what_came_before_it_each_time() {
+    fn the_path_is_sliced_where_messages_were_prepended() {
         let (mut talk, _) = talk();
         assert_eq!(talk.parts(), [(0, usize::MAX)]);
         talk.prepend(named(&["c", "d", "e"]), Some("b".into()));
@@ -504,7 +504,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_to_a_version_that_is_not_loaded_says_its_number() {
+    fn a_step_to_a_version_that_is_not_loaded_returns_its_number() {
         let (mut talk, [.., second, last]) = talk();
         assert!(talk.set_version(last, Version { number: 3, of: 4 }));
         assert!(!talk.set_version(last, Version { number: 3, of: 4 }));
@@ -524,7 +524,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_that_took_the_same_number_the_one_that_the_server_named_has_it() {
+    fn of_two_versions_with_the_same_number_the_servers_keeps_it() {
         let (mut talk, [.., second, _]) = talk();
         let mine = talk.append(Some(second), "mine");
         let theirs = talk.append(Some(second), "theirs");

@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn conversations_stand_by_the_day_on_which_something_was_last_said() {
+    fn conversations_are_grouped_by_the_day_of_the_last_message() {
         let days = |days: i64| NOON - days * DAY_MS;
         let index = index(&[
             ("future", days(-2), false),
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn the_day_ends_at_midnight_where_the_person_is() {
+    fn the_day_ends_at_midnight_in_the_users_time_zone() {
         let index = index(&[("late", NOON - DAY_MS / 2 - 1, false)]);
         check(&index, TODAY, &[(Group::Yesterday, &["late"])]);
         let east = Today {
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_conversation_in_which_something_is_said_goes_to_the_top() {
+    fn a_conversation_with_a_new_message_moves_to_the_top() {
         let mut index = index(&[("a", 1, false), ("b", 2, false), ("p", 0, true)]);
         index.apply(&Change::Changed(conversation("a", 3, false)));
         let ids = |index: &ConversationIndex| -> Vec<String> {
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_the_part_that_is_not_known_waits_for_it() {
+    fn a_conversation_of_a_page_that_is_not_loaded_is_not_inserted() {
         let mut index = ConversationIndex::new(ConversationList {
             conversations: vec![conversation("a", 9, false)],
             next: Some("cursor".into()),

@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_place_is_found_in_any_form_of_an_address() {
+    fn any_form_of_a_url_is_parsed() {
         let check = |url: &str, expect: Address| {
             assert_eq!(Address::of(url), expect, "{url}");
         };
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_at_the_address_that_names_it() {
+    fn an_address_is_parsed_from_its_own_path() {
         let id = "0190a0a0-00bc-7def-8000-0123456789ab";
         for address in [Address::New, Address::Conversation(id.into())] {
             assert_eq!(Address::of(&address.path()), address);

@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_setting_can_mend_names_the_setting() {
+    fn an_error_that_a_setting_can_fix_names_the_setting() {
         for (kind, setting) in [
             (ErrorKind::Auth, "OPENAI_API_KEY"),
             (ErrorKind::ModelNotFound, "RILL_MODEL"),

@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_uuid_stays_as_it_is() {
+    fn a_text_that_is_not_a_uuid_is_kept() {
         let hyphen_elsewhere = format!("0190a0a-000bc{}", &ID[13..]);
         for other in [
             "",

@@ -14,10 +14,9 @@ const EVENT_LIMIT: usize = 16 * 1024 * 1024;
 /// An event with its sequence number.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NumberedEvent {
-    /// The sequence number of the event, or of the last one that was joined in it. None where the
-    /// stream gives none.
+    /// The seq of the event, or of the last event that was joined into it. `None` if the stream has no id.
     pub seq: Option<u64>,
-    /// What happened.
+    /// The event.
     pub event: ChatEvent<'static>,
 }
 
@@ -25,7 +24,7 @@ pub struct NumberedEvent {
 #[derive(Debug)]
 pub struct ReplyDecoder {
     decoder: Decoder,
-    /// Events that came in one chunk, on their way out together.
+    /// Decoded events that were not taken yet.
     ready: VecDeque<NumberedEvent>,
 }
 
@@ -95,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn each_event_has_its_place() {
+    fn each_event_has_its_seq() {
         let got = read(
             b"id: 3\ndata: \"a\"\n\n: ping\n\nid: 4\nevent: done\ndata: {\"finish\":\"stop\"}\n\n",
         );
@@ -108,12 +107,12 @@ mod tests {
     }
 
     #[test]
-    fn names_of_later_versions_are_passed_over() {
+    fn unknown_events_are_ignored() {
         assert_eq!(read(b"event: weather\ndata: rain\n\n"), []);
     }
 
     #[test]
-    fn what_cannot_be_read_ends_the_reply_with_a_sentence() {
+    fn an_undecodable_stream_ends_the_reply_with_an_error() {
         let got = read(b"data: {\n\n");
         let [NumberedEvent { event, .. }] = got.as_slice() else {
             panic!("one event: {got:?}")

@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn text_and_reasoning_are_appended_apart() {
+    fn text_and_reasoning_are_separate() {
         let got = fold(&[
             ChatEvent::Start(Start {
                 generation: "g".into(),
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_that_is_told_again_is_not_doubled() {
+    fn a_restart_discards_the_text_before_it() {
         let start = ChatEvent::Start(Start {
             generation: "g".into(),
             model: "m".into(),
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stop_keeps_what_was_there() {
+    fn a_stop_keeps_the_text() {
         let mut got = fold(&[ChatEvent::Text("a".into())]);
         got.stop();
         assert_eq!(

@@ -362,7 +362,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
-    fn comments_are_handed_out_where_they_are_wanted_however_they_are_split() {
+    fn comments_are_passed_on_where_they_are_wanted_however_they_are_split() {
         let long = format!(": {}\n", "x".repeat(2000));
         let text = format!(": a b\ndata: 1\n:c\n\n{long}:\n: \u{e9}\r\n\r\n");
         for chunk_len in 1..text.len() {
@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_discarded_has_no_limit() {
+    fn discarded_lines_have_no_limit() {
         check(":123456789\ndata: 1\n\n", &["1"]);
         check(
             "dat: 123456789\ndatax: 12345678\nDATA: 12345678\ndata: 1\n\n",
@@ -448,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_discarded_takes_no_memory() {
+    fn discarded_lines_take_no_memory() {
         for line in [":", "zzz: ", "database: ", "\u{feff}\u{feff}"] {
             let mut decoder = Decoder::new(1 << 20);
             decoder
@@ -496,7 +496,7 @@ mod tests {
     }
 
     #[test]
-    fn data_within_one_chunk_is_handed_out_from_there() {
+    fn data_within_one_chunk_is_not_copied() {
         let chunk = b"id: 1\nevent: e\ndata: abc\nretry: 5\n\r\ndata:\xe2\x9c\x93\r\n\r\n";
         let mut decoder = Decoder::new(100);
         let mut seen = 0;

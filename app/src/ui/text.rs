@@ -44,7 +44,7 @@ pub fn earlier(loading: Loading) -> &'static str {
 
 /// The diagram frame could not be loaded.
 pub const DRAWING_NOT_LOADED: &str =
-    "What draws diagrams could not be loaded: check the connection and try again.";
+    "The diagram renderer could not be loaded: check the connection and try again.";
 
 /// Drawing a diagram timed out.
 pub const DRAWING_TOO_LONG: &str = "Drawing this diagram takes too long, so it was stopped.";
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn every_other_end_is_said() {
+    fn every_other_end_has_a_note() {
         use Tone::{Error, Plain};
         let done = |finish| Some(ReplyEnd::Done(finish));
         check(
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn an_import_is_told_with_what_was_left_out() {
+    fn the_result_of_an_import_lists_skipped_parts() {
         let mut report = ImportReport {
             conversations: 1,
             messages: 2,
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn imports_of_several_files_are_told_in_sum_and_failures_by_name() {
+    fn imports_of_several_files_are_summed_up_and_failures_are_named() {
         let good = |conversations| ImportReport {
             conversations,
             messages: 2 * conversations,
@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_told_in_whole_seconds_that_have_begun() {
+    fn times_are_rounded_up_to_whole_seconds() {
         assert_eq!(thought_for(Duration::from_millis(300)), "Thought for 1 s");
         assert_eq!(
             thought_for(Duration::from_millis(11_200)),
@@ -438,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_told_in_the_servers_words_or_else_in_ours() {
+    fn an_error_has_the_servers_sentence_or_else_ours() {
         let error = |message: &str| {
             Some(ReplyEnd::Error(ReplyError {
                 kind: ErrorKind::Quota,
@@ -456,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_reply_cost_is_told_as_far_as_it_is_known() {
+    fn unknown_figures_are_left_out() {
         let check = |figures: &Figures, expect: &str| {
             assert_eq!(super::figures(figures), expect);
         };

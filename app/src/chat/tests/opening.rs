@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_saved_conversation_is_shown_as_it_was_left() {
+fn a_saved_conversation_is_opened_with_its_path() {
     let harness = Harness::new();
     let detail = detail(
         "r1",
@@ -22,7 +22,7 @@ fn a_saved_conversation_is_shown_as_it_was_left() {
 }
 
 #[test]
-fn a_reply_that_streams_elsewhere_is_followed_from_where_it_was_saved() {
+fn a_reply_that_streams_elsewhere_is_read_from_where_it_was_saved() {
     let harness = Harness::new();
     let streaming = MessageState::Streaming {
         generation: "g".into(),
@@ -54,7 +54,7 @@ fn a_reply_that_streams_elsewhere_is_followed_from_where_it_was_saved() {
 }
 
 #[test]
-fn what_another_tab_said_is_caught_up_with() {
+fn messages_of_another_tab_are_merged() {
     let harness = Harness::new();
     let mut there = detail(
         "r1",
@@ -81,7 +81,7 @@ fn what_another_tab_said_is_caught_up_with() {
 }
 
 #[test]
-fn word_of_a_reply_as_streaming_that_comes_after_its_end_is_old() {
+fn a_streaming_state_that_arrives_after_the_end_is_out_of_date() {
     let check = |generation: &str, expect: &str, asks: usize| {
         let harness = Harness::new();
         let events = harness.expect_request();
@@ -119,7 +119,7 @@ fn word_of_a_reply_as_streaming_that_comes_after_its_end_is_old() {
 }
 
 #[test]
-fn what_the_server_saved_does_not_take_away_how_long_there_is_to_wait() {
+fn merging_the_saved_state_keeps_the_time_to_wait() {
     let limited = |retry_after_ms| ReplyError {
         kind: ErrorKind::RateLimited,
         message: "Slow down.".into(),
@@ -149,7 +149,7 @@ fn what_the_server_saved_does_not_take_away_how_long_there_is_to_wait() {
 }
 
 #[test]
-fn a_reply_that_the_server_forgot_raises_a_doubt() {
+fn a_reply_that_the_server_does_not_know_requests_a_resync() {
     let harness = Harness::new();
     let events = harness.expect_request();
     harness.send("go");
@@ -161,7 +161,7 @@ fn a_reply_that_the_server_forgot_raises_a_doubt() {
 }
 
 #[test]
-fn a_reply_that_was_resumed_may_have_been_continued_elsewhere() {
+fn a_resumed_reply_requests_a_resync() {
     for is_resumed in [false, true] {
         let harness = Harness::new();
         let mut events = harness.expect_request();

@@ -36,7 +36,7 @@ fn version(message: &str, number: u32, of: u32) -> MessageVersion {
 }
 
 #[test]
-fn what_comes_before_is_put_before_the_first_message() {
+fn earlier_messages_are_prepended() {
     let harness = opened(&end());
     assert_eq!(harness.shown(), END);
     assert_eq!(harness.chat.earlier().as_deref(), Some("r1"));
@@ -53,7 +53,7 @@ fn what_comes_before_is_put_before_the_first_message() {
 }
 
 #[test]
-fn what_follows_a_message_that_is_not_loaded_is_sent_after_that() {
+fn a_message_after_one_that_is_not_loaded_names_it_as_its_parent() {
     // An edit of the first question: it follows the reply before it.
     let harness = opened(&end());
     harness.chat.edit(harness.chat.path()[0]);
@@ -77,7 +77,7 @@ fn what_follows_a_message_that_is_not_loaded_is_sent_after_that() {
 }
 
 #[test]
-fn what_the_server_has_is_caught_up_with_where_it_follows_what_is_loaded() {
+fn the_servers_state_is_merged_where_it_connects_to_the_loaded_messages() {
     let check = |messages: Vec<SavedMessage>, leaf: &str, expect: Option<&[&str]>| {
         let harness = opened(&end());
         let there = detail(leaf, messages);
@@ -107,7 +107,7 @@ fn what_the_server_has_is_caught_up_with_where_it_follows_what_is_loaded() {
 }
 
 #[test]
-fn a_version_that_is_not_loaded_is_wanted_and_then_shown() {
+fn a_version_that_is_not_loaded_is_requested_and_then_shown() {
     let mut end = end();
     end.versions = vec![version("q3", 2, 2)];
     let harness = opened(&end);
@@ -140,7 +140,7 @@ fn a_version_that_is_not_loaded_is_wanted_and_then_shown() {
 }
 
 #[test]
-fn nothing_is_said_to_a_conversation_whose_end_is_not_loaded() {
+fn nothing_is_sent_to_a_conversation_whose_end_is_not_loaded() {
     let harness = opened(&ConversationDetail {
         later: true,
         ..end()
@@ -156,7 +156,7 @@ fn nothing_is_said_to_a_conversation_whose_end_is_not_loaded() {
 }
 
 #[test]
-fn replies_without_an_end_that_the_server_did_not_tell_of_are_asked_for() {
+fn replies_without_an_end_on_other_paths_are_unsettled() {
     let streaming = MessageState::Streaming {
         generation: "g".into(),
         last_seq: 1,
@@ -174,7 +174,7 @@ fn replies_without_an_end_that_the_server_did_not_tell_of_are_asked_for() {
 }
 
 #[test]
-fn a_message_that_is_sought_is_shown_with_all_that_leads_to_it() {
+fn seeking_a_message_shows_the_path_to_it() {
     let mut end = end();
     end.messages.push(saved("r3b", Some("q3"), "other", DONE));
     let harness = opened(&end);

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn the_first_message_begins_the_conversation_and_later_ones_follow_by_name() {
+fn the_first_message_starts_the_conversation_and_later_ones_name_their_parents() {
     let harness = Harness::new();
     assert_eq!(harness.chat.id_untracked(), None);
     harness.turn("one", "first");
@@ -23,7 +23,7 @@ fn the_first_message_begins_the_conversation_and_later_ones_follow_by_name() {
 }
 
 #[test]
-fn a_first_message_that_was_not_accepted_begins_nothing_and_is_the_same_when_it_is_sent_again() {
+fn a_rejected_first_message_starts_no_conversation_and_keeps_its_ids_when_it_is_sent_again() {
     let harness = Harness::new();
     let events = harness.expect_request();
     harness.send("one");
@@ -40,7 +40,7 @@ fn a_first_message_that_was_not_accepted_begins_nothing_and_is_the_same_when_it_
 }
 
 #[test]
-fn a_stop_of_a_saved_reply_is_the_servers_and_the_text_up_to_it_still_comes() {
+fn the_server_stops_a_saved_reply_and_text_before_the_stop_still_arrives() {
     let harness = Harness::new();
     let events = harness.expect_request();
     harness.send("go");
@@ -62,7 +62,7 @@ fn a_stop_of_a_saved_reply_is_the_servers_and_the_text_up_to_it_still_comes() {
 }
 
 #[test]
-fn a_saved_reply_that_is_stopped_before_it_began_is_stopped_when_it_begins() {
+fn a_saved_reply_that_is_stopped_before_its_start_is_stopped_when_it_starts() {
     let harness = Harness::new();
     let events = harness.expect_request();
     harness.send("go");
@@ -76,7 +76,7 @@ fn a_saved_reply_that_is_stopped_before_it_began_is_stopped_when_it_begins() {
 }
 
 #[test]
-fn leaving_a_saved_conversation_lets_its_reply_go_on() {
+fn a_saved_reply_continues_after_its_conversation_was_left() {
     let harness = Harness::new();
     let events = harness.expect_request();
     harness.send("go");
@@ -88,7 +88,7 @@ fn leaving_a_saved_conversation_lets_its_reply_go_on() {
 }
 
 #[test]
-fn a_reply_that_was_cut_off_goes_on_in_its_place() {
+fn a_reply_that_was_cut_off_is_continued_in_place() {
     let harness = Harness::new();
     let events = harness.expect_request();
     harness.send("go");

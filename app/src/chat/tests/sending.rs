@@ -37,7 +37,7 @@ fn a_message_is_sent_and_its_reply_streams_in() {
 }
 
 #[test]
-fn the_whole_line_of_the_conversation_is_sent_without_empty_replies() {
+fn the_whole_path_is_sent_without_empty_replies() {
     let harness = Harness::temporary();
     harness.turn("one", "first");
     harness.turn("two", "");
@@ -68,7 +68,7 @@ fn nothing_is_sent_while_a_reply_streams_and_the_next_message_stays() {
 }
 
 #[test]
-fn a_stop_lets_go_of_the_stream_and_keeps_the_text() {
+fn a_stop_drops_the_stream_and_keeps_the_text() {
     let harness = Harness::temporary();
     let events = harness.expect_request();
     harness.send("go");
@@ -124,7 +124,7 @@ fn a_message_that_was_not_accepted_is_back_in_the_composer() {
 }
 
 #[test]
-fn what_was_written_and_not_read_yet_is_read_before_the_draft_is_used() {
+fn the_text_field_is_read_before_the_draft_is_used() {
     let harness = Harness::new();
     let typed = Arc::new(Mutex::new(Some("one".to_owned())));
     let (chat, field) = (harness.chat, Arc::clone(&typed));

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn asking_again_makes_a_version_and_the_older_one_can_be_shown() {
+fn regenerating_adds_a_version_and_the_older_one_can_be_shown() {
     let harness = Harness::temporary();
     harness.turn("one", "first");
     let events = harness.expect_request();
@@ -29,7 +29,7 @@ fn asking_again_makes_a_version_and_the_older_one_can_be_shown() {
 }
 
 #[test]
-fn an_edited_question_is_asked_in_its_place_and_the_draft_waits() {
+fn an_edited_question_is_sent_as_a_sibling_and_the_draft_is_kept() {
     let harness = Harness::temporary();
     harness.turn("one", "first");
     harness.turn("two", "second");
@@ -70,7 +70,7 @@ fn leaving_a_temporary_chat_stops_its_reply_and_it_can_be_restored() {
 }
 
 #[test]
-fn whoever_looks_is_told_once_a_frame_and_at_once_at_the_end() {
+fn subscribers_are_notified_once_per_frame_and_at_once_at_the_end() {
     let harness = Harness::new();
     let events = harness.expect_request();
     harness.send("go");

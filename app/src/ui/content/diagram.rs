@@ -235,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_can_say_few_things_and_numbers_within_limits() {
+    fn only_known_messages_with_numbers_within_limits_are_accepted_from_a_frame() {
         let check =
             |said: &str, expect: Option<FrameMessage>| assert_eq!(read(said), expect, "{said}");
         check("ready", Some(FrameMessage::Ready));

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_question_is_shown_whole_in_parts_that_are_not_long() {
+    fn a_long_question_is_divided_into_bounded_parts() {
         check("", 0);
         check("a", 1);
         check(&"a".repeat(PART), 1);

@@ -141,7 +141,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
-    fn progress_is_told_of_all_files_together() {
+    fn progress_is_a_percentage_of_all_files() {
         for (place, count, percent, expect) in [
             (0, 1, 40, 40),
             (0, 1, 100, 100),

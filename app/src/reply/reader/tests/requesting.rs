@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_busy_server_is_asked_again_when_it_says_and_nothing_is_lost() {
+fn an_overloaded_server_is_retried_when_it_says_and_nothing_is_lost() {
     let busy = Fate::cut(0, How::Busy);
     for request in [follow(), send()] {
         let world = World::new(reply(), [busy.clone(), busy.clone()]);
@@ -23,7 +23,7 @@ fn a_busy_server_is_asked_again_when_it_says_and_nothing_is_lost() {
 }
 
 #[test]
-fn a_reply_that_nobody_keeps_is_asked_for_once() {
+fn an_ephemeral_reply_is_requested_once() {
     let request = || ReplyRequest::Ephemeral(crate::protocol::ChatRequest::new(Vec::new()));
     let world = World::new(reply(), [Fate::cut(100, How::Error)]);
     let (updates, is_over) = read(&world, &mut world.reader(request()));
@@ -36,7 +36,7 @@ fn a_reply_that_nobody_keeps_is_asked_for_once() {
 }
 
 #[test]
-fn a_message_whose_answer_was_lost_is_sent_again_as_the_same_message() {
+fn a_message_whose_response_was_lost_is_sent_again_with_the_same_ids() {
     let world = World::new(
         reply(),
         [Fate::cut(0, How::NoHeaders), Fate::cut(5, How::End)],
@@ -63,7 +63,7 @@ fn a_message_that_started_a_reply_is_never_sent_again() {
 }
 
 #[test]
-fn a_message_that_is_not_accepted_is_given_back_in_the_end() {
+fn a_message_that_is_never_accepted_is_rejected_in_the_end() {
     let world = World::new(reply(), vec![Fate::cut(0, How::NoHeaders); 99]);
     let (updates, is_over) = read(&world, &mut world.reader(send()));
     assert!(is_over);

@@ -3,12 +3,12 @@
 use super::*;
 
 #[test]
-fn a_connection_that_holds_is_read_to_the_end() {
+fn a_connection_without_failures_is_read_to_the_end() {
     check([], 1);
 }
 
 #[test]
-fn a_cut_is_resumed_after_the_last_event_that_came_as_a_whole() {
+fn a_lost_connection_is_resumed_after_the_last_complete_event() {
     for how in [How::Error, How::End, How::Silence] {
         for bytes in [0, 1, 70, 90, 100, 130] {
             check([Fate::cut(bytes, how)], 2);
@@ -17,13 +17,13 @@ fn a_cut_is_resumed_after_the_last_event_that_came_as_a_whole() {
 }
 
 #[test]
-fn what_comes_twice_is_passed_over() {
+fn repeated_events_are_skipped() {
     let again = Fate { again: 1, ..WHOLE };
     check([Fate::cut(100, How::End), again], 2);
 }
 
 #[test]
-fn an_end_is_passed_on_whatever_its_number() {
+fn an_end_is_passed_on_whatever_its_seq() {
     // The reader has received all events up to the seq of the end.
     let world = World::new(reply(), [Fate { again: 1, ..WHOLE }]);
     let mut reader = world.reader(ReplyRequest::Resume {
@@ -38,7 +38,7 @@ fn an_end_is_passed_on_whatever_its_number() {
 }
 
 #[test]
-fn a_reader_knows_whether_it_had_to_resume() {
+fn a_reader_reports_whether_it_had_to_resume() {
     let unreached = || Fate::cut(0, How::NoHeaders);
     for (request, fates, expect) in [
         (follow(), vec![], false),
@@ -55,7 +55,7 @@ fn a_reader_knows_whether_it_had_to_resume() {
 }
 
 #[test]
-fn a_server_that_lost_the_end_tells_the_reply_again_from_its_beginning() {
+fn a_server_that_lost_the_end_restarts_the_reply() {
     // The server was killed and has saved less than was read; `again` goes back before the start.
     let world = World::new(
         reply(),
@@ -70,7 +70,7 @@ fn a_server_that_lost_the_end_tells_the_reply_again_from_its_beginning() {
 }
 
 #[test]
-fn a_loss_is_told_once_when_the_first_attempt_to_resume_fails() {
+fn a_loss_is_reported_once_after_the_first_failed_attempt_to_resume() {
     let beside = |fates: &[Fate]| {
         check(fates.iter().cloned(), fates.len() + 1)
             .into_iter()
@@ -87,7 +87,7 @@ fn a_loss_is_told_once_when_the_first_attempt_to_resume_fails() {
 }
 
 #[test]
-fn a_hidden_page_lets_the_connection_go_and_resumes_when_it_is_shown() {
+fn a_hidden_page_releases_its_connection_and_resumes_when_it_is_shown() {
     let world = World::new(reply(), [Fate::cut(100, How::Silence)]);
     let lifecycle_events = world.events();
     let mut reader = world.reader(follow());
@@ -107,7 +107,7 @@ fn a_hidden_page_lets_the_connection_go_and_resumes_when_it_is_shown() {
 }
 
 #[test]
-fn a_network_that_is_back_is_used_at_once() {
+fn the_reader_connects_at_once_when_the_network_is_back() {
     let world = World::new(reply(), vec![Fate::cut(0, How::NoHeaders); 9]);
     let lifecycle_events = world.events();
     let mut reader = world.reader(follow());
@@ -124,7 +124,7 @@ fn a_network_that_is_back_is_used_at_once() {
 }
 
 #[test]
-fn waits_grow_to_a_limit_and_are_never_twice_the_same_for_all() {
+fn waits_grow_to_a_limit_and_are_random() {
     for failures in 0..60 {
         let (least, most) = (backoff(failures, 0.0), backoff(failures, 1.0));
         assert!(least < most && most <= LONGEST_WAIT);
