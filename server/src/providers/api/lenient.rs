@@ -83,7 +83,7 @@ impl<T> Default for List<T> {
 
 /// Whether a field is present: not null, false, 0, `""`, `[]` or `{}`.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(in crate::providers) struct Presence(pub(super) bool);
+pub(in crate::providers) struct IsPresent(pub(super) bool);
 
 /// The number in a string or a float, if it is a whole number in range.
 fn whole(number: f64) -> Option<u64> {
@@ -275,38 +275,38 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
     }
 }
 
-impl<'de> Deserialize<'de> for Presence {
+impl<'de> Deserialize<'de> for IsPresent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct PresenceVisitor;
-        impl<'de> Visitor<'de> for PresenceVisitor {
-            type Value = Presence;
+        struct IsPresentVisitor;
+        impl<'de> Visitor<'de> for IsPresentVisitor {
+            type Value = IsPresent;
             expecting_anything!();
             fn visit_unit<E>(self) -> Result<Self::Value, E> {
-                Ok(Presence(false))
+                Ok(IsPresent(false))
             }
             fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
-                Ok(Presence(value))
+                Ok(IsPresent(value))
             }
             fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-                Ok(Presence(number != 0))
+                Ok(IsPresent(number != 0))
             }
             fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
-                Ok(Presence(number != 0))
+                Ok(IsPresent(number != 0))
             }
             fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
-                Ok(Presence(number != 0.0))
+                Ok(IsPresent(number != 0.0))
             }
             fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Presence(!text.is_empty()))
+                Ok(IsPresent(!text.is_empty()))
             }
             fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
-                drain_list(list).map(Presence)
+                drain_list(list).map(IsPresent)
             }
             fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Self::Value, A::Error> {
-                drain_object(object).map(Presence)
+                drain_object(object).map(IsPresent)
             }
         }
-        deserializer.deserialize_any(PresenceVisitor)
+        deserializer.deserialize_any(IsPresentVisitor)
     }
 }
 
@@ -390,7 +390,7 @@ mod tests {
     #[test]
     fn nothing_of_any_form_is_nothing() {
         let check = |json: &str, expect| {
-            let Presence(got) = serde_json::from_str(json).expect("any value");
+            let IsPresent(got) = serde_json::from_str(json).expect("any value");
             assert_eq!(got, expect, "{json}");
         };
         for nothing in ["null", "false", "0", "0.0", "\"\"", "[]", "{}"] {

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::usage::ChatUsage;
-use crate::providers::api::lenient::{List, Number, Object, Presence, Text};
+use crate::providers::api::lenient::{IsPresent, List, Number, Object, Text};
 
 /// The relevant fields of an event. Strings without escapes are borrowed from the event. Each field accepts any
 /// value.
@@ -15,7 +15,7 @@ pub(super) struct ChatChunk<'a> {
     pub(super) usage: Object<ChatUsage>,
     /// Only its presence matters. The slow path reads it.
     #[serde(default)]
-    pub(super) error: Presence,
+    pub(super) error: IsPresent,
 }
 
 impl ChatChunk<'_> {
@@ -44,9 +44,9 @@ pub(super) struct ChatChoice<'a> {
     pub(super) finish_reason: Text<'a>,
     /// Moonshot sends the token counts here. The slow path reads them.
     #[serde(default)]
-    pub(super) usage: Presence,
+    pub(super) usage: IsPresent,
     #[serde(default)]
-    pub(super) error: Presence,
+    pub(super) error: IsPresent,
 }
 
 impl ChatChoice<'_> {
@@ -79,11 +79,11 @@ pub(super) struct ChatDelta<'a> {
     #[serde(borrow, default)]
     pub(super) refusal: Text<'a>,
     #[serde(default)]
-    pub(super) reasoning_details: Presence,
+    pub(super) reasoning_details: IsPresent,
     #[serde(default)]
-    pub(super) tool_calls: Presence,
+    pub(super) tool_calls: IsPresent,
     #[serde(default)]
-    pub(super) function_call: Presence,
+    pub(super) function_call: IsPresent,
 }
 
 impl ChatDelta<'_> {

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::providers::api::lenient::{List, Number, Object, Presence, Text};
+use crate::providers::api::lenient::{IsPresent, List, Number, Object, Text};
 
 /// The relevant fields of an event. Strings without escapes are borrowed from the event. Each field accepts any
 /// value.
@@ -22,7 +22,7 @@ pub(super) struct MessagesEvent<'a> {
     pub(super) usage: Object<MessagesUsage>,
     /// Only its presence matters. The slow path reads it.
     #[serde(default)]
-    pub(super) error: Presence,
+    pub(super) error: IsPresent,
 }
 
 impl MessagesEvent<'_> {
