@@ -31,8 +31,8 @@ const PIECE: usize = 80;
 /// A size that is expected to take longer than this is not measured.
 const PATIENCE: Duration = Duration::from_secs(8);
 /// From this size on, time has to grow as the text does. A shorter stream reads its end again for each piece, up to
-/// a bound, so its time may grow faster.
-const STEADY: usize = 1 << 14;
+/// a bound, so its time may grow faster; and a paragraph beyond 16 KiB is read in parts, which once costs a factor.
+const STEADY: usize = 1 << 16;
 /// Shorter times say nothing about growth.
 const NOISE: Duration = Duration::from_micros(100);
 /// How exact the time on a processor is.

@@ -207,8 +207,25 @@ async fn add_all(
             };
             if let Err(error) = abandoned {
                 tracing::error!(%error, "what was imported could not be removed");
+                tokio::spawn(abandon_later(state, import));
             }
             Err(error)
+        }
+    }
+}
+
+/// Removes a partial import once the store works again. Until then its conversations are hidden, and count as
+/// stored where the file is sent again.
+async fn abandon_later(state: AppState, import: String) {
+    /// The seconds before each attempt. The next start of the server removes what is left then.
+    const PAUSES: [u64; 7] = [1, 2, 5, 15, 60, 120, 300];
+    for pause in PAUSES {
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(pause)) => {}
+            () = state.shutdown.cancelled() => return,
+        }
+        if state.store.abandon_import(&import).await.is_ok() {
+            return;
         }
     }
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 use app::protocol::saved::{EXPORT_PATH, export_path};
 use serde_json::{Value, json};
 use server::store::{LOCAL_OWNER, StoreError, new_id};
-use sqlx::{AnyConnection, Connection, query_scalar};
+use sqlx::{AnyConnection, Connection, query, query_scalar};
 
 use crate::support::conversations::{exported, import_request};
 use crate::support::http::Request;
@@ -107,6 +107,44 @@ async fn others_write_between_the_parts_of_a_long_import() {
     };
     let seen = write_during(&rill, &small, work).await;
     assert!(seen.len() >= BETWEEN, "{seen:?}");
+    let kept = rill.state.store.get(LOCAL_OWNER, &long).await;
+    assert_eq!(kept.expect("it is there").messages.len(), MANY);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_that_failed_and_could_not_be_removed_can_be_repeated_soon() {
+    let (_upstream, rill) = rill().await;
+    let long = new_id();
+    let file = import(&json!([conversation(&long, MANY)]));
+    let mut watch = Watch::on(rill.data.path()).await;
+    let url = format!("sqlite://{}", rill.data.path().join("rill.db").display());
+    let mut other = AnyConnection::connect(&url).await.expect("a database");
+    let hold = async {
+        while watch.messages().await == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        query("pragma busy_timeout = 10000")
+            .execute(&mut other)
+            .await
+            .expect("set");
+        query("begin immediate")
+            .execute(&mut other)
+            .await
+            .expect("its turn");
+    };
+    let (answer, ()) = tokio::join!(rill.send(&file), hold);
+    assert_eq!(answer.status, 503);
+    query("rollback").execute(&mut other).await.expect("held");
+    soon(async {
+        loop {
+            let report = rill.send(&file).await.json().await;
+            if report["conversations"] == 1 {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    })
+    .await;
     let kept = rill.state.store.get(LOCAL_OWNER, &long).await;
     assert_eq!(kept.expect("it is there").messages.len(), MANY);
 }
