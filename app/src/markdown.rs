@@ -23,6 +23,7 @@ mod tex;
 
 pub mod html;
 pub mod patch;
+pub mod unclosed;
 
 mod cut;
 mod depth;

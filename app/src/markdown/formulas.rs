@@ -88,6 +88,28 @@ pub(super) fn state_behind(text: &str) -> State {
     }
 }
 
+impl State {
+    /// The line that ends the block of code or HTML that is open, in its containers; `None` if none is.
+    pub(super) fn closing_line(&self) -> Option<String> {
+        let block = self.verbatim?;
+        let mut line = String::new();
+        for container in &self.containers[..block.depth.min(self.containers.len())] {
+            match container {
+                Container::Quote => line.push_str("> "),
+                Container::Indented(width) => line.extend(std::iter::repeat_n(' ', *width)),
+            }
+        }
+        match block.kind {
+            VerbatimKind::Fence(character, length) => {
+                line.extend(std::iter::repeat_n(char::from(character), length));
+            }
+            VerbatimKind::Html(html_block::End::With(end)) => line.push_str(end),
+            VerbatimKind::Html(html_block::End::Blank) => return None,
+        }
+        Some(line)
+    }
+}
+
 fn scan(text: &str) -> Scanner<'_> {
     let mut scanner = Scanner {
         text,

@@ -245,8 +245,13 @@ fn add_markdown(out: &mut String, message: &SavedMessage) {
         }
         out.push('\n');
     }
-    out.push_str(message.text.trim_end());
+    let text = message.text.trim_end();
+    out.push_str(text);
     out.push('\n');
+    // A reply that was cut off may end within code, which would take in the messages behind it.
+    if let Some(line) = app::markdown::unclosed::closing_line(text) {
+        writeln!(out, "{line}").expect("a string takes all");
+    }
 }
 
 fn one_line(text: &str) -> String {

@@ -57,6 +57,25 @@ async fn a_conversation_is_exported_as_markdown_and_as_json() {
 }
 
 #[tokio::test]
+async fn code_that_a_reply_leaves_open_is_closed_in_the_export() {
+    for (said, closing) in [
+        ("So:\n\n```rust\nfn main() {", "```"),
+        ("- So:\n\n  ~~~~\n  a", "  ~~~~"),
+        ("> ```\n> a\n", "> ```"),
+    ] {
+        let upstream = ScriptedUpstream::playing(vec![scripts::saying(said)]).await;
+        let rill = Rill::before(&upstream).await;
+        let (conversation, reply) = begin(&rill).await;
+        soon(reply.finish()).await;
+        let request = Request::get(&export_path(&conversation, "markdown"));
+        let answer = soon(rill.send(&request)).await;
+        let text = String::from_utf8(soon(answer.body()).await.expect("whole")).expect("UTF-8");
+        let expect = format!("\n\n{}\n{closing}\n", said.trim_end());
+        assert!(text.ends_with(&expect), "{text:?}");
+    }
+}
+
+#[tokio::test]
 async fn all_that_is_exported_can_be_imported_once() {
     let (_upstream, rill) = rill().await;
     let mut conversations = Vec::new();
