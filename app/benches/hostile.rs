@@ -74,9 +74,9 @@ impl Dom for NoDom {
         self.next()
     }
 
-    fn seam(&mut self, _: &usize) {}
+    fn shaping_break(&mut self, _: &usize) {}
 
-    fn remove_seams(&mut self, _: &usize) {}
+    fn remove_shaping_breaks(&mut self, _: &usize) {}
 
     fn set_attributes(&mut self, _: &usize, _: &Kind) {}
 

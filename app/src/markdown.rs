@@ -25,7 +25,7 @@ pub mod html;
 pub mod patch;
 pub mod unclosed;
 
-mod cut;
+mod commit_point;
 mod depth;
 mod open;
 mod parts;

@@ -168,14 +168,14 @@ for (const [where, before, later] of [
     await expect(chat.answer()).toContainText(later.trim().split("\n").at(-1)!.replace(/^- /, ""));
     await chat.drawn();
     expect(await chat.page.evaluate(() => getSelection()!.toString())).toBe("these");
-    const seams = chat.answer().locator("[data-seam]");
+    const breaks = chat.answer().locator("[data-shaping-break]");
     if (where === "a paragraph of many pages") {
-      expect(await seams.first().evaluate((seam) => getComputedStyle(seam).marginInlineEnd), "what parts two glyphs").not.toBe("0px");
+      expect(await breaks.first().evaluate((shapingBreak) => getComputedStyle(shapingBreak).marginInlineEnd), "what parts two glyphs").not.toBe("0px");
     }
     await upstream.finish();
     await chat.finished();
     expect(await chat.page.evaluate(() => getSelection()!.toString())).toBe("these");
-    await expect(seams).toHaveCount(0);
+    await expect(breaks).toHaveCount(0);
   });
 }
 

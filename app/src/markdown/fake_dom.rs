@@ -10,9 +10,9 @@ use super::patch::Dom;
 pub(super) type Handle = Rc<FakeNode>;
 
 pub(super) struct FakeNode {
-    /// What element it is; none is a text, or a seam.
+    /// What element it is; none is a text, or a shaping break.
     tag: Option<Tag>,
-    is_seam: bool,
+    is_shaping_break: bool,
     attrs: RefCell<Vec<(Attr, String)>>,
     text: RefCell<String>,
     children: RefCell<Vec<Handle>>,
@@ -26,10 +26,10 @@ pub(super) struct FakeDom {
 }
 
 impl FakeNode {
-    fn new(tag: Option<Tag>, text: &str, is_seam: bool) -> Handle {
+    fn new(tag: Option<Tag>, text: &str, is_shaping_break: bool) -> Handle {
         Rc::new(Self {
             tag,
-            is_seam,
+            is_shaping_break,
             attrs: RefCell::default(),
             text: RefCell::new(text.to_owned()),
             children: RefCell::default(),
@@ -46,8 +46,8 @@ impl FakeNode {
     }
 
     /// It shows in a document that was left with one.
-    fn seam() -> Handle {
-        Self::new(None, "(seam)", true)
+    fn shaping_break() -> Handle {
+        Self::new(None, "(shaping break)", true)
     }
 
     fn add(self: &Rc<Self>, child: &Handle, before: Option<&Handle>) {
@@ -191,19 +191,22 @@ impl Dom for FakeDom {
         second
     }
 
-    fn seam(&mut self, before: &Handle) {
+    fn shaping_break(&mut self, before: &Handle) {
         let parent = before
             .parent
             .borrow()
             .upgrade()
             .expect("it is in the document");
-        parent.add(&FakeNode::seam(), Some(before));
+        parent.add(&FakeNode::shaping_break(), Some(before));
     }
 
-    fn remove_seams(&mut self, outer: &Handle) {
-        outer.children.borrow_mut().retain(|child| !child.is_seam);
+    fn remove_shaping_breaks(&mut self, outer: &Handle) {
+        outer
+            .children
+            .borrow_mut()
+            .retain(|child| !child.is_shaping_break);
         for child in outer.children.borrow().iter() {
-            self.remove_seams(child);
+            self.remove_shaping_breaks(child);
         }
     }
 
@@ -222,7 +225,7 @@ impl Dom for FakeDom {
     fn joined_children(&mut self, node: &Handle) -> Vec<Handle> {
         let mut joined: Vec<Handle> = Vec::new();
         for child in node.children.take() {
-            if child.is_seam {
+            if child.is_shaping_break {
                 continue;
             }
             match joined.last() {

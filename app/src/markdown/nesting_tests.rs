@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 
-use super::cut::Limits;
+use super::commit_point::Limits;
 use super::depth::LEVELS;
 use super::html::html;
 use super::parse::parse_whole;

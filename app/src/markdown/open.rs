@@ -35,7 +35,7 @@ pub(super) enum Open {
 }
 
 /// The lines that open all this. If `is_mid_line`, what comes next continues the last of them.
-pub(super) fn scene(open: &[Open], is_mid_line: bool) -> String {
+pub(super) fn reopening_prefix(open: &[Open], is_mid_line: bool) -> String {
     let mut lines = String::new();
     let mut prefix = String::new();
     for (depth, part) in open.iter().enumerate() {

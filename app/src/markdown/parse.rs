@@ -5,7 +5,7 @@
 //! are links by themselves, and a line break for `<br>`. Tight lists have paragraphs, too: whether a
 //! list is loose is a mark on the list, so that its items need not change when that is decided late.
 //!
-//! A text may begin with a few lines that only set the scene (see `open.rs`) and end with a few
+//! A text may begin with a few lines that only reopen what is open there, its reopening prefix (see `open.rs`) and end with a few
 //! characters that only complete it (see `predict.rs`). Neither is part of the tree.
 
 use pulldown_cmark::{

@@ -8,7 +8,7 @@
 use super::definitions::{Definitions, Label};
 use super::masks::Masked;
 use super::node::{Kind, Node};
-use super::open::{Open, open_of, scene};
+use super::open::{Open, open_of, reopening_prefix};
 use super::parse::{Own, Parsed, parse};
 
 /// A paragraph that is longer than this is shown in parts of at most this, in bytes.
@@ -61,7 +61,7 @@ fn signed(length: usize) -> isize {
     isize::try_from(length).unwrap_or(isize::MAX / 4)
 }
 
-/// Where a node would begin if the lines that set the scene were as long as what they stand for.
+/// Where a node would begin if the lines of the reopening prefix were as long as what they stand for.
 pub(super) fn begin_of(node: &Node, own: Own) -> isize {
     if node.start < own.from {
         signed(own.from) - signed(own.before)
@@ -86,7 +86,7 @@ fn end_of_text(node: &Node, source: &str, own: Own) -> usize {
 }
 
 /// Where the text of a heading begins that begins with `#`, or of a later part of one; `None` if it is none. The line
-/// that sets the scene for a part of one has that character, too.
+/// of the reopening prefix for a part of one has that character, too.
 fn text_of_heading(node: &Node, source: &str, own: Own) -> Option<usize> {
     if !matches!(node.kind, Kind::Heading(_)) && node.start >= own.from {
         return None;
@@ -218,7 +218,7 @@ impl Splitter<'_> {
         around: &[Open],
     ) -> Option<Vec<Node>> {
         let mut text = self.known.footnote_lines(written);
-        text.push_str(&scene(around, true));
+        text.push_str(&reopening_prefix(around, true));
         let begin = text.len();
         text.push_str(written);
         text.push_str(after);

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::cut::Limits;
+use super::commit_point::Limits;
 use super::definitions::Definitions;
 use super::fake_dom::{FakeDom, FakeNode};
 use super::html::plain_html;

@@ -21,17 +21,17 @@ pub trait Dom {
     fn replace_text(&mut self, node: &Self::Node, at: u32, count: u32, with: &str);
     /// Splits a text in two and gives the second.
     fn split_text(&mut self, node: &Self::Node, at: u32) -> Self::Node;
-    /// Puts a seam before a text: the two sides of it are no one word, and may be set each for itself. It
+    /// Puts a shaping break before a text: the two sides of it are no one word, and may be set each for itself. It
     /// is no node of the text: who looks for those does not see it.
-    fn seam(&mut self, before: &Self::Node);
-    /// Takes the seams out of an element, at once or soon.
-    fn remove_seams(&mut self, outer: &Self::Node);
+    fn shaping_break(&mut self, before: &Self::Node);
+    /// Takes the shaping breaks out of an element, at once or soon.
+    fn remove_shaping_breaks(&mut self, outer: &Self::Node);
     /// Sets the attributes of an element to those of a kind.
     fn set_attributes(&mut self, outer: &Self::Node, kind: &Kind);
 
     /// The node after this one.
     fn next(&self, node: &Self::Node) -> Option<Self::Node>;
-    /// The children of an element, with seams taken out and texts that stand beside each other joined.
+    /// The children of an element, with shaping breaks taken out and texts that stand beside each other joined.
     fn joined_children(&mut self, node: &Self::Node) -> Vec<Self::Node>;
     /// What a text says; `None` for an element.
     fn text_of(&self, node: &Self::Node) -> Option<String>;

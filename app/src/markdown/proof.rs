@@ -1,7 +1,7 @@
 //! What holds for every text, for the tests and for the fuzz targets: a text that streams ends as the
 //! same document as one that is read at once, and no tree is deeper than it may be.
 
-use super::cut::Limits;
+use super::commit_point::Limits;
 use super::definitions::Definitions;
 use super::depth::LEVELS;
 use super::fake_dom::{FakeDom, FakeNode};

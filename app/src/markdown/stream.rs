@@ -1,31 +1,31 @@
 //! A text that grows, shown as what it means so far.
 //!
-//! Only its end is ever read again. What stands before the last cut (see `cut.rs`) is final: it
+//! Only its end is ever read again. What stands before the last commit point (see `commit_point.rs`) is final: it
 //! is not read, and its elements are not even known here any more. The end is read as if a few lines
 //! stood before it that open what is open there (see `open.rs`), and shown as what it will most
 //! likely become (see `predict.rs`).
 //!
-//! Three things can change what is final, and each is mended in its block alone: a definition that
+//! Three things can change what is final, and each is parsed again in its block alone: a definition that
 //! comes after its use, a mark that is closed only after pages, and an underline that makes a long
 //! paragraph a heading. So at the end all is as if the whole text had been read at once.
 
 mod commit;
-mod mend;
+mod reparse;
 mod tail;
 
-use super::cut::Limits;
+use super::commit_point::Limits;
 use super::definitions::{Definitions, Label};
 use super::node::Kind;
-use super::open::{Open, scene};
+use super::open::{Open, reopening_prefix};
 use super::parse::parse;
 use super::patch::{Dom, Shown, adopt, patch};
 use super::waiting::Waiting;
 use tail::{Tail, starts};
 
-/// After so many new bytes it is looked for a place to cut.
+/// After so many new bytes a commit point is looked for.
 const STEP: usize = 768;
 
-/// An end that cannot be cut is not read again for every few bytes when reading it takes more work than this,
+/// An end without a commit point is not read again for every few bytes when reading it takes more work than this,
 /// in bytes of usual text.
 const HEAVY: usize = 24 * 1024;
 
@@ -55,13 +55,13 @@ pub struct Stream<D: Dom> {
     work: usize,
     /// Whether a paragraph had parts when the end was read the last time.
     has_parts: bool,
-    /// How long the end may become before it is cut again.
+    /// How long the end may become before a commit point is looked for again.
     next_cut: usize,
     definitions: Definitions,
     block: Block,
     /// Final blocks in which something is not defined yet.
     waiting: Waiting<D::Node>,
-    /// Whether a block could not be mended alone. It is rare, and then all is read again at the end.
+    /// Whether a block could not be parsed again alone. It is rare, and then all is read again at the end.
     must_mend_all: bool,
     /// Whether all of the text is shown and only final blocks have to be read again.
     has_ended: bool,
@@ -77,13 +77,13 @@ struct Block {
     /// What it refers to and nothing defines.
     missing: Vec<Label>,
     /// Whether it has to be read again when it is closed.
-    must_mend: bool,
+    must_reparse: bool,
     /// Whether a paragraph in it may be something else than what is final of it says.
     has_other_paragraph: bool,
-    /// Whether it is not cut any more.
+    /// Whether no commit point is looked for in it any more.
     is_whole: bool,
-    /// Whether there are seams in it, which go when it is closed.
-    has_seams: bool,
+    /// Whether there are shaping breaks in it, which go when it is closed.
+    has_shaping_breaks: bool,
 }
 
 impl<D: Dom> Stream<D> {
@@ -160,7 +160,7 @@ impl<D: Dom> Stream<D> {
         let text = text.strip_suffix('\r').unwrap_or(text);
         let end = text.len() - self.base;
         let new = text.len() - self.read;
-        // What stands before the end to set its scene is read with it, and can be much: a table's head.
+        // What stands before the end as its reopening prefix is read with it, and can be much: a table's head.
         let work = self.work.max(end);
         if new == 0 || (work > HEAVY && new < work / 16) {
             return;
@@ -170,15 +170,15 @@ impl<D: Dom> Stream<D> {
         self.read = text.len();
         let had_parts = self.has_parts;
         self.has_parts = self.render(text, true).parsed.has_parts;
-        // A part that has ended is final. Until it is cut off it would be read twice for each piece.
+        // A part that has ended is final. Until it is committed it would be read twice for each piece.
         let has_ended_part = self.has_parts && !had_parts;
         if end >= self.next_cut || has_ended_part || (has_new_line && self.is_in_code()) {
-            self.cut(text);
+            self.commit(text);
             let left = text.len() - self.base;
             self.next_cut = left + self.step.max(left / 4);
             if left < end {
-                // The lines that set the scene are still read with it.
-                let lines = scene(&self.open, self.is_mid_line).len();
+                // The lines of the reopening prefix are still read with it.
+                let lines = reopening_prefix(&self.open, self.is_mid_line).len();
                 self.work = (self.work / end * left).max(lines * EVENT / 4);
             }
         }
@@ -216,7 +216,7 @@ impl<D: Dom> Stream<D> {
         let mut done = 0;
         while let Some(unit) = self.waiting.take_due(None) {
             done += unit.range.len();
-            self.mend(text, unit);
+            self.reparse(text, unit);
             if done >= MEND_STEP {
                 return false;
             }

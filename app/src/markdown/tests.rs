@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-use super::cut::Limits;
+use super::commit_point::Limits;
 use super::fake_dom::{FakeDom, FakeNode};
 use super::node::{Kind, Node, Tag};
 use super::parse::parse_whole;
@@ -458,7 +458,7 @@ fn nothing_but_the_closed_lists_is_ever_written() {
 
 #[test]
 fn a_long_paragraph_has_seams_between_its_words_while_it_grows_and_none_at_its_end() {
-    let check = |word: &str, has_seams: bool| {
+    let check = |word: &str, has_shaping_breaks: bool| {
         let root = FakeNode::element(Tag::Div);
         let mut stream = Stream::new(FakeDom::default(), root.clone());
         let mut text = String::new();
@@ -466,7 +466,11 @@ fn a_long_paragraph_has_seams_between_its_words_while_it_grows_and_none_at_its_e
             text.push_str(word);
             stream.show(&text);
         }
-        assert_eq!(root.html().contains("(seam)"), has_seams, "{word:?}");
+        assert_eq!(
+            root.html().contains("(shaping break)"),
+            has_shaping_breaks,
+            "{word:?}"
+        );
         stream.end(&text);
         assert_eq!(root.html(), whole(&text), "{word:?}");
     };

@@ -21,7 +21,7 @@ pub(super) struct Unit<N> {
     /// What it refers to and nothing defines yet.
     pub(super) missing: Vec<Label>,
     /// Whether it has to be read again in any case.
-    pub(super) must_mend: bool,
+    pub(super) must_reparse: bool,
 }
 
 /// The blocks that wait.
@@ -51,7 +51,7 @@ impl<N> Waiting<N> {
     /// Adds a block. Labels that are defined already say nothing new to it, unless it was never read with them.
     pub(super) fn add(&mut self, mut unit: Unit<N>, definitions: &Definitions) {
         let number = self.units.len();
-        if unit.must_mend || unit.missing.iter().any(|label| definitions.knows(label)) {
+        if unit.must_reparse || unit.missing.iter().any(|label| definitions.knows(label)) {
             self.due.push_back(number);
         } else {
             self.wait(number, &mut unit, definitions);

@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use std::mem::discriminant;
 use std::ops::Range;
 
-use super::super::cut::{self, Cut, Limits};
+use super::super::commit_point::{self, CommitPoint, Limits};
 use super::super::definitions::Label;
 use super::super::formulas;
 use super::super::node::{Kind, Node};
-use super::super::open::{Open, scene};
+use super::super::open::{Open, reopening_prefix};
 use super::super::patch::{Dom, Shown, units};
 use super::super::waiting::Unit;
 use super::tail::{Tail, starts};
@@ -39,42 +39,44 @@ impl<D: Dom> Stream<D> {
             // It begins in an earlier block.
             self.must_mend_all = true;
         } else {
-            self.block.must_mend = true;
+            self.block.must_reparse = true;
             self.block.has_other_paragraph = true;
         }
     }
 
     /// Makes as much of the text final as can be.
-    pub(super) fn cut(&mut self, text: &str) {
+    pub(super) fn commit(&mut self, text: &str) {
         let end = &text[self.base..];
         let whole_lines = end.rfind(['\n', '\r']).map_or("", |at| &end[..=at]);
         let rest = end.len() - whole_lines.len();
-        let mut found = self.find_cut(whole_lines);
+        let mut found = self.find_commit_point(whole_lines);
         if rest > self.limits.long {
-            let within = self.find_cut(end).filter(|(cut, _)| cut.is_mid_line);
+            let within = self
+                .find_commit_point(end)
+                .filter(|(point, _)| point.is_mid_line);
             found = within.or(found);
         }
-        let Some((cut, tail)) = found else { return };
-        if self.block.is_whole && !cut.path.is_empty() && cut.path[0] == 0 {
+        let Some((point, tail)) = found else { return };
+        if self.block.is_whole && !point.path.is_empty() && point.path[0] == 0 {
             return;
         }
-        if cut.is_forced || !self.shows(&cut, &tail) {
+        if point.is_forced || !self.shows(&point, &tail) {
             // What was predicted for a mark that may never be closed is taken back.
             self.render(text, false);
         }
-        let final_to = cut.at;
+        let final_to = point.at;
         for (label, definition, end) in &tail.parsed.defined {
             if *end <= final_to {
                 self.define(label, definition);
             }
         }
-        if self.stands_alone(&cut, &tail) && self.apply(&cut, &tail) {
+        if self.stands_alone(&point, &tail) && self.apply(&point, &tail) {
             self.mend_defined(text);
         }
     }
 
-    fn find_cut(&self, end: &str) -> Option<(Cut, Tail)> {
-        // What is much work for its length is cut as what is long, before it is so much that pieces have to wait.
+    fn find_commit_point(&self, end: &str) -> Option<(CommitPoint, Tail)> {
+        // What is much work for its length is committed in pieces like what is long, before it is so much that pieces have to wait.
         let limits = if self.work > HEAVY / 2 {
             Limits {
                 too_long: self.limits.long,
@@ -97,31 +99,31 @@ impl<D: Dom> Stream<D> {
             return None;
         }
         tail.starts = starts(&tail.parsed.nodes, &tail);
-        let cut = cut::last_cut(
+        let point = commit_point::last_commit_point(
             &tail.parsed.nodes,
             &tail.source,
             tail.own,
             &self.open,
             limits,
         )?;
-        Some((cut, tail))
+        Some((point, tail))
     }
 
-    /// Whether what stands after a cut means the same without what stands before it. By all we know it
-    /// does; should the parser know a case that we do not, there is no cut.
-    fn stands_alone(&self, cut: &Cut, tail: &Tail) -> bool {
-        let rest = &tail.source[cut.at..];
-        let lines = scene(&cut.open, cut.is_mid_line);
-        let at = self.base + (cut.at - tail.own.from);
-        let before = at.saturating_sub(self.paragraph_at(cut, tail));
-        let alone = self.read(&lines, rest, |own| own.going_on(&cut.open, before));
+    /// Whether what stands after a commit point means the same without what stands before it. By all we know it
+    /// does; should the parser know a case that we do not, there is no commit point.
+    fn stands_alone(&self, point: &CommitPoint, tail: &Tail) -> bool {
+        let rest = &tail.source[point.at..];
+        let lines = reopening_prefix(&point.open, point.is_mid_line);
+        let at = self.base + (point.at - tail.own.from);
+        let before = at.saturating_sub(self.paragraph_at(point, tail));
+        let alone = self.read(&lines, rest, |own| own.going_on(&point.open, before));
         let from = alone.own.from;
         // What finds the formulas has a view of its own of what is open.
         if formulas::state_behind(&tail.source) != formulas::state_behind(&alone.source) {
             return false;
         }
         let (mut expect, mut got) = (tail.parsed.nodes.as_slice(), alone.parsed.nodes.as_slice());
-        for index in &cut.path {
+        for index in &point.path {
             let Some((open, later)) = expect.get(*index..).and_then(<[Node]>::split_first) else {
                 return false;
             };
@@ -140,30 +142,30 @@ impl<D: Dom> Stream<D> {
             (expect, got) = (&open.children, inner);
         }
         expect
-            .get(cut.index..)
-            .is_some_and(|expect| means_same(expect, got, cut.text_at.unwrap_or(0)))
+            .get(point.index..)
+            .is_some_and(|expect| means_same(expect, got, point.text_at.unwrap_or(0)))
     }
 
-    /// Where the paragraph, or the part of one, begins that is open at a cut.
-    fn paragraph_at(&self, cut: &Cut, tail: &Tail) -> usize {
-        match node_at(&tail.parsed.nodes, &cut.path) {
+    /// Where the paragraph, or the part of one, begins that is open at a commit point.
+    fn paragraph_at(&self, point: &CommitPoint, tail: &Tail) -> usize {
+        match node_at(&tail.parsed.nodes, &point.path) {
             Some(node) if node.start >= tail.own.from => self.base + (node.start - tail.own.from),
             _ => self.paragraph,
         }
     }
 
-    /// Whether what is shown before a cut is what stands there.
-    fn shows(&self, cut: &Cut, tail: &Tail) -> bool {
+    /// Whether what is shown before a commit point is what stands there.
+    fn shows(&self, point: &CommitPoint, tail: &Tail) -> bool {
         let mut shown = self.shown.as_slice();
         let mut nodes = tail.parsed.nodes.as_slice();
-        for index in cut.path.iter().chain([&cut.index]) {
+        for index in point.path.iter().chain([&point.index]) {
             let (Some(a), Some(b)) = (shown.get(*index), nodes.get(*index)) else {
                 return false;
             };
             if !shown[..*index].iter().zip(nodes).all(|(a, b)| shows(a, b)) {
                 return false;
             }
-            let is_same = match (&a.kind, &b.kind, cut.text_at) {
+            let is_same = match (&a.kind, &b.kind, point.text_at) {
                 (Kind::Text(a, _), Kind::Text(b, _), Some(at)) => a.get(..at) == b.get(..at),
                 (a, b, _) => discriminant(a) == discriminant(b) && a.direction() == b.direction(),
             };
@@ -175,29 +177,29 @@ impl<D: Dom> Stream<D> {
         true
     }
 
-    /// Forgets what stands before a cut; says whether it could.
-    fn apply(&mut self, cut: &Cut, tail: &Tail) -> bool {
-        if !self.shows(cut, tail) {
+    /// Forgets what stands before a commit point; says whether it could.
+    fn apply(&mut self, point: &CommitPoint, tail: &Tail) -> bool {
+        if !self.shows(point, tail) {
             return false;
         }
-        let way: Vec<_> = cut.path.iter().copied().chain([cut.index]).collect();
-        let at = self.base + (cut.at - tail.own.from);
-        let closed = if cut.path.is_empty() {
-            cut.index
+        let way: Vec<_> = point.path.iter().copied().chain([point.index]).collect();
+        let at = self.base + (point.at - tail.own.from);
+        let closed = if point.path.is_empty() {
+            point.index
         } else {
-            cut.path[0]
+            point.path[0]
         };
         let has_closed = closed > 0;
         self.close(tail, closed, at);
         if has_closed {
-            self.block.start = if cut.path.is_empty() {
+            self.block.start = if point.path.is_empty() {
                 at
             } else {
                 self.base + (tail.starts[closed] - tail.own.from)
             };
         }
-        self.block.must_mend |= cut.is_forced;
-        self.paragraph = self.paragraph_at(cut, tail);
+        self.block.must_reparse |= point.is_forced;
+        self.paragraph = self.paragraph_at(point, tail);
         let mut level = &mut self.shown;
         for (depth, index) in way.iter().enumerate() {
             level.drain(..index);
@@ -211,7 +213,7 @@ impl<D: Dom> Stream<D> {
                 level = &mut first.children;
             }
         }
-        if let Some(text_at) = cut.text_at.filter(|at| *at > 0)
+        if let Some(text_at) = point.text_at.filter(|at| *at > 0)
             && let Some(first) = level.first_mut()
             && let Kind::Text(text, _) = &mut first.kind
         {
@@ -220,10 +222,10 @@ impl<D: Dom> Stream<D> {
             } else {
                 let second = self.dom.split_text(&first.outer, units(&text[..text_at]));
                 let is_paragraph =
-                    matches!(cut.open.last(), Some(Open::Paragraph | Open::Part { .. }));
-                if cut.is_mid_line && is_paragraph && can_have_seam(&text[..text_at]) {
-                    self.dom.seam(&second);
-                    self.block.has_seams = true;
+                    matches!(point.open.last(), Some(Open::Paragraph | Open::Part { .. }));
+                if point.is_mid_line && is_paragraph && can_break_shaping(&text[..text_at]) {
+                    self.dom.shaping_break(&second);
+                    self.block.has_shaping_breaks = true;
                 }
                 text.drain(..text_at);
                 first.outer = second.clone();
@@ -231,9 +233,9 @@ impl<D: Dom> Stream<D> {
             }
         }
         self.base = at;
-        self.open.clone_from(&cut.open);
-        self.is_mid_line = cut.is_mid_line;
-        let line = &tail.source[cut::line_start(&tail.source, cut.at)..cut.at];
+        self.open.clone_from(&point.open);
+        self.is_mid_line = point.is_mid_line;
+        let line = &tail.source[commit_point::line_start(&tail.source, point.at)..point.at];
         if self.is_in_paragraph() && line.contains('|') {
             self.mend_paragraph();
         }
@@ -268,13 +270,13 @@ impl<D: Dom> Stream<D> {
             let place = start..end.max(start);
             let mut missing: Vec<_> = lacking(place.clone()).collect();
             let mut range = self.base + (start - from)..self.base + (end - from);
-            let (mut must_mend, mut has_seams) = (may_lose(place), false);
+            let (mut must_reparse, mut has_shaping_breaks) = (may_lose(place), false);
             if index == 0 {
                 let block = std::mem::take(&mut self.block);
                 missing.extend(block.missing);
                 range.start = block.start;
-                must_mend |= block.must_mend;
-                has_seams = block.has_seams;
+                must_reparse |= block.must_reparse;
+                has_shaping_breaks = block.has_shaping_breaks;
                 let next = self.shown.get(1).map(|next| &next.kind);
                 if block.has_other_paragraph && matches!(next, Some(Kind::Part { .. })) {
                     self.must_mend_all = true;
@@ -283,10 +285,10 @@ impl<D: Dom> Stream<D> {
             let Some(shown) = self.shown.get(index) else {
                 continue;
             };
-            if has_seams {
-                self.dom.remove_seams(&shown.outer);
+            if has_shaping_breaks {
+                self.dom.remove_shaping_breaks(&shown.outer);
             }
-            if missing.is_empty() && !must_mend {
+            if missing.is_empty() && !must_reparse {
                 continue;
             }
             let unit = Unit {
@@ -294,7 +296,7 @@ impl<D: Dom> Stream<D> {
                 outer: shown.outer.clone(),
                 kind: shown.kind.clone(),
                 missing,
-                must_mend,
+                must_reparse,
             };
             self.waiting.add(unit, &self.definitions);
         }
@@ -304,7 +306,7 @@ impl<D: Dom> Stream<D> {
             starts.get(closed).copied().unwrap_or(final_to)
         };
         let rest = start..final_to.max(start);
-        self.block.must_mend |= may_lose(rest.clone());
+        self.block.must_reparse |= may_lose(rest.clone());
         self.block.missing.extend(lacking(rest));
     }
 
@@ -374,8 +376,8 @@ fn means_same(expect: &[Node], got: &[Node], skip: usize) -> bool {
         })
 }
 
-/// Whether there can be a seam behind this text: not where letters may be joined.
-fn can_have_seam(before: &str) -> bool {
+/// Whether there can be a shaping break behind this text: not where letters may be joined.
+fn can_break_shaping(before: &str) -> bool {
     before
         .chars()
         .next_back()

@@ -1,15 +1,15 @@
-//! The tail: the end of a text that is not committed. It is read behind a scene, the few lines that open what is open
+//! The tail: the end of a text that is not committed. It is read behind a reopening prefix, the few lines that open what is open
 //! where it begins, and shown as what it will most likely become.
 
 use super::super::node::Kind;
 use super::super::node::Node;
-use super::super::open::scene;
+use super::super::open::reopening_prefix;
 use super::super::parse::{Own, Parsed, parse, with_line_feeds};
 use super::super::patch::Dom;
 use super::super::predict::predict;
 use super::Stream;
 
-/// The end of a text with the lines that set its scene, and what it means.
+/// The end of a text with the lines of its reopening prefix, and what it means.
 pub(super) struct Tail {
     pub(super) source: String,
     pub(super) own: Own,
@@ -35,12 +35,12 @@ impl<D: Dom> Stream<D> {
     }
 
     pub(super) fn parse_tail(&self, end: &str) -> Tail {
-        let lines = scene(&self.open, self.is_mid_line);
+        let lines = reopening_prefix(&self.open, self.is_mid_line);
         let before = self.base.saturating_sub(self.paragraph);
         self.read(&lines, end, |own| own.going_on(&self.open, before))
     }
 
-    /// Reads a part of the text behind the lines that set its scene, among the definitions that are final. `place`
+    /// Reads a part of the text behind the lines of its reopening prefix, among the definitions that are final. `place`
     /// says what is known of where it stands.
     pub(super) fn read(&self, lines: &str, text: &str, place: impl FnOnce(Own) -> Own) -> Tail {
         let mut source = self.definitions.footnote_lines(text);

@@ -16,7 +16,7 @@ use crate::ui::dom::{append, create, set};
 
 /// The attribute of a shaping break. Its style makes the browser shape the text after the break separately, so that the
 /// glyphs before it are kept; otherwise the browser would shape the whole paragraph for each new word.
-const SHAPING_BREAK: &str = "data-seam";
+const SHAPING_BREAK: &str = "data-shaping-break";
 
 const MATHML: &str = "http://www.w3.org/1998/Math/MathML";
 
@@ -157,7 +157,7 @@ impl Dom for PageDom {
             .into()
     }
 
-    fn seam(&mut self, before: &Node) {
+    fn shaping_break(&mut self, before: &Node) {
         let shaping_break = create("span");
         set(&shaping_break, SHAPING_BREAK, "");
         if let Some(parent) = before.parent_node() {
@@ -165,7 +165,7 @@ impl Dom for PageDom {
         }
     }
 
-    fn remove_seams(&mut self, outer: &Node) {
+    fn remove_shaping_breaks(&mut self, outer: &Node) {
         let outer = outer.clone();
         spawn_local(async move {
             // Without breaks the browser shapes a long paragraph as a whole again, in a frame of its own.

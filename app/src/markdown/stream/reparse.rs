@@ -5,7 +5,7 @@ use std::mem::discriminant;
 
 use super::super::definitions::{Definition, Label};
 use super::super::node::Kind;
-use super::super::open::{Open, scene};
+use super::super::open::{Open, reopening_prefix};
 use super::super::parse::{Own, Parsed};
 use super::super::patch::{Dom, adopt, patch};
 use super::super::waiting::Unit;
@@ -26,11 +26,11 @@ impl<D: Dom> Stream<D> {
             && let Some(unit) = self.waiting.take_due(Some(text.len()))
         {
             done += unit.range.len();
-            self.mend(text, unit);
+            self.reparse(text, unit);
         }
     }
 
-    pub(super) fn mend(&mut self, text: &str, mut unit: Unit<D::Node>) {
+    pub(super) fn reparse(&mut self, text: &str, mut unit: Unit<D::Node>) {
         let before = &text[..unit.range.start];
         if !before.is_empty() && !before.ends_with(['\n', '\r']) {
             // It begins behind another footnote on the same line, whose beginning says how deep it is.
@@ -39,7 +39,9 @@ impl<D: Dom> Stream<D> {
         }
         let block = &text[unit.range.clone()];
         let (is_part, lines) = match unit.kind {
-            Kind::Part { is_heading } => (true, scene(&[Open::Part { is_heading }], true)),
+            Kind::Part { is_heading } => {
+                (true, reopening_prefix(&[Open::Part { is_heading }], true))
+            }
             _ => (false, String::new()),
         };
         let Parsed {
