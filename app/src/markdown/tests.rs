@@ -457,7 +457,7 @@ fn nothing_but_the_closed_lists_is_ever_written() {
 }
 
 #[test]
-fn a_long_paragraph_has_seams_between_its_words_while_it_grows_and_none_at_its_end() {
+fn a_long_paragraph_has_shaping_breaks_between_its_words_while_it_grows_and_none_at_its_end() {
     let check = |word: &str, has_shaping_breaks: bool| {
         let root = FakeNode::element(Tag::Div);
         let mut stream = Stream::new(FakeDom::default(), root.clone());

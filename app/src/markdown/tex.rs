@@ -6,6 +6,9 @@
 //! parser (pulldown-latex 0.8) decides it. Commands that are not known here take no arguments there.
 //! What defines commands is refused, since then a text says too little about what will be parsed.
 
+mod commands;
+
+use self::commands::takes_argument;
 use super::depth::LEVELS;
 
 /// Things that nest without being looked into: so many may be in a formula.
@@ -387,54 +390,6 @@ impl<'a> Walk<'a> {
         self.complete();
         Some(())
     }
-}
-
-/// The commands with one argument that is parsed.
-fn takes_argument(name: &str) -> bool {
-    // Fonts.
-    if let Some(font) = name
-        .strip_prefix("math")
-        .or_else(|| name.strip_prefix("sym"))
-        && matches!(
-            font,
-            "bf" | "bfup"
-                | "cal"
-                | "it"
-                | "rm"
-                | "up"
-                | "sf"
-                | "sfup"
-                | "tt"
-                | "bb"
-                | "bbit"
-                | "frak"
-                | "bfcal"
-                | "sfit"
-                | "bfit"
-                | "bffrak"
-                | "bfsfup"
-                | "bfsfit"
-                | "normal"
-        )
-    {
-        return true;
-    }
-    matches!(
-        name,
-        "boldsymbol" | "mathord" | "mathbin" | "mathrel" | "mathopen" | "mathclose" | "mathpunct"
-            | "mathinner" | "pmod" | "not" | "cancel"
-            // Delimiters.
-            | "big" | "bigl" | "bigr" | "bigm" | "Big" | "Bigl" | "Bigr" | "Bigm" | "bigg"
-            | "biggl" | "biggr" | "biggm" | "Bigg" | "Biggl" | "Biggr" | "Biggm" | "middle"
-            // What stands above or below.
-            | "acute" | "bar" | "overline" | "underbar" | "underline" | "breve" | "check" | "dot"
-            | "ddot" | "grave" | "hat" | "tilde" | "vec" | "mathring" | "overleftarrow"
-            | "underleftarrow" | "overrightarrow" | "Overrightarrow" | "underrightarrow"
-            | "overleftrightarrow" | "underleftrightarrow" | "overleftharpoon"
-            | "overrightharpoon" | "widecheck" | "widehat" | "widetilde" | "wideparen"
-            | "overparen" | "overgroup" | "undergroup" | "overbrace" | "underbrace"
-            | "underparen" | "overbracket" | "underbracket"
-    )
 }
 
 /// How long the content is of a group that has been opened; `None` if it is not closed.
