@@ -3,7 +3,7 @@
 
 use super::fake_dom::{FakeDom, FakeNode};
 use super::node::Tag;
-use super::proof::whole;
+use super::proof::{self, whole};
 use super::stream::Stream;
 use super::tests::check_streams;
 
@@ -213,6 +213,16 @@ fn display_formulas_are_blocks_whatever_begins_their_lines() {
         )
         .replace('·', " "),
     );
+}
+
+/// The scan of the formulas behind a part's begin has to know whether a delimiter opens a formula or closes one.
+#[test]
+fn a_display_formula_across_the_border_of_two_parts_ends_as_in_the_whole_text() {
+    for length in 20..60 {
+        let before = "\u{1f469}\u{200d}".repeat(length);
+        let text = format!("{before}- $$\n- $$\n- $$\n`{}- $$\n- $$\n", "c".repeat(60));
+        proof::check(&text, &[60; 12], 1);
+    }
 }
 
 #[test]

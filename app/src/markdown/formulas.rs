@@ -80,6 +80,8 @@ pub(super) struct State {
     containers: Vec<Container>,
     verbatim: Option<Verbatim>,
     is_in_paragraph: bool,
+    /// Whether a display formula is open.
+    is_in_formula: bool,
 }
 
 /// The state at the end of a text.
@@ -89,6 +91,7 @@ pub(super) fn state_behind(text: &str) -> State {
         containers: scanner.containers,
         verbatim: scanner.verbatim,
         is_in_paragraph: scanner.paragraph.is_some(),
+        is_in_formula: scanner.found.pending.is_some(),
     }
 }
 
