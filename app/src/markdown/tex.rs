@@ -191,8 +191,10 @@ impl<'a> Walk<'a> {
                     Some((content, resume)) => self.enter(content, resume, 1, false),
                 }
             }
-            "frac" | "overset" | "stackrel" | "underset" => self.push(2, 1),
-            "cfrac" | "dfrac" | "tfrac" | "binom" | "dbinom" | "tbinom" => self.push(2, 2),
+            "frac" | "overset" | "underset" => self.push(2, 1),
+            "cfrac" | "dfrac" | "tfrac" | "binom" | "dbinom" | "tbinom" | "stackrel" => {
+                self.push(2, 2)
+            }
             "substack" => self.push(1, 3),
             name if takes_argument(name) => self.push(1, 1),
             _ => {
@@ -464,6 +466,9 @@ mod tests {
             (r"\hat{", "}", 50),
             (r"\frac a", "", 100),
             (r"\frac{a}{", "}", 50),
+            (r"\overset a", "", 100),
+            // It has a row of its own in the MathML.
+            (r"\stackrel a", "", 50),
             (r"\sqrt[3]", "", 99),
             (r"\left(", r"\right)", 100),
             (r"\frac\left.\right.", "", 99),
