@@ -116,7 +116,7 @@ impl Masked {
         else {
             return Cow::Borrowed(text);
         };
-        if masked == written {
+        if masked == written || text == written {
             return Cow::Borrowed(text);
         }
         if masked == text {
