@@ -123,6 +123,48 @@ fn emphasis_stands_beside_punctuation_of_scripts_without_spaces() {
 }
 
 #[test]
+fn addresses_in_links_and_definitions_are_as_they_were_written() {
+    for address in [
+        "http://b.c/~d",
+        "http://b.c/$d$e",
+        "http://b.c/$d",
+        "http://b.c/a%20b~c",
+    ] {
+        let link = |text: &str| {
+            format!(
+                "<a href=\"{address}\" rel=\"noopener noreferrer\" target=\"_blank\">{text}</a>"
+            )
+        };
+        check(
+            &format!("[a]({address}) ~$5"),
+            &p(&format!("{} ~$5", link("a"))),
+        );
+        check(
+            &format!("<{address}> and {address}"),
+            &p(&format!("{0} and {0}", link(address))),
+        );
+        check(
+            &format!("[a], [$5 ~%][A]\n\n[a]: {address}"),
+            &p(&format!("{}, {}", link("a"), link("$5 ~%"))),
+        );
+        check(
+            &format!("[$a~]: {address}\n\n[$a~] [x][$a~]"),
+            &p(&format!("{} {}", link("$a~"), link("x"))),
+        );
+        let definition = format!("[a]: {address}");
+        check(
+            &format!("{definition}\n\nb\n\n- c\n\nd [%~][a]"),
+            &format!(
+                "{}<ul><li>{}</li></ul>{}",
+                p("b"),
+                p("c"),
+                p(&format!("d {}", link("%~")))
+            ),
+        );
+    }
+}
+
+#[test]
 fn links_end_with_their_address() {
     check(
         "详见 https://example.com/docs。更多见https://example.com/guide，以及 https://example.com/a（说明）好。",

@@ -176,6 +176,11 @@ fn build(text: &str, mut builder: Builder<'_>, known: &Definitions) -> (Parsed, 
         }
     };
     let mut parser = parser(text, Box::new(resolve));
+    if masked.is_some() {
+        for (label, definition) in parser.reference_definitions().iter() {
+            builder.note_address(label, &definition.dest, &definition.span);
+        }
+    }
     let mut events = 0;
     for (event, range) in parser.by_ref() {
         events += 1;
@@ -184,13 +189,11 @@ fn build(text: &str, mut builder: Builder<'_>, known: &Definitions) -> (Parsed, 
     for (label, definition) in parser.reference_definitions().iter() {
         // Those before the text's own beginning are known already.
         if definition.span.end > own.from {
-            let span = definition.span.clone();
-            let label = written(label, span.clone());
-            let address = masked.map_or(Cow::Borrowed(&*definition.dest), |masked| {
-                masked.unmasked(&definition.dest, source, span)
-            });
-            let address = Definition::Link(address.into_owned());
-            parsed.defined.push((label, address, definition.span.end));
+            let address = builder.address(&definition.dest, &definition.span);
+            let label = written(label, definition.span.clone());
+            parsed
+                .defined
+                .push((label, Definition::Link(address), definition.span.end));
         }
     }
     let Builder {

@@ -4,12 +4,13 @@ mod blocks;
 mod depth;
 mod inline;
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use pulldown_cmark::{Alignment, CodeBlockKind, Event, LinkType, Tag, TagEnd};
 
 use self::depth::TooDeep;
-use self::inline::is_line_break;
+use self::inline::{is_line_break, is_reference};
 use super::{Own, footnote_labels};
 use crate::markdown::definitions::Label;
 use crate::markdown::link;
@@ -27,6 +28,8 @@ pub(super) struct Builder<'a> {
     pub(super) source: &'a str,
     /// What the parser reads in its place, if that is something else.
     pub(super) masked: Option<&'a Masked>,
+    /// The addresses of definitions that the parser does not see as they were written, by the label as it sees that.
+    pub(super) written_addresses: HashMap<Label, String>,
     /// Whether a container may be open in which no letter has come.
     pub(super) is_undirected: bool,
     /// Whether the heading that is open stands for a display formula.
@@ -56,6 +59,7 @@ impl<'a> Builder<'a> {
         Self {
             source,
             masked: None,
+            written_addresses: HashMap::new(),
             is_undirected: false,
             is_in_formula: false,
             own,
@@ -135,16 +139,7 @@ impl<'a> Builder<'a> {
     pub(super) fn label_of(&self, event: &Event<'_>, range: &Range<usize>) -> Option<Label> {
         match event {
             Event::Start(Tag::Link { link_type, id, .. } | Tag::Image { link_type, id, .. }) => {
-                let is_reference = matches!(
-                    link_type,
-                    LinkType::Reference
-                        | LinkType::ReferenceUnknown
-                        | LinkType::Collapsed
-                        | LinkType::CollapsedUnknown
-                        | LinkType::Shortcut
-                        | LinkType::ShortcutUnknown
-                );
-                is_reference.then(|| Label::link(&self.unmasked(id, range.clone())))
+                is_reference(*link_type).then(|| Label::link(&self.unmasked(id, range.clone())))
             }
             Event::FootnoteReference(label) => {
                 Some(Label::footnote(&self.unmasked(label, range.clone())))
@@ -196,9 +191,10 @@ impl<'a> Builder<'a> {
             Tag::Link {
                 link_type,
                 dest_url,
+                id,
                 ..
             } => {
-                let dest_url = self.address(&dest_url, &range);
+                let dest_url = self.address_of(link_type, &id, &dest_url, &range);
                 let is_mail = link_type == LinkType::Email
                     && !dest_url.to_ascii_lowercase().starts_with("mailto:");
                 let address = if is_mail {
@@ -209,8 +205,13 @@ impl<'a> Builder<'a> {
                 Kind::Link(self.if_whole(address, &range))
             }
             Tag::Image { .. } if self.is_in_link() => Kind::ImageInLink,
-            Tag::Image { dest_url, .. } => {
-                let address = self.address(&dest_url, &range);
+            Tag::Image {
+                link_type,
+                dest_url,
+                id,
+                ..
+            } => {
+                let address = self.address_of(link_type, &id, &dest_url, &range);
                 Kind::Image(self.if_whole(address, &range))
             }
             // Never emitted with these options.

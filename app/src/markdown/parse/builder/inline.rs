@@ -3,7 +3,10 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use pulldown_cmark::LinkType;
+
 use super::Builder;
+use crate::markdown::definitions::Label;
 use crate::markdown::direction;
 use crate::markdown::node::{Direction, Kind, Node, Origin};
 
@@ -16,8 +19,44 @@ impl Builder<'_> {
         }
     }
 
-    /// The address of a link in this range, as it was written. It stands at the end of the link.
-    pub(super) fn address(&self, address: &str, range: &Range<usize>) -> String {
+    /// The address of a link as it was written. That of a reference stands in its definition, or was looked up.
+    pub(super) fn address_of(
+        &self,
+        link_type: LinkType,
+        label: &str,
+        address: &str,
+        range: &Range<usize>,
+    ) -> String {
+        if !is_reference(link_type) {
+            return self.address(address, range);
+        }
+        let written = (!self.written_addresses.is_empty())
+            .then(|| self.written_addresses.get(&Label::link(label)));
+        written
+            .flatten()
+            .cloned()
+            .unwrap_or_else(|| address.to_owned())
+    }
+
+    /// Notes how the address of a definition was written, if the parser sees another one.
+    pub(in crate::markdown::parse) fn note_address(
+        &mut self,
+        label: &str,
+        address: &str,
+        range: &Range<usize>,
+    ) {
+        let written = self.address(address, range);
+        if written != address {
+            self.written_addresses.insert(Label::link(label), written);
+        }
+    }
+
+    /// The address in this range, as it was written. It stands at the end of the range.
+    pub(in crate::markdown::parse) fn address(
+        &self,
+        address: &str,
+        range: &Range<usize>,
+    ) -> String {
         let Some(masked) = self.masked else {
             return address.to_owned();
         };
@@ -145,4 +184,17 @@ pub(super) fn is_line_break(html: &str) -> bool {
         .trim_end_matches('/')
         .trim_end();
     name.eq_ignore_ascii_case("br")
+}
+
+/// Whether the address of a link stands elsewhere.
+pub(super) fn is_reference(link_type: LinkType) -> bool {
+    matches!(
+        link_type,
+        LinkType::Reference
+            | LinkType::ReferenceUnknown
+            | LinkType::Collapsed
+            | LinkType::CollapsedUnknown
+            | LinkType::Shortcut
+            | LinkType::ShortcutUnknown
+    )
 }
