@@ -268,6 +268,32 @@ fn a_display_formula_across_the_border_of_two_parts_ends_as_in_the_whole_text() 
 }
 
 #[test]
+fn a_formula_does_not_reach_over_the_rows_of_a_table() {
+    check(
+        "a | b\n--|--\n$y | 1\nz$ | 2\n\n$c$",
+        &format!(
+            "{}{}",
+            table("a b", &[&["$y", "1"], &["z$", "2"]]),
+            p("<span class=\"math\">c</span>")
+        ),
+    );
+    for row in [
+        "$x^2$$- \n[\n$$\n",
+        "$y | 1\nz$ | 2\n",
+        "`$$ \n$$`\n",
+        "\\( | \n \\)\n",
+    ] {
+        for text in [
+            format!("| a | b |\n|---|:-:|\n{row}"),
+            format!("> a | b\n> --|--\n> {}", row.replace('\n', "\n> ")),
+        ] {
+            check_streams(&text);
+            proof::check(&text, &[], 1);
+        }
+    }
+}
+
+#[test]
 fn a_line_break_of_html_breaks_the_line_and_other_html_is_text() {
     check(
         "Intro\n\n<br>\n**bold** after",

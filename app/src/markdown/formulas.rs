@@ -13,7 +13,7 @@ mod lines;
 
 use std::ops::Range;
 
-use self::lines::{is_display_opener, is_heading, is_rule};
+use self::lines::{is_delimiter_row, is_display_opener, is_heading, is_rule};
 use super::html_block;
 
 /// Longest display formula, in bytes. An opening delimiter without a closing one holds back commits for so long.
@@ -82,6 +82,8 @@ pub(super) struct State {
     is_in_paragraph: bool,
     /// Whether a display formula is open.
     is_in_formula: bool,
+    /// Whether each line may be the row of a table.
+    is_in_table: bool,
 }
 
 /// The state at the end of a text.
@@ -92,6 +94,7 @@ pub(super) fn state_behind(text: &str) -> State {
         verbatim: scanner.verbatim,
         is_in_paragraph: scanner.paragraph.is_some(),
         is_in_formula: scanner.found.pending.is_some(),
+        is_in_table: scanner.is_in_table,
     }
 }
 
@@ -124,6 +127,7 @@ fn scan(text: &str) -> Scanner<'_> {
         containers: Vec::new(),
         verbatim: None,
         paragraph: None,
+        is_in_table: false,
         found: Found::default(),
     };
     let mut at = 0;
@@ -179,6 +183,8 @@ struct Scanner<'a> {
     containers: Vec<Container>,
     verbatim: Option<Verbatim>,
     paragraph: Option<Paragraph>,
+    /// Whether the row has come that stands below the head of a table.
+    is_in_table: bool,
     found: Found,
 }
 
@@ -199,6 +205,7 @@ impl Scanner<'_> {
         if self.skip_spaces(cursor, end).at == end {
             self.end_paragraph();
             self.containers.truncate(matched);
+            self.is_in_table = false;
             return end + 1;
         }
         let has_opened = self.open_containers(matched, &mut cursor, end);
@@ -217,6 +224,7 @@ impl Scanner<'_> {
         }
         if let Some(kind) = self.opens_verbatim(text.at, end, has_opened) {
             self.end_containers(matched, has_opened);
+            self.is_in_table = false;
             let depth = self.containers.len();
             let goes_on = !self.is_one_line(kind, text.at, end);
             self.verbatim = goes_on.then_some(Verbatim { kind, depth });
@@ -228,12 +236,16 @@ impl Scanner<'_> {
                 self.containers.truncate(matched);
             }
             if let Some(next) = self.display(start, text.at, true) {
+                self.is_in_table = false;
                 return next;
             }
             self.containers = lazy;
         }
-        let is_row = rest[0] == b'|';
-        if is_row || is_heading(rest) || is_rule(rest) {
+        let is_block = is_heading(rest) || is_rule(rest);
+        self.is_in_table &= !has_opened && !is_block && matched == self.containers.len();
+        self.is_in_table |= is_delimiter_row(rest);
+        let is_row = rest[0] == b'|' || self.is_in_table;
+        if is_row || is_block {
             self.end_containers(matched, has_opened);
             let next = self.add_line(start, text.at, end);
             if let Some(paragraph) = &mut self.paragraph {

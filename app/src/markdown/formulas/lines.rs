@@ -59,6 +59,15 @@ pub(super) fn is_heading(line: &[u8]) -> bool {
     (1..=6).contains(&level) && matches!(line.get(level), None | Some(b' ' | b'\t' | b'\r'))
 }
 
+/// Whether a line may stand between the head and the body of a table.
+pub(super) fn is_delimiter_row(line: &[u8]) -> bool {
+    line.contains(&b'-')
+        && line.iter().any(|byte| matches!(byte, b'|' | b':'))
+        && line
+            .iter()
+            .all(|byte| matches!(byte, b'|' | b'-' | b':' | b' ' | b'\t' | b'\r'))
+}
+
 /// Whether a line is a thematic break or the underline of a heading.
 pub(super) fn is_rule(line: &[u8]) -> bool {
     let mark = line[0];
