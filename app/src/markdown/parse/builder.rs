@@ -7,7 +7,7 @@ mod inline;
 use std::collections::HashMap;
 use std::ops::Range;
 
-use pulldown_cmark::{Alignment, CodeBlockKind, Event, LinkType, Tag, TagEnd};
+use pulldown_cmark::{Alignment, CodeBlockKind, Event, Tag, TagEnd};
 
 use self::depth::TooDeep;
 use self::inline::{is_line_break, is_reference};
@@ -194,14 +194,7 @@ impl<'a> Builder<'a> {
                 id,
                 ..
             } => {
-                let dest_url = self.address_of(link_type, &id, &dest_url, &range);
-                let is_mail = link_type == LinkType::Email
-                    && !dest_url.to_ascii_lowercase().starts_with("mailto:");
-                let address = if is_mail {
-                    format!("mailto:{dest_url}")
-                } else {
-                    dest_url
-                };
+                let address = self.address_of(link_type, &id, &dest_url, &range);
                 Kind::Link(self.if_whole(address, &range))
             }
             Tag::Image { .. } if self.is_in_link() => Kind::ImageInLink,

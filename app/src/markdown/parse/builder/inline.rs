@@ -28,7 +28,14 @@ impl Builder<'_> {
         range: &Range<usize>,
     ) -> String {
         if !is_reference(link_type) {
-            return self.address(address, range);
+            let written = self.address(address, range);
+            let is_mail = link_type == LinkType::Email
+                && !written.to_ascii_lowercase().starts_with("mailto:");
+            return if is_mail {
+                format!("mailto:{written}")
+            } else {
+                written
+            };
         }
         let written = (!self.written_addresses.is_empty())
             .then(|| self.written_addresses.get(&Label::link(label)));
