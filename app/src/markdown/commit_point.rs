@@ -261,7 +261,7 @@ fn text_at(text: &str, origins: &[Origin], at: usize) -> usize {
         .iter()
         .position(|origin| origin.source + origin.len > at)
     {
-        // The closing fence has no text: all there is stands before it.
+        // The closing fence has no text of its own, so the block's text ends before it.
         None => text.len(),
         Some(number) if origins[number].source <= at => {
             origins[number].at + (at - origins[number].source)

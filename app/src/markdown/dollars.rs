@@ -44,7 +44,7 @@ pub(super) fn is_display(content: &str) -> bool {
     trimmed.len() == content.len() || trimmed.contains(SIGNS) || longest_prose(trimmed) == 0
 }
 
-/// Whether the text behind a closing dollar may stand there.
+/// Whether a dollar before this text can close a formula with this content.
 fn may_follow(content: &str, after: &str) -> bool {
     let mut characters = after.chars();
     match characters.next() {
@@ -159,7 +159,7 @@ fn is_unspaced(c: char) -> bool {
     matches!(c, '\u{2e80}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' | '\u{f900}'..='\u{faff}')
 }
 
-/// Whether the content is the name of a shell's variable with what stands behind it.
+/// Whether the content is the name of a shell variable followed by other text.
 fn is_variable(content: &str, after: &str) -> bool {
     if let Some(rest) = content.strip_prefix('{') {
         // `${NAME}/x`

@@ -144,7 +144,7 @@ pub(super) fn is_wide_punctuation(c: char) -> bool {
     )
 }
 
-/// A letter of a script that has no spaces between words, or, as Korean, joins words to what stands before.
+/// A letter of a script that puts no spaces between words, or that joins particles to a word, as Korean does.
 fn is_without_spaces(c: char) -> bool {
     matches!(c,
         '\u{e01}'..='\u{e4e}' | '\u{e81}'..='\u{ece}' // Thai, Lao

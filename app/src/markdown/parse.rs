@@ -5,8 +5,9 @@
 //! are links by themselves, and a line break for `<br>`. Tight lists have paragraphs, too: whether a
 //! list is loose is a mark on the list, so that its items need not change when that is decided late.
 //!
-//! A text may begin with a few lines that only reopen what is open there, its reopening prefix (see `open.rs`) and end with a few
-//! characters that only complete it (see `predict.rs`). Neither is part of the tree.
+//! A text may begin with a reopening prefix, a few lines that only reopen the blocks that are open there
+//! (see `open.rs`), and end with a few characters that only complete it (see `predict.rs`). Neither is part
+//! of the tree.
 
 mod builder;
 
@@ -78,7 +79,7 @@ pub struct Parsed {
     pub missing: Vec<(Label, usize)>,
     /// The references that something defines, and where each stands.
     pub used: Vec<(Label, usize)>,
-    /// Whether an underline makes the paragraph a heading of which a part stands before.
+    /// Whether an underline makes the paragraph a heading, of which a part was committed before.
     pub is_underlined: bool,
     /// Whether a paragraph was so long that it has parts.
     pub has_parts: bool,

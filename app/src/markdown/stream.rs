@@ -62,7 +62,7 @@ pub struct Stream<D: Dom> {
     /// Final blocks in which something is not defined yet.
     waiting: Waiting<D::Node>,
     /// Whether a block could not be parsed again alone. It is rare, and then all is read again at the end.
-    must_mend_all: bool,
+    must_reparse_all: bool,
     /// Whether all of the text is shown and only final blocks have to be read again.
     has_ended: bool,
     limits: Limits,
@@ -108,7 +108,7 @@ impl<D: Dom> Stream<D> {
             definitions: Definitions::default(),
             block: Block::default(),
             waiting: Waiting::default(),
-            must_mend_all: false,
+            must_reparse_all: false,
             has_ended: false,
             limits,
             step,
@@ -221,7 +221,7 @@ impl<D: Dom> Stream<D> {
                 return false;
             }
         }
-        if std::mem::take(&mut self.must_mend_all) {
+        if std::mem::take(&mut self.must_reparse_all) {
             let own = self.own(0, text.len());
             let nodes = parse(text, own, &Definitions::default()).nodes;
             let outers = self.dom.joined_children(&self.root);
@@ -236,7 +236,7 @@ impl<D: Dom> Stream<D> {
         let mut tail = self.parse_tail(&text[self.base..]);
         self.work = tail.source.len().max(EVENT * tail.parsed.events);
         if tail.parsed.is_underlined || self.goes_on_with_pipe(text) {
-            self.mend_paragraph();
+            self.require_reparse();
         }
         let nodes = is_growing.then(|| self.predicted(&tail)).flatten();
         let mut nodes = nodes.unwrap_or_else(|| std::mem::take(&mut tail.parsed.nodes));
@@ -247,7 +247,7 @@ impl<D: Dom> Stream<D> {
         }
         // What is open is not what it seemed: its block is read again, as a whole.
         let is_part = |shown: &Shown<D::Node>| matches!(shown.kind, Kind::Part { .. });
-        self.must_mend_all |= self.shown.first().is_some_and(is_part);
+        self.must_reparse_all |= self.shown.first().is_some_and(is_part);
         let outers = self.shown.iter().map(|shown| shown.outer.clone()).collect();
         self.base = self.block.start;
         self.open.clear();

@@ -90,7 +90,7 @@ impl Kind {
         }
     }
 
-    /// Opens what stands between its outermost element and its children.
+    /// Opens the elements between the outermost one and the children.
     fn open_within(&self, sink: &mut impl Sink) -> usize {
         match self {
             Self::Item(Some(is_done)) => {

@@ -38,7 +38,7 @@ pub(super) struct Builder<'a> {
     /// What is shown as its source because it is too deep.
     too_deep: Option<TooDeep>,
     pub(super) root: Vec<Node>,
-    /// Whether an underline makes the paragraph a heading of which a part stands before.
+    /// Whether an underline makes the paragraph a heading, of which a part was committed before.
     pub(super) is_underlined: bool,
     /// Whether there is a paragraph that has to be shown in parts.
     pub(super) has_long: bool,

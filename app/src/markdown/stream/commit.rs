@@ -34,10 +34,10 @@ impl<D: Dom> Stream<D> {
 
     /// Notes that the paragraph that is open may be something else than what is final of it says: the head of a table,
     /// or a heading.
-    pub(super) fn mend_paragraph(&mut self) {
+    pub(super) fn require_reparse(&mut self) {
         if matches!(self.open.as_slice(), [Open::Part { .. }]) {
             // It begins in an earlier block.
-            self.must_mend_all = true;
+            self.must_reparse_all = true;
         } else {
             self.block.must_reparse = true;
             self.block.has_other_paragraph = true;
@@ -71,12 +71,13 @@ impl<D: Dom> Stream<D> {
             }
         }
         if self.stands_alone(&point, &tail) && self.apply(&point, &tail) {
-            self.mend_defined(text);
+            self.reparse_defined(text);
         }
     }
 
     fn find_commit_point(&self, end: &str) -> Option<(CommitPoint, Tail)> {
-        // What is much work for its length is committed in pieces like what is long, before it is so much that pieces have to wait.
+        // A text that is much work for its length is committed in pieces as a long one is, before new pieces of
+        // the text have to wait for it.
         let limits = if self.work > HEAVY / 2 {
             Limits {
                 too_long: self.limits.long,
@@ -237,7 +238,7 @@ impl<D: Dom> Stream<D> {
         self.is_mid_line = point.is_mid_line;
         let line = &tail.source[commit_point::line_start(&tail.source, point.at)..point.at];
         if self.is_in_paragraph() && line.contains('|') {
-            self.mend_paragraph();
+            self.require_reparse();
         }
         true
     }
@@ -279,7 +280,7 @@ impl<D: Dom> Stream<D> {
                 has_shaping_breaks = block.has_shaping_breaks;
                 let next = self.shown.get(1).map(|next| &next.kind);
                 if block.has_other_paragraph && matches!(next, Some(Kind::Part { .. })) {
-                    self.must_mend_all = true;
+                    self.must_reparse_all = true;
                 }
             }
             let Some(shown) = self.shown.get(index) else {

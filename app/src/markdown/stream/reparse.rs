@@ -20,7 +20,7 @@ impl<D: Dom> Stream<D> {
 
     /// Reads again the final blocks in which something was missing that is there by now, but no more of them than
     /// may take a step.
-    pub(super) fn mend_defined(&mut self, text: &str) {
+    pub(super) fn reparse_defined(&mut self, text: &str) {
         let mut done = 0;
         while done < MEND_STEP
             && let Some(unit) = self.waiting.take_due(Some(text.len()))
@@ -34,7 +34,7 @@ impl<D: Dom> Stream<D> {
         let before = &text[..unit.range.start];
         if !before.is_empty() && !before.ends_with(['\n', '\r']) {
             // It begins behind another footnote on the same line, whose beginning says how deep it is.
-            self.must_mend_all = true;
+            self.must_reparse_all = true;
             return;
         }
         let block = &text[unit.range.clone()];
@@ -60,7 +60,7 @@ impl<D: Dom> Stream<D> {
             nodes.len() == 1 && discriminant(&nodes[0].kind) == discriminant(&unit.kind);
         if !is_same_block {
             // Alone it is something else: it takes its meaning from what stands before it.
-            self.must_mend_all = true;
+            self.must_reparse_all = true;
             return;
         }
         let end = self.dom.next(&unit.outer);
