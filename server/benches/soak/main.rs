@@ -38,8 +38,9 @@ use self::world::World;
 
 /// How long the last replies have to end, once nothing new is asked.
 const END: Duration = Duration::from_secs(60);
-/// How long the server has to return what it used. Idle connections to a provider are kept for 90 s.
-const QUIET: Duration = Duration::from_secs(150);
+/// How long the server has to return what it used. Idle connections to a provider are kept for 90 s, and looked
+/// for every 90 s, so the last one is closed after 180 s.
+const QUIET: Duration = Duration::from_secs(200);
 /// What a server may hold in addition when it is quiet again. The memory is what the allocator and the
 /// caches of the store keep after a peak; a leak of each reply exceeds it in a long run.
 const SPARE_DESCRIPTORS: usize = 16;

@@ -35,7 +35,6 @@ impl Store {
             ))?,
         };
         let limit = i64::from(limit.clamp(1, MAX_LIST));
-        let mut tx = self.snapshot().await?;
         let mut found: Vec<SummaryRow> = query_as(concat!(
             "select ",
             summary_columns!(),
@@ -49,7 +48,7 @@ impl Store {
         .bind(updated_at)
         .bind(key)
         .bind(limit + 1)
-        .fetch_all(&mut *tx)
+        .fetch_all(self.single_read())
         .await?;
         let has_more = found.len() > limit as usize;
         found.truncate(limit as usize);
@@ -65,7 +64,6 @@ impl Store {
     /// # Errors
     /// `NotFound`.
     pub async fn summary(&self, owner: &str, id: &str) -> Result<ConversationSummary> {
-        let mut tx = self.snapshot().await?;
         let row: SummaryRow = query_as(concat!(
             "select ",
             summary_columns!(),
@@ -74,7 +72,7 @@ impl Store {
         ))
         .bind(owner)
         .bind(id)
-        .fetch_one(&mut *tx)
+        .fetch_one(self.single_read())
         .await?;
         Ok(row.into())
     }

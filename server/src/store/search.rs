@@ -62,7 +62,6 @@ impl Store {
         query: &Query,
         limit: i64,
     ) -> Result<Vec<HitRow>> {
-        let mut tx = self.snapshot().await?;
         match self.database {
             Database::Sqlite => {
                 let sql = match place {
@@ -71,7 +70,7 @@ impl Store {
                 };
                 let fts5 = sqlite::match_query(owner, query);
                 let found = query_as(sql).bind(fts5).bind(owner).bind(limit);
-                Ok(found.fetch_all(&mut *tx).await?)
+                Ok(found.fetch_all(self.single_read()).await?)
             }
             Database::Postgres => {
                 let search = match place {
@@ -79,6 +78,7 @@ impl Store {
                     MatchedField::Messages => postgres::IN_MESSAGES,
                 };
                 let tsquery = query.for_tsquery();
+                let mut tx = self.snapshot().await?;
                 postgres::search(&mut tx, search, &tsquery, owner, limit).await
             }
         }

@@ -10,6 +10,7 @@ mod postgres_faults;
 mod postgres_plans;
 mod postgres_proxy;
 mod removal;
+mod single_reads;
 mod writes;
 
 use std::path::Path;

@@ -1,5 +1,5 @@
 //! Transactions. Every write goes through [`Store::transaction`], and every read through
-//! [`Store::snapshot`].
+//! [`Store::snapshot`], or, if it is one statement, through [`Store::single_read`].
 //!
 //! This module does not use sqlx's transactions. sqlx counts how deep transactions are nested, and the
 //! count is wrong after SQLite has rolled back by itself, which it does when the disk is full or fails:
@@ -11,6 +11,7 @@
 //! statements. So the transaction ends even if its owner is dropped in the middle of a statement, is never
 //! polled again, or waits for something else.
 
+mod single;
 mod task;
 
 use std::time::Duration;
@@ -22,6 +23,7 @@ use sqlx::any::{AnyArguments, AnyQueryResult, AnyRow, AnyStatement, AnyTypeInfo}
 use sqlx::{Any, AnyPool, Either, Execute, Executor, SqlStr};
 use tokio::sync::{mpsc, oneshot};
 
+use self::single::SingleRead;
 use self::task::{Rules, Task};
 use crate::store::{Database, Result, Store};
 
@@ -100,6 +102,14 @@ impl Store {
             ..self.rules()
         };
         Transaction::begin(self.read.clone(), rules).await
+    }
+
+    /// Reads with one statement. This costs less than a snapshot.
+    pub(in crate::store) fn single_read(&self) -> SingleRead {
+        SingleRead {
+            pool: self.read.clone(),
+            rules: self.rules(),
+        }
     }
 
     fn rules(&self) -> Rules {

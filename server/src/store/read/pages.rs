@@ -46,13 +46,12 @@ impl From<KeyRow> for MessageKey {
 impl Store {
     /// The keys of all conversations, the oldest first.
     pub async fn keys(&self, owner: &str) -> Result<Vec<ConversationKey>> {
-        let mut tx = self.snapshot().await?;
         let keys: Vec<i64> = query_scalar(
             "select key from conversations
              where owner = $1 and deleted_at is null and import is null order by created_at, key",
         )
         .bind(owner)
-        .fetch_all(&mut *tx)
+        .fetch_all(self.single_read())
         .await?;
         Ok(keys.into_iter().map(ConversationKey).collect())
     }
@@ -62,12 +61,15 @@ impl Store {
     /// # Errors
     /// `NotFound`.
     pub async fn key(&self, owner: &str, id: &str) -> Result<ConversationKey> {
-        let mut tx = self.snapshot().await?;
         let key = query_scalar(
             "select key from conversations
              where owner = $1 and id = $2 and deleted_at is null and import is null",
         );
-        let key = key.bind(owner).bind(id).fetch_one(&mut *tx).await?;
+        let key = key
+            .bind(owner)
+            .bind(id)
+            .fetch_one(self.single_read())
+            .await?;
         Ok(ConversationKey(key))
     }
 
@@ -80,14 +82,13 @@ impl Store {
         owner: &str,
         conversation: ConversationKey,
     ) -> Result<ConversationHead> {
-        let mut tx = self.snapshot().await?;
         let row: HeadRow = query_as(
             "select id, title, created_at, updated_at, pinned, leaf from conversations
              where owner = $1 and key = $2 and deleted_at is null and import is null",
         )
         .bind(owner)
         .bind(conversation.0)
-        .fetch_one(&mut *tx)
+        .fetch_one(self.single_read())
         .await?;
         Ok(ConversationHead {
             id: row.id,

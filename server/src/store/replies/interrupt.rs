@@ -20,11 +20,9 @@ impl Store {
     /// Marks the replies of all owners that are stored as being made as interrupted, and returns how
     /// many there were. Call it before any reply is begun.
     pub async fn interrupt_all(&self) -> Result<u64> {
-        let mut tx = self.snapshot().await?;
         let running: Vec<i64> = query_scalar("select key from messages where state = 'streaming'")
-            .fetch_all(&mut *tx)
+            .fetch_all(self.single_read())
             .await?;
-        drop(tx);
         for key in &running {
             self.interrupt_reply(*key).await?;
         }

@@ -63,7 +63,7 @@ fn every_method_of_the_store_is_in_the_table() {
 }
 
 #[test]
-fn what_is_written_and_read_goes_through_transactions_alone() {
+fn nothing_is_written_or_read_past_the_module_of_transactions() {
     let sources = sources();
     assert!(sources.len() > 30, "files are missing");
     for (path, source) in sources {

@@ -33,11 +33,38 @@ pub(super) struct Rules {
     pub(super) faults: std::sync::Arc<crate::store::tests::faults::Faults>,
 }
 
+impl Rules {
+    /// Runs a statement within its time limit.
+    pub(super) async fn run_statement(
+        &self,
+        connection: &mut AnyConnection,
+        statement: Statement,
+    ) -> sqlx::Result<Steps> {
+        #[cfg(not(test))]
+        let run = execute(connection, statement);
+        #[cfg(test)]
+        let run = self.faults.run(self.database, connection, statement);
+        match timeout(STATEMENT_LIMIT, run).await {
+            Ok(result) => result,
+            Err(_) => Err(StatementRefusal::NoAnswer.into()),
+        }
+    }
+}
+
 /// A connection that is closed when it is dropped, unless it is certain that no transaction is open in it.
 /// Closing rolls back.
-struct HeldConnection {
-    connection: PoolConnection<Any>,
-    is_settled: bool,
+pub(super) struct HeldConnection {
+    pub(super) connection: PoolConnection<Any>,
+    pub(super) is_settled: bool,
+}
+
+impl HeldConnection {
+    pub(super) fn new(connection: PoolConnection<Any>, is_settled: bool) -> Self {
+        Self {
+            connection,
+            is_settled,
+        }
+    }
 }
 
 impl Drop for HeldConnection {
@@ -50,7 +77,7 @@ impl Drop for HeldConnection {
 
 /// What a failed statement means for its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum TaskFailure {
+pub(super) enum TaskFailure {
     /// The connection can be used again if the transaction can be rolled back.
     Statement,
     /// The connection itself may be broken.
@@ -58,7 +85,7 @@ enum TaskFailure {
 }
 
 impl TaskFailure {
-    fn by(error: &sqlx::Error, database: Database) -> Self {
+    pub(super) fn by(error: &sqlx::Error, database: Database) -> Self {
         // A new connection to PostgreSQL is cheap. SQLite needs room on the disk to open its only one
         // again, so it is kept unless the error is about the connection.
         let is_of_statement = database == Database::Sqlite
@@ -125,10 +152,7 @@ impl Task {
                 connection = pool.acquire() => connection?,
             };
             let mut task = Self {
-                connection: HeldConnection {
-                    connection,
-                    is_settled: false,
-                },
+                connection: HeldConnection::new(connection, false),
                 rules: rules.clone(),
                 opened: Instant::now(),
                 longest_statement: Duration::ZERO,
@@ -205,18 +229,8 @@ impl Task {
             // SQLite may have rolled back by itself. The statement would then be committed at once.
             return Err(StatementRefusal::AfterFailure.into());
         }
-        let connection = &mut *self.connection.connection;
-        #[cfg(not(test))]
-        let run = execute(connection, statement);
-        #[cfg(test)]
-        let run = self
-            .rules
-            .faults
-            .run(self.rules.database, connection, statement);
-        let result = match timeout(STATEMENT_LIMIT, run).await {
-            Ok(result) => result,
-            Err(_) => Err(StatementRefusal::NoAnswer.into()),
-        };
+        let connection = &mut self.connection.connection;
+        let result = self.rules.run_statement(connection, statement).await;
         if let Err(error) = &result {
             self.failed = Some(TaskFailure::by(error, self.rules.database));
         }
