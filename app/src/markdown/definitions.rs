@@ -6,6 +6,8 @@ use std::collections::HashMap;
 
 use unicase::UniCase;
 
+use super::parse::footnote_labels;
+
 /// A label as it is compared: the case of its letters makes no difference.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Label {
@@ -75,10 +77,11 @@ impl Definitions {
     /// them can continue.
     pub(super) fn footnote_lines(&self, text: &str) -> String {
         let mut lines = String::new();
-        for rest in text.split("[^").skip(1) {
-            if let Some((label, _)) = rest.split_once(']')
-                && let Some(label) = self.footnote(&Label::footnote(label))
-            {
+        if self.0.is_empty() {
+            return lines;
+        }
+        for label in footnote_labels(text) {
+            if let Some(label) = self.footnote(&Label::footnote(label)) {
                 lines.push_str(&format!("[^{label}]: x\n\n"));
             }
         }

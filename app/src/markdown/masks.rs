@@ -41,12 +41,13 @@ pub(super) fn masked(text: &str, own: Own) -> Option<Masked> {
     let mut masks = Vec::new();
     emphasis::find(read, &mut masks);
     let breaks = lines_of_breaks(read);
-    let found = if formulas::may_have_formulas(read) {
+    let may_have_formulas = formulas::may_have_formulas(read);
+    let found = if may_have_formulas {
         formulas::find(read)
     } else {
         formulas::Found::default()
     };
-    let has_dollar = memchr::memchr(b'$', read.as_bytes()).is_some();
+    let has_dollar = may_have_formulas && memchr::memchr(b'$', read.as_bytes()).is_some();
     let is_same = deep.is_none() && masks.is_empty() && breaks.is_empty() && !has_dollar;
     if is_same && found.formulas.is_empty() && found.pending.is_none() {
         return None;

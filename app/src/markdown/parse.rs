@@ -221,8 +221,12 @@ fn build(text: &str, mut builder: Builder<'_>, known: &Definitions) -> (Parsed, 
 }
 
 /// The labels in what would be references to footnotes if those were defined.
-fn footnote_labels(text: &str) -> impl Iterator<Item = &str> {
-    text.split("[^")
-        .skip(1)
+pub(super) fn footnote_labels(text: &str) -> impl Iterator<Item = &str> {
+    // Most texts have no bracket, and to look for one byte costs least.
+    let first = memchr::memchr(b'[', text.as_bytes());
+    let parts = first.map(|first| text[first..].split("[^").skip(1));
+    parts
+        .into_iter()
+        .flatten()
         .filter_map(|rest| rest.split_once(']').map(|(label, _)| label))
 }

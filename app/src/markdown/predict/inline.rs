@@ -18,6 +18,18 @@ const USUAL_ADDRESS: usize = 256;
 /// and a browser takes the longer for each line of a text the deeper that stands.
 const MOST_OPEN: usize = 8;
 
+/// The bytes at which the scan has something to decide.
+const HAS_MEANING: [bool; 256] = {
+    let mut found = [false; 256];
+    let bytes = [b'\\', b'`', b'$', PLAIN, b'<', b'*', b'_', b'~', b'[', b']'];
+    let mut index = 0;
+    while index < bytes.len() {
+        found[bytes[index] as usize] = true;
+        index += 1;
+    }
+    found
+};
+
 /// Looks for what is open in the text of one block.
 pub(super) struct Inline<'a> {
     pub(super) text: &'a str,
@@ -96,7 +108,11 @@ impl<'a> Inline<'a> {
         let text = &self.text[..self.to];
         let bytes = text.as_bytes();
         let mut at = 0;
-        while at < bytes.len() {
+        while let Some(plain) = bytes[at.min(bytes.len())..]
+            .iter()
+            .position(|byte| HAS_MEANING[usize::from(*byte)])
+        {
+            at += plain;
             let c = bytes[at];
             match c {
                 b'\\' => {

@@ -113,6 +113,9 @@ impl<D: Dom> Stream<D> {
     /// Whether what stands after a commit point means the same without what stands before it. By all we know it
     /// does; should the parser know a case that we do not, there is no commit point.
     fn stands_alone(&self, point: &CommitPoint, tail: &Tail) -> bool {
+        if self.is_within_fence(point, tail) {
+            return true;
+        }
         let rest = &tail.source[point.at..];
         let lines = reopening_prefix(&point.open, point.is_mid_line);
         let at = self.base + (point.at - tail.own.from);
@@ -145,6 +148,20 @@ impl<D: Dom> Stream<D> {
         expect
             .get(point.index..)
             .is_some_and(|expect| means_same(expect, got, point.text_at.unwrap_or(0)))
+    }
+
+    /// Whether a commit point stands between two lines of a block of code that nothing before it can have closed, since
+    /// no container is around it and the character of its fence has not come. What follows is more of its lines.
+    fn is_within_fence(&self, point: &CommitPoint, tail: &Tail) -> bool {
+        let ([Open::Fence(fence, _)], [Open::Fence(same, _)]) =
+            (self.open.as_slice(), point.open.as_slice())
+        else {
+            return false;
+        };
+        let committed = &tail.source.as_bytes()[tail.own.from..point.at];
+        fence == same
+            && !point.is_mid_line
+            && memchr::memchr(fence.as_bytes()[0], committed).is_none()
     }
 
     /// Where the paragraph, or the part of one, begins that is open at a commit point.
