@@ -8,7 +8,6 @@
 //! reasoning. Whether a model does so is learnt from its first answers. Until then, the beginning of an answer
 //! without an opening tag is held back for a few words and then shown as reasoning. If the answer turns out to
 //! have no reasoning, all of it becomes text.
-//! that. An answer that turns out to have had none is then text as a whole.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -120,6 +119,17 @@ impl ThinkTags {
     }
 
     fn split(&mut self, text: &str, out: &mut impl FnMut(ChatEvent<'_>)) {
+        let is_reasoning = matches!(self.place, TagState::Reasoning | TagState::Unopened);
+        if is_reasoning && self.held.is_empty() && !text.contains('<') {
+            // No tag begins in most pieces, so they need not be held.
+            if self.place == TagState::Unopened {
+                self.unopened.push_str(text);
+            }
+            if !self.is_told_apart {
+                out(ChatEvent::Reasoning(text.into()));
+            }
+            return;
+        }
         self.held.push_str(text);
         loop {
             match self.place {

@@ -51,11 +51,8 @@ impl LogReader {
                 return Err(NoSuchSeq);
             }
             // The start has seq 0, so `after` spans precede the next event.
-            while cursor.seq < after
-                && let Some((kind, length, next)) = entries.spans.at(cursor.span)
-            {
-                cursor = cursor.after(kind, length, next);
-            }
+            let seq = after.min(entries.spans.count());
+            cursor = entries.spans.cursor_after(seq, entries.end_cursor());
         }
         let transient_count = {
             // A reader that comes before any text gets the last transient event.
@@ -114,12 +111,7 @@ impl LogReader {
     pub fn next_piece(&mut self) -> Piece {
         let entries = self.log.read();
         let piece = entries.since(&self.cursor);
-        self.cursor = Cursor {
-            seq: entries.spans.count(),
-            span: entries.spans.bytes().len(),
-            text: entries.text.len(),
-            reasoning: entries.reasoning.len(),
-        };
+        self.cursor = entries.end_cursor();
         piece
     }
 
@@ -208,6 +200,16 @@ impl Entries {
     /// Whether the events after this cursor should be sent without waiting for more.
     fn is_enough_after(&self, cursor: &Cursor) -> bool {
         self.end.is_some() || self.bytes_after(cursor) >= ENOUGH_BYTES
+    }
+
+    /// The cursor after all events but the end.
+    fn end_cursor(&self) -> Cursor {
+        Cursor {
+            seq: self.spans.count(),
+            span: self.spans.bytes().len(),
+            text: self.text.len(),
+            reasoning: self.reasoning.len(),
+        }
     }
 
     /// The bytes of text and reasoning after this cursor.

@@ -111,6 +111,38 @@ impl Spans {
         }
     }
 
+    /// The cursor after the event with this seq, which the spans must have. `end` is the cursor after all of them. Takes
+    /// time in proportion to the number of spans on the shorter side: most readers come from near the end.
+    pub(crate) fn cursor_after(&self, seq: u64, end: Cursor) -> Cursor {
+        if seq >= self.count / 2 {
+            return self.back_to(seq, end);
+        }
+        let mut cursor = Cursor::default();
+        while cursor.seq < seq
+            && let Some((kind, length, next)) = self.at(cursor.span)
+        {
+            cursor = cursor.after(kind, length, next);
+        }
+        cursor
+    }
+
+    fn back_to(&self, seq: u64, end: Cursor) -> Cursor {
+        let mut cursor = end;
+        while cursor.seq > seq {
+            // The last byte of a span is the only one below 0x80.
+            let before = &self.bytes[..cursor.span - 1];
+            let start = before.iter().rposition(|part| *part < 0x80);
+            cursor.span = start.map_or(0, |end| end + 1);
+            cursor.seq -= 1;
+            match self.at(cursor.span) {
+                Some((SpanKind::Text, length, _)) => cursor.text -= length,
+                Some((SpanKind::Reasoning, length, _)) => cursor.reasoning -= length,
+                Some((SpanKind::Usage | SpanKind::Notice, ..)) | None => {}
+            }
+        }
+        cursor
+    }
+
     /// The number of spans.
     pub(crate) fn count(&self) -> u64 {
         self.count
@@ -154,6 +186,23 @@ mod tests {
             }
         }
         assert_eq!(spans.at(byte), None);
+    }
+
+    #[test]
+    fn every_seq_is_found_from_both_sides() {
+        let mut spans = Spans::default();
+        let mut cursors = vec![Cursor::default()];
+        let lengths = [0, 3, 31, 32, 5000, 1, 1 << 20];
+        for (length, kind) in lengths.iter().zip(KINDS.iter().cycle()).cycle().take(50) {
+            let last = *cursors.last().expect("one");
+            spans.push(*kind, *length);
+            cursors.push(last.after(*kind, *length, spans.bytes().len()));
+        }
+        let end = *cursors.last().expect("one");
+        for (seq, expect) in (0..).zip(&cursors) {
+            assert_eq!(spans.cursor_after(seq, end), *expect, "{seq}");
+            assert_eq!(spans.back_to(seq, end), *expect, "{seq}");
+        }
     }
 
     #[test]
