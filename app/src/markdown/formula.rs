@@ -112,11 +112,14 @@ pub fn formula(tex: &str, is_display: bool) -> Option<Vec<Step>> {
     };
     let mut arguments = Arguments::new();
     let mut can_be_written = true;
-    // Nothing is written from the first event that cannot be.
-    let events = Parser::new(&tex, &storage).map_while(|event| {
-        can_be_written &= event.as_ref().is_ok_and(|event| arguments.fit(event));
-        can_be_written.then_some(event)
-    });
+    // Nothing is written from the first event that cannot be, and nothing is parsed behind it: there the parser
+    // may be at a place where the walk above was not.
+    let events = Parser::new(&tex, &storage)
+        .map_while(|event| {
+            can_be_written &= event.as_ref().is_ok_and(|event| arguments.fit(event));
+            can_be_written.then_some(event)
+        })
+        .fuse();
     let mut written = Bounded(Vec::new());
     write_mathml(&mut written, events, config).ok()?;
     if !can_be_written {
@@ -350,6 +353,17 @@ mod tests {
             .flat_map(|columns| cells().map(move |cells| (columns, cells)));
         let written = arrays.filter(|array| is_written(array.clone())).count();
         assert!(written > 1000, "{written} can be written");
+    }
+
+    #[test]
+    fn nothing_is_parsed_behind_an_error() {
+        // A number must follow `\char`, and the parser cuts what does follow into bytes.
+        for before in ["x", "+", "/", "=", "(", r"\sum", r"\sin"] {
+            for error in [r"\Space/", r"\nosuch", r"\hspace a", r"\kern a"] {
+                let tex = format!(r"{before}{error}\char é=");
+                assert_eq!(formula(&tex, false), None, "{tex}");
+            }
+        }
     }
 
     #[test]

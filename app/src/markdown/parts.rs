@@ -93,8 +93,10 @@ fn text_of_heading(node: &Node, source: &str, own: Own) -> Option<usize> {
     }
     let text = source[node.start..].trim_start_matches([' ', '\t']);
     let rest = text.trim_start_matches('#');
-    let is_heading = (1..=6).contains(&(text.len() - rest.len())) && rest.starts_with([' ', '\t']);
-    is_heading.then(|| source.len() - rest.trim_start_matches([' ', '\t']).len())
+    // The parser takes these for the white space that CommonMark asks for.
+    let white = [' ', '\t', '\u{b}', '\u{c}'];
+    let is_heading = (1..=6).contains(&(text.len() - rest.len())) && rest.starts_with(white);
+    is_heading.then(|| source.len() - rest.trim_start_matches(white).len())
 }
 
 /// Puts parts in the place of each long paragraph that was read from `source`.

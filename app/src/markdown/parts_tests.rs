@@ -203,6 +203,10 @@ fn a_long_heading_ends_with_its_line() {
     check_streams(&format!("# \\*{words}\nand then"), 48);
     check_streams(&format!("\\*{words}\n===\nand then"), 48);
     check_streams(&format!("#{words}\nand then"), 48);
+    for white in ["\t", "\u{b}", "\u{c}", " \u{b}\u{b}", "\u{a0}"] {
+        check_streams(&format!("#{white}{words}\nand then"), 48);
+        check_streams(&format!("> ##{white}{words}\nand then"), 48);
+    }
     check_streams(&format!("- [ ] # {words}\nand then"), 48);
     check_streams(&format!("####### {words}\nand then"), 48);
 }

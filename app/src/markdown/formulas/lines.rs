@@ -56,7 +56,9 @@ pub(super) fn opening_fence(line: &[u8]) -> Option<(u8, usize)> {
 
 pub(super) fn is_heading(line: &[u8]) -> bool {
     let level = line.iter().take_while(|byte| **byte == b'#').count();
-    (1..=6).contains(&level) && matches!(line.get(level), None | Some(b' ' | b'\t' | b'\r'))
+    let next = line.get(level);
+    // The parser takes \v and \f for white space, too.
+    (1..=6).contains(&level) && matches!(next, None | Some(b' ' | b'\t' | b'\r' | 0x0b | 0x0c))
 }
 
 /// Whether a line may stand between the head and the body of a table.
