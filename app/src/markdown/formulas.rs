@@ -9,12 +9,16 @@
 mod containers;
 mod display;
 mod inline;
+mod line_dollars;
 mod lines;
 
 use std::ops::Range;
 
 use self::lines::{is_delimiter_row, is_display_opener, is_heading, is_rule};
 use super::html_block;
+use super::parse::Own;
+
+pub(super) use self::line_dollars::LineDollars;
 
 /// Longest display formula, in bytes. An opening delimiter without a closing one holds back commits for so long.
 const LONGEST_DISPLAY: usize = 8 * 1024;
@@ -68,8 +72,8 @@ pub(super) fn may_have_formulas(text: &str) -> bool {
 }
 
 /// Finds the formulas of a text.
-pub(super) fn find(text: &str) -> Found {
-    let mut scanner = scan(text);
+pub(super) fn find(text: &str, own: Own) -> Found {
+    let mut scanner = scan(text, own);
     scanner.end_paragraph();
     scanner.found
 }
@@ -87,8 +91,8 @@ pub(super) struct State {
 }
 
 /// The state at the end of a text.
-pub(super) fn state_behind(text: &str) -> State {
-    let scanner = scan(text);
+pub(super) fn state_behind(text: &str, own: Own) -> State {
+    let scanner = scan(text, own);
     State {
         containers: scanner.containers,
         verbatim: scanner.verbatim,
@@ -120,9 +124,10 @@ impl State {
     }
 }
 
-fn scan(text: &str) -> Scanner<'_> {
+fn scan(text: &str, own: Own) -> Scanner<'_> {
     let mut scanner = Scanner {
         text,
+        own,
         bytes: text.as_bytes(),
         containers: Vec::new(),
         verbatim: None,
@@ -179,6 +184,7 @@ struct Cursor {
 
 struct Scanner<'a> {
     text: &'a str,
+    own: Own,
     bytes: &'a [u8],
     containers: Vec<Container>,
     verbatim: Option<Verbatim>,

@@ -43,7 +43,7 @@ pub(super) fn masked(text: &str, own: Own) -> Option<Masked> {
     let breaks = lines_of_breaks(read);
     let may_have_formulas = formulas::may_have_formulas(read);
     let found = if may_have_formulas {
-        formulas::find(read)
+        formulas::find(read, own)
     } else {
         formulas::Found::default()
     };

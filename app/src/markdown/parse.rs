@@ -18,7 +18,7 @@ use std::ops::Range;
 use self::builder::Builder;
 use super::definitions::{Definition, Definitions, Label};
 use super::depth::LEVELS;
-use super::formulas::Pending;
+use super::formulas::{LineDollars, Pending};
 use super::masks::{Masked, masked};
 use super::node::Node;
 use super::open::Open;
@@ -39,6 +39,8 @@ pub struct Own {
     pub before: usize,
     /// Whether it is a later part of a paragraph that goes on there.
     pub is_part: bool,
+    /// The dollars of the line that goes on where the lines before end, of what stands before that.
+    pub dollars: LineDollars,
 }
 
 impl Own {
@@ -52,6 +54,7 @@ impl Own {
             part: PART,
             before: 0,
             is_part: false,
+            dollars: LineDollars::default(),
         }
     }
 

@@ -230,6 +230,7 @@ impl Splitter<'_> {
             part: usize::MAX / 4,
             before: 0,
             is_part: false,
+            dollars: self.own.dollars.on_line(self.source, self.own.from, from),
             ..self.own
         };
         let parsed = parse(&text, own, &self.known);

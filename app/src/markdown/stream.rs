@@ -15,6 +15,7 @@ mod tail;
 
 use super::commit_point::Limits;
 use super::definitions::{Definitions, Label};
+use super::formulas::LineDollars;
 use super::node::Kind;
 use super::open::{Open, reopening_prefix};
 use super::parse::parse;
@@ -47,6 +48,8 @@ pub struct Stream<D: Dom> {
     /// What is open there.
     open: Vec<Open>,
     is_mid_line: bool,
+    /// The dollars of the line that goes on there, of what stands before.
+    dollars: LineDollars,
     /// Where the paragraph, or the part of one, begins that is open there.
     paragraph: usize,
     /// How much of the text has been shown.
@@ -100,6 +103,7 @@ impl<D: Dom> Stream<D> {
             base: 0,
             open: Vec::new(),
             is_mid_line: false,
+            dollars: LineDollars::default(),
             paragraph: 0,
             read: 0,
             work: 0,

@@ -1,13 +1,15 @@
 //! What a text leaves open that would swallow the text behind it.
 
 use super::formulas::state_behind;
+use super::parse::Own;
 use super::parse::with_line_feeds;
 
 /// The line that closes the block of code at the end of a text, with the prefixes of the quotations and items around
 /// it. A block of HTML that only its end tag closes counts, too. `None` if no such block is open.
 #[must_use]
 pub fn closing_line(text: &str) -> Option<String> {
-    state_behind(&with_line_feeds(text)).closing_line()
+    let text = with_line_feeds(text);
+    state_behind(&text, Own::whole(&text)).closing_line()
 }
 
 #[cfg(test)]

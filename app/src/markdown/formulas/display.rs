@@ -1,6 +1,7 @@
 //! Formulas on lines of their own, which may hold what begins blocks elsewhere.
 
 use super::inline::tex;
+use super::line_dollars::LineDollars;
 use super::lines::{marker, run_length};
 use super::{Container, Formula, LONGEST_DISPLAY, MOST_BLANK_LINES, Paragraph, Pending, Scanner};
 use crate::markdown::dollars;
@@ -31,10 +32,20 @@ impl Scanner<'_> {
         let opens = match delimiter {
             b"\\[" => true,
             // Every second one closes a formula.
-            b"$$" => memchr::memmem::find_iter(before, b"$$").count() % 2 == 0,
+            b"$$" => !self.dollars_before(text, text + opener).is_open(),
             _ => false,
         };
         opens.then_some(text + opener)
+    }
+
+    /// The dollars between the begin of a line's text and this place, with those before the text's own begin.
+    fn dollars_before(&self, text: usize, at: usize) -> LineDollars {
+        let own = self.own.from;
+        if (text..=at).contains(&own) {
+            self.own.dollars.with(&self.bytes[own..at])
+        } else {
+            LineDollars::default().with(&self.bytes[text..at])
+        }
     }
 
     /// Takes the display formula that is opened here, if it is one; gives where the scan goes on.

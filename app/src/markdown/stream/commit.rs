@@ -7,9 +7,10 @@ use std::ops::Range;
 
 use super::super::commit_point::{self, CommitPoint, Limits};
 use super::super::definitions::Label;
-use super::super::formulas;
+use super::super::formulas::{self, LineDollars};
 use super::super::node::{Kind, Node};
 use super::super::open::{Open, reopening_prefix};
+use super::super::parse::Own;
 use super::super::patch::{Dom, Shown, units};
 use super::super::waiting::Unit;
 use super::tail::{Tail, starts};
@@ -120,10 +121,15 @@ impl<D: Dom> Stream<D> {
         let lines = reopening_prefix(&point.open, point.is_mid_line);
         let at = self.base + (point.at - tail.own.from);
         let before = at.saturating_sub(self.paragraph_at(point, tail));
-        let alone = self.read(&lines, rest, |own| own.going_on(&point.open, before));
+        let alone = self.read(&lines, rest, |own| Own {
+            dollars: dollars_before(point, tail),
+            ..own.going_on(&point.open, before)
+        });
         let from = alone.own.from;
         // What finds the formulas has a view of its own of what is open.
-        if formulas::state_behind(&tail.source) != formulas::state_behind(&alone.source) {
+        if formulas::state_behind(&tail.source, tail.own)
+            != formulas::state_behind(&alone.source, alone.own)
+        {
             return false;
         }
         let (mut expect, mut got) = (tail.parsed.nodes.as_slice(), alone.parsed.nodes.as_slice());
@@ -253,6 +259,7 @@ impl<D: Dom> Stream<D> {
         self.base = at;
         self.open.clone_from(&point.open);
         self.is_mid_line = point.is_mid_line;
+        self.dollars = dollars_before(point, tail);
         let line = &tail.source[commit_point::line_start(&tail.source, point.at)..point.at];
         if self.is_in_paragraph() && line.contains('|') {
             self.require_reparse();
@@ -349,6 +356,12 @@ impl<D: Dom> Stream<D> {
         uses.map(|(label, place)| (label, *place, !finished.contains(label)))
             .collect()
     }
+}
+
+/// The dollars before a commit point, on its line.
+fn dollars_before(point: &CommitPoint, tail: &Tail) -> LineDollars {
+    let own = tail.own;
+    own.dollars.on_line(&tail.source, own.from, point.at)
 }
 
 /// Whether this is what is shown.

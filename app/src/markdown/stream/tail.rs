@@ -1,6 +1,7 @@
 //! The tail: the end of a text that is not committed. It is read behind a reopening prefix, the few lines that open what is open
 //! where it begins, and shown as what it will most likely become.
 
+use super::super::formulas::LineDollars;
 use super::super::node::Kind;
 use super::super::node::Node;
 use super::super::open::reopening_prefix;
@@ -37,7 +38,10 @@ impl<D: Dom> Stream<D> {
     pub(super) fn parse_tail(&self, end: &str) -> Tail {
         let lines = reopening_prefix(&self.open, self.is_mid_line);
         let before = self.base.saturating_sub(self.paragraph);
-        self.read(&lines, end, |own| own.going_on(&self.open, before))
+        self.read(&lines, end, |own| Own {
+            dollars: self.dollars,
+            ..own.going_on(&self.open, before)
+        })
     }
 
     /// Reads a part of the text behind the lines of its reopening prefix, among the definitions that are final. `place`
@@ -92,6 +96,7 @@ impl<D: Dom> Stream<D> {
             part: self.limits.part,
             before: 0,
             is_part: false,
+            dollars: LineDollars::default(),
         }
     }
 
