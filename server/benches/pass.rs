@@ -19,7 +19,9 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use server::config::Config;
+use server::http::listen;
 use server::http::state::AppState;
+use server::http::workers::Workers;
 
 const STREAMS: usize = 4;
 const EVENTS: usize = 5_000;
@@ -94,7 +96,9 @@ async fn surface(listener: tokio::net::TcpListener, upstream: SocketAddr) {
         .expect("an upstream");
     let state = AppState::new(config).await.expect("a state");
     let router = server::http::router(state.clone());
-    server::http::listen::serve(listener, router, state.max_connections, state.drain.clone()).await;
+    let workers = Workers::start().expect("threads");
+    let (most, stop) = (state.max_connections, state.drain.clone());
+    listen::serve(listener, router, most, &workers, stop).await;
 }
 
 /// Reads some streams at once, each to its end, and says how many bytes there were.

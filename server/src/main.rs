@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{CommandFactory, FromArgMatches};
 use server::config::{Command, Config, FILE};
 use server::http::state::AppState;
+use server::http::workers::Workers;
 use server::http::{descriptors, listen, router};
 use server::store;
 use tokio::net::TcpListener;
@@ -14,7 +15,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 use tracing_subscriber::EnvFilter;
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let config = match read_config() {
         Ok(config) => config,
@@ -89,12 +90,12 @@ async fn run(config: Config) -> Result<(), String> {
     let state = AppState::new(config)
         .await
         .map_err(|error| error.to_string())?;
-    let server = tokio::spawn(listen::serve(
-        listener,
-        router(state.clone()),
-        state.max_connections,
-        state.drain.clone(),
-    ));
+    let workers = Workers::start().map_err(|error| format!("cannot start threads: {error}"))?;
+    let server = tokio::spawn({
+        let (router, stop) = (router(state.clone()), state.drain.clone());
+        let most = state.max_connections;
+        async move { listen::serve(listener, router, most, &workers, stop).await }
+    });
     tracing::info!("Rill is at http://{address}");
     tokio::spawn(find_upstreams(state.clone()));
     stop.next().await;

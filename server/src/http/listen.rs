@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::http::limits::Client;
+use crate::http::workers::Workers;
 
 /// The time limit for the head of a request, and for an idle connection.
 const HEADER_DEADLINE: Duration = Duration::from_secs(30);
@@ -34,6 +35,7 @@ pub async fn serve(
     listener: TcpListener,
     router: Router,
     max_connections: usize,
+    workers: &Workers,
     stop: CancellationToken,
 ) {
     let connections = Arc::new(Semaphore::new(max_connections));
@@ -54,23 +56,31 @@ pub async fn serve(
         };
         // Each event must be sent when it is written.
         let _ = stream.set_nodelay(true);
-        let mut stream = TimeoutStream::new(stream);
-        stream.set_write_timeout(Some(WRITE_DEADLINE));
+        // The thread that serves the connection must also wait for its bytes.
+        let Ok(stream) = stream.into_std() else {
+            continue;
+        };
+        let (http, watcher) = (http.clone(), graceful.watcher());
         let service = router
             .clone()
             .map_request(move |mut request: Request<Incoming>| {
                 request.extensions_mut().insert(client.clone());
                 request
             });
-        let service = TowerToHyperService::new(service);
-        let connection =
-            graceful.watch(http.serve_connection(TokioIo::new(Box::pin(stream)), service));
-        tokio::spawn(async move {
+        workers.spawn(async move {
+            let _permit = permit;
+            let stream = match TcpStream::from_std(stream) {
+                Ok(stream) => stream,
+                Err(error) => return tracing::warn!(%error, "cannot serve a connection"),
+            };
+            let mut stream = TimeoutStream::new(stream);
+            stream.set_write_timeout(Some(WRITE_DEADLINE));
+            let service = TowerToHyperService::new(service);
+            let connection = http.serve_connection(TokioIo::new(Box::pin(stream)), service);
             // A connection error is the client's concern. Replies log their own outcome.
-            if let Err(error) = connection.await {
+            if let Err(error) = watcher.watch(connection).await {
                 tracing::debug!(%error, "connection ended");
             }
-            drop(permit);
         });
     }
     drop(listener);

@@ -10,9 +10,11 @@ use tokio_util::task::TaskTracker;
 use crate::config::{Config, Switch};
 use crate::http::descriptors;
 use crate::http::limits::{self, LimitCounts};
+use crate::http::workers;
 use crate::providers::api::Api;
 use crate::providers::settings::UpstreamSettings;
 use crate::providers::{Registry, Upstream, UpstreamLimits, demo, ollama};
+use crate::replies::pieces::PieceWriter;
 use crate::replies::{self, Replies};
 use crate::store::{self, ChangeFeed, Store};
 
@@ -68,7 +70,9 @@ impl AppState {
         counts.warn_if_below(config.capacity);
         let limits = UpstreamLimits {
             // Each of an upstream's two clients may keep as many connections as are in use at once.
-            idle_connections: counts.replies.div_ceil(2 * config.upstreams.len().max(1)),
+            idle_connections: counts
+                .replies
+                .div_ceil(2 * config.upstreams.len().max(1) * workers::count()),
             ..UpstreamLimits::from(&config)
         };
         let mut settings = std::mem::take(&mut config.upstreams);
@@ -99,6 +103,7 @@ impl AppState {
         let replies = Replies {
             providers: Arc::clone(&upstreams),
             store: Arc::clone(&store),
+            pieces: PieceWriter::start(Arc::clone(&store)),
             changes: changes.clone(),
             running: Arc::default(),
             tasks: tasks.clone(),

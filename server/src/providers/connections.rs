@@ -8,11 +8,12 @@
 //! A request over its own new connection is never repeated here.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::error::Error as _;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::OnceLock;
+use std::sync::{OnceLock, PoisonError, RwLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use h2::Reason;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpInfo};
 use reqwest::{Client, ClientBuilder, RequestBuilder, Response};
+use tokio::runtime::{self, Handle};
 use tokio::time::Instant;
 use tower::{Layer, Service};
 
@@ -34,10 +36,11 @@ tokio::task_local! {
     static MADE: Cell<Option<SocketAddr>>;
 }
 
-/// The connections to one provider.
+/// The connections to one provider. A connection belongs to the runtime that opened it, whose thread reads its
+/// socket, so each runtime has a client of its own.
 #[derive(Debug)]
 pub(super) struct Connections {
-    kept: Client,
+    kept: RwLock<HashMap<Option<runtime::Id>, Client>>,
     /// A client without keep-alive. Built at the first use.
     new: OnceLock<Client>,
 }
@@ -48,10 +51,26 @@ impl Connections {
     /// # Errors
     /// When no client can be built.
     pub(super) fn new(builder: ClientBuilder) -> Result<Self, reqwest::Error> {
-        Ok(Self {
-            kept: builder.connector_layer(NoteNew).build()?,
+        let connections = Self {
+            kept: RwLock::default(),
             new: OnceLock::new(),
-        })
+        };
+        // A client that cannot be built is an error at the start.
+        connections.kept(|| builder)?;
+        Ok(connections)
+    }
+
+    /// The client of the runtime that this is called on, if there is one.
+    fn kept(&self, builder: impl FnOnce() -> ClientBuilder) -> Result<Client, reqwest::Error> {
+        let runtime = Handle::try_current().ok().map(|handle| handle.id());
+        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = kept.get(&runtime) {
+            return Ok(client.clone());
+        }
+        drop(kept);
+        let client = builder().connector_layer(NoteNew).build()?;
+        let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
+        Ok(kept.entry(runtime).or_insert(client).clone())
     }
 
     /// Sends a request, and once more over a new connection if the used one had been closed. Counts each
@@ -62,13 +81,14 @@ impl Connections {
     pub(super) async fn send(
         &self,
         request: impl Fn(&Client) -> RequestBuilder,
-        builder: impl FnOnce() -> ClientBuilder,
+        builder: impl Fn() -> ClientBuilder,
         sent: &mut u32,
     ) -> Result<Response, reqwest::Error> {
         *sent += 1;
         let began = Instant::now();
+        let kept = self.kept(&builder)?;
         let sending = async {
-            let answer = request(&self.kept).send().await;
+            let answer = request(&kept).send().await;
             (answer, MADE.with(Cell::get))
         };
         let (answer, made) = MADE.scope(Cell::new(None), sending).await;

@@ -14,7 +14,9 @@ use app::sse;
 use clap::Parser;
 use serde_json::{Value, json};
 use server::config::Config;
+use server::http::listen;
 use server::http::state::AppState;
+use server::http::workers::Workers;
 use server::providers::api::Api;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -67,12 +69,11 @@ impl Rill {
         let address = listener.local_addr().expect("a bound socket");
         let state = AppState::new(config).await.expect("a state");
         let router = server::http::router(state.clone());
-        let serving = tokio::spawn(server::http::listen::serve(
-            listener,
-            router,
-            state.max_connections,
-            state.drain.clone(),
-        ));
+        let serving = tokio::spawn({
+            let (most, stop) = (state.max_connections, state.drain.clone());
+            let workers = Workers::start().expect("threads");
+            async move { listen::serve(listener, router, most, &workers, stop).await }
+        });
         Self {
             address,
             state,

@@ -1,0 +1,111 @@
+//! The threads that serve connections: one per core, each with a runtime of its own.
+//!
+//! A connection stays on the thread that it was given to. A reply that its requests begin is made there,
+//! and the provider is asked from there, so the way of an event from the provider's socket to the
+//! reader's crosses no thread: no other thread is woken for it, and no queue is shared. In exchange, a
+//! handler must not compute for long, since no other thread takes over what waits behind it: pages are
+//! rendered, files are read and bodies are decoded on threads for that.
+//!
+//! What others must reach crosses by the locks of the parts concerned: a stop, a reader of the same
+//! reply on another connection, the changes of the list.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
+
+/// How many threads there are.
+pub(crate) fn count() -> usize {
+    thread::available_parallelism().map_or(1, Into::into)
+}
+
+/// The threads. They end when this is dropped.
+#[derive(Debug, Default)]
+pub struct Workers(Vec<Worker>);
+
+#[derive(Debug)]
+struct Worker {
+    runtime: Handle,
+    /// How many connections it serves.
+    load: Arc<AtomicUsize>,
+    /// Ends the thread when it is dropped.
+    _end: oneshot::Sender<()>,
+}
+
+impl Workers {
+    /// Starts a thread for each core.
+    ///
+    /// # Errors
+    /// When the system gives no thread or no event queue.
+    pub fn start() -> io::Result<Self> {
+        (0..count())
+            .map(Worker::start)
+            .collect::<io::Result<_>>()
+            .map(Self)
+    }
+
+    /// No threads: connections are served by the runtime that accepts them.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Runs what serves a connection on the thread that serves the fewest.
+    pub(crate) fn spawn<F>(&self, connection: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let Some(worker) = self
+            .0
+            .iter()
+            .min_by_key(|worker| worker.load.load(Ordering::Relaxed))
+        else {
+            tokio::spawn(connection);
+            return;
+        };
+        let load = Load::of(&worker.load);
+        worker.runtime.spawn(async move {
+            let _load = load;
+            connection.await;
+        });
+    }
+}
+
+impl Worker {
+    fn start(number: usize) -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        let (end, ended) = oneshot::channel();
+        thread::Builder::new()
+            .name(format!("worker-{number}"))
+            .spawn(move || {
+                runtime.block_on(async {
+                    let _ = ended.await;
+                });
+            })?;
+        Ok(Self {
+            runtime: handle,
+            load: Arc::default(),
+            _end: end,
+        })
+    }
+}
+
+/// Counts a connection while it is served.
+struct Load(Arc<AtomicUsize>);
+
+impl Load {
+    fn of(load: &Arc<AtomicUsize>) -> Self {
+        load.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(load))
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
