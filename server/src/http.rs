@@ -5,6 +5,7 @@ pub mod descriptors;
 pub mod listen;
 mod router;
 pub mod state;
+pub mod workers;
 
 // Layers that every request passes.
 mod access;

@@ -2,7 +2,7 @@
 //!
 //! `relay` reads the provider's answer and writes one log line for each reply. `stateless` writes the events
 //! of a reply that is not saved into a pipe with one reader. `begin` stores a message and starts the reply to
-//! it, `saved` makes that reply whether or not a client reads it, and `log` keeps its events for any number
+//! it, `saved` makes that reply whether or not a client reads it, `pieces` stores what has come of it, and `log` keeps its events for any number
 //! of readers. `running` lists the saved replies that are being made.
 
 pub mod frame;
@@ -10,6 +10,7 @@ pub mod log;
 mod relay;
 
 pub(crate) mod begin;
+pub(crate) mod pieces;
 mod prompt;
 pub mod running;
 mod saved;
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::log::Log;
+use self::pieces::PieceWriter;
 use self::running::RunningReplies;
 use crate::providers::Registry;
 use crate::store::{ChangeFeed, Store, StoreError};
@@ -37,6 +39,8 @@ pub struct Replies {
     pub providers: Arc<Registry>,
     /// Where saved replies are kept.
     pub store: Arc<Store>,
+    /// Stores pieces of running replies.
+    pub(crate) pieces: PieceWriter,
     /// The feed on which changes of conversations are announced.
     pub changes: ChangeFeed,
     /// The saved replies that are being made.

@@ -36,7 +36,8 @@ use self::database::{Database, failure};
 pub use self::maintenance::{backup, check};
 pub use self::model::{
     Begun, ConversationHead, ConversationKey, Finished, GenerationEnd, ImportCursor, ImportPart,
-    MessageKey, MessagePage, NewReply, PathEnd, PathLimit, Piece, StoredReply, TitledBy, Turn,
+    MessageKey, MessagePage, NewPiece, NewReply, PathEnd, PathLimit, Piece, StoredReply, TitledBy,
+    Turn,
 };
 pub use self::open::{OpenedStore, StoreSettings, open};
 
@@ -47,7 +48,7 @@ pub const LOCAL_OWNER: &str = "local";
 pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// Why a method of [`Store`] failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// The row does not exist, or has another owner.
     #[error("there is no such thing")]

@@ -19,7 +19,7 @@ use super::relay::{Outcome, Report, relay, shutting_down};
 use super::running::RunningReply;
 use super::{Guard, Replies};
 use crate::providers::Reuse;
-use crate::store::{Begun, Finished, GenerationEnd, Piece, StoreError, now};
+use crate::store::{Begun, Finished, GenerationEnd, NewPiece, Piece, StoreError, now};
 
 /// The least time between two stored pieces of a running reply.
 const SNAPSHOT: Duration = Duration::from_secs(1);
@@ -219,7 +219,7 @@ async fn store_while_it_grows(
         .read_after(Some(last))
         .expect("its last event is there");
     let mut unsaved = Piece::default();
-    let mut piece = 0;
+    let mut index = 0;
     loop {
         if unsaved.is_empty() {
             reader.grows().await;
@@ -227,12 +227,12 @@ async fn store_while_it_grows(
         sleep(SNAPSHOT).await;
         unsaved.append(&reader.next_piece());
         let stored = replies
-            .store
-            .append(&running.owner, &running.id, piece, &unsaved)
+            .pieces
+            .append(NewPiece::new(&running.owner, &running.id, index, &unsaved))
             .await;
         match stored {
             Ok(()) => {
-                piece += 1;
+                index += 1;
                 unsaved = Piece::default();
             }
             Err(error) => {

@@ -7,7 +7,7 @@ mod transfer;
 use app::protocol::saved::Timing;
 use app::protocol::{ChatMessage, Finish, ReplyError, Usage};
 
-pub use self::piece::Piece;
+pub use self::piece::{NewPiece, Piece};
 pub use self::transfer::{
     ConversationHead, ConversationKey, ImportCursor, ImportPart, MessageKey, MessagePage,
 };

@@ -5,10 +5,10 @@ mod history;
 mod interrupt;
 pub(super) mod stored;
 
-use sqlx::{query, query_as};
+use sqlx::{AssertSqlSafe, query, query_as};
 
 use super::database::rows::{self, row};
-use super::{Finished, GenerationEnd, Piece, Result, Store};
+use super::{Finished, GenerationEnd, NewPiece, Result, Store};
 
 row! {
     struct FinishedRow {
@@ -18,32 +18,41 @@ row! {
 }
 
 impl Store {
-    /// Adds a piece to a reply that is being made. `index` counts the pieces of the generation from 0.
-    pub async fn append(
-        &self,
-        owner: &str,
-        generation: &str,
-        index: i64,
-        piece: &Piece,
-    ) -> Result<()> {
-        let piece = self.database.piece(piece);
+    /// Adds pieces to replies that are being made, all of them or none. No generation may have two of them.
+    /// `pieces` is called when the transaction has begun, so it can take what came while others wrote, and leave
+    /// out the pieces of replies that were finished meanwhile.
+    pub async fn append(&self, pieces: impl FnOnce() -> Vec<NewPiece> + Send) -> Result<()> {
         let mut tx = self.transaction().await?;
+        let pieces = pieces();
+        if pieces.is_empty() {
+            return Ok(());
+        }
+        let rows: Vec<String> = (0..pieces.len())
+            .map(|row| {
+                let [a, b, c, d, e, f] = std::array::from_fn(|column| 6 * row + column + 1);
+                format!("(${a}, ${b}, ${c}, ${d}, ${e}, ${f})")
+            })
+            .collect();
         // A write that reported an error may have been committed. The caller then adds the same piece
         // again, with more text.
-        query(
-            "insert into pieces (generation, number, owner, text, reasoning, marks)
-             values ($1, $2, $3, $4, $5, $6)
+        let sql = format!(
+            "insert into pieces (generation, number, owner, text, reasoning, marks) values {}
              on conflict (generation, number) do update
                  set text = excluded.text, reasoning = excluded.reasoning, marks = excluded.marks",
-        )
-        .bind(generation)
-        .bind(index)
-        .bind(owner)
-        .bind(piece.text)
-        .bind(piece.reasoning)
-        .bind(piece.spans)
-        .execute(&mut *tx)
-        .await?;
+            rows.join(", ")
+        );
+        let mut insert = query(AssertSqlSafe(sql));
+        for new in &pieces {
+            let piece = self.database.piece(&new.piece);
+            insert = insert
+                .bind(&new.generation)
+                .bind(new.index)
+                .bind(&new.owner)
+                .bind(piece.text)
+                .bind(piece.reasoning)
+                .bind(piece.spans);
+        }
+        insert.execute(&mut *tx).await?;
         tx.commit().await
     }
 

@@ -3,6 +3,8 @@
 use app::protocol::Role;
 use app::protocol::saved::MessageState;
 
+use server::store::NewPiece;
+
 use super::*;
 
 #[tokio::test]
@@ -17,7 +19,14 @@ async fn a_reply_is_kept_while_it_runs_and_when_it_has_ended() {
         let generation = &begun.generation;
         for (number, texts) in [(0, &["a ", "b "][..]), (1, &["c"])] {
             store
-                .append(LOCAL_OWNER, generation, number, &piece(texts))
+                .append(|| {
+                    vec![NewPiece::new(
+                        LOCAL_OWNER,
+                        generation,
+                        number,
+                        &piece(texts),
+                    )]
+                })
                 .await
                 .expect("saved");
         }
@@ -179,7 +188,14 @@ async fn what_a_crash_left_running_is_interrupted_with_all_that_was_kept() {
         let begun = store.begin(LOCAL_OWNER, &new).await.expect("saved");
         for (number, text) in [(0, "a needle "), (1, "b")] {
             store
-                .append(LOCAL_OWNER, &begun.generation, number, &piece(&[text]))
+                .append(|| {
+                    vec![NewPiece::new(
+                        LOCAL_OWNER,
+                        &begun.generation,
+                        number,
+                        &piece(&[text]),
+                    )]
+                })
                 .await
                 .expect("saved");
         }

@@ -13,7 +13,7 @@ use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
 use server::replies::log::{INTERRUPTED_SEQ, Log, LogReader};
 use server::store::{Begun, Finished, LOCAL_OWNER, Store, Turn, new_id};
-use server::store::{GenerationEnd, Piece};
+use server::store::{GenerationEnd, NewPiece, Piece};
 
 use super::{Place, finished, new_reply, question};
 
@@ -248,7 +248,14 @@ impl<'a> World<'a> {
             live.log.note_not_saved();
         } else if !live.failed.is_empty() {
             self.store
-                .append(LOCAL_OWNER, &live.generation, live.pieces, &live.failed)
+                .append(|| {
+                    vec![NewPiece::new(
+                        LOCAL_OWNER,
+                        &live.generation,
+                        live.pieces,
+                        &live.failed,
+                    )]
+                })
                 .await
                 .expect("saved");
             live.failed = Piece::default();

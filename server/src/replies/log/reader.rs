@@ -93,6 +93,26 @@ impl LogReader {
         }
     }
 
+    /// Waits until [`LogReader::next`] has something to return.
+    pub(crate) async fn ready(&self) {
+        loop {
+            let grown = self.log.grown.notified();
+            if self.has_news() {
+                return;
+            }
+            grown.await;
+        }
+    }
+
+    fn has_news(&self) -> bool {
+        let entries = self.log.read();
+        !self.has_start
+            || self.has_end
+            || entries.end.is_some()
+            || self.transient_count < entries.transient_count
+            || self.cursor.span < entries.spans.bytes().len()
+    }
+
     /// Waits until this time, or until a full batch or the end is available.
     pub async fn gather(&self, until: tokio::time::Instant) {
         let gathered = async {

@@ -13,6 +13,32 @@ pub struct Piece {
     pub spans: Vec<u8>,
 }
 
+/// A piece of a reply that is being made.
+#[derive(Debug, Clone)]
+pub struct NewPiece {
+    /// The owner of the reply.
+    pub owner: String,
+    /// The generation that makes it.
+    pub generation: String,
+    /// The number of the piece, counted from 0 in each generation.
+    pub index: i64,
+    /// Its content.
+    pub piece: Piece,
+}
+
+impl NewPiece {
+    /// The piece with this number of a generation.
+    #[must_use]
+    pub fn new(owner: &str, generation: &str, index: i64, piece: &Piece) -> Self {
+        Self {
+            owner: owner.to_owned(),
+            generation: generation.to_owned(),
+            index,
+            piece: piece.clone(),
+        }
+    }
+}
+
 impl Piece {
     /// Whether the piece has no events.
     #[must_use]

@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 
 use super::faults::Fault;
 use super::{open_memory, opened, question};
-use crate::store::{LOCAL_OWNER, Piece, Store, new_id};
+use crate::store::{LOCAL_OWNER, NewPiece, Piece, Store, new_id};
 
 /// A write that follows is done in less than this.
 const SOON: Duration = Duration::from_secs(4);
@@ -173,7 +173,8 @@ async fn a_large_text_is_indexed_before_its_transaction_begins() {
         text,
         ..Piece::default()
     };
-    let stored = store.append(LOCAL_OWNER, &begun.generation, 0, &piece);
+    let piece = [NewPiece::new(LOCAL_OWNER, &begun.generation, 0, &piece)];
+    let stored = store.append(|| piece.to_vec());
     stored.await.expect("saved");
     assert_eq!(store.interrupt_all().await.expect("saved"), 1);
     let found = store.search(LOCAL_OWNER, "word49999", 9).await;

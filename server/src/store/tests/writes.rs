@@ -7,7 +7,8 @@ use sqlx::{AnyConnection, AssertSqlSafe, Connection, query, query_scalar};
 
 use super::{finished, piece, question, reply, settings, to_import};
 use crate::store::{
-    ImportCursor, ImportPart, LOCAL_OWNER, NewReply, Result, Store, TitledBy, Turn, new_id, open,
+    ImportCursor, ImportPart, LOCAL_OWNER, NewPiece, NewReply, Result, Store, TitledBy, Turn,
+    new_id, open,
 };
 
 /// Every method of the store that writes, with the ways to call it. All other methods are in
@@ -185,7 +186,8 @@ pub(super) async fn prepare(store: &Store, write: Write) -> Prepared {
     let new = question(&new_id(), None, "another");
     let running = store.begin(LOCAL_OWNER, &new).await.expect("saved");
     let one = piece("one");
-    let first = store.append(LOCAL_OWNER, &running.generation, 0, &one);
+    let first = [NewPiece::new(LOCAL_OWNER, &running.generation, 0, &one)];
+    let first = store.append(|| first.to_vec());
     first.await.expect("saved");
     let import = new_id();
     let to_import = [to_import(), to_import()].concat();
@@ -230,7 +232,8 @@ impl Write {
             }
             Self::Append => {
                 let more = piece("two");
-                store.append(owner, &there.running, 1, &more).await?;
+                let more = NewPiece::new(owner, &there.running, 1, &more);
+                store.append(|| vec![more]).await?;
             }
             Self::Finish => {
                 let whole = finished("one two");
