@@ -1,13 +1,12 @@
 //! The threads that serve connections: one per core, each with a runtime of its own.
 //!
-//! A connection stays on the thread that it was given to. A reply that its requests begin is made there,
-//! and the provider is asked from there, so the way of an event from the provider's socket to the
-//! reader's crosses no thread: no other thread is woken for it, and no queue is shared. In exchange, a
-//! handler must not compute for long, since no other thread takes over what waits behind it: pages are
-//! rendered, files are read and bodies are decoded on threads for that.
+//! A connection stays on the thread that it was given to. A reply that its requests begin is made there, and the
+//! provider is asked from there. So an event crosses no thread between the provider's socket and the reader's, and no
+//! other thread is woken for it. In exchange, a handler must not compute for long, since no other thread takes over
+//! what waits behind it: pages are rendered, files are read and bodies are decoded on threads for that.
 //!
-//! What others must reach crosses by the locks of the parts concerned: a stop, a reader of the same
-//! reply on another connection, the changes of the list.
+//! A stop, a reader of the same reply on another connection, and changes of the list reach a reply from other threads
+//! through the locks of the parts concerned.
 
 use std::io;
 use std::sync::Arc;
