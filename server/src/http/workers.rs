@@ -22,7 +22,7 @@ pub(crate) fn count() -> usize {
 }
 
 /// The threads. They end when this is dropped.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Workers(Vec<Worker>);
 
 #[derive(Debug)]
@@ -40,16 +40,18 @@ impl Workers {
     /// # Errors
     /// When the system gives no thread or no event queue.
     pub fn start() -> io::Result<Self> {
-        (0..count())
+        Self::of(count())
+    }
+
+    /// Starts so many threads, at least one.
+    ///
+    /// # Errors
+    /// When the system gives no thread or no event queue.
+    pub fn of(count: usize) -> io::Result<Self> {
+        (0..count.max(1))
             .map(Worker::start)
             .collect::<io::Result<_>>()
             .map(Self)
-    }
-
-    /// No threads: connections are served by the runtime that accepts them.
-    #[must_use]
-    pub fn none() -> Self {
-        Self::default()
     }
 
     /// Runs what serves a connection on the thread that serves the fewest.
@@ -57,14 +59,11 @@ impl Workers {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let Some(worker) = self
+        let worker = self
             .0
             .iter()
             .min_by_key(|worker| worker.load.load(Ordering::Relaxed))
-        else {
-            tokio::spawn(connection);
-            return;
-        };
+            .expect("there is at least one");
         let load = Load::of(&worker.load);
         worker.runtime.spawn(async move {
             let _load = load;

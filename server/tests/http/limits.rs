@@ -207,7 +207,8 @@ async fn beyond_the_replies_of_a_client_or_of_all_the_next_one_is_refused_and_no
         let rill = Rill::with(&upstream, &limits).await;
         let joined = message(&server::store::new_id());
         let saved = soon(rill.begin_with(&joined)).await;
-        let stateless = soon(rill.begin()).await;
+        let mut stateless = soon(rill.begin()).await;
+        soon(stateless.until(|reply| !reply.transcript.text.is_empty())).await;
         let (_, replies) = all_streams();
         assert_all_refused(&rill, &replies, status, kind).await;
         // A saved reply has its place whether anybody reads it or not, and who asks again for the same

@@ -71,7 +71,8 @@ impl Rill {
         let router = server::http::router(state.clone());
         let serving = tokio::spawn({
             let (most, stop) = (state.max_connections, state.drain.clone());
-            let workers = Workers::start().expect("threads");
+            // One, so that requests one after the other meet the same connections to the provider.
+            let workers = Workers::of(1).expect("threads");
             async move { listen::serve(listener, router, most, &workers, stop).await }
         });
         Self {
