@@ -13,7 +13,7 @@ mod bare_pipe;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
@@ -96,9 +96,9 @@ async fn surface(listener: tokio::net::TcpListener, upstream: SocketAddr) {
         .expect("an upstream");
     let state = AppState::new(config).await.expect("a state");
     let router = server::http::router(state.clone());
-    let workers = Workers::start().expect("threads");
+    let workers = Arc::new(Workers::start().expect("threads"));
     let (most, stop) = (state.max_connections, state.drain.clone());
-    listen::serve(listener, router, most, &workers, stop).await;
+    listen::serve(listener, router, most, workers, stop).await;
 }
 
 /// Reads some streams at once, each to its end, and says how many bytes there were.

@@ -2,6 +2,7 @@
 //! and the only place that reads the environment.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches};
@@ -90,12 +91,17 @@ async fn run(config: Config) -> Result<(), String> {
     let state = AppState::new(config)
         .await
         .map_err(|error| error.to_string())?;
+    // The threads also make the replies that nobody reads, and hold connections to the database. So they must outlive
+    // the last connection of a client, and the store.
     let workers = Workers::start().map_err(|error| format!("cannot start threads: {error}"))?;
-    let server = tokio::spawn({
-        let (router, stop) = (router(state.clone()), state.drain.clone());
-        let most = state.max_connections;
-        async move { listen::serve(listener, router, most, &workers, stop).await }
-    });
+    let workers = Arc::new(workers);
+    let server = tokio::spawn(listen::serve(
+        listener,
+        router(state.clone()),
+        state.max_connections,
+        Arc::clone(&workers),
+        state.drain.clone(),
+    ));
     tracing::info!("Rill is at http://{address}");
     tokio::spawn(find_upstreams(state.clone()));
     stop.next().await;
@@ -104,6 +110,7 @@ async fn run(config: Config) -> Result<(), String> {
         () = stop.next() => tracing::warn!("stopped at once"),
     }
     let _ = timeout(Duration::from_secs(2), state.store.close()).await;
+    drop(workers);
     Ok(())
 }
 

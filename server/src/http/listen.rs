@@ -35,7 +35,7 @@ pub async fn serve(
     listener: TcpListener,
     router: Router,
     max_connections: usize,
-    workers: &Workers,
+    workers: Arc<Workers>,
     stop: CancellationToken,
 ) {
     let connections = Arc::new(Semaphore::new(max_connections));

@@ -7,7 +7,8 @@ use serde_json::json;
 
 use crate::support::http::{self, Request};
 use crate::support::program::Program;
-use crate::support::rill::{Rill, chat, open_reply, question};
+use crate::support::program_data::rows;
+use crate::support::rill::{Rill, chat, open_reply, question, read_reply};
 use crate::support::scripted_upstream::ScriptedUpstream;
 use crate::support::scripts::{self, DONE, End, STOP, delta};
 use crate::support::{log, soon};
@@ -97,6 +98,35 @@ async fn a_signal_lets_a_running_reply_finish() {
     );
     let end = soon(program.end()).await;
     assert_eq!(end.code, Some(0), "{}", end.log);
+}
+
+#[tokio::test]
+async fn a_signal_lets_a_saved_reply_finish_that_nobody_reads() {
+    let slow = scripts::stream()
+        .then(&delta("one "))
+        .after(Duration::from_millis(500), &delta("two"))
+        .then(STOP)
+        .then(DONE);
+    let upstream = ScriptedUpstream::playing(vec![slow]).await;
+    let mut program = Program::before(&upstream, &[]).await;
+    let conversation = server::store::new_id();
+    let body = json!({ "request_id": server::store::new_id(), "content": log::PROMPT });
+    let request = Request::post(
+        &format!("/api/conversations/{conversation}/messages"),
+        &body,
+    );
+    let answer = soon(http::send(program.address, &request)).await;
+    let mut reply = read_reply(answer.expect("an answer"));
+    soon(reply.until(|reply| !reply.transcript.text.is_empty())).await;
+    drop(reply);
+    program.terminate();
+    soon(program.logs("stopping")).await;
+    let data = std::sync::Arc::clone(&program.data);
+    let end = soon(program.end()).await;
+    assert_eq!(end.code, Some(0), "{}", end.log);
+    let rows = rows(data.path()).await;
+    let is_whole = |row: &String| row.contains("one two") && row.contains("done");
+    assert!(rows.iter().any(is_whole), "{rows:?} {}", end.log);
 }
 
 #[tokio::test]

@@ -32,6 +32,8 @@ pub(crate) struct Rill {
     pub(crate) address: SocketAddr,
     pub(crate) state: AppState,
     pub(crate) serving: JoinHandle<()>,
+    /// The replies that nobody reads are made on them, also after the last connection.
+    _workers: Arc<Workers>,
     /// The folder of its data, which no other server uses.
     pub(crate) data: Arc<TempDir>,
 }
@@ -69,16 +71,20 @@ impl Rill {
         let address = listener.local_addr().expect("a bound socket");
         let state = AppState::new(config).await.expect("a state");
         let router = server::http::router(state.clone());
-        let serving = tokio::spawn({
-            let (most, stop) = (state.max_connections, state.drain.clone());
-            // One, so that requests one after the other meet the same connections to the provider.
-            let workers = Workers::of(1).expect("threads");
-            async move { listen::serve(listener, router, most, &workers, stop).await }
-        });
+        // One, so that requests one after the other meet the same connections to the provider.
+        let workers = Arc::new(Workers::of(1).expect("threads"));
+        let serving = tokio::spawn(listen::serve(
+            listener,
+            router,
+            state.max_connections,
+            Arc::clone(&workers),
+            state.drain.clone(),
+        ));
         Self {
             address,
             state,
             serving,
+            _workers: workers,
             data,
         }
     }
