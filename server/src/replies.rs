@@ -2,8 +2,8 @@
 //!
 //! `relay` reads the provider's answer and writes one log line for each reply. `stateless` writes the events
 //! of a reply that is not saved into a pipe with one reader. `begin` stores a message and starts the reply to
-//! it, `saved` makes that reply whether or not a client reads it, `pieces` stores what has come of it, and `log` keeps its events for any number
-//! of readers. `running` lists the saved replies that are being made.
+//! it, `saved` makes that reply whether or not a client reads it, `pieces` stores what has come of it, and `log`
+//! keeps its events for any number of readers. `running` lists the saved replies that are being made.
 
 pub mod frame;
 pub mod log;

@@ -39,7 +39,7 @@ pub struct Own {
     pub before: usize,
     /// Whether it is a later part of a paragraph that goes on there.
     pub is_part: bool,
-    /// The dollars of the line that goes on where the lines before end, of what stands before that.
+    /// The dollars of the line that continues at `from`, counted up to there.
     pub dollars: LineDollars,
 }
 
@@ -98,6 +98,9 @@ impl Parsed {
         self.masked.as_ref()?.pending.as_ref()
     }
 }
+
+/// What the parser takes for white space within a line. CommonMark has only the first two.
+pub(super) const WHITE_SPACE: [char; 4] = [' ', '\t', '\u{b}', '\u{c}'];
 
 /// The extensions that are understood.
 pub(super) fn options() -> Options {

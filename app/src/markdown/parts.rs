@@ -9,7 +9,7 @@ use super::definitions::{Definitions, Label};
 use super::masks::Masked;
 use super::node::{Kind, Node};
 use super::open::{Open, open_of, reopening_prefix};
-use super::parse::{Own, Parsed, parse};
+use super::parse::{Own, Parsed, WHITE_SPACE, parse};
 
 /// A paragraph that is longer than this is shown in parts of at most this, in bytes.
 pub(super) const PART: usize = 16 * 1024;
@@ -93,10 +93,8 @@ fn text_of_heading(node: &Node, source: &str, own: Own) -> Option<usize> {
     }
     let text = source[node.start..].trim_start_matches([' ', '\t']);
     let rest = text.trim_start_matches('#');
-    // The parser takes these for the white space that CommonMark asks for.
-    let white = [' ', '\t', '\u{b}', '\u{c}'];
-    let is_heading = (1..=6).contains(&(text.len() - rest.len())) && rest.starts_with(white);
-    is_heading.then(|| source.len() - rest.trim_start_matches(white).len())
+    let is_heading = (1..=6).contains(&(text.len() - rest.len())) && rest.starts_with(WHITE_SPACE);
+    is_heading.then(|| source.len() - rest.trim_start_matches(WHITE_SPACE).len())
 }
 
 /// Puts parts in the place of each long paragraph that was read from `source`.

@@ -48,7 +48,7 @@ pub struct Stream<D: Dom> {
     /// What is open there.
     open: Vec<Open>,
     is_mid_line: bool,
-    /// The dollars of the line that goes on there, of what stands before.
+    /// The dollars of the line that continues at `base`, counted up to there.
     dollars: LineDollars,
     /// Where the paragraph, or the part of one, begins that is open there.
     paragraph: usize,

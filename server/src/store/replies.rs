@@ -19,8 +19,8 @@ row! {
 
 impl Store {
     /// Adds pieces to replies that are being made, all of them or none. No generation may have two of them.
-    /// `pieces` is called when the transaction has begun, so it can take what came while others wrote, and leave
-    /// out the pieces of replies that were finished meanwhile.
+    /// `pieces` is called once the transaction has begun. So the caller can add pieces that came while other
+    /// transactions ran, and leave out those of replies that have been finished.
     pub async fn append(&self, pieces: impl FnOnce() -> Vec<NewPiece> + Send) -> Result<()> {
         let mut tx = self.transaction().await?;
         let pieces = pieces();

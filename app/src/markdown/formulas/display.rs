@@ -38,7 +38,7 @@ impl Scanner<'_> {
         opens.then_some(text + opener)
     }
 
-    /// The dollars between the begin of a line's text and this place, with those before the text's own begin.
+    /// The dollars of a line whose text begins at `text`, counted up to `at`.
     fn dollars_before(&self, text: usize, at: usize) -> LineDollars {
         let own = self.own.from;
         if (text..=at).contains(&own) {

@@ -1,7 +1,7 @@
 //! The dollars of a line, as far as it has come.
 
-/// Whether a `$$` is open on a line, by the runs of exactly two dollars so far. It can be carried over any place of the
-/// line, so that the rest of a line is read as it is in the whole one.
+/// Counts the runs of exactly two dollars on a line, and so tells whether a `$$` is open. The count can be stopped and
+/// continued at any place of the line, so a line that is read in pieces is read as the whole one is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LineDollars {
     is_odd: bool,
@@ -37,7 +37,8 @@ impl LineDollars {
         self.is_odd ^ (self.run == 2)
     }
 
-    /// Those before this place on its line. `self` stands where the own text of `source` begins.
+    /// The dollars of the line that `at` is on, counted up to there. `self` counts those of the line before `own`,
+    /// where the text's own part of `source` begins.
     pub(in crate::markdown) fn on_line(self, source: &str, own: usize, at: usize) -> Self {
         let before = &source.as_bytes()[..at];
         let line = memchr::memrchr(b'\n', before).map_or(0, |end| end + 1);

@@ -1,6 +1,7 @@
 //! What a line begins with: the marker of a list item, a fence, a heading, a rule, the opener of a formula.
 
 use crate::markdown::masks::break_tag;
+use crate::markdown::parse::WHITE_SPACE;
 
 pub(super) struct Marker {
     pub(super) length: usize,
@@ -56,9 +57,8 @@ pub(super) fn opening_fence(line: &[u8]) -> Option<(u8, usize)> {
 
 pub(super) fn is_heading(line: &[u8]) -> bool {
     let level = line.iter().take_while(|byte| **byte == b'#').count();
-    let next = line.get(level);
-    // The parser takes \v and \f for white space, too.
-    (1..=6).contains(&level) && matches!(next, None | Some(b' ' | b'\t' | b'\r' | 0x0b | 0x0c))
+    let is_end = |next: &u8| *next == b'\r' || WHITE_SPACE.contains(&char::from(*next));
+    (1..=6).contains(&level) && line.get(level).is_none_or(is_end)
 }
 
 /// Whether a line may stand between the head and the body of a table.

@@ -199,6 +199,23 @@ fn stopped() -> sqlx::Error {
     StatementRefusal::TooLong.into()
 }
 
+/// The steps of a statement, as sqlx wants them.
+fn all_steps<'e>(
+    run: impl Future<Output = sqlx::Result<Steps>> + Send + 'e,
+) -> BoxStream<'e, sqlx::Result<Either<AnyQueryResult, AnyRow>>> {
+    run.map_ok(|steps| stream::iter(steps.into_iter().map(Ok)))
+        .try_flatten_stream()
+        .boxed()
+}
+
+/// The first row of a statement, as sqlx wants it.
+fn first_row<'e>(
+    run: impl Future<Output = sqlx::Result<Steps>> + Send + 'e,
+) -> BoxFuture<'e, sqlx::Result<Option<AnyRow>>> {
+    run.map_ok(|steps| steps.into_iter().find_map(Either::right))
+        .boxed()
+}
+
 impl TransactionConnection {
     async fn ask<T>(
         &self,
@@ -228,10 +245,7 @@ impl<'c> Executor<'c> for &'c mut TransactionConnection {
         E: 'q + Execute<'q, Any>,
     {
         let statement = Statement::of(query, false);
-        async move { self.run(statement).await }
-            .map_ok(|steps| stream::iter(steps.into_iter().map(Ok)))
-            .try_flatten_stream()
-            .boxed()
+        all_steps(async move { self.run(statement).await })
     }
 
     fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, sqlx::Result<Option<AnyRow>>>
@@ -240,11 +254,7 @@ impl<'c> Executor<'c> for &'c mut TransactionConnection {
         E: 'q + Execute<'q, Any>,
     {
         let statement = Statement::of(query, true);
-        async move {
-            let steps = self.run(statement).await?;
-            Ok(steps.into_iter().find_map(Either::right))
-        }
-        .boxed()
+        first_row(async move { self.run(statement).await })
     }
 
     fn prepare_with<'e>(

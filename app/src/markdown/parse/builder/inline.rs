@@ -19,7 +19,8 @@ impl Builder<'_> {
         }
     }
 
-    /// The address of a link as it was written. That of a reference stands in its definition, or was looked up.
+    /// The address of a link as it was written. A reference has the address of its definition, which stands in
+    /// this text or is known from before.
     pub(super) fn address_of(
         &self,
         link_type: LinkType,

@@ -2,17 +2,17 @@
 
 use std::fmt;
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
-use futures::stream::{self, BoxStream};
-use futures::{FutureExt, StreamExt, TryFutureExt};
+use futures::stream::BoxStream;
 use sqlx::any::{AnyQueryResult, AnyRow, AnyStatement, AnyTypeInfo};
 use sqlx::{Any, AnyPool, Either, Execute, Executor, SqlStr};
 
 use super::task::{HeldConnection, Rules, TaskFailure};
-use super::{Statement, StatementRefusal, Steps};
+use super::{Statement, StatementRefusal, Steps, all_steps, first_row};
 
-/// Runs one statement that reads. It is used up by it, so that two statements, which would see different
-/// states of the database, need a snapshot.
+/// Runs one statement that reads. The statement consumes it: two statements would see different states of the
+/// database, so they need a snapshot.
 pub(in crate::store) struct SingleRead {
     pub(super) pool: AnyPool,
     pub(super) rules: Rules,
@@ -53,10 +53,7 @@ impl<'c> Executor<'c> for SingleRead {
         E: 'q + Execute<'q, Any>,
     {
         let statement = Statement::of(query, false);
-        self.run(statement)
-            .map_ok(|steps| stream::iter(steps.into_iter().map(Ok)))
-            .try_flatten_stream()
-            .boxed()
+        all_steps(self.run(statement))
     }
 
     fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, sqlx::Result<Option<AnyRow>>>
@@ -65,11 +62,7 @@ impl<'c> Executor<'c> for SingleRead {
         E: 'q + Execute<'q, Any>,
     {
         let statement = Statement::of(query, true);
-        async move {
-            let steps = self.run(statement).await?;
-            Ok(steps.into_iter().find_map(Either::right))
-        }
-        .boxed()
+        first_row(self.run(statement))
     }
 
     fn prepare_with<'e>(
