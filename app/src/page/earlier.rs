@@ -73,7 +73,10 @@ impl Earlier {
     /// The state of the loading.
     #[must_use]
     pub fn loading(self) -> Loading {
-        self.loading.get()
+        match self.loading.get() {
+            Loading::Idle | Loading::Part if self.wants_all.get() => Loading::All,
+            loading => loading,
+        }
     }
 
     /// Requests all messages, or ends the request. The view that loads them may be a lazy part that is not loaded yet.
@@ -85,12 +88,6 @@ impl Earlier {
     #[must_use]
     pub fn wants_all(self) -> bool {
         self.wants_all.get()
-    }
-
-    /// Whether all messages are being loaded.
-    #[must_use]
-    pub fn is_loading_all(self) -> bool {
-        self.loading.get_untracked() == Loading::All
     }
 
     /// Whether loading the last part failed.
@@ -137,9 +134,6 @@ impl Earlier {
         while !is_over() {
             // Another task is loading.
             if self.is_busy.get_value() {
-                if what == Loading::All {
-                    self.loading.set(what);
-                }
                 next_frame(&BrowserClock).await;
                 continue;
             }

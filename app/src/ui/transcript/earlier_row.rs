@@ -129,12 +129,22 @@ fn load_when_near(link: NodeRef<A>, earlier: Earlier) {
 /// Loads all messages when the browser is about to search or to select all. A copy during that time is done again when
 /// all are loaded.
 fn load_all_when_wanted(chat: Chat, earlier: Earlier) {
+    let wants_copy = StoredValue::new(false);
     Effect::new(move |_| {
         if earlier.wants_all() {
             spawn_local(async move {
                 let is_news = untrack(|| chat.earlier().is_some());
-                if earlier.load_all().await && is_news {
+                let are_loaded = earlier.load_all().await;
+                if are_loaded && is_news {
                     chat.announce(text::ALL_LOADED.to_owned());
+                }
+                let wants_copy = wants_copy.try_update_value(std::mem::take);
+                if are_loaded
+                    && wants_copy == Some(true)
+                    && let Some(text) = selected_text()
+                    && copy_to_clipboard(&text).await.is_ok()
+                {
+                    chat.announce(text::ALL_COPIED.to_owned());
                 }
                 earlier.want_all(false);
             });
@@ -142,18 +152,10 @@ fn load_all_when_wanted(chat: Chat, earlier: Earlier) {
     });
     Effect::new(move |_| {
         let copies = window_event_listener(ev::copy, move |copy| {
-            if !earlier.is_loading_all() || !is_all_selected() {
-                return;
+            if untrack(|| earlier.wants_all()) && is_all_selected() {
+                copy.prevent_default();
+                wants_copy.set_value(true);
             }
-            copy.prevent_default();
-            spawn_local(async move {
-                if earlier.load_all().await
-                    && let Some(text) = selected_text()
-                    && copy_to_clipboard(&text).await.is_ok()
-                {
-                    chat.announce(text::ALL_COPIED.to_owned());
-                }
-            });
         });
         on_cleanup(move || copies.remove());
     });
