@@ -45,6 +45,8 @@ const grow = {
   mixed: (number) => part(number),
   code: (number) => (number === 0 ? "```rust\n" : `${codeLine(number)}\n`),
   paragraph: () => `${sentence()} `,
+  // One word of any length.
+  unbroken: () => some(8).replaceAll(" ", ""),
   list: (number) => `${number % 5 === 0 ? "" : number % 5 < 3 ? "  " : "    "}- ${some(4 + next(6))}\n`,
 };
 

@@ -45,6 +45,26 @@ test("each piece is shown soon after it was sent", async ({ chat, upstream }) =>
   expect(grown.length, "states of the text between the first and the last piece").toBeGreaterThan(10);
 });
 
+test("each part of a very long paragraph is laid out by itself, wherever the paragraph stands", async ({ chat, upstream }) => {
+  const words = "word ".repeat(8 * 1024);
+  const unbroken = "a".repeat(40 * 1024);
+  // Of each kind of block that can hold a paragraph, and of each other kind of element, there is one.
+  const text = `${words}\n\n${unbroken}\n\n- ${words}\n\n> ${words}\n\n# ${words}\n\n\`code\` **b** *i* ~~s~~ [l](https://a.b) $x$\n\n|a|\n|-|\n|b|\n\n1. [ ] c\n\n\`\`\`rust\nfn\n\`\`\`\n\n---\n\n[^1] <p>\n\n[^1]: f\n`;
+  upstream.willAnswer([text.slice(0, 100_000), text.slice(100_000)]);
+  await chat.open();
+  await chat.ask("Write without a break");
+  await chat.finished();
+  const answer = chat.answer();
+  await expect.poll(() => answer.locator("p.part").count()).toBeGreaterThanOrEqual(10);
+  const without = await answer.evaluate((answer) =>
+    [...answer.querySelectorAll("*")].filter((element) => getComputedStyle(element).display === "contents").map((element) => element.className),
+  );
+  expect(without, "elements without a box").toEqual([]);
+  // A part that is far away is not laid out. Only a box can be left out.
+  const parts = await answer.evaluate((answer) => [...answer.querySelectorAll("p.part")].map((part) => getComputedStyle(part)).map(({ display, contentVisibility }) => `${display} ${contentVisibility}`));
+  expect(new Set(parts)).toEqual(new Set(["block auto"]));
+});
+
 test("paragraphs and lines are kept", async ({ chat, upstream }) => {
   const text = "First paragraph.\n\nSecond paragraph,\nin two lines.\n\nThird.";
   upstream.willAnswer(["First para", "graph.\n", "\nSecond paragraph,", "\nin two lines.\n\n", "Third."]);

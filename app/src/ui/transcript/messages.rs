@@ -135,7 +135,7 @@ fn Parts() -> impl IntoView {
                 path[start.min(end)..end].to_vec()
             }));
             view! {
-                <div class="part">
+                <div class="slice">
                     <For each=move || ids.get() key=|id| *id children=move |id| view! { <MessageView id/> }/>
                 </div>
             }
