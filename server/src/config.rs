@@ -3,6 +3,7 @@
 //! The comment of each field is its text in `--help`. Keys are secrets that print as `[REDACTED]`. This module
 //! only describes and validates; `main` reads the environment.
 
+mod access;
 mod capacity;
 pub mod file;
 mod saving;
@@ -12,6 +13,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use self::access::{AccessFile, AccessOptions};
 pub use self::capacity::Capacity;
 pub use self::saving::{Command, Saving, Switch};
 
@@ -46,14 +48,18 @@ Upstreams (by environment or .env; any number of them in the configuration file)
 #[derive(Debug, Clone, Parser)]
 #[command(name = "rill", version, max_term_width = 100, after_help = UPSTREAM_HELP)]
 pub struct Config {
-    /// The address to listen on. It must be a loopback address, since there are no accounts yet.
-    #[arg(long, env = "RILL_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:3000", value_parser = loopback())]
+    /// The address to listen on. Without accounts it must be a loopback address, see `--access`.
+    #[arg(long, env = "RILL_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:3000", value_parser = address())]
     pub listen: SocketAddr,
 
-    /// The public address, if a proxy in front of Rill has another one (`https://chat.example.com`). The proxy
-    /// must require a password itself.
+    /// The public address, if a proxy in front of Rill has another one (`https://chat.example.com`). Without
+    /// accounts the proxy must require a password itself.
     #[arg(long, env = "RILL_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
     pub public_url: Option<PublicUrl>,
+
+    /// How people are let in.
+    #[command(flatten)]
+    pub access: AccessOptions,
 
     /// The model for requests that name none [default: the first upstream's default model].
     #[arg(long, env = "RILL_MODEL", value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
@@ -160,6 +166,7 @@ impl Config {
         self.upstreams.extend(file.upstreams);
         self.fallback.extend(file.fallback);
         self.capacity = self.capacity.or(file.capacity);
+        self.access.file = file.access;
         Ok(self)
     }
 
@@ -266,6 +273,21 @@ pub struct PublicUrl {
     pub host: String,
 }
 
+impl PublicUrl {
+    /// Whether only this machine can open it.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        let url = Url::parse(&self.origin);
+        let host = url.as_ref().ok().and_then(Url::host_str);
+        let host = host.unwrap_or_default();
+        let address = host.trim_start_matches('[').trim_end_matches(']');
+        host == "localhost"
+            || address
+                .parse::<std::net::IpAddr>()
+                .is_ok_and(|address| address.is_loopback())
+    }
+}
+
 fn time() -> ValueParser {
     ValueParser::new(|text: &str| match parse_time(text) {
         Ok(time) if time.is_zero() => Err("a time limit must be longer than nothing".to_owned()),
@@ -281,21 +303,10 @@ fn parse_time(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|_| "write a time as 300ms, 10s or 2m".to_owned())
 }
 
-fn loopback() -> ValueParser {
+fn address() -> ValueParser {
     ValueParser::new(|text: &str| {
-        let address: SocketAddr = text
-            .parse()
-            .map_err(|_| "write an address and a port as 127.0.0.1:3000".to_owned())?;
-        if address.ip().is_loopback() {
-            Ok(address)
-        } else {
-            Err(
-                "only loopback addresses (127.0.0.1, [::1]) are served, since anyone who reaches \
-                 another one could spend your key; put a proxy with a password in front, and see \
-                 --public-url"
-                    .to_owned(),
-            )
-        }
+        text.parse::<SocketAddr>()
+            .map_err(|_| "write an address and a port as 127.0.0.1:3000")
     })
 }
 
@@ -363,9 +374,10 @@ mod tests {
     }
 
     #[test]
-    fn only_loopback_addresses_are_listened_on() {
+    fn only_loopback_addresses_are_listened_on_without_accounts() {
+        let listen = |address: &str| parse(&["--listen", address]).and_then(|it| it.check_access());
         for right in ["127.0.0.1:0", "[::1]:3000", "127.9.9.9:80"] {
-            assert!(parse(&["--listen", right]).is_ok(), "{right}");
+            assert_eq!(listen(right), Ok(()), "{right}");
         }
         for wrong in [
             "0.0.0.0:3000",
@@ -374,7 +386,7 @@ mod tests {
             "3000",
             "localhost",
         ] {
-            assert!(parse(&["--listen", wrong]).is_err(), "{wrong}");
+            assert!(listen(wrong).is_err(), "{wrong}");
         }
     }
 

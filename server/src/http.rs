@@ -4,11 +4,13 @@
 pub mod descriptors;
 pub mod listen;
 mod router;
+mod routes;
 pub mod state;
 pub mod workers;
 
 // Layers that every request passes.
 mod access;
+mod authorize;
 mod body;
 mod content_coding;
 mod error;
@@ -35,4 +37,5 @@ mod frames;
 mod openai;
 mod pages;
 
-pub use self::router::router;
+pub use self::router::{route_table, router};
+pub use self::routes::{Needs, RouteInfo};

@@ -1,9 +1,10 @@
 //! The server, from the outside in: [`http`] answers requests, [`replies`] makes replies, [`providers`]
-//! asks language models, and [`store`] keeps conversations. [`config`] reads the configuration and builds
+//! asks language models, [`access`] knows who may use the server, and [`store`] keeps conversations. [`config`] reads the configuration and builds
 //! the settings of each of them.
 //!
 //! A layer uses those below it and never one above: `tests/layers.rs` checks that.
 
+pub mod access;
 pub mod config;
 pub mod http;
 pub mod providers;

@@ -75,7 +75,9 @@ fn read_config() -> Result<Config, clap::Error> {
             )));
         }
     };
-    config.with_environment(&variable).map_err(invalid)
+    let config = config.with_environment(&variable).map_err(invalid)?;
+    config.check_access().map_err(invalid)?;
+    Ok(config)
 }
 
 async fn run(config: Config) -> Result<(), String> {

@@ -41,7 +41,7 @@ pub use self::model::{
 };
 pub use self::open::{OpenedStore, StoreSettings, open};
 
-/// The owner of every row, until there are accounts.
+/// The owner of the rows of a server without accounts.
 pub const LOCAL_OWNER: &str = "local";
 
 /// The result of the methods of [`Store`].

@@ -16,17 +16,27 @@ struct Layers {
 const SERVER: Layers = Layers {
     source: "server/src",
     rooms: &[
-        ("main", &["config", "http", "store"]),
-        ("lib", &["config", "http", "providers", "replies", "store"]),
-        ("http", &["config", "providers", "replies", "store"]),
+        ("main", &["access", "config", "http", "store"]),
+        (
+            "lib",
+            &["access", "config", "http", "providers", "replies", "store"],
+        ),
+        (
+            "http",
+            &["access", "config", "providers", "replies", "store"],
+        ),
+        ("access", &["store"]),
         ("replies", &["providers", "store"]),
         ("providers", &[]),
         ("store", &[]),
         // It builds the settings of the layers, which are types of these.
-        ("config", &["providers", "replies", "store"]),
+        ("config", &["access", "providers", "replies", "store"]),
     ],
     forbidden: &[
         ("replies", &["axum::", "app::ui", "app::page"]),
+        // An owner comes from the caller of the request.
+        ("http", &["LOCAL_OWNER"]),
+        ("access", &["axum::", "app::ui", "app::page"]),
         // The demo is a server of its own.
         ("providers", &["app::ui", "app::page", "app::reply"]),
         ("store", &["axum::", "app::ui", "app::page", "app::reply"]),
@@ -69,6 +79,34 @@ const APP: Layers = Layers {
 #[test]
 fn no_layer_of_the_server_uses_one_above_it() {
     assert_eq!(SERVER.findings(), "");
+}
+
+#[test]
+fn a_route_is_added_with_what_it_needs_or_not_at_all() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http");
+    let mut files = Vec::new();
+    collect(&source, &mut files);
+    for file in files {
+        let text = std::fs::read_to_string(&file).expect("source is text");
+        let is_table = file.ends_with("routes.rs");
+        // Others use the words for models.
+        if !text.contains("axum::routing") && !text.contains("axum::Router") {
+            continue;
+        }
+        for past in [
+            ".route(",
+            ".route_service(",
+            ".nest",
+            ".merge(",
+            ".fallback_service(",
+        ] {
+            assert!(
+                is_table || !text.contains(past),
+                "{past} in {}",
+                file.display()
+            );
+        }
+    }
 }
 
 #[test]

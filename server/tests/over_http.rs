@@ -4,6 +4,7 @@
 
 mod support;
 
+mod access;
 mod http;
 mod providers;
 mod replies;

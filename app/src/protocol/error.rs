@@ -105,6 +105,10 @@ pub enum ErrorKind {
     Shutdown,
     /// Refusal: this request is not allowed here.
     NotAllowed,
+    /// Refusal: nobody is signed in. Browsers do not need to know the kind, because the sentence is sent with it; so the
+    /// page does not grow by it.
+    #[cfg(feature = "ssr")]
+    NotSignedIn,
     /// Refusal: not found.
     NotFound,
     /// Refusal: the method is not allowed.
@@ -219,6 +223,8 @@ impl ErrorKind {
             Self::Interrupted => facts("interrupted", 502, Retry::Always, "The server stopped in the middle of this answer: try again."),
             Self::Shutdown => facts("shutdown", 503, Retry::Always, "The server is shutting down: try again when it is back."),
             Self::NotAllowed => facts("not_allowed", 403, Retry::Always, "This request is not allowed from here: open the page at the server's own address and try there."),
+            #[cfg(feature = "ssr")]
+            Self::NotSignedIn => facts("not_signed_in", 401, Retry::Never, "Nobody is signed in here: reload the page to sign in, or send a key of this server."),
             Self::NotFound => facts("not_found", 404, Retry::Always, "There is nothing at this address."),
             Self::MethodNotAllowed => facts("method_not_allowed", 405, Retry::Always, "This address does not take requests of this method."),
             Self::NotAcceptable => facts("not_acceptable", 406, Retry::Always, "The server cannot answer in any of the forms that were asked for."),
@@ -258,7 +264,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     /// Every kind. The `match` above, not this list, fails to compile when a kind is added.
-    const KINDS: [ErrorKind; 33] = [
+    const KINDS: &[ErrorKind] = &[
         ErrorKind::Auth,
         ErrorKind::Quota,
         ErrorKind::RateLimited,
@@ -280,6 +286,8 @@ mod tests {
         ErrorKind::Interrupted,
         ErrorKind::Shutdown,
         ErrorKind::NotAllowed,
+        #[cfg(feature = "ssr")]
+        ErrorKind::NotSignedIn,
         ErrorKind::NotFound,
         ErrorKind::MethodNotAllowed,
         ErrorKind::NotAcceptable,

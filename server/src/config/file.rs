@@ -12,6 +12,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::access::{AccessFile, AccessSection};
 use super::{Capacity, parse_key};
 use crate::providers::api::Api;
 use crate::providers::base_url;
@@ -29,6 +30,8 @@ pub struct File {
     pub fallback: BTreeMap<String, Vec<String>>,
     /// The limits of streams and replies.
     pub capacity: Capacity,
+    /// How people are let in.
+    pub access: AccessFile,
 }
 
 #[derive(Deserialize)]
@@ -39,6 +42,7 @@ struct Document {
     max_replies_per_client: Option<NonZeroUsize>,
     max_streams: Option<NonZeroUsize>,
     max_streams_per_client: Option<NonZeroUsize>,
+    access: Option<AccessSection>,
     #[serde(default)]
     upstream: Vec<Entry>,
     #[serde(default)]
@@ -97,6 +101,11 @@ pub fn read(
         },
         ..File::default()
     };
+    if let Some(section) = document.access {
+        file.access = section
+            .read()
+            .map_err(|(span, message)| at(span, message))?;
+    }
     for entry in document.upstream {
         let span = entry.name.span();
         let settings =

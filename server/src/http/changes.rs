@@ -11,23 +11,24 @@ use bytes::Bytes;
 use futures::stream;
 use tokio::sync::broadcast::error::RecvError;
 
+use crate::access::Caller;
 use crate::http::error::AppError;
 use crate::http::limits::Client;
 use crate::http::state::AppState;
 use crate::http::streamed::event_stream;
 use crate::replies::stream::with_pings;
-use crate::store::LOCAL_OWNER;
 
 /// `GET /api/conversations/events`
 pub(super) async fn events(
     State(state): State<AppState>,
     client: Client,
+    caller: Caller,
 ) -> Result<Response, AppError> {
     let place = state.limits.streams.enter(&client)?;
     let changes = state.changes.subscribe();
     let drain = state.drain.clone();
     let events = stream::unfold((changes, 0_u64), move |(mut changes, seq)| {
-        let drain = drain.clone();
+        let (drain, caller) = (drain.clone(), caller.clone());
         async move {
             loop {
                 let received = tokio::select! {
@@ -36,7 +37,7 @@ pub(super) async fn events(
                     () = drain.cancelled() => return None,
                 };
                 let change = match received {
-                    Ok((owner, change)) if owner == LOCAL_OWNER => change,
+                    Ok((owner, change)) if owner == caller.owner() => change,
                     Ok(_) => continue,
                     Err(RecvError::Lagged(_)) => Change::Reload,
                     Err(RecvError::Closed) => return None,

@@ -16,10 +16,11 @@ use futures::stream;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
+use crate::access::Caller;
 use crate::http::error::AppError;
 use crate::http::file_name;
 use crate::http::state::AppState;
-use crate::store::{ConversationHead, ConversationKey, LOCAL_OWNER, Store, StoreError};
+use crate::store::{ConversationHead, ConversationKey, Store, StoreError};
 
 /// The beginning and the end of an exported file.
 const HEAD: &str = "{\"format\":\"rill\",\"version\":1,\"conversations\":[";
@@ -39,16 +40,17 @@ pub(super) async fn one(
     State(state): State<AppState>,
     Path(id): Path<Id>,
     Query(query): Query<ExportQuery>,
+    caller: Caller,
 ) -> Result<Response, AppError> {
     let is_markdown = match query.format.as_deref() {
         Some("markdown") => true,
         Some("json") | None => false,
         Some(_) => return Err(AppError::invalid("format must be json or markdown.")),
     };
-    let key = state.store.key(LOCAL_OWNER, &id).await?;
-    let head = state.store.head(LOCAL_OWNER, key).await?;
+    let key = state.store.key(caller.owner(), &id).await?;
+    let head = state.store.head(caller.owner(), key).await?;
     let title = head.title.clone();
-    let writer = ExportWriter::new(state.store);
+    let writer = ExportWriter::new(state.store, &caller);
     if is_markdown {
         let body = body(move |out| writer.markdown(key, head, out));
         return Ok(file(MARKDOWN, &title, "md", body));
@@ -58,9 +60,12 @@ pub(super) async fn one(
 }
 
 /// `GET /api/export`
-pub(super) async fn all(State(state): State<AppState>) -> Result<Response, AppError> {
-    let keys = state.store.keys(LOCAL_OWNER).await?;
-    let writer = ExportWriter::new(state.store);
+pub(super) async fn all(
+    State(state): State<AppState>,
+    caller: Caller,
+) -> Result<Response, AppError> {
+    let keys = state.store.keys(caller.owner()).await?;
+    let writer = ExportWriter::new(state.store, &caller);
     let body = body(move |out| writer.json(keys, "\n", out));
     Ok(file(JSON, "rill-conversations", "json", body))
 }
@@ -108,11 +113,15 @@ impl From<StoreError> for ExportError {
 /// Writes conversations page by page.
 struct ExportWriter {
     store: Arc<Store>,
+    owner: String,
 }
 
 impl ExportWriter {
-    fn new(store: Arc<Store>) -> Self {
-        Self { store }
+    fn new(store: Arc<Store>, caller: &Caller) -> Self {
+        Self {
+            store,
+            owner: caller.owner().to_owned(),
+        }
     }
 
     /// Writes a file for an import. `between` precedes each conversation.
@@ -125,7 +134,7 @@ impl ExportWriter {
         let mut text = String::from(HEAD);
         let mut is_first = true;
         for key in keys {
-            let head = match self.store.head(LOCAL_OWNER, key).await {
+            let head = match self.store.head(&self.owner, key).await {
                 Ok(head) => head,
                 // The conversation was deleted meanwhile.
                 Err(StoreError::NotFound) => continue,
@@ -140,7 +149,7 @@ impl ExportWriter {
             // The messages are the last field.
             text.push_str(head.strip_suffix('}').unwrap_or(&head));
             text.push_str(",\"messages\":[");
-            let mut page = self.store.messages_after(LOCAL_OWNER, key, None).await?;
+            let mut page = self.store.messages_after(&self.owner, key, None).await?;
             let mut comma = "";
             while let Some(last) = page.last {
                 text = on_a_thread(move || {
@@ -156,7 +165,7 @@ impl ExportWriter {
                 text = send_if_large(&out, text).await?;
                 page = self
                     .store
-                    .messages_after(LOCAL_OWNER, key, Some(last))
+                    .messages_after(&self.owner, key, Some(last))
                     .await?;
             }
             text.push_str("]}");
@@ -173,10 +182,10 @@ impl ExportWriter {
         out: ByteSender,
     ) -> Result<(), ExportError> {
         let mut text = format!("# {}\n", one_line(&head.title));
-        let path = self.store.shown(LOCAL_OWNER, key).await?;
+        let path = self.store.shown(&self.owner, key).await?;
         let mut left = path.as_slice();
         while !left.is_empty() {
-            let (messages, taken) = self.store.messages(LOCAL_OWNER, left).await?;
+            let (messages, taken) = self.store.messages(&self.owner, left).await?;
             left = &left[taken..];
             text = on_a_thread(move || {
                 for message in &messages {

@@ -3,7 +3,6 @@
 
 use app::library::provide_library;
 use app::protocol::{ErrorBody, ErrorKind, MAX_REQUEST_BYTES};
-use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue};
@@ -13,18 +12,33 @@ use leptos::server_fn::axum::server_fn_paths;
 use leptos_axum::handle_server_fns_with_context;
 
 use super::library::StoredLibrary;
+use super::routes::{Needs, Routes};
+use crate::access::{Caller, Scope};
 use crate::http::body;
 use crate::http::error::AppError;
 use crate::http::state::AppState;
 
-/// The server functions.
-pub(super) fn router() -> Router<AppState> {
-    server_fn_paths().fold(Router::new(), |router, (path, _)| {
-        router.route(path, post(call))
+/// The functions that only read. A key of a program may call these.
+const READING: [&str; 4] = ["list", "get", "path", "search"];
+
+/// Adds the server functions.
+pub(super) fn add(routes: Routes) -> Routes {
+    server_fn_paths().fold(routes, |routes, (path, _)| {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let needs = if READING.contains(&name) {
+            Needs::Person(Scope::Read)
+        } else {
+            Needs::Session
+        };
+        routes.add(&["POST"], path, needs, post(call))
     })
 }
 
-async fn call(State(state): State<AppState>, request: Request) -> Result<Response, AppError> {
+async fn call(
+    State(state): State<AppState>,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, AppError> {
     // Another site can post a form, but not JSON.
     body::check_headers(request.headers())?;
     let (mut head, body) = request.into_parts();
@@ -36,7 +50,7 @@ async fn call(State(state): State<AppState>, request: Request) -> Result<Respons
     head.headers
         .insert(ACCEPT, HeaderValue::from_static("application/json"));
     let request = Request::from_parts(head, Body::from(body));
-    let library = StoredLibrary::local(state);
+    let library = StoredLibrary::of(state, &caller);
     let context = move || provide_library(library.clone());
     let mut response = handle_server_fns_with_context(context, request)
         .await

@@ -11,8 +11,8 @@ use super::error::AppError;
 use super::limits::Client;
 use super::state::AppState;
 use super::streamed::event_stream;
+use crate::access::Caller;
 use crate::replies::stream::events_of;
-use crate::store::LOCAL_OWNER;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -28,6 +28,7 @@ pub(super) async fn events(
     Path(id): Path<Id>,
     Query(AfterQuery { after }): Query<AfterQuery>,
     client: Client,
+    caller: Caller,
     headers: HeaderMap,
 ) -> Result<Response, AppError> {
     let after = match headers.get(LAST_EVENT_ID) {
@@ -43,7 +44,7 @@ pub(super) async fn events(
             )
         })?;
     let pass = state.limits.streams.enter(&client)?;
-    let log = state.replies.log_of(LOCAL_OWNER, &id).await?;
+    let log = state.replies.log_of(caller.owner(), &id).await?;
     Ok(match log.resume(after) {
         Some(reader) => event_stream(events_of(reader, pass)),
         // No event will follow. 204 keeps a browser from reconnecting.
@@ -55,7 +56,8 @@ pub(super) async fn events(
 pub(super) async fn stop(
     State(state): State<AppState>,
     Path(id): Path<Id>,
+    caller: Caller,
 ) -> Result<StatusCode, AppError> {
-    state.replies.stop(LOCAL_OWNER, &id).await?;
+    state.replies.stop(caller.owner(), &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

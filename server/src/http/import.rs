@@ -40,6 +40,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::interval;
 
 use self::file::{ImportStep, Unreadable};
+use crate::access::Caller;
 use crate::config::Config;
 use crate::http::body;
 use crate::http::error::AppError;
@@ -47,7 +48,7 @@ use crate::http::limits::Client;
 use crate::http::negotiate::{accepts_by_name, has_content_type};
 use crate::http::state::AppState;
 use crate::http::streamed::streamed;
-use crate::store::{ImportCursor, ImportPart, LOCAL_OWNER, new_id};
+use crate::store::{ImportCursor, ImportPart, new_id};
 
 /// The largest file, in bytes.
 const MAX_BYTES: u64 = 2 * 1024 * 1024 * 1024;
@@ -65,6 +66,7 @@ const NAMED: usize = 100;
 pub(super) async fn import(
     State(state): State<AppState>,
     client: Client,
+    caller: Caller,
     request: Request,
 ) -> Result<Response, AppError> {
     let headers = request.headers();
@@ -77,7 +79,7 @@ pub(super) async fn import(
     let (file, total) = spool(request.into_body(), &state.config).await?;
     let read = Arc::new(AtomicU64::new(0));
     let (done, result) = oneshot::channel();
-    let adding = add_all(state.clone(), file, Arc::clone(&read));
+    let adding = add_all(state.clone(), caller, file, Arc::clone(&read));
     // The import continues if the client disconnects.
     state.tasks.spawn(async move {
         let _ = done.send(adding.await);
@@ -173,17 +175,18 @@ fn progress(
 /// Imports a file as a whole or not at all.
 async fn add_all(
     state: AppState,
+    caller: Caller,
     file: File,
     read: Arc<AtomicU64>,
 ) -> Result<ImportReport, AppError> {
     let import = new_id();
     let added = tokio::select! {
-        added = add_hidden(&state, file, read, &import) => added,
+        added = add_hidden(&state, caller.owner(), file, read, &import) => added,
         // A shutdown does not wait for a large file. Nothing of it is kept.
         () = state.shutdown.cancelled() => Err(ErrorKind::Shutdown.into()),
     };
     let shown = match added {
-        Ok(report) => match state.store.finish_import(LOCAL_OWNER, &import).await {
+        Ok(report) => match state.store.finish_import(caller.owner(), &import).await {
             Ok(()) => Ok(report),
             Err(error) => Err(error.into()),
         },
@@ -196,7 +199,7 @@ async fn add_all(
                 messages = report.messages,
                 "imported"
             );
-            state.changes.announce(LOCAL_OWNER, Change::Reload);
+            state.changes.announce(caller.owner(), Change::Reload);
             Ok(report)
         }
         Err(error) => {
@@ -304,6 +307,7 @@ fn read_in_batches(
 
 async fn add_hidden(
     state: &AppState,
+    owner: &str,
     file: File,
     read: Arc<AtomicU64>,
     import: &str,
@@ -318,7 +322,7 @@ async fn add_hidden(
         }
         let added = state
             .store
-            .import(LOCAL_OWNER, import, &mut cursor, batch.parts)
+            .import(owner, import, &mut cursor, batch.parts)
             .await?;
         for ((what, messages), is_added) in batch.ended.into_iter().zip(added) {
             if is_added {

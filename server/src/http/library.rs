@@ -9,8 +9,9 @@ use app::protocol::saved::{
 use app::protocol::{ErrorBody, ErrorKind, Id, Refusal};
 use futures::FutureExt;
 
+use crate::access::Caller;
 use crate::http::state::AppState;
-use crate::store::{GenerationEnd, LOCAL_OWNER, PathEnd, PathLimit, StoreError, TitledBy, now};
+use crate::store::{GenerationEnd, PathEnd, PathLimit, StoreError, TitledBy, now};
 
 /// The default number of conversations and search hits.
 const LIST: u32 = 50;
@@ -28,21 +29,21 @@ const LONGEST_TITLE: usize = 200;
 /// The conversations of an owner.
 pub(crate) struct StoredLibrary {
     state: AppState,
-    owner: &'static str,
+    owner: String,
 }
 
 impl StoredLibrary {
-    /// The library of the only owner.
-    pub(crate) fn local(state: AppState) -> Arc<Self> {
+    /// The library of the caller.
+    pub(crate) fn of(state: AppState, caller: &Caller) -> Arc<Self> {
         Arc::new(Self {
             state,
-            owner: LOCAL_OWNER,
+            owner: caller.owner().to_owned(),
         })
     }
 
     /// The initial data of a page, with the conversation up to this message or up to its end.
     pub(crate) async fn open(&self, id: Option<&Id>, message: Option<Id>) -> InitialData {
-        let list = self.state.store.list(self.owner, None, LIST).await;
+        let list = self.state.store.list(&self.owner, None, LIST).await;
         let conversation = match (id, message) {
             (Some(id), Some(message)) => {
                 match self.part(id, &PathEnd::At(message.into()), PART).await {
@@ -63,7 +64,7 @@ impl StoredLibrary {
 
     /// A conversation, with the current text of its running replies.
     async fn whole(&self, id: &str) -> Result<ConversationDetail, StoreError> {
-        let mut whole = self.state.store.get(self.owner, id).await?;
+        let mut whole = self.state.store.get(&self.owner, id).await?;
         self.add_running_text(&mut whole);
         Ok(whole)
     }
@@ -75,7 +76,7 @@ impl StoredLibrary {
         end: &PathEnd,
         limit: PathLimit,
     ) -> Result<ConversationDetail, StoreError> {
-        let mut part = self.state.store.path(self.owner, id, end, limit).await?;
+        let mut part = self.state.store.path(&self.owner, id, end, limit).await?;
         self.add_running_text(&mut part);
         Ok(part)
     }
@@ -89,7 +90,7 @@ impl StoredLibrary {
             else {
                 continue;
             };
-            let Some(running) = self.state.replies.running.get(self.owner, generation) else {
+            let Some(running) = self.state.replies.running.get(&self.owner, generation) else {
                 continue;
             };
             // The end is read before the text, so that a reply with an end has all of its text.
@@ -111,7 +112,7 @@ impl StoredLibrary {
         let done = done.map_err(refusal)?;
         self.state
             .changes
-            .announce_conversation(self.owner, id)
+            .announce_conversation(&self.owner, id)
             .await;
         Ok(done)
     }
@@ -124,7 +125,7 @@ impl Library for StoredLibrary {
             let list = self
                 .state
                 .store
-                .list(self.owner, before.as_deref(), limit)
+                .list(&self.owner, before.as_deref(), limit)
                 .await;
             list.map_err(refusal)
         }
@@ -172,7 +173,7 @@ impl Library for StoredLibrary {
             }
             let store = &self.state.store;
             let done = store
-                .rename(self.owner, &id, &title, TitledBy::Person)
+                .rename(&self.owner, &id, &title, TitledBy::Person)
                 .await;
             self.announced(&id, done).await
         }
@@ -181,7 +182,7 @@ impl Library for StoredLibrary {
 
     fn pin(&self, id: Id, pinned: bool) -> Answer<'_, ()> {
         async move {
-            let done = self.state.store.pin(self.owner, &id, pinned).await;
+            let done = self.state.store.pin(&self.owner, &id, pinned).await;
             self.announced(&id, done).await
         }
         .boxed()
@@ -189,15 +190,15 @@ impl Library for StoredLibrary {
 
     fn delete(&self, id: Id) -> Answer<'_, ()> {
         async move {
-            let deleted = self.state.store.delete(self.owner, &id, now()).await;
+            let deleted = self.state.store.delete(&self.owner, &id, now()).await;
             for generation in deleted.map_err(refusal)? {
-                if let Some(running) = self.state.replies.running.get(self.owner, &generation) {
+                if let Some(running) = self.state.replies.running.get(&self.owner, &generation) {
                     running.stop().await;
                 }
             }
             self.state
                 .changes
-                .announce(self.owner, Change::Removed(id.into()));
+                .announce(&self.owner, Change::Removed(id.into()));
             Ok(())
         }
         .boxed()
@@ -205,7 +206,7 @@ impl Library for StoredLibrary {
 
     fn restore(&self, id: Id) -> Answer<'_, ()> {
         async move {
-            let done = self.state.store.restore(self.owner, &id).await;
+            let done = self.state.store.restore(&self.owner, &id).await;
             self.announced(&id, done).await
         }
         .boxed()
@@ -213,7 +214,7 @@ impl Library for StoredLibrary {
 
     fn show(&self, id: Id, leaf: Id) -> Answer<'_, ()> {
         async move {
-            let done = self.state.store.show(self.owner, &id, &leaf).await;
+            let done = self.state.store.show(&self.owner, &id, &leaf).await;
             done.map_err(refusal)
         }
         .boxed()
@@ -221,7 +222,7 @@ impl Library for StoredLibrary {
 
     fn read(&self, id: Id) -> Answer<'_, ()> {
         async move {
-            let done = self.state.store.mark_read(self.owner, &id, now()).await;
+            let done = self.state.store.mark_read(&self.owner, &id, now()).await;
             self.announced(&id, done).await
         }
         .boxed()
@@ -230,7 +231,7 @@ impl Library for StoredLibrary {
     fn search(&self, query: String, limit: Option<u32>) -> Answer<'_, SearchHits> {
         async move {
             let limit = limit.unwrap_or(HITS);
-            let hits = self.state.store.search(self.owner, &query, limit).await;
+            let hits = self.state.store.search(&self.owner, &query, limit).await;
             hits.map(|hits| SearchHits { hits }).map_err(refusal)
         }
         .boxed()

@@ -10,16 +10,18 @@ use super::limits::{Client, LimitReached};
 use super::state::AppState;
 use super::streamed::event_stream;
 use super::{body, chat};
+use crate::access::Caller;
 use crate::replies::Guard;
 use crate::replies::begin::{BeginError, NewMessage};
 use crate::replies::stream::events_of;
-use crate::store::{LOCAL_OWNER, Turn};
+use crate::store::Turn;
 
 /// Saves the message, starts the reply, and responds with its events.
 pub(super) async fn send(
     State(state): State<AppState>,
     Path(conversation): Path<Id>,
     client: Client,
+    caller: Caller,
     request: Request,
 ) -> Result<Response, AppError> {
     if state.drain.is_cancelled() {
@@ -28,7 +30,7 @@ pub(super) async fn send(
     let stream_pass = state.limits.streams.enter(&client)?;
     let message: SendMessage = body::json(request, &state.config).await?;
     let new = NewMessage {
-        owner: LOCAL_OWNER.to_owned(),
+        owner: caller.owner().to_owned(),
         conversation: uuid(&conversation, "The conversation's id in the address")?,
         request_id: uuid(&message.request_id, "request_id")?,
         turn: check(&message)?,

@@ -21,7 +21,7 @@ use axum::response::Response;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
-use self::error::OpenAiError;
+pub(in crate::http) use self::error::OpenAiError;
 use self::mask::Mask;
 pub(crate) use self::models::choose as choose_model;
 use self::relay::{PassReport, Relay};

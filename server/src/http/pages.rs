@@ -31,6 +31,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
 
+use crate::access::Caller;
 use crate::config::Config;
 use crate::http::error::AppError;
 use crate::http::library::StoredLibrary;
@@ -90,8 +91,8 @@ impl Pages {
     /// The page without a conversation.
     pub(super) fn home(&self) -> MethodRouter<AppState> {
         let pages = self.clone();
-        get(async move |request: Request| {
-            let opened = StoredLibrary::local(pages.state.clone())
+        get(async move |caller: Caller, request: Request| {
+            let opened = StoredLibrary::of(pages.state.clone(), &caller)
                 .open(None, None)
                 .await;
             pages.render(opened, request).await
@@ -104,11 +105,12 @@ impl Pages {
         let pages = self.clone();
         get(
             async move |Path(id): Path<Id>,
+                        caller: Caller,
                         link: Result<Query<LinkTo>, QueryRejection>,
                         request: Request| {
                 // A link with an unknown query still shows the conversation.
                 let message = link.ok().and_then(|Query(link)| link.message);
-                let library = StoredLibrary::local(pages.state.clone());
+                let library = StoredLibrary::of(pages.state.clone(), &caller);
                 let opened = library.open(Some(&id), message).await;
                 let is_there = opened.conversation.is_some();
                 let mut response = pages.render(opened, request).await;
@@ -140,7 +142,9 @@ impl Pages {
     pub(super) fn public_files(&self) -> FileService {
         let pages = self.clone();
         let not_found = async move |request: Request| {
-            if is_for_programs(request.uri().path()) {
+            // Without a caller nothing is rendered: the page names the default model.
+            let is_caller_known = request.extensions().get::<Caller>().is_some();
+            if is_for_programs(request.uri().path()) || !is_caller_known {
                 return AppError::from(ErrorKind::NotFound).into_response();
             }
             let mut response = pages.render(InitialData::default(), request).await;

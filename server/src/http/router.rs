@@ -14,41 +14,18 @@ use futures::FutureExt;
 
 use super::error::AppError;
 use super::pages::Pages;
+use super::routes::Needs::{Key, Nothing, Person, Session};
+use super::routes::{RouteInfo, Routes};
 use super::state::AppState;
 use super::{
     access, changes, chat, export, frames, functions, generations, import, messages, openai, pages,
 };
+use crate::access::Scope::{Chat, Models, Read};
 
 /// All routes and layers. A request passes the layers from the last to the first.
 pub fn router(state: AppState) -> Router {
-    let router = Router::new()
-        // Replies that are not saved.
-        .route(
-            CHAT_PATH,
-            post(chat::chat)
-                .get(chat::chat_by_address)
-                // HEAD would start a reply like GET, without a reader.
-                .head(async || AppError::from(ErrorKind::MethodNotAllowed)),
-        )
-        // Saved conversations.
-        .route("/api/conversations/{id}/messages", post(messages::send))
-        .route(&events_path("{id}"), get(generations::events))
-        .route(&generation_path("{id}"), delete(generations::stop))
-        .route(CHANGES_PATH, get(changes::events))
-        .route("/api/conversations/{id}/export", get(export::one))
-        .route(EXPORT_PATH, get(export::all))
-        .route(IMPORT_PATH, post(import::import))
-        // The server functions: `/api/conversations/list`, `get`, `path`, `search`, `rename`, `pin`, `delete`,
-        // `restore`, `show` and `read`.
-        .merge(functions::router())
-        // The API for other programs.
-        .route(MODELS_PATH, get(openai::choose_model))
-        .route("/v1/chat/completions", post(openai::chat_completions))
-        .route("/v1/responses", post(openai::responses))
-        .route("/v1/models", get(openai::models::list))
-        .route("/v1/models/{*id}", get(openai::models::show))
-        .route("/healthz", get(healthz))
-        .merge(page(&state))
+    let (router, _) = routes(&state).finish();
+    let router = router
         .method_not_allowed_fallback(async || AppError::from(ErrorKind::MethodNotAllowed))
         .layer(from_fn(catch_panic))
         .layer(from_fn_with_state(state.clone(), access::guard));
@@ -58,17 +35,96 @@ pub fn router(state: AppState) -> Router {
     router.with_state(state)
 }
 
-/// The page, its frames, its files, and the response for unknown paths.
-fn page(state: &AppState) -> Router<AppState> {
+/// The table of the routes, for tests of who may use them.
+pub fn route_table(state: &AppState) -> Vec<RouteInfo> {
+    routes(state).finish().1
+}
+
+fn routes(state: &AppState) -> Routes {
+    let chat = post(chat::chat)
+        .get(chat::chat_by_address)
+        // HEAD would start a reply like GET, without a reader.
+        .head(async || AppError::from(ErrorKind::MethodNotAllowed));
+    let routes = Routes::new(state)
+        // Replies that are not saved.
+        .add(&["GET", "POST"], CHAT_PATH, Person(Chat), chat)
+        // Saved conversations.
+        .add(
+            &["POST"],
+            "/api/conversations/{id}/messages",
+            Person(Chat),
+            post(messages::send),
+        )
+        .add(
+            &["GET"],
+            &events_path("{id}"),
+            Person(Read),
+            get(generations::events),
+        )
+        .add(
+            &["DELETE"],
+            &generation_path("{id}"),
+            Person(Chat),
+            delete(generations::stop),
+        )
+        .add(&["GET"], CHANGES_PATH, Person(Read), get(changes::events))
+        .add(
+            &["GET"],
+            "/api/conversations/{id}/export",
+            Person(Read),
+            get(export::one),
+        )
+        .add(&["GET"], EXPORT_PATH, Person(Read), get(export::all))
+        .add(&["POST"], IMPORT_PATH, Session, post(import::import));
+    // The server functions: `/api/conversations/list`, `get`, `path`, `search`, `rename`, `pin`, `delete`,
+    // `restore`, `show` and `read`.
+    functions::add(routes)
+        // The API for other programs.
+        .add(
+            &["GET"],
+            MODELS_PATH,
+            Person(Models),
+            get(openai::choose_model),
+        )
+        .add(
+            &["POST"],
+            "/v1/chat/completions",
+            Key(Chat),
+            post(openai::chat_completions),
+        )
+        .add(
+            &["POST"],
+            "/v1/responses",
+            Key(Chat),
+            post(openai::responses),
+        )
+        .add(
+            &["GET"],
+            "/v1/models",
+            Key(Models),
+            get(openai::models::list),
+        )
+        .add(
+            &["GET"],
+            "/v1/models/{*id}",
+            Key(Models),
+            get(openai::models::show),
+        )
+        .add(&["GET"], "/healthz", Nothing, get(healthz))
+        .and(page(state))
+}
+
+/// The page, its frames, its files, and the response for unknown paths. The files are the same for everybody.
+fn page(state: &AppState) -> Routes {
     let pages = Pages::new(state);
-    Router::new()
-        .route("/", pages.home())
-        .route("/c/{id}", pages.conversation())
-        .route(IMAGE_PATH, get(frames::image))
-        .nest_service("/diagram", frames::diagram_files(&pages.site()))
-        .nest_service("/pkg", pages.build_files())
-        .fallback_service(pages.public_files())
-        .layer(map_request(pages::head_as_get))
+    Routes::new(state)
+        .add(&["GET"], "/", Session, pages.home())
+        .add(&["GET"], "/c/{id}", Session, pages.conversation())
+        .add(&["GET"], IMAGE_PATH, Session, get(frames::image))
+        .add_files("/diagram", Nothing, frames::diagram_files(&pages.site()))
+        .add_files("/pkg", Nothing, pages.build_files())
+        .otherwise(Nothing, pages.public_files())
+        .layered(|router| router.layer(map_request(pages::head_as_get)))
 }
 
 /// Whether the server accepts new requests.

@@ -7,6 +7,7 @@ use app::protocol::PageInfo;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::access::Access;
 use crate::config::{Config, Switch};
 use crate::http::descriptors;
 use crate::http::limits::{self, LimitCounts};
@@ -25,6 +26,8 @@ pub struct AppState {
     pub config: Arc<Config>,
     /// The models of the configured providers.
     pub upstreams: Arc<Registry>,
+    /// Who may use the server.
+    pub access: Arc<Access>,
     /// The limits of streams and replies.
     pub limits: Arc<limits::ServerLimits>,
     /// The most connections at one time.
@@ -116,8 +119,10 @@ impl AppState {
             },
         };
         tokio::spawn(purge(Arc::clone(&store), drain.clone()));
+        let access = Arc::new(Access::new(config.access_settings()));
         Ok(Self {
             config: Arc::new(config),
+            access,
             upstreams,
             limits: Arc::new(limits::ServerLimits::new(&counts)),
             max_connections: counts.connections,
