@@ -6,6 +6,7 @@
 mod access;
 mod capacity;
 pub mod file;
+mod observing;
 mod saving;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 pub use self::access::{AccessFile, AccessOptions};
 pub use self::capacity::Capacity;
+pub use self::observing::Observing;
 pub use self::saving::{Command, Saving, Switch};
 
 use clap::Parser;
@@ -113,6 +115,10 @@ pub struct Config {
     #[command(flatten)]
     pub capacity: Capacity,
 
+    /// The settings of what the server tells about itself.
+    #[command(flatten)]
+    pub observing: Observing,
+
     /// The settings of the store.
     #[command(flatten)]
     pub saving: Saving,
@@ -167,6 +173,7 @@ impl Config {
         self.fallback.extend(file.fallback);
         self.capacity = self.capacity.or(file.capacity);
         self.access.file = file.access;
+        self.observing = self.observing.or(file.observing);
         Ok(self)
     }
 

@@ -15,6 +15,7 @@ mod body;
 mod content_coding;
 mod error;
 mod limits;
+pub mod metrics;
 
 // Replies.
 mod chat;

@@ -1,12 +1,13 @@
 //! The server, from the outside in: [`http`] answers requests, [`replies`] makes replies, [`providers`]
-//! asks language models, [`access`] knows who may use the server, and [`store`] keeps conversations. [`config`] reads the configuration and builds
-//! the settings of each of them.
+//! asks language models, [`access`] knows who may use the server, and [`store`] keeps conversations. [`config`]
+//! reads the configuration and builds the settings of each of them, and [`metrics`] counts what all of them do.
 //!
 //! A layer uses those below it and never one above: `tests/layers.rs` checks that.
 
 pub mod access;
 pub mod config;
 pub mod http;
+pub mod metrics;
 pub mod providers;
 pub mod replies;
 pub mod store;

@@ -1,6 +1,7 @@
 //! The binary `rill`: configuration, log, state, server, shutdown. It is the table of contents of the program
 //! and the only place that reads the environment.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,11 +10,12 @@ use clap::{CommandFactory, FromArgMatches};
 use server::config::{Command, Config, FILE};
 use server::http::state::AppState;
 use server::http::workers::Workers;
-use server::http::{descriptors, listen, router};
+use server::http::{descriptors, listen, metrics, router};
 use server::store;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 #[tokio::main(flavor = "current_thread")]
@@ -83,13 +85,11 @@ fn read_config() -> Result<Config, clap::Error> {
 async fn run(config: Config) -> Result<(), String> {
     let mut stop = StopSignals::listen();
     descriptors::raise();
-    let listener = TcpListener::bind(config.listen).await.map_err(|error| {
-        format!(
-            "cannot listen on {}: {error}; choose another with --listen",
-            config.listen
-        )
-    })?;
-    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    let (listener, address) = bind(config.listen, "--listen").await?;
+    let for_metrics = match config.observing.metrics_listen {
+        Some(address) => Some(bind(address, "--metrics-listen").await?),
+        None => None,
+    };
     let state = AppState::new(config)
         .await
         .map_err(|error| error.to_string())?;
@@ -105,6 +105,16 @@ async fn run(config: Config) -> Result<(), String> {
         state.drain.clone(),
     ));
     tracing::info!("Rill is at http://{address}");
+    // Metrics are served to the end, also while replies finish.
+    let end = CancellationToken::new();
+    let _end = end.clone().drop_guard();
+    if let Some((listener, address)) = for_metrics {
+        let router = metrics::router(state.clone());
+        let most = metrics::MOST_CONNECTIONS;
+        let workers = Arc::clone(&workers);
+        tokio::spawn(listen::serve(listener, router, most, workers, end));
+        tracing::info!("metrics are at http://{address}/metrics");
+    }
     tokio::spawn(find_upstreams(state.clone()));
     stop.next().await;
     tokio::select! {
@@ -114,6 +124,15 @@ async fn run(config: Config) -> Result<(), String> {
     let _ = timeout(Duration::from_secs(2), state.store.close()).await;
     drop(workers);
     Ok(())
+}
+
+/// Listens on an address, which this flag chooses.
+async fn bind(address: SocketAddr, flag: &str) -> Result<(TcpListener, SocketAddr), String> {
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        format!("cannot listen on {address}: {error}; choose another with {flag}")
+    })?;
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    Ok((listener, address))
 }
 
 /// Looks for a local Ollama in the background.

@@ -29,6 +29,7 @@ use tokio_util::task::TaskTracker;
 use self::log::Log;
 use self::pieces::PieceWriter;
 use self::running::RunningReplies;
+use crate::metrics::Metrics;
 use crate::providers::Registry;
 use crate::store::{ChangeFeed, Store, StoreError};
 
@@ -43,6 +44,8 @@ pub struct Replies {
     pub(crate) pieces: PieceWriter,
     /// The feed on which changes of conversations are announced.
     pub changes: ChangeFeed,
+    /// The metrics of replies.
+    pub metrics: Arc<Metrics>,
     /// The saved replies that are being made.
     pub running: Arc<RunningReplies>,
     /// The tasks of all replies, saved or not.

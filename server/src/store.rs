@@ -29,6 +29,8 @@ use std::time::Duration;
 use sqlx::AnyPool;
 use tokio::sync::Mutex;
 
+use crate::metrics::{Metrics, PoolMetrics};
+
 pub use self::changes::ChangeFeed;
 use self::database::slice::SLICE;
 use self::database::transaction::{WRITE_LIMIT, WRITE_TOTAL};
@@ -73,6 +75,9 @@ pub struct Store {
     write_total: Duration,
     #[cfg(test)]
     faults: std::sync::Arc<tests::faults::Faults>,
+    /// The metrics of the connections that write and of those that read.
+    write_metrics: PoolMetrics,
+    read_metrics: PoolMetrics,
     /// Locked for one slice of long work, see `database::slice`.
     long_work: Mutex<()>,
     /// The length of a slice: [`SLICE`], except in tests.
@@ -92,9 +97,21 @@ impl Store {
             write_total: WRITE_TOTAL,
             #[cfg(test)]
             faults: std::sync::Arc::default(),
+            write_metrics: PoolMetrics::default(),
+            read_metrics: PoolMetrics::default(),
             long_work: Mutex::new(()),
             slice: SLICE,
             _lock: None,
+        }
+    }
+
+    /// The same store, counted in these metrics.
+    #[must_use]
+    pub fn counted_in(self, metrics: &Metrics) -> Self {
+        Self {
+            write_metrics: metrics.pool("write"),
+            read_metrics: metrics.pool("read"),
+            ..self
         }
     }
 

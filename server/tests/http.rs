@@ -9,6 +9,7 @@ mod event_stream;
 mod formats;
 mod limits;
 mod malformed;
+mod metrics;
 mod openai;
 mod pages;
 mod routes;

@@ -19,16 +19,33 @@ const SERVER: Layers = Layers {
         ("main", &["access", "config", "http", "store"]),
         (
             "lib",
-            &["access", "config", "http", "providers", "replies", "store"],
+            &[
+                "access",
+                "config",
+                "http",
+                "metrics",
+                "providers",
+                "replies",
+                "store",
+            ],
         ),
         (
             "http",
-            &["access", "config", "providers", "replies", "store"],
+            &[
+                "access",
+                "config",
+                "metrics",
+                "providers",
+                "replies",
+                "store",
+            ],
         ),
         ("access", &["store"]),
-        ("replies", &["providers", "store"]),
-        ("providers", &[]),
-        ("store", &[]),
+        ("replies", &["metrics", "providers", "store"]),
+        ("providers", &["metrics"]),
+        ("store", &["metrics"]),
+        // It uses no other: they count into it.
+        ("metrics", &[]),
         // It builds the settings of the layers, which are types of these.
         ("config", &["access", "providers", "replies", "store"]),
     ],

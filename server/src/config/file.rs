@@ -13,7 +13,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::access::{AccessFile, AccessSection};
-use super::{Capacity, parse_key};
+use super::observing::parse_loopback;
+use super::{Capacity, Observing, parse_key};
 use crate::providers::api::Api;
 use crate::providers::base_url;
 use crate::providers::caching::Cache;
@@ -32,6 +33,8 @@ pub struct File {
     pub capacity: Capacity,
     /// How people are let in.
     pub access: AccessFile,
+    /// What the server tells about itself.
+    pub observing: Observing,
 }
 
 #[derive(Deserialize)]
@@ -43,6 +46,7 @@ struct Document {
     max_streams: Option<NonZeroUsize>,
     max_streams_per_client: Option<NonZeroUsize>,
     access: Option<AccessSection>,
+    metrics_listen: Option<Spanned<String>>,
     #[serde(default)]
     upstream: Vec<Entry>,
     #[serde(default)]
@@ -91,7 +95,13 @@ pub fn read(
     };
     let document: Document = toml::from_str(text)
         .map_err(|error| at(error.span().unwrap_or(0..0), without_value(error.message())))?;
+    let metrics_listen = document.metrics_listen.map(|address| {
+        parse_loopback(address.get_ref()).map_err(|message| at(address.span(), message))
+    });
     let mut file = File {
+        observing: Observing {
+            metrics_listen: metrics_listen.transpose()?,
+        },
         model: document.model.map(Spanned::into_inner),
         capacity: Capacity {
             max_replies: document.max_replies.map(NonZeroUsize::get),

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::error::AppError;
 use super::limits::Client;
 use super::state::AppState;
-use super::streamed::event_stream;
+use super::streamed::{OpenReader, event_stream};
 use crate::access::Caller;
 use crate::replies::stream::events_of;
 
@@ -46,7 +46,13 @@ pub(super) async fn events(
     let pass = state.limits.streams.enter(&client)?;
     let log = state.replies.log_of(caller.owner(), &id).await?;
     Ok(match log.resume(after) {
-        Some(reader) => event_stream(events_of(reader, pass)),
+        Some(reader) => {
+            if after.is_some() {
+                state.metrics.resumes.inc();
+            }
+            let open = OpenReader::count(&state.metrics);
+            event_stream(events_of(reader, (pass, open)))
+        }
         // No event will follow. 204 keeps a browser from reconnecting.
         None => StatusCode::NO_CONTENT.into_response(),
     })

@@ -116,6 +116,11 @@ impl Gate {
         })
     }
 
+    /// The number of taken passes, and the most.
+    pub(crate) fn in_use(&self) -> (usize, usize) {
+        (self.taken().in_all, self.in_all)
+    }
+
     fn taken(&self) -> MutexGuard<'_, OpenPasses> {
         self.taken.lock().expect("no holder of the lock panics")
     }

@@ -8,7 +8,7 @@ use axum::response::Response;
 use super::error::AppError;
 use super::limits::{Client, LimitReached};
 use super::state::AppState;
-use super::streamed::event_stream;
+use super::streamed::{OpenReader, event_stream};
 use super::{body, chat};
 use crate::access::Caller;
 use crate::replies::Guard;
@@ -41,7 +41,8 @@ pub(super) async fn send(
         move || -> Result<Guard, LimitReached> { Ok(Box::new(limits.saved_reply(&client)?)) };
     let log = state.replies.begin(new, admit).await?;
     let reader = log.read_after(None).expect("every log has a start");
-    Ok(event_stream(events_of(reader, stream_pass)))
+    let open = OpenReader::count(&state.metrics);
+    Ok(event_stream(events_of(reader, (stream_pass, open))))
 }
 
 impl From<BeginError<LimitReached>> for AppError {

@@ -88,7 +88,9 @@ async fn pass(
         return Err(OpenAiError::speaks_another_api(&asked));
     }
     let body = head.with_model(body, &model);
-    let report = PassReport::new(path, upstream.settings().name.clone(), model, started);
+    let operation = upstream.operation(&model);
+    let report = PassReport::new(path, upstream.settings().name.clone(), model, started)
+        .measured(operation, head.is_stream);
 
     let total = started + upstream.limits().total;
     // An answer without a stream begins when it is complete.

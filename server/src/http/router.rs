@@ -18,7 +18,8 @@ use super::routes::Needs::{Key, Nothing, Person, Session};
 use super::routes::{RouteInfo, Routes};
 use super::state::AppState;
 use super::{
-    access, changes, chat, export, frames, functions, generations, import, messages, openai, pages,
+    access, changes, chat, export, frames, functions, generations, import, messages, metrics,
+    openai, pages,
 };
 use crate::access::Scope::{Chat, Models, Read};
 
@@ -28,7 +29,8 @@ pub fn router(state: AppState) -> Router {
     let router = router
         .method_not_allowed_fallback(async || AppError::from(ErrorKind::MethodNotAllowed))
         .layer(from_fn(catch_panic))
-        .layer(from_fn_with_state(state.clone(), access::guard));
+        .layer(from_fn_with_state(state.clone(), access::guard))
+        .layer(from_fn_with_state(state.clone(), metrics::measure));
     let router = pages::safe_headers()
         .into_iter()
         .fold(router, Router::layer);

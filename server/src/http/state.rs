@@ -1,5 +1,6 @@
 //! The state that all handlers share.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use crate::config::{Config, Switch};
 use crate::http::descriptors;
 use crate::http::limits::{self, LimitCounts};
 use crate::http::workers;
+use crate::metrics::Metrics;
 use crate::providers::api::Api;
 use crate::providers::settings::UpstreamSettings;
 use crate::providers::{Registry, Upstream, UpstreamLimits, demo, ollama};
@@ -32,6 +34,8 @@ pub struct AppState {
     pub limits: Arc<limits::ServerLimits>,
     /// The most connections at one time.
     pub max_connections: usize,
+    /// What the server counts.
+    pub metrics: Arc<Metrics>,
     /// The engine of replies.
     pub replies: Replies,
     /// The store of conversations.
@@ -85,12 +89,14 @@ impl AppState {
                 ..UpstreamSettings::new(demo::NAME, Api::ChatCompletions, demo::start().await?)
             });
         }
+        let metrics = Arc::new(Metrics::new(known_models(&config, &settings)));
         let upstreams = settings
             .into_iter()
-            .map(|settings| Upstream::new(settings, limits).map(Arc::new))
+            .map(|settings| Upstream::new(settings, limits, &metrics).map(Arc::new))
             .collect::<Result<_, _>>()?;
         let fallback = std::mem::take(&mut config.fallback);
-        let upstreams = Registry::new(upstreams, config.model.clone(), fallback, limits);
+        let model = config.model.clone();
+        let upstreams = Registry::new(upstreams, model, fallback, limits, Arc::clone(&metrics));
         let opened = store::open(&config.saving.store())
             .await
             .map_err(StartError::Store)?;
@@ -100,7 +106,7 @@ impl AppState {
         let drain = CancellationToken::new();
         let shutdown = CancellationToken::new();
         let upstreams = Arc::new(upstreams);
-        let store = Arc::new(opened.store);
+        let store = Arc::new(opened.store.counted_in(&metrics));
         let changes = ChangeFeed::new(Arc::clone(&store));
         let tasks = TaskTracker::new();
         let replies = Replies {
@@ -108,6 +114,7 @@ impl AppState {
             store: Arc::clone(&store),
             pieces: PieceWriter::start(Arc::clone(&store)),
             changes: changes.clone(),
+            metrics: Arc::clone(&metrics),
             running: Arc::default(),
             tasks: tasks.clone(),
             drain: drain.clone(),
@@ -126,6 +133,7 @@ impl AppState {
             upstreams,
             limits: Arc::new(limits::ServerLimits::new(&counts)),
             max_connections: counts.connections,
+            metrics,
             replies,
             store,
             changes,
@@ -151,6 +159,23 @@ impl AppState {
             unsaved: !self.replies.settings.keeps,
         }
     }
+}
+
+/// The models that the configuration names, by the names that their upstreams know.
+fn known_models(config: &Config, upstreams: &[UpstreamSettings]) -> BTreeSet<String> {
+    let fallbacks = config.fallback.iter();
+    let fallbacks = fallbacks.flat_map(|(model, others)| others.iter().chain([model]));
+    let named = fallbacks.chain(&config.model).map(|name| {
+        let of_upstream = upstreams
+            .iter()
+            .find_map(|upstream| name.strip_prefix(&upstream.name)?.strip_prefix('/'));
+        of_upstream.unwrap_or(name)
+    });
+    let listed = upstreams.iter().flat_map(|upstream| &upstream.models);
+    named
+        .chain(listed.map(String::as_str))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// How long deleted conversations can be restored, and how often they are purged.

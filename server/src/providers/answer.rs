@@ -14,6 +14,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde::de::IgnoredAny;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::metrics::OperationTimer;
 use crate::providers::UpstreamLimits;
 use crate::providers::api::Mapper;
 use crate::providers::api::ending::EndCertainty;
@@ -55,6 +56,8 @@ pub(crate) struct UpstreamAnswer {
     times: AnswerTimes,
     /// One timer for all limits. It is reset only when it fires too early, not for each chunk.
     timer: Pin<Box<Sleep>>,
+    /// Measures the request until it has ended.
+    operation: Option<OperationTimer>,
 }
 
 enum BodyFormat {
@@ -112,6 +115,7 @@ impl UpstreamAnswer {
         limits: UpstreamLimits,
         first_byte: Instant,
         total: Instant,
+        operation: OperationTimer,
     ) -> Self {
         let claims_html = claims_html(response.headers());
         // The headers keep their read buffer alive and are no longer needed.
@@ -135,6 +139,7 @@ impl UpstreamAnswer {
             head: Some(Vec::new()),
             times,
             timer,
+            operation: Some(operation),
         }
     }
 
@@ -146,8 +151,25 @@ impl UpstreamAnswer {
         let progress = self.advance(out).await;
         if !matches!(progress, Ok(Progress::More)) {
             self.mapper.flush(progress.is_ok(), out);
+            self.measure_end(&progress);
         }
         progress
+    }
+
+    fn measure_end(&mut self, progress: &Result<Progress, Failure>) {
+        let Some(operation) = self.operation.take() else {
+            return;
+        };
+        match progress {
+            Ok(Progress::Complete { usage, .. }) => {
+                if let Some(usage) = usage {
+                    operation.tokens(usage.prompt_tokens, usage.completion_tokens);
+                }
+                operation.complete();
+            }
+            Ok(Progress::More) => {}
+            Err(failure) => operation.fail(failure.kind.as_str()),
+        }
     }
 
     async fn advance(&mut self, out: &mut impl FnMut(ChatEvent<'_>)) -> Result<Progress, Failure> {
@@ -232,6 +254,9 @@ impl UpstreamAnswer {
         if events > 0 {
             self.times.last_payload = now;
             self.head = None;
+            if let Some(operation) = &mut self.operation {
+                operation.chunk(now);
+            }
         } else if let Some(head) = &mut self.head {
             let room = MAX_HEAD_BYTES - head.len();
             head.extend_from_slice(&chunk[..room.min(chunk.len())]);

@@ -17,6 +17,7 @@ use reqwest::header::{
 use secrecy::ExposeSecret;
 use tokio::time::{Instant, timeout_at};
 
+use crate::metrics::{Metrics, OperationTimer, ProviderMetrics};
 use crate::providers::UpstreamLimits;
 use crate::providers::answer::UpstreamAnswer;
 use crate::providers::api::messages;
@@ -51,6 +52,7 @@ pub struct Upstream {
     /// The connections whose answers are not decompressed. Built at the first use.
     raw: OnceLock<Connections>,
     limits: UpstreamLimits,
+    metrics: ProviderMetrics,
     secrets: Secrets,
     pub(super) models: ModelCache,
     pub(super) usual_model: OnceLock<String>,
@@ -63,13 +65,20 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// A provider with these settings.
+    /// A provider with these settings, whose requests are counted in `metrics`.
     ///
     /// # Errors
     /// When no HTTP client can be built, because of TLS or the system's certificates.
-    pub fn new(settings: UpstreamSettings, limits: UpstreamLimits) -> Result<Self, reqwest::Error> {
+    pub fn new(
+        settings: UpstreamSettings,
+        limits: UpstreamLimits,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Self, reqwest::Error> {
+        let metrics = metrics.provider(&settings.name);
+        let opened = metrics.connections.clone();
         Ok(Self {
-            connections: Connections::new(client(&settings, limits))?,
+            connections: Connections::new(client(&settings, limits), opened)?,
+            metrics,
             raw: OnceLock::new(),
             secrets: Secrets::of(&settings),
             models: ModelCache::configured(&settings.models),
@@ -114,18 +123,20 @@ impl Upstream {
         let mut has_other_path = self.settings.is_version_guessed;
         loop {
             let first_byte = (Instant::now() + self.limits.first_byte).min(deadline);
-            return match timeout_at(first_byte, self.send(body.clone(), attempts)).await {
+            let operation = self.metrics.operation(model);
+            let failure = match timeout_at(first_byte, self.send(body.clone(), attempts)).await {
                 Ok(Ok(response)) if response.status().is_success() => {
                     self.learn(model, quirks);
                     let limit = quirks.limit(prompt.max_tokens);
                     let mapper = self.mapper(model).with_limit(limit);
-                    Ok(UpstreamAnswer::read(
+                    return Ok(UpstreamAnswer::read(
                         response,
                         mapper,
                         self.limits,
                         first_byte,
                         deadline,
-                    ))
+                        operation,
+                    ));
                 }
                 Ok(Ok(response)) => {
                     let (failure, status, error) = refused(response, first_byte).await;
@@ -134,6 +145,7 @@ impl Upstream {
                         && std::mem::take(&mut has_other_path)
                     {
                         self.lacks_version.fetch_xor(true, Ordering::Relaxed);
+                        operation.fail(failure.kind.as_str());
                         continue;
                     }
                     let api = self.settings.api;
@@ -143,23 +155,32 @@ impl Upstream {
                         // A configured field may replace the field that was left out.
                         if translated != body {
                             body = translated;
+                            operation.fail(failure.kind.as_str());
                             continue;
                         }
                     }
-                    Err(failure)
+                    failure
                 }
-                Ok(Err(error)) => Err(not_sent(&error)),
-                Err(_) if Instant::now() >= deadline => Err(Failure::request(
-                    ErrorKind::UpstreamTimeoutTotal,
-                    "before an answer",
-                )),
+                Ok(Err(error)) => not_sent(&error),
+                Err(_) if Instant::now() >= deadline => {
+                    Failure::request(ErrorKind::UpstreamTimeoutTotal, "before an answer")
+                }
                 // The request is not repeated, because it may already have been charged.
-                Err(_) => Err(Failure::request(
-                    ErrorKind::UpstreamTimeoutFirstByte,
-                    "no headers",
-                )),
+                Err(_) => Failure::request(ErrorKind::UpstreamTimeoutFirstByte, "no headers"),
             };
+            operation.fail(failure.kind.as_str());
+            return Err(failure);
         }
+    }
+
+    /// The metrics of this provider.
+    pub(crate) fn metrics(&self) -> &ProviderMetrics {
+        &self.metrics
+    }
+
+    /// Begins to measure a request that is passed on.
+    pub(crate) fn operation(&self, model: &str) -> OperationTimer {
+        self.metrics.operation(model)
     }
 
     /// The limits for this provider.
@@ -194,7 +215,8 @@ impl Upstream {
         let connections = match self.raw.get() {
             Some(connections) => connections,
             None => {
-                let connections = Connections::new(builder())?;
+                let opened = self.metrics.connections.clone();
+                let connections = Connections::new(builder(), opened)?;
                 self.raw.get_or_init(|| connections)
             }
         };

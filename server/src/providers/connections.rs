@@ -21,6 +21,7 @@ use axum::http::Extensions;
 use h2::Reason;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpInfo};
+use prometheus_client::metrics::counter::Counter;
 use reqwest::{Client, ClientBuilder, RequestBuilder, Response};
 use tokio::runtime::{self, Handle};
 use tokio::time::Instant;
@@ -43,17 +44,20 @@ pub(super) struct Connections {
     kept: RwLock<HashMap<Option<runtime::Id>, Client>>,
     /// A client without keep-alive. Built at the first use.
     new: OnceLock<Client>,
+    /// Counts the connections that are opened.
+    opened: Counter,
 }
 
 impl Connections {
-    /// Connections with this configuration.
+    /// Connections with this configuration. `opened` counts them.
     ///
     /// # Errors
     /// When no client can be built.
-    pub(super) fn new(builder: ClientBuilder) -> Result<Self, reqwest::Error> {
+    pub(super) fn new(builder: ClientBuilder, opened: Counter) -> Result<Self, reqwest::Error> {
         let connections = Self {
             kept: RwLock::default(),
             new: OnceLock::new(),
+            opened,
         };
         // A client that cannot be built is an error at the start.
         connections.kept(|| builder)?;
@@ -68,7 +72,8 @@ impl Connections {
             return Ok(client.clone());
         }
         drop(kept);
-        let client = builder().connector_layer(NoteNew).build()?;
+        let note = NoteNew(self.opened.clone());
+        let client = builder().connector_layer(note).build()?;
         let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
         Ok(kept.entry(runtime).or_insert(client).clone())
     }
@@ -108,7 +113,9 @@ impl Connections {
         if let Some(client) = self.new.get() {
             return Some(client);
         }
-        let client = builder().pool_max_idle_per_host(0).build().ok()?;
+        let builder = builder().pool_max_idle_per_host(0);
+        let note = NoteNew(self.opened.clone());
+        let client = builder.connector_layer(note).build().ok()?;
         Some(self.new.get_or_init(|| client))
     }
 }
@@ -177,20 +184,20 @@ fn is_closed(error: &io::Error) -> bool {
     )
 }
 
-/// Records that a connection was opened for a request.
-#[derive(Debug, Clone, Copy)]
-struct NoteNew;
+/// Counts the connections that are opened, and records for which request.
+#[derive(Debug, Clone)]
+struct NoteNew(Counter);
 
 impl<S> Layer<S> for NoteNew {
     type Service = NotingNew<S>;
 
     fn layer(&self, connector: S) -> NotingNew<S> {
-        NotingNew(connector)
+        NotingNew(connector, self.0.clone())
     }
 }
 
 #[derive(Debug, Clone)]
-struct NotingNew<S>(S);
+struct NotingNew<S>(S, Counter);
 
 impl<S, R> Service<R> for NotingNew<S>
 where
@@ -208,8 +215,10 @@ where
 
     fn call(&mut self, request: R) -> Self::Future {
         let connecting = self.0.call(request);
+        let opened = self.1.clone();
         Box::pin(async move {
             let connection = connecting.await?;
+            opened.inc();
             let address = local_address(&connection.connected());
             // If another connection became free earlier, a separate task completes this one.
             let _ = MADE.try_with(|made| made.set(address));

@@ -101,6 +101,7 @@ impl<'a> Dispatch<'a> {
         if failure.may_retry && self.retries < limits.max_retries && pause <= limits.retry_after_cap
         {
             self.retries += 1;
+            upstream.metrics().retries.inc();
             self.pause = Some(pause);
             tracing::debug!(
                 kind = failure.kind.as_str(),
@@ -130,6 +131,9 @@ impl<'a> Dispatch<'a> {
             cause = failure.cause.as_ref(),
             "asking another model"
         );
+        if let Some(Route { upstream, .. }) = &self.route {
+            upstream.metrics().fallbacks.inc();
+        }
         self.model = model;
         self.route = None;
         self.retries = 0;

@@ -32,7 +32,7 @@ pub(crate) async fn look_for(url: &Url, registry: &Registry) {
         return;
     }
     let settings = UpstreamSettings::new(NAME, Api::ChatCompletions, base_url);
-    let Ok(upstream) = Upstream::new(settings, registry.limits) else {
+    let Ok(upstream) = Upstream::new(settings, registry.limits, &registry.metrics) else {
         return;
     };
     let is_there = timeout(TIME_LIMIT, upstream.refresh_models()).await == Ok(true);

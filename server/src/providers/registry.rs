@@ -9,6 +9,7 @@ use std::sync::{Arc, RwLock};
 use app::protocol::ChatRequest;
 use futures::future::join_all;
 
+use crate::metrics::Metrics;
 use crate::providers::Upstream;
 use crate::providers::UpstreamLimits;
 use crate::providers::api::Api;
@@ -31,6 +32,7 @@ pub struct Registry {
     model: Option<String>,
     fallback: BTreeMap<String, Vec<String>>,
     pub(super) limits: UpstreamLimits,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 /// The upstream of a model.
@@ -54,19 +56,22 @@ pub(crate) struct AvailableModel {
 }
 
 impl Registry {
-    /// A registry of these upstreams. The first one is the default.
+    /// A registry of these upstreams. The first one is the default. Those that are found at run time are counted in
+    /// `metrics`.
     #[must_use]
     pub fn new(
         upstreams: Vec<Arc<Upstream>>,
         model: Option<String>,
         fallback: BTreeMap<String, Vec<String>>,
         limits: UpstreamLimits,
+        metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             list: RwLock::new(upstreams.into()),
             model,
             fallback,
             limits,
+            metrics,
         }
     }
 
@@ -283,7 +288,8 @@ mod tests {
             models: models.iter().map(|model| (*model).to_owned()).collect(),
             ..UpstreamSettings::new(name, api, base_url.parse().expect("a URL"))
         };
-        Arc::new(Upstream::new(settings, UpstreamLimits::for_tests()).expect("a client"))
+        let limits = UpstreamLimits::for_tests();
+        Arc::new(Upstream::new(settings, limits, &Arc::default()).expect("a client"))
     }
 
     fn local(name: &str, models: &[&str]) -> Arc<Upstream> {
@@ -354,6 +360,7 @@ mod tests {
                 None,
                 BTreeMap::new(),
                 UpstreamLimits::for_tests(),
+                Arc::default(),
             );
             let route = registry.route(name).await;
             let upstream = route
@@ -379,6 +386,7 @@ mod tests {
                 None,
                 BTreeMap::new(),
                 UpstreamLimits::for_tests(),
+                Arc::default(),
             );
             assert_eq!(registry.default_model(), expect);
         };
@@ -398,6 +406,7 @@ mod tests {
             None,
             BTreeMap::new(),
             UpstreamLimits::for_tests(),
+            Arc::default(),
         );
         let names: Vec<String> = registry
             .choices()

@@ -37,6 +37,11 @@ impl PieceWriter {
         Self { queue }
     }
 
+    /// The number of pieces that wait for a transaction.
+    pub(crate) fn queued(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+
     /// Stores a piece. A caller that drops this before its transaction has begun stores nothing.
     ///
     /// # Errors

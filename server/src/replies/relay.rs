@@ -13,6 +13,7 @@ use futures::FutureExt;
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
+use crate::metrics::{Metrics, ReplyKind};
 use crate::providers::Reuse;
 use crate::providers::error::Failure;
 use crate::providers::{DispatchStep, Progress, Registry, UpstreamAnswer};
@@ -201,6 +202,17 @@ impl Report {
     fn fail(&mut self, failure: &Failure) -> Outcome {
         self.cause = failure.cause.clone();
         Outcome::Failed(failure.to_error())
+    }
+
+    /// Counts the reply.
+    pub(crate) fn measure(&self, metrics: &Metrics, kind: ReplyKind, outcome: &Outcome) {
+        let (outcome, error_type) = match outcome {
+            Outcome::Done(finish) => (finish.as_str(), None),
+            Outcome::Left => ("left", None),
+            Outcome::Failed(error) => ("error", Some(error.kind.as_str())),
+        };
+        let time = self.started.elapsed();
+        metrics.reply(kind, outcome, error_type, time, self.first_token);
     }
 
     /// Writes the one log line of the reply.

@@ -18,6 +18,7 @@ use super::log::Log;
 use super::relay::{Outcome, Report, relay, shutting_down};
 use super::running::RunningReply;
 use super::{Guard, Replies};
+use crate::metrics::ReplyKind;
 use crate::providers::Reuse;
 use crate::store::{Begun, Finished, GenerationEnd, NewPiece, Piece, StoreError, now};
 
@@ -103,6 +104,7 @@ async fn make(
     )
     .await;
     report.log(&running.id, &model, &outcome);
+    report.measure(&replies.metrics, ReplyKind::Saved, &outcome);
     let end = match outcome {
         Outcome::Done(finish) => GenerationEnd::Done(finish),
         Outcome::Failed(error) => GenerationEnd::Failed(error),
@@ -123,6 +125,7 @@ async fn make(
     if is_stored {
         finish(replies, running, finished).await;
     } else {
+        replies.metrics.unsaved.inc();
         running.log.end(finished.end.clone());
         running.over.cancel();
         tokio::spawn(keep_for_a_while(replies, running, finished));
@@ -180,6 +183,7 @@ async fn finish(replies: Replies, running: Arc<RunningReply>, finished: Finished
         running.log.end(finished.end.clone());
         replies.running.remove(&running);
     } else {
+        replies.metrics.unsaved.inc();
         running.log.end_unsaved(finished.end.clone());
     }
     running.over.cancel();

@@ -17,6 +17,7 @@ use super::frame::Frame;
 use super::relay::{EventSink, Outcome, Report, relay, shutting_down};
 use super::stream::with_pings;
 use super::{Replies, new_id};
+use crate::metrics::ReplyKind;
 use crate::providers::Reuse;
 
 /// The capacity of the pipe, in bytes.
@@ -101,6 +102,7 @@ async fn run<R: Send>(
         let _ = timeout(LAST_WORDS, pipe.flush()).await;
     }
     report.log(&id, &model, &outcome);
+    report.measure(&replies.metrics, ReplyKind::Stateless, &outcome);
 }
 
 /// The writing end of the pipe, and the frame that is being sent.

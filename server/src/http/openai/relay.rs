@@ -24,6 +24,7 @@ use super::mask::Mask;
 use crate::http::error::AppError;
 use crate::http::limits::ReplyPasses;
 use crate::http::state::AppState;
+use crate::metrics::OperationTimer;
 use crate::providers::UpstreamLimits;
 
 /// A body that passes through.
@@ -158,7 +159,9 @@ impl Body for Relay {
         }
         match Pin::new(&mut self.body).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
-                self.last_byte = Instant::now();
+                let now = Instant::now();
+                self.last_byte = now;
+                self.report.chunk(now);
                 let Ok(data) = frame.into_data() else {
                     // Trailers are headers that are not on the list.
                     context.waker().wake_by_ref();
@@ -211,6 +214,8 @@ pub(super) struct PassReport {
     first_byte_ms: Option<u128>,
     bytes: usize,
     end: Option<PassEnd>,
+    operation: Option<OperationTimer>,
+    is_stream: bool,
 }
 
 impl PassReport {
@@ -229,6 +234,40 @@ impl PassReport {
             first_byte_ms: None,
             bytes: 0,
             end: None,
+            operation: None,
+            is_stream: false,
+        }
+    }
+
+    /// Measures the request in this operation too.
+    pub(super) fn measured(mut self, operation: OperationTimer, is_stream: bool) -> Self {
+        self.operation = Some(operation);
+        self.is_stream = is_stream;
+        self
+    }
+
+    /// Counts a chunk of the answer, which came at this time.
+    fn chunk(&mut self, now: Instant) {
+        if self.is_stream
+            && let Some(operation) = &mut self.operation
+        {
+            operation.chunk(now);
+        }
+    }
+
+    /// Ends the operation. Without an end it was cancelled.
+    fn measure_end(&mut self) {
+        let Some(operation) = self.operation.take() else {
+            return;
+        };
+        match self.end {
+            Some(PassEnd::Failed(kind)) => operation.fail(kind.as_str()),
+            Some(PassEnd::Complete) => match self.status {
+                Some(status) if status.is_client_error() => operation.fail("status_4xx"),
+                Some(status) if status.is_server_error() => operation.fail("status_5xx"),
+                _ => operation.complete(),
+            },
+            None => {}
         }
     }
 
@@ -254,6 +293,7 @@ impl PassReport {
 
 impl Drop for PassReport {
     fn drop(&mut self) {
+        self.measure_end();
         let Self {
             path,
             upstream,

@@ -86,6 +86,7 @@ impl Store {
             },
             limit: self.write_limit,
             total: self.write_total,
+            metrics: self.write_metrics.clone(),
             ..self.rules()
         };
         Transaction::begin(self.write.clone(), rules).await
@@ -119,6 +120,7 @@ impl Store {
             limit: READ_LIMIT,
             total: READ_TOTAL,
             is_memory: self.is_memory,
+            metrics: self.read_metrics.clone(),
             #[cfg(test)]
             faults: std::sync::Arc::clone(&self.faults),
         }

@@ -28,7 +28,10 @@ impl SingleRead {
     async fn run(self, statement: sqlx::Result<Statement>) -> sqlx::Result<Steps> {
         let statement = statement?;
         // A connection whose statement did not end is closed.
-        let mut held = HeldConnection::new(self.pool.acquire().await?, self.rules.is_memory);
+        let mut held = HeldConnection::new(
+            self.rules.connection(&self.pool).await?,
+            self.rules.is_memory,
+        );
         let result = self
             .rules
             .run_statement(&mut held.connection, statement)

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{Statement, StatementRefusal, Steps, TransactionRequest};
+use crate::metrics::PoolMetrics;
 use crate::store::Database;
 use crate::store::database::failure::DatabaseFailure;
 
@@ -29,11 +30,21 @@ pub(super) struct Rules {
     pub(super) total: Duration,
     /// Whether the database exists only in this connection, which must not be closed.
     pub(super) is_memory: bool,
+    pub(super) metrics: PoolMetrics,
     #[cfg(test)]
     pub(super) faults: std::sync::Arc<crate::store::tests::faults::Faults>,
 }
 
 impl Rules {
+    /// Waits for a connection.
+    pub(super) async fn connection(&self, pool: &AnyPool) -> sqlx::Result<PoolConnection<Any>> {
+        let connection = self.metrics.waiting(pool.acquire()).await;
+        if connection.is_err() {
+            self.metrics.failures.inc();
+        }
+        connection
+    }
+
     /// Runs a statement within its time limit.
     pub(super) async fn run_statement(
         &self,
@@ -44,10 +55,14 @@ impl Rules {
         let run = execute(connection, statement);
         #[cfg(test)]
         let run = self.faults.run(self.database, connection, statement);
-        match timeout(STATEMENT_LIMIT, run).await {
+        let result = match timeout(STATEMENT_LIMIT, run).await {
             Ok(result) => result,
             Err(_) => Err(StatementRefusal::NoAnswer.into()),
+        };
+        if result.is_err() {
+            self.metrics.failures.inc();
         }
+        result
     }
 }
 
@@ -149,7 +164,7 @@ impl Task {
             let connection = tokio::select! {
                 biased;
                 () = ready.closed() => return Ok(None),
-                connection = pool.acquire() => connection?,
+                connection = rules.connection(pool) => connection?,
             };
             let mut task = Self {
                 connection: HeldConnection::new(connection, false),
