@@ -434,3 +434,20 @@ fn containers_of_right_to_left_text_are_laid_out_from_the_right() {
         ),
     );
 }
+
+#[test]
+fn a_formula_ends_where_the_parser_begins_an_item() {
+    let item = |start: &str, inner: &str| format!("<ol{start}><li>{}</li></ol>", p(inner));
+    let quote = |inner: &str| format!("<blockquote>{}</blockquote>", p(inner));
+    // Behind the containers of a paragraph any number begins an item, and within them only the first one does.
+    check(
+        "> a $$\n2) b $$",
+        &format!("{}{}", quote("a $$"), item(" start=\"2\"", "b $$")),
+    );
+    check(
+        "> a $x\n2) y$",
+        &format!("{}{}", quote("a $x"), item(" start=\"2\"", "y$")),
+    );
+    check("a $x\n01) y$", &format!("{}{}", p("a $x"), item("", "y$")));
+    check("a $x\n2) y$", &p("a <span class=\"math\">x\n2) y</span>"));
+}

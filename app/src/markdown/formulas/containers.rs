@@ -52,13 +52,15 @@ impl Scanner<'_> {
         end: usize,
     ) -> bool {
         let mut has_opened = false;
+        // A line that only goes on with a paragraph of containers that it does not go on with may begin any item.
+        let is_in_paragraph = self.paragraph.is_some() && matched == self.containers.len();
         loop {
             let text = self.skip_spaces(*cursor, end);
             let indent = text.column - cursor.column;
             if indent >= 4 || text.at == end {
                 return has_opened;
             }
-            let interrupts = self.paragraph.is_some() && !has_opened;
+            let interrupts = is_in_paragraph && !has_opened;
             let (container, behind) = if self.bytes[text.at] == b'>' {
                 (Container::Quote, self.behind_quote(text, end))
             } else {

@@ -27,7 +27,8 @@ pub(super) fn marker(line: &[u8]) -> Option<Marker> {
             is_marker.then(|| Marker {
                 length: digits + 1,
                 is_footnote: false,
-                may_interrupt: line[..digits] == *b"1",
+                may_interrupt: line[..digits].iter().rev().skip(1).all(|b| *b == b'0')
+                    && line[digits - 1] == b'1',
             })
         }
         b'[' if line.starts_with(b"[^") => {
