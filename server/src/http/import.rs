@@ -9,6 +9,7 @@
 mod archive;
 mod chatgpt;
 mod citations;
+mod damage;
 mod decode;
 mod details;
 mod fields;
@@ -39,7 +40,7 @@ use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::interval;
 
-use self::file::{ImportStep, Unreadable};
+use self::file::{ImportStep, Pass, Unreadable};
 use crate::access::Caller;
 use crate::config::Config;
 use crate::http::body;
@@ -298,8 +299,21 @@ fn read_in_batches(
     if archive::is_archive(&head) {
         archive::read(&file, &on_read, &mut take)?;
     } else {
-        let file = UploadReader { file, on_read };
-        file::read(file::MAX_ITEM, "The file", file, &mut take)?;
+        let open = |pass| {
+            (&file).rewind()?;
+            let on_read = &on_read;
+            let on_read = move |count| {
+                // Both passes read the whole file. The second one is the work.
+                if pass == Pass::Conversations {
+                    on_read(count);
+                }
+            };
+            Ok(UploadReader {
+                file: &file,
+                on_read,
+            })
+        };
+        file::read(file::MAX_ITEM, "The file", open, &mut take)?;
     }
     let _ = sender.blocking_send(batch);
     Ok(())
@@ -362,12 +376,12 @@ fn upload_failure(error: &std::io::Error) -> AppError {
 }
 
 /// A file that reports how many bytes were read.
-struct UploadReader<F> {
-    file: File,
+struct UploadReader<'a, F> {
+    file: &'a File,
     on_read: F,
 }
 
-impl<F: Fn(u64)> Read for UploadReader<F> {
+impl<F: Fn(u64)> Read for UploadReader<'_, F> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let read = self.file.read(buffer)?;
         (self.on_read)(read as u64);

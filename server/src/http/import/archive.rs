@@ -16,7 +16,7 @@ use rawzip::{
     CompressionMethod, Crc32, FileReader, ZipArchive, ZipArchiveEntryWayfinder, ZipVerification,
 };
 
-use super::file::{self, ImportStep, MAX_ITEM, NO_SUCH_FILE, Unreadable};
+use super::file::{self, ImportStep, MAX_ITEM, NO_SUCH_FILE, Pass, Unreadable};
 
 /// The largest total size of the inflated files, in bytes: the same limit as for a file that is not compressed.
 const MAX_INFLATED: u64 = 2 * 1024 * 1024 * 1024;
@@ -256,41 +256,44 @@ impl ArchiveReader<'_> {
             self.fail(name, "Its place in the ZIP file is wrong.");
             return Ok(());
         };
-        let packed = CountedReader {
-            file: entry.reader(),
-            on_read: self.on_read,
+        let on_read = self.on_read;
+        let open = |pass| {
+            let packed = CountedReader {
+                file: entry.reader(),
+                on_read,
+                pass,
+            };
+            Ok(BufReader::with_capacity(BUFFER, packed))
         };
-        let packed = BufReader::with_capacity(BUFFER, packed);
         let expected = Some(entry.reader().claim_verifier());
         if listed.method == CompressionMethod::STORE {
-            self.read(name, packed, expected)
+            self.read(name, open, expected)
         } else {
-            self.read(name, DeflateDecoder::new(packed), expected)
+            self.read(name, |pass| open(pass).map(DeflateDecoder::new), expected)
         }
     }
 
-    fn found(
-        &mut self,
-        mut archive: &File,
-        name: &str,
-        place: FoundMember,
-    ) -> Result<(), Unreadable> {
+    fn found(&mut self, archive: &File, name: &str, place: FoundMember) -> Result<(), Unreadable> {
         let method = CompressionMethod::from(place.method);
         if !self.is_readable(name, method, place.is_encrypted) {
             return Ok(());
         }
-        archive
-            .seek(SeekFrom::Start(place.data))
-            .map_err(Unreadable::Disk)?;
-        let packed = CountedReader {
-            file: archive,
-            on_read: self.on_read,
+        let on_read = self.on_read;
+        let open = |pass| {
+            let mut file = archive;
+            file.seek(SeekFrom::Start(place.data))?;
+            let packed = CountedReader {
+                file,
+                on_read,
+                pass,
+            };
+            Ok(BufReader::with_capacity(BUFFER, packed))
         };
-        let packed = BufReader::with_capacity(BUFFER, packed);
         if method == CompressionMethod::STORE {
-            self.read(name, packed.take(place.size.unwrap_or(u64::MAX)), None)
+            let size = place.size.unwrap_or(u64::MAX);
+            self.read(name, |pass| Ok(open(pass)?.take(size)), None)
         } else {
-            self.read(name, DeflateDecoder::new(packed), None)
+            self.read(name, |pass| open(pass).map(DeflateDecoder::new), None)
         }
     }
 
@@ -322,20 +325,32 @@ impl ArchiveReader<'_> {
         }
     }
 
-    fn read(
+    fn read<R: Read>(
         &mut self,
         name: &str,
-        inflated: impl Read,
+        mut inflated: impl FnMut(Pass) -> std::io::Result<R>,
         expected: Option<ZipVerification>,
     ) -> Result<(), Unreadable> {
         let is_damaged = Rc::new(Cell::new(false));
-        let bounded = CheckedReader {
-            file: inflated,
-            left: Rc::clone(&self.left),
-            crc: Crc32::new(),
-            size: 0,
-            expected,
-            is_damaged: Rc::clone(&is_damaged),
+        let mut expected = Some(expected);
+        let bounded = |pass| {
+            let file = inflated(pass)?;
+            // Only what is inflated for the conversations counts.
+            let (left, expected, is_damaged) = match pass {
+                Pass::Damage => (Rc::new(Cell::new(self.left.get())), None, Rc::default()),
+                Pass::Conversations => {
+                    let expected = expected.take().flatten();
+                    (Rc::clone(&self.left), expected, Rc::clone(&is_damaged))
+                }
+            };
+            Ok(CheckedReader {
+                file,
+                left,
+                crc: Crc32::new(),
+                size: 0,
+                expected,
+                is_damaged,
+            })
         };
         let done = file::read(MAX_ITEM, name, bounded, self.out);
         if self.left.get() == 0 {
@@ -374,12 +389,15 @@ impl ArchiveReader<'_> {
 struct CountedReader<'a, R> {
     file: R,
     on_read: &'a dyn Fn(u64),
+    pass: Pass,
 }
 
 impl<R: Read> Read for CountedReader<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let read = self.file.read(buffer)?;
-        (self.on_read)(read as u64);
+        if self.pass == Pass::Conversations {
+            (self.on_read)(read as u64);
+        }
         Ok(read)
     }
 }

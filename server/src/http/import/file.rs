@@ -8,10 +8,11 @@ use std::io::Read;
 
 use app::protocol::saved::Skipped;
 
+use super::damage;
 use super::fields::{ConversationFields, MAX_FIELD};
 use super::json::{FieldUse, Json, PartialObject, ValueKind};
 use super::message::{self, NESTED};
-use super::reading::{ConversationReader, MessagesKey, counted};
+use super::reading::{ConversationReader, Ending, MessagesKey, counted};
 use super::tree::TreeLayout;
 use crate::store::{ConversationHead, ImportPart};
 
@@ -78,14 +79,26 @@ impl From<ReadStop> for Unreadable {
     }
 }
 
-/// Reads a file and passes each step to `out` until that returns `false`. `name` is the name of the file in the
-/// report, and `limit` is the largest message, in bytes.
-pub(super) fn read(
+/// Which reading of a file this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pass {
+    /// The first one, for damage only.
+    Damage,
+    /// The second one, for the conversations.
+    Conversations,
+}
+
+/// Reads a file, which `open` opens for each pass, and passes each step to `out` until that returns `false`. `name`
+/// is the name of the file in the report, and `limit` is the largest message, in bytes.
+pub(super) fn read<R: Read>(
     limit: u64,
     name: &str,
-    file: impl Read,
+    mut open: impl FnMut(Pass) -> std::io::Result<R>,
     out: &mut dyn FnMut(ImportStep) -> bool,
 ) -> Result<(), Unreadable> {
+    let found = open(Pass::Damage).and_then(damage::conversations);
+    let found = found.map_err(Unreadable::Disk)?;
+    let file = open(Pass::Conversations).map_err(Unreadable::Disk)?;
     let mut output = ImportOutput {
         count: 0,
         is_any_recognised: false,
@@ -103,8 +116,12 @@ pub(super) fn read(
         Some(b'[' | b'{') => {}
         Some(_) => return Err(Unreadable::Sentence(NO_SUCH_FILE.to_owned())),
     }
-    while file.json.next_document().map_err(Unreadable::Disk)? {
-        file.document(&mut output)?;
+    if found.is_empty() {
+        while file.json.next_document().map_err(Unreadable::Disk)? {
+            file.document(&mut output)?;
+        }
+    } else {
+        file.damaged(&found, &mut output)?;
     }
     let is_cut = file.json.is_cut();
     if !output.is_any_recognised && (output.count > 0 || is_cut || !output.has_list) {
@@ -197,7 +214,8 @@ impl<R: Read> ImportFile<R> {
                 ValueKind::List if below < MAX_LISTS => self.conversations(below + 1, output)?,
                 _ => {
                     self.json.skip()?;
-                    ConversationReader::default().end(self.json.is_cut(), 0, output)?;
+                    let ending = self.ending();
+                    ConversationReader::default().end(ending, 0, output)?;
                 }
             }
         }
@@ -212,12 +230,59 @@ impl<R: Read> ImportFile<R> {
     ) -> Result<(), ReadStop> {
         let (odd_before, reported_before) = (self.json.odd(), self.reported);
         let mut reading = ConversationReader::default();
+        let is_wrapper = self.conversation_fields(is_top, &mut reading, output)?;
+        if is_wrapper && !reading.is_recognised() {
+            return Ok(());
+        }
+        // Inner conversations have reported their own invalid characters.
+        let odd = self.json.odd() - odd_before - (self.reported - reported_before);
+        self.reported += odd;
+        reading.end(self.ending(), odd, output)
+    }
+
+    /// Reads a damaged file, of which only the beginnings of the conversations are known. Each is read up to the next.
+    fn damaged(&mut self, found: &[u64], output: &mut ImportOutput<'_>) -> Result<(), ReadStop> {
+        for (number, place) in found.iter().enumerate() {
+            let next = found.get(number + 1).copied();
+            self.json.read_within(*place, next.unwrap_or(u64::MAX))?;
+            let odd_before = self.json.odd();
+            let mut reading = ConversationReader::default();
+            self.conversation_fields(false, &mut reading, output)?;
+            let is_cut = self.json.is_cut();
+            let is_wrong = self.json.is_mismatched() || self.json.has_more()?;
+            let odd = self.json.odd() - odd_before;
+            self.reported += odd;
+            let ending = match next {
+                None if is_cut => Ending::CutOff,
+                _ if is_cut || is_wrong => Ending::Damaged,
+                _ => Ending::Whole,
+            };
+            reading.end(ending, odd, output)?;
+        }
+        Ok(())
+    }
+
+    fn ending(&self) -> Ending {
+        if self.json.is_cut() {
+            Ending::CutOff
+        } else {
+            Ending::Whole
+        }
+    }
+
+    /// Reads the fields of a conversation; says whether a list of conversations was among them.
+    fn conversation_fields(
+        &mut self,
+        is_top: bool,
+        reading: &mut ConversationReader,
+        output: &mut ImportOutput<'_>,
+    ) -> Result<bool, ReadStop> {
         let mut is_wrapper = false;
         self.json.enter()?;
         while let Some(key) = self.json.next_key()? {
             let kind = self.json.kind()?;
             match (key.as_str(), kind) {
-                ("conversations" | "chats" | "data" | "history", ValueKind::List) if is_top => {
+                (key, ValueKind::List) if is_top && damage::LISTS.contains(&key) => {
                     is_wrapper = true;
                     self.conversations(0, output)?;
                 }
@@ -225,19 +290,13 @@ impl<R: Read> ImportFile<R> {
                     self.json.enter()?;
                     while let Some(key) = self.json.next_key()? {
                         let kind = self.json.kind()?;
-                        self.field(&key, kind, true, &mut reading, output)?;
+                        self.field(&key, kind, true, reading, output)?;
                     }
                 }
-                _ => self.field(&key, kind, false, &mut reading, output)?,
+                _ => self.field(&key, kind, false, reading, output)?,
             }
         }
-        if is_wrapper && !reading.is_recognised() {
-            return Ok(());
-        }
-        // Inner conversations have reported their own invalid characters.
-        let odd = self.json.odd() - odd_before - (self.reported - reported_before);
-        self.reported += odd;
-        reading.end(self.json.is_cut(), odd, output)
+        Ok(is_wrapper)
     }
 
     /// Reads a field of a conversation, or of the object in it.

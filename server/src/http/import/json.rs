@@ -27,10 +27,16 @@ const MAX_KEY: usize = 1024;
 pub(super) struct Json<R> {
     file: Decoded<R>,
     piece: Vec<u8>,
+    /// Where the piece begins in the text, in bytes.
+    piece_at: u64,
     at: usize,
+    /// Where the text ends for the reader, in bytes.
+    end: u64,
     /// The brackets of the open lists and objects.
     open: Vec<u8>,
     is_cut: bool,
+    /// Whether a bracket closed more than it opened, or nothing.
+    is_mismatched: bool,
     odd: u64,
 }
 
@@ -50,9 +56,12 @@ impl<R: Read> Json<R> {
         Self {
             file: Decoded::new(file),
             piece: Vec::new(),
+            piece_at: 0,
             at: 0,
+            end: u64::MAX,
             open: Vec::new(),
             is_cut: false,
+            is_mismatched: false,
             odd: 0,
         }
     }
@@ -60,6 +69,11 @@ impl<R: Read> Json<R> {
     /// Whether the file ended inside a value.
     pub(super) fn is_cut(&self) -> bool {
         self.is_cut
+    }
+
+    /// Whether brackets did not match since reading began, or since [`Self::read_within`].
+    pub(super) fn is_mismatched(&self) -> bool {
+        self.is_mismatched
     }
 
     /// The number of invalid characters and values so far.
@@ -73,7 +87,7 @@ impl<R: Read> Json<R> {
             match self.peek()? {
                 Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
                 // A byte order mark, as in concatenated files.
-                Some(0xef) if self.piece[self.at..].starts_with(b"\xef\xbb\xbf") => self.at += 3,
+                Some(0xef) if self.rest().starts_with(b"\xef\xbb\xbf") => self.at += 3,
                 // Not valid in JSON, but some programs pad files with it.
                 Some(0) => self.pass_over(),
                 byte => return Ok(byte),
@@ -92,6 +106,30 @@ impl<R: Read> Json<R> {
                 Some(_) => self.pass_over(),
             }
         }
+    }
+
+    /// Goes forward to this place of the text, out of all that is open, and reads what stands before `end` as if the
+    /// file ended there.
+    pub(super) fn read_within(&mut self, place: u64, end: u64) -> std::io::Result<()> {
+        self.open.clear();
+        self.is_cut = false;
+        self.is_mismatched = false;
+        self.end = end;
+        while self.piece_at + (self.piece.len() as u64) <= place && self.fetch()? {}
+        let at = usize::try_from(place.saturating_sub(self.piece_at)).unwrap_or(usize::MAX);
+        self.at = at.clamp(self.at, self.piece.len());
+        Ok(())
+    }
+
+    /// Passes over what is left of the text before its end. Says whether that was more than what stands between
+    /// two items and behind a list.
+    pub(super) fn has_more(&mut self) -> std::io::Result<bool> {
+        let mut has_more = false;
+        while let Some(byte) = self.first()? {
+            has_more |= !matches!(byte, b',' | b']' | b'}');
+            self.at += 1;
+        }
+        Ok(has_more)
     }
 
     /// The type of the current value.
@@ -185,6 +223,7 @@ impl<R: Read> Json<R> {
     /// without any match is skipped.
     fn closes(&mut self, bracket: u8) -> bool {
         let opened = if bracket == b']' { b'[' } else { b'{' };
+        self.is_mismatched |= self.open.last() != Some(&opened);
         match self.open.last() {
             Some(last) if *last == opened => {
                 self.at += 1;
@@ -212,12 +251,26 @@ impl<R: Read> Json<R> {
 
     fn peek(&mut self) -> std::io::Result<Option<u8>> {
         if self.at == self.piece.len() {
-            let next = self.file.next()?;
-            self.piece.clear();
-            self.piece.extend_from_slice(next);
-            self.at = 0;
+            self.fetch()?;
         }
-        Ok(self.piece.get(self.at).copied())
+        Ok(self.rest().first().copied())
+    }
+
+    /// Reads the next piece of the text; `false` at its end.
+    fn fetch(&mut self) -> std::io::Result<bool> {
+        let next = self.file.next()?;
+        self.piece_at += self.piece.len() as u64;
+        self.piece.clear();
+        self.piece.extend_from_slice(next);
+        self.at = 0;
+        Ok(!self.piece.is_empty())
+    }
+
+    /// What is left of the piece.
+    fn rest(&self) -> &[u8] {
+        let visible = usize::try_from(self.end.saturating_sub(self.piece_at)).unwrap_or(usize::MAX);
+        let visible = visible.clamp(self.at, self.piece.len());
+        &self.piece[self.at..visible]
     }
 }
 

@@ -206,18 +206,18 @@ impl ConversationReader {
         Ok(())
     }
 
-    /// Ends the conversation. `is_cut` says that the file ended inside it, and `odd` is the number of its
-    /// invalid characters and values.
+    /// Ends the conversation. `odd` is the number of its invalid characters and values.
     pub(super) fn end(
         mut self,
-        is_cut: bool,
+        ending: Ending,
         odd: u64,
         output: &mut ImportOutput<'_>,
     ) -> Result<(), ReadStop> {
+        let is_cut = ending != Ending::Whole;
         output.count += 1;
         let title = self.fields.title(output.count);
         if !self.is_recognised() {
-            let why = if is_cut { CUT_OFF } else { NO_FORM };
+            let why = ending.why_nothing().unwrap_or(NO_FORM);
             return output.skip_foreign(Skipped {
                 what: title,
                 why: why.to_owned(),
@@ -235,12 +235,12 @@ impl ConversationReader {
         };
         match ended {
             Ok((head, notes)) => {
-                let note = notes.sentences(odd, is_cut);
+                let note = notes.sentences(odd, ending);
                 output.give(ImportStep::End(ConversationHead { title, ..head }, note))
             }
             Err(why) => {
                 self.forget(output)?;
-                let why = if is_cut { CUT_OFF } else { why };
+                let why = ending.why_nothing().unwrap_or(why);
                 output.give(ImportStep::Skipped(Skipped {
                     what: title,
                     why: why.to_owned(),
@@ -350,7 +350,37 @@ impl ConversationReader {
     }
 }
 
-const CUT_OFF: &str = "The file is cut off within it, before a message of it ends.";
+/// How the text of a conversation ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    Whole,
+    /// The file ends within it.
+    CutOff,
+    /// The next conversation begins before its end was found, or something stands behind its end.
+    Damaged,
+}
+
+impl Ending {
+    /// Why nothing of the conversation was read, if that is the reason.
+    fn why_nothing(self) -> Option<&'static str> {
+        match self {
+            Self::Whole => None,
+            Self::CutOff => Some("The file is cut off within it, before a message of it ends."),
+            Self::Damaged => Some("The file is damaged within it, before a message of it ends."),
+        }
+    }
+
+    /// The sentence for a conversation of which something was read.
+    fn note(self) -> Option<&'static str> {
+        match self {
+            Self::Whole => None,
+            Self::CutOff => Some("The file is cut off within it: what follows is missing."),
+            Self::Damaged => Some(
+                "The file is damaged within it or right behind it: what stands there is missing.",
+            ),
+        }
+    }
+}
 
 /// The result of a conversation, or the sentence why it is left out.
 type OrLeftOut = Result<(ConversationHead, Notes), &'static str>;
@@ -364,7 +394,7 @@ struct Notes {
 
 impl Notes {
     /// The sentences for the person, if there are differences.
-    fn sentences(&self, odd: u64, is_cut: bool) -> Option<String> {
+    fn sentences(&self, odd: u64, ending: Ending) -> Option<String> {
         let mut sentences = Vec::new();
         if self.left_out > 0 {
             let parts = counted(self.left_out, "part was", "parts were");
@@ -380,9 +410,7 @@ impl Notes {
             );
             sentences.push(format!("{values} an unexpected form."));
         }
-        if is_cut {
-            sentences.push("The file is cut off within it: what follows is missing.".to_owned());
-        }
+        sentences.extend(ending.note().map(str::to_owned));
         (!sentences.is_empty()).then(|| sentences.join(" "))
     }
 }

@@ -8,7 +8,7 @@ const LIMIT: u64 = 200_000;
 fn told(json: &str) -> Vec<String> {
     let mut told = Vec::new();
     let mut messages = None;
-    let done = read(LIMIT, "The file", json.as_bytes(), &mut |step| {
+    let done = read(LIMIT, "The file", |_| Ok(json.as_bytes()), &mut |step| {
         match step {
             ImportStep::Part(ImportPart::Begin(_)) => messages = Some(0),
             ImportStep::Part(ImportPart::Message(_)) => {
@@ -76,7 +76,7 @@ fn what_is_no_conversation_is_skipped_and_said() {
 
 /// Why a file is refused as a whole.
 fn refused(json: &str) -> String {
-    match read(LIMIT, "The file", json.as_bytes(), &mut |_| true).expect_err(json) {
+    match read(LIMIT, "The file", |_| Ok(json.as_bytes()), &mut |_| true).expect_err(json) {
         Unreadable::Sentence(sentence) => sentence,
         other => panic!("{json}: {other:?}"),
     }
@@ -245,13 +245,56 @@ fn a_conversation_that_is_wrong_costs_itself_only() {
 }
 
 #[test]
+fn a_damaged_conversation_costs_itself_only_and_is_named() {
+    let message = |title: &str| {
+        MESSAGE.replace(
+            r#""text""#,
+            &format!(r#""x":null,"title":"{title}","text""#),
+        )
+    };
+    let one = ours("B", &message("x"));
+    let is_named = |told: &&String| told.contains("The file is damaged within it");
+    for (what, with) in [
+        ("null", "{ull"),
+        ("null", "nul}"),
+        ("null", "nul]"),
+        ("null", "\"ull"),
+        ("}}}", "}}"),
+        ("}]}", "}{}"),
+        (r#"]}"#, ""),
+    ] {
+        let middle = one.replace(what, with);
+        let (first, last) = (ours("A", MESSAGE), ours("C", MESSAGE));
+        for file in [
+            format!("[{first},{middle},{last}]"),
+            format!("[{middle},{first},{middle},{middle},{last}]"),
+            format!(r#"{{"format":"rill","version":1,"conversations":[{first},{middle},{last}]}}"#),
+        ] {
+            let damaged = file.matches(&middle).count();
+            let told = told(&file);
+            assert_eq!(
+                told.iter().filter(is_named).count(),
+                damaged,
+                "{with}: {told:?}"
+            );
+            let whole: Vec<_> = told.iter().filter(|told| !is_named(told)).collect();
+            assert_eq!(
+                whole,
+                ["A: 1 messages ", "C: 1 messages "],
+                "{with}: {told:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn the_fields_of_a_conversation_may_come_in_any_order() {
     let id = "6a0c1f0e-5f0b-4c3e-9f5e-0123456789ab";
     let late = format!(
         r#"[{{"messages":[{MESSAGE}],"leaf":"a","updated_at":2,"created_at":1,"pinned":true,"title":"T","id":"{id}"}}]"#
     );
     let mut steps = Vec::new();
-    read(LIMIT, "The file", late.as_bytes(), &mut |step| {
+    read(LIMIT, "The file", |_| Ok(late.as_bytes()), &mut |step| {
         steps.push(step);
         true
     })
@@ -273,17 +316,12 @@ fn the_fields_of_a_conversation_may_come_in_any_order() {
 
 #[test]
 fn who_takes_no_more_ends_the_reading() {
-    let many = vec![ours("A", MESSAGE); 100].join(",");
+    let many = format!("[{}]", vec![ours("A", MESSAGE); 100].join(","));
     let mut taken = 0;
-    let done = read(
-        LIMIT,
-        "The file",
-        format!("[{many}]").as_bytes(),
-        &mut |_| {
-            taken += 1;
-            taken < 5
-        },
-    );
+    let done = read(LIMIT, "The file", |_| Ok(many.as_bytes()), &mut |_| {
+        taken += 1;
+        taken < 5
+    });
     assert!(matches!(done, Err(Unreadable::NotTaken)));
     assert_eq!(taken, 5);
 }

@@ -21,7 +21,7 @@ impl<R: Read> Json<R> {
                 self.is_cut = true;
                 break;
             }
-            let rest = &self.piece[self.at..];
+            let rest = self.rest();
             let plain = rest
                 .iter()
                 .position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f))

@@ -16,7 +16,7 @@ fn conversation(file: &Value) -> Told {
     let mut messages = Vec::new();
     let mut told = None;
     let json = format!("[{file}]");
-    let done = file::read(LIMIT, "The file", json.as_bytes(), &mut |step| {
+    let done = file::read(LIMIT, "The file", |_| Ok(json.as_bytes()), &mut |step| {
         match step {
             ImportStep::Part(ImportPart::Message(message)) => messages.push(*message),
             ImportStep::Part(ImportPart::Drop) => messages.clear(),
