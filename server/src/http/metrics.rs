@@ -7,10 +7,9 @@ use app::protocol::ErrorKind;
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, ORIGIN};
-use axum::http::{HeaderValue, Method};
+use axum::http::{HeaderValue, Method, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use prometheus_client::metrics::gauge::Gauge;
 
 use super::access::is_loopback;
@@ -51,18 +50,24 @@ pub(super) async fn measure(
     response
 }
 
-/// The routes of the listener for metrics. Like the page, it answers only for names of this machine, and no
-/// request that a page caused.
+/// What the listener for metrics answers. It has one path and is no part of the table of routes.
 pub fn router(state: AppState) -> Router {
-    Router::new()
-        .route("/metrics", get(metrics))
-        .fallback(async || AppError::from(ErrorKind::NotFound))
-        .method_not_allowed_fallback(async || AppError::from(ErrorKind::MethodNotAllowed))
-        .with_state(state)
+    Router::new().fallback(metrics).with_state(state)
 }
 
-async fn metrics(State(state): State<AppState>, headers: HeaderMap) -> Result<Response, AppError> {
+async fn metrics(
+    State(state): State<AppState>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, AppError> {
     check(&headers)?;
+    if uri.path() != "/metrics" {
+        return Err(ErrorKind::NotFound.into());
+    }
+    if method != Method::GET && method != Method::HEAD {
+        return Err(ErrorKind::MethodNotAllowed.into());
+    }
     read_state(&state);
     let (media_type, text) = if wants_open_metrics(&headers) {
         (OPEN_METRICS, state.metrics.open_metrics())
