@@ -5,10 +5,11 @@ mod history;
 mod interrupt;
 pub(super) mod stored;
 
-use sqlx::{AssertSqlSafe, query, query_as};
+use sqlx::{AssertSqlSafe, query, query_as, query_scalar};
 
 use super::database::rows::{self, row};
-use super::{Finished, GenerationEnd, NewPiece, Result, Store};
+use super::database::transaction::TransactionConnection;
+use super::{Database, Finished, GenerationEnd, NewPiece, Result, Store};
 
 row! {
     struct FinishedRow {
@@ -20,10 +21,16 @@ row! {
 impl Store {
     /// Adds pieces to replies that are being made, all of them or none. No generation may have two of them.
     /// `pieces` is called once the transaction has begun. So the caller can add pieces that came while other
-    /// transactions ran, and leave out those of replies that have been finished.
+    /// transactions ran, and leave out those of replies that have been finished. A piece of a reply that is stored
+    /// as ended, or is not stored any more, is left out in any case: nothing would remove it.
     pub async fn append(&self, pieces: impl FnOnce() -> Vec<NewPiece> + Send) -> Result<()> {
         let mut tx = self.transaction().await?;
-        let pieces = pieces();
+        let mut pieces = pieces();
+        if pieces.is_empty() {
+            return Ok(());
+        }
+        let running = hold_running(self.database, &mut tx, &pieces).await?;
+        pieces.retain(|new| running.contains(&new.generation));
         if pieces.is_empty() {
             return Ok(());
         }
@@ -105,6 +112,31 @@ impl Store {
             .await?;
         tx.commit().await
     }
+}
+
+/// Which of the generations of these pieces are being made. None of them ends or is removed before the transaction does:
+/// with PostgreSQL other transactions write at the same time, so their messages are locked. All are locked in the same
+/// order, so that two transactions do not wait for each other.
+async fn hold_running(
+    database: Database,
+    tx: &mut TransactionConnection,
+    pieces: &[NewPiece],
+) -> Result<Vec<String>> {
+    let ids: Vec<String> = (1..=pieces.len()).map(|id| format!("${id}")).collect();
+    let lock = match database {
+        Database::Sqlite => "",
+        Database::Postgres => "order by m.key for share of m",
+    };
+    let sql = format!(
+        "select g.id from generations g join messages m on m.id = g.message and m.generation = g.id
+         where g.id in ({}) and m.state = 'streaming' {lock}",
+        ids.join(", ")
+    );
+    let mut select = query_scalar(AssertSqlSafe(sql));
+    for new in pieces {
+        select = select.bind(&new.generation);
+    }
+    Ok(select.fetch_all(tx).await?)
 }
 
 #[cfg(test)]

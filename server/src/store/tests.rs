@@ -5,6 +5,7 @@ mod cut_connection;
 mod every_statement;
 pub(super) mod faults;
 mod full_disk;
+mod late_pieces;
 mod owners;
 mod postgres_faults;
 mod postgres_plans;
