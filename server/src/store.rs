@@ -26,12 +26,12 @@ mod tests;
 use std::fs::File;
 use std::time::Duration;
 
-use sqlx::AnyPool;
 use tokio::sync::Mutex;
 
 use crate::metrics::{Metrics, PoolMetrics};
 
 pub use self::changes::ChangeFeed;
+use self::database::connections::Connections;
 use self::database::slice::SLICE;
 use self::database::transaction::{WRITE_LIMIT, WRITE_TOTAL};
 use self::database::{Database, failure};
@@ -65,8 +65,8 @@ pub enum StoreError {
 
 /// A database with conversations.
 pub struct Store {
-    write: AnyPool,
-    read: AnyPool,
+    write: Connections,
+    read: Connections,
     database: Database,
     /// Whether the database exists only in its one connection.
     is_memory: bool,
@@ -87,7 +87,7 @@ pub struct Store {
 }
 
 impl Store {
-    fn new(write: AnyPool, read: AnyPool, database: Database) -> Self {
+    fn new(write: Connections, read: Connections, database: Database) -> Self {
         Self {
             write,
             read,

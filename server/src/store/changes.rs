@@ -41,6 +41,10 @@ impl ChangeFeed {
 
     /// Announces the present summary of a conversation.
     pub(crate) async fn announce_conversation(&self, owner: &str, id: &str) {
+        // A later subscriber reads the list after it has subscribed.
+        if self.sender.receiver_count() == 0 {
+            return;
+        }
         match self.store.summary(owner, id).await {
             Ok(summary) => self.announce(owner, Change::Changed(summary)),
             // The conversation was deleted meanwhile.

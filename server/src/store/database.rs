@@ -1,5 +1,7 @@
 //! Access to the database: transactions, rows, errors, and what SQLite and PostgreSQL do differently.
 
+pub(super) mod batch;
+pub(super) mod connections;
 pub(super) mod failure;
 pub(super) mod postgres;
 pub(super) mod rows;
@@ -7,6 +9,7 @@ pub(super) mod slice;
 pub(super) mod sqlite;
 pub(super) mod transaction;
 
+use self::batch::BoundStatement;
 use self::transaction::TransactionConnection;
 use super::search::tokenizer;
 use super::{Piece, Result};
@@ -53,6 +56,35 @@ impl Database {
         match self {
             Self::Sqlite => sqlite::index_message(connection, owner, key, terms).await,
             Self::Postgres => postgres::index_message(connection, key, terms).await,
+        }
+    }
+
+    /// The statement that puts the terms of the message with this id into the search index.
+    pub(super) fn index_of_message(self, owner: &str, id: &str, terms: String) -> BoundStatement {
+        match self {
+            Self::Sqlite => sqlite::index_of_message(owner, id, terms),
+            Self::Postgres => postgres::index_of_message(owner, id, terms),
+        }
+    }
+
+    /// The statement that puts the terms of the reply that this generation makes into the search index.
+    pub(super) fn index_of_reply(
+        self,
+        owner: &str,
+        generation: &str,
+        terms: String,
+    ) -> BoundStatement {
+        match self {
+            Self::Sqlite => sqlite::index_of_reply(owner, generation, terms),
+            Self::Postgres => postgres::index_of_reply(owner, generation, terms),
+        }
+    }
+
+    /// The statement that puts the title of the conversation with this id into the search index.
+    pub(super) fn index_of_title(self, owner: &str, id: &str, title: &str) -> BoundStatement {
+        match self {
+            Self::Sqlite => sqlite::index_of_title(owner, id, title),
+            Self::Postgres => postgres::index_of_title(owner, id, title),
         }
     }
 

@@ -19,8 +19,6 @@ use super::{Database, Store, StoreError};
 
 /// How long a connection may be idle before it is closed.
 const IDLE: Duration = Duration::from_secs(60);
-/// The longest wait for a connection.
-const ACQUIRE: Duration = Duration::from_secs(5);
 
 /// Where conversations are stored.
 #[derive(Debug, Clone, Default)]

@@ -5,31 +5,25 @@ mod history;
 mod interrupt;
 pub(super) mod stored;
 
-use sqlx::{AssertSqlSafe, query, query_as, query_scalar};
+use sqlx::AssertSqlSafe;
 
-use super::database::rows::{self, row};
+use super::database::batch::{Batch, BoundStatement};
+use super::database::rows;
 use super::database::transaction::TransactionConnection;
-use super::{Database, Finished, GenerationEnd, NewPiece, Result, Store};
-
-row! {
-    struct FinishedRow {
-        key: i64,
-        conversation: i64,
-    }
-}
+use super::{Database, Finished, GenerationEnd, NewPiece, Result, Store, StoreError};
 
 impl Store {
     /// Adds pieces to replies that are being made, all of them or none. No generation may have two of them.
-    /// `pieces` is called once the transaction has begun. So the caller can add pieces that came while other
+    /// `pieces` is called right before the transaction begins. So the caller can add pieces that came while other
     /// transactions ran, and leave out those of replies that have been finished. A piece of a reply that is stored
     /// as ended, or is not stored any more, is left out in any case: nothing would remove it.
     pub async fn append(&self, pieces: impl FnOnce() -> Vec<NewPiece> + Send) -> Result<()> {
-        let mut tx = self.transaction().await?;
+        let tx = self.writer().await?;
         let mut pieces = pieces();
         if pieces.is_empty() {
             return Ok(());
         }
-        let running = hold_running(self.database, &mut tx, &pieces).await?;
+        let running = hold_running(self.database, &tx, &pieces).await?;
         pieces.retain(|new| running.contains(&new.generation));
         if pieces.is_empty() {
             return Ok(());
@@ -48,7 +42,7 @@ impl Store {
                  set text = excluded.text, reasoning = excluded.reasoning, marks = excluded.marks",
             rows.join(", ")
         );
-        let mut insert = query(AssertSqlSafe(sql));
+        let mut insert = BoundStatement::new(AssertSqlSafe(sql));
         for new in &pieces {
             let piece = self.database.piece(&new.piece);
             insert = insert
@@ -59,8 +53,9 @@ impl Store {
                 .bind(piece.reasoning)
                 .bind(piece.spans);
         }
-        insert.execute(&mut *tx).await?;
-        tx.commit().await
+        let mut batch = Batch::default();
+        batch.add(insert);
+        tx.commit_with(batch).await.map(drop)
     }
 
     /// Stores the whole text of a reply and how it ended.
@@ -74,43 +69,51 @@ impl Store {
         };
         let whole = self.database.piece(&finished.whole);
         let terms = self.database.search_terms_of(&finished.whole.text).await;
-        let mut tx = self.transaction().await?;
-        // The condition on the generation protects a message that another generation continues.
-        let row: FinishedRow = query_as(
-            "update messages set text = $3, reasoning = $4, marks = $5, state = $6, finish = $7, error = $8,
-                 usage = $9, first_token_ms = $10, duration_ms = $11, thinking_ms = $12, model = $13
-             where id = (select message from generations where id = $1 and owner = $2)
-                 and generation = $1
-             returning key, conversation",
-        )
-        .bind(generation)
-        .bind(owner)
-        .bind(whole.text)
-        .bind(whole.reasoning)
-        .bind(whole.spans)
-        .bind(state)
-        .bind(finish)
-        .bind(error)
-        .bind(finished.usage.as_ref().map(rows::to_json))
-        .bind(rows::ms(finished.timing.first_token_ms))
-        .bind(rows::ms(finished.timing.duration_ms))
-        .bind(rows::ms(finished.timing.thinking_ms))
-        .bind(&finished.model)
-        .fetch_one(&mut *tx)
-        .await?;
-        self.database
-            .index_message(&mut tx, owner, row.key, terms)
-            .await?;
-        query("update conversations set updated_at = $1, ended_at = $1 where key = $2")
-            .bind(finished.now)
-            .bind(row.conversation)
-            .execute(&mut *tx)
-            .await?;
-        query("delete from pieces where generation = $1")
+        // The condition on the generation protects a message that another generation continues. Then none of the
+        // statements finds a row.
+        let mut batch = Batch::default();
+        let changed = batch.add(
+            BoundStatement::new(
+                "update messages set text = $3, reasoning = $4, marks = $5, state = $6, finish = $7, error = $8,
+                     usage = $9, first_token_ms = $10, duration_ms = $11, thinking_ms = $12, model = $13
+                 where id = (select message from generations where id = $1 and owner = $2)
+                     and generation = $1
+                 returning key",
+            )
             .bind(generation)
-            .execute(&mut *tx)
-            .await?;
-        tx.commit().await
+            .bind(owner)
+            .bind(whole.text)
+            .bind(whole.reasoning)
+            .bind(whole.spans)
+            .bind(state)
+            .bind(finish)
+            .bind(error)
+            .bind(finished.usage.as_ref().map(rows::to_json))
+            .bind(rows::ms(finished.timing.first_token_ms))
+            .bind(rows::ms(finished.timing.duration_ms))
+            .bind(rows::ms(finished.timing.thinking_ms))
+            .bind(&finished.model),
+        );
+        batch.add(self.database.index_of_reply(owner, generation, terms));
+        batch.add(
+            BoundStatement::new(
+                "update conversations set updated_at = $1, ended_at = $1
+                 where key = (select m.conversation from generations g join messages m on m.id = g.message
+                     where g.id = $2 and g.owner = $3 and m.generation = $2)",
+            )
+            .bind(finished.now)
+            .bind(generation)
+            .bind(owner),
+        );
+        batch.add(
+            BoundStatement::new("delete from pieces where generation = $1 and owner = $2")
+                .bind(generation)
+                .bind(owner),
+        );
+        let tx = self.writer().await?;
+        let mut results = tx.commit_with(batch).await?;
+        let found: Option<(i64,)> = results.first(changed)?;
+        found.map(drop).ok_or(StoreError::NotFound)
     }
 }
 
@@ -119,7 +122,7 @@ impl Store {
 /// order, so that two transactions do not wait for each other.
 async fn hold_running(
     database: Database,
-    tx: &mut TransactionConnection,
+    tx: &TransactionConnection,
     pieces: &[NewPiece],
 ) -> Result<Vec<String>> {
     let ids: Vec<String> = (1..=pieces.len()).map(|id| format!("${id}")).collect();
@@ -132,11 +135,17 @@ async fn hold_running(
          where g.id in ({}) and m.state = 'streaming' {lock}",
         ids.join(", ")
     );
-    let mut select = query_scalar(AssertSqlSafe(sql));
+    let mut select = BoundStatement::new(AssertSqlSafe(sql));
     for new in pieces {
         select = select.bind(&new.generation);
     }
-    Ok(select.fetch_all(tx).await?)
+    let mut batch = Batch::default();
+    let running = batch.add(select);
+    let running: Vec<(String,)> = tx.batch(batch).await?.rows(running)?;
+    Ok(running
+        .into_iter()
+        .map(|(generation,)| generation)
+        .collect())
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::fmt::Write;
 
 use sqlx::{query, query_as, query_scalar};
 
+use super::batch::BoundStatement;
 use super::transaction::TransactionConnection;
 use crate::store::Result;
 use crate::store::search::{HitRow, tokenizer};
@@ -124,6 +125,35 @@ pub(super) async fn index_title(
         .execute(connection)
         .await?;
     Ok(())
+}
+
+/// Puts the terms of the message with this id into the index.
+pub(super) fn index_of_message(owner: &str, id: &str, terms: String) -> BoundStatement {
+    BoundStatement::new("update messages set words = $1::tsvector where id = $2 and owner = $3")
+        .bind(terms)
+        .bind(id)
+        .bind(owner)
+}
+
+/// Puts the terms of the reply that this generation makes into the index.
+pub(super) fn index_of_reply(owner: &str, generation: &str, terms: String) -> BoundStatement {
+    BoundStatement::new(
+        "update messages set words = $1::tsvector
+         where id = (select message from generations where id = $2 and owner = $3) and generation = $2",
+    )
+    .bind(terms)
+    .bind(generation)
+    .bind(owner)
+}
+
+/// Puts the title of the conversation with this id into the index.
+pub(super) fn index_of_title(owner: &str, id: &str, title: &str) -> BoundStatement {
+    BoundStatement::new(
+        "update conversations set title_words = $1::tsvector where id = $2 and owner = $3",
+    )
+    .bind(vector(title))
+    .bind(id)
+    .bind(owner)
 }
 
 /// The terms of a text with their positions, as the input format of `tsvector`.

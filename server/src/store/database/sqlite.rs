@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, FromRow, query};
 
+use super::batch::BoundStatement;
 use super::rows::row;
 use super::transaction::TransactionConnection;
 use crate::store::Result;
@@ -69,6 +70,43 @@ pub(super) async fn index_message(
         .execute(connection)
         .await?;
     Ok(())
+}
+
+/// Puts the terms of the message with this id into the index.
+pub(super) fn index_of_message(owner: &str, id: &str, terms: String) -> BoundStatement {
+    BoundStatement::new(
+        "insert or replace into message_words (rowid, owner, words)
+         select key, $1, $2 from messages where id = $3 and owner = $4",
+    )
+    .bind(owner_term(owner))
+    .bind(terms)
+    .bind(id)
+    .bind(owner)
+}
+
+/// Puts the terms of the reply that this generation makes into the index.
+pub(super) fn index_of_reply(owner: &str, generation: &str, terms: String) -> BoundStatement {
+    BoundStatement::new(
+        "insert or replace into message_words (rowid, owner, words)
+         select key, $1, $2 from messages
+         where id = (select message from generations where id = $3 and owner = $4) and generation = $3",
+    )
+    .bind(owner_term(owner))
+    .bind(terms)
+    .bind(generation)
+    .bind(owner)
+}
+
+/// Puts the title of the conversation with this id into the index.
+pub(super) fn index_of_title(owner: &str, id: &str, title: &str) -> BoundStatement {
+    BoundStatement::new(
+        "insert or replace into title_words (rowid, owner, words)
+         select key, $1, $2 from conversations where id = $3 and owner = $4",
+    )
+    .bind(owner_term(owner))
+    .bind(tokenizer::terms(title))
+    .bind(id)
+    .bind(owner)
 }
 
 row! {

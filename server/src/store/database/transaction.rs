@@ -10,6 +10,9 @@
 //! The connection belongs to a task of its own (`task`), to which the owner of the transaction sends its
 //! statements. So the transaction ends even if its owner is dropped in the middle of a statement, is never
 //! polled again, or waits for something else.
+//!
+//! Statements that need no answer of each other are sent as a batch (`batch`): the first of a transaction also begins
+//! it, and the last also commits it.
 
 mod single;
 mod task;
@@ -20,14 +23,15 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt, TryFutureExt};
 use sqlx::any::{AnyArguments, AnyQueryResult, AnyRow, AnyStatement, AnyTypeInfo};
-use sqlx::{Any, AnyPool, Either, Execute, Executor, SqlStr};
+use sqlx::{Any, Either, Execute, Executor, SqlStr};
 use tokio::sync::{mpsc, oneshot};
 
 use self::single::SingleRead;
 use self::task::{Rules, Task};
+use super::batch::{Batch, BatchResults};
+use super::connections::Connections;
 use crate::store::{Database, Result, Store};
 
-#[cfg(test)]
 pub(in crate::store) use self::task::execute;
 
 /// The longest time that a write transaction may be open without running a statement.
@@ -77,7 +81,11 @@ impl From<StatementRefusal> for sqlx::Error {
 impl Store {
     /// Begins a write transaction. With SQLite, waits until no other one of this process is open.
     pub(in crate::store) async fn transaction(&self) -> Result<Transaction> {
-        let rules = Rules {
+        Transaction::begin(self.write.clone(), self.write_rules()).await
+    }
+
+    fn write_rules(&self) -> Rules {
+        Rules {
             begin: match self.database {
                 // Takes the write lock now. A transaction that reads first cannot get it later if another
                 // program has written meanwhile.
@@ -88,6 +96,14 @@ impl Store {
             total: self.write_total,
             metrics: self.write_metrics.clone(),
             ..self.rules()
+        }
+    }
+
+    /// Waits until a write transaction can begin. Its first batch or statement begins it.
+    pub(in crate::store) async fn writer(&self) -> Result<Transaction> {
+        let rules = Rules {
+            begins_at_once: false,
+            ..self.write_rules()
         };
         Transaction::begin(self.write.clone(), rules).await
     }
@@ -108,7 +124,7 @@ impl Store {
     /// Reads with one statement. This costs less than a snapshot.
     pub(in crate::store) fn single_read(&self) -> SingleRead {
         SingleRead {
-            pool: self.read.clone(),
+            connections: self.read.clone(),
             rules: self.rules(),
         }
     }
@@ -117,6 +133,7 @@ impl Store {
         Rules {
             database: self.database,
             begin: "begin",
+            begins_at_once: true,
             limit: READ_LIMIT,
             total: READ_TOTAL,
             is_memory: self.is_memory,
@@ -128,10 +145,10 @@ impl Store {
 }
 
 impl Transaction {
-    async fn begin(pool: AnyPool, rules: Rules) -> Result<Self> {
+    async fn begin(connections: Connections, rules: Rules) -> Result<Self> {
         let (requests, received) = mpsc::channel(1);
         let (ready, begun) = oneshot::channel();
-        tokio::spawn(Task::run(pool, rules, received, ready));
+        tokio::spawn(Task::run(connections, rules, received, ready));
         begun.await.unwrap_or_else(|_| Err(stopped()))?;
         Ok(Self {
             connection: TransactionConnection { requests },
@@ -148,6 +165,17 @@ impl Transaction {
         let request = TransactionRequest::Commit(answer);
         self.connection.ask(request, committed).await?;
         Ok(())
+    }
+
+    /// Runs the last statements and commits, all in one batch. A statement that changes nothing is no failure, so it
+    /// is committed as well.
+    ///
+    /// # Errors
+    /// As [`Transaction::commit`].
+    pub(in crate::store) async fn commit_with(self, batch: Batch) -> Result<BatchResults> {
+        let (answer, results) = oneshot::channel();
+        let request = TransactionRequest::Batch(batch, Then::Commit, answer);
+        Ok(self.connection.ask(request, results).await?)
     }
 }
 
@@ -172,7 +200,15 @@ pub(in crate::store) type Steps = Vec<Either<AnyQueryResult, AnyRow>>;
 /// A request to the task of the transaction.
 enum TransactionRequest {
     Run(Statement, ResultSender<Steps>),
+    Batch(Batch, Then, ResultSender<BatchResults>),
     Commit(ResultSender<()>),
+}
+
+/// What follows a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    More,
+    Commit,
 }
 
 /// A statement with its parameters.
@@ -185,6 +221,15 @@ pub(in crate::store) struct Statement {
 }
 
 impl Statement {
+    pub(super) fn new(sql: SqlStr, arguments: Option<AnyArguments>) -> Self {
+        Self {
+            sql,
+            arguments,
+            is_persistent: true,
+            is_for_one: false,
+        }
+    }
+
     fn of<'q>(mut query: impl Execute<'q, Any>, is_for_one: bool) -> sqlx::Result<Self> {
         Ok(Self {
             arguments: query.take_arguments().map_err(sqlx::Error::Encode)?,
@@ -232,6 +277,13 @@ impl TransactionConnection {
         let (answer, steps) = oneshot::channel();
         self.ask(TransactionRequest::Run(statement?, answer), steps)
             .await
+    }
+
+    /// Runs statements that need no answer of each other.
+    pub(in crate::store) async fn batch(&self, batch: Batch) -> Result<BatchResults> {
+        let (answer, results) = oneshot::channel();
+        let request = TransactionRequest::Batch(batch, Then::More, answer);
+        Ok(self.ask(request, results).await?)
     }
 }
 

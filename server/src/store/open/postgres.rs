@@ -5,7 +5,8 @@ use std::path::Path;
 use sqlx::Executor;
 use sqlx::any::AnyPoolOptions;
 
-use super::{ACQUIRE, IDLE, connect_options, migrate};
+use super::{IDLE, connect_options, migrate};
+use crate::store::database::connections::{ACQUIRE, Connections};
 use crate::store::database::{Database, postgres};
 use crate::store::migrations::SchemaStep;
 use crate::store::{Store, StoreError};
@@ -44,5 +45,10 @@ pub(in crate::store) async fn open_postgres(
         Path::new("of --database-url"),
     )
     .await?;
-    Ok(Store::new(pool.clone(), pool, Database::Postgres))
+    let connections = Connections::tested(pool);
+    Ok(Store::new(
+        connections.clone(),
+        connections,
+        Database::Postgres,
+    ))
 }

@@ -7,8 +7,9 @@ use std::path::Path;
 use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyPool, ConnectOptions, Connection, query, query_scalar};
 
-use super::{ACQUIRE, IDLE, connect_options, migrate};
+use super::{IDLE, connect_options, migrate};
 use crate::store::Store;
+use crate::store::database::connections::{ACQUIRE, Connections};
 use crate::store::database::{Database, failure, sqlite};
 use crate::store::migrations::{STEPS, SchemaStep};
 
@@ -39,7 +40,11 @@ pub(in crate::store) async fn open_sqlite(
     let read = pool_options(READERS).connect_lazy_with(options);
     Ok(Store {
         _lock: Some(lock),
-        ..Store::new(write, read, Database::Sqlite)
+        ..Store::new(
+            Connections::kept(write, 1),
+            Connections::kept(read, READERS),
+            Database::Sqlite,
+        )
     })
 }
 
@@ -50,9 +55,10 @@ pub(in crate::store) async fn open_memory() -> Result<Store, String> {
         .await
         .map_err(|error| format!("no database can be made in memory: {error}"))?;
     migrate(&pool, STEPS, Database::Sqlite, Path::new("in memory")).await?;
+    let only = Connections::kept(pool, 1);
     Ok(Store {
         is_memory: true,
-        ..Store::new(pool.clone(), pool, Database::Sqlite)
+        ..Store::new(only.clone(), only, Database::Sqlite)
     })
 }
 

@@ -34,7 +34,7 @@ async fn a_copy_is_kept_before_a_migration_that_changes_data() {
          values ('c', $1, 'lower', 0, 0, 0)",
     )
     .bind(LOCAL_OWNER)
-    .execute(&store.write)
+    .execute(&mut *store.write.settled().await)
     .await
     .expect("saved");
     store.close().await;
@@ -86,7 +86,7 @@ async fn insert(store: &Store, id: &str) {
     )
     .bind(id)
     .bind(LOCAL_OWNER)
-    .execute(&store.write)
+    .execute(&mut *store.write.settled().await)
     .await
     .expect("saved");
 }
@@ -112,7 +112,7 @@ async fn respelled(
     for sql in [insert_reply, insert_generation, insert_piece] {
         query(sql)
             .bind(UUID.replace('-', ""))
-            .execute(&before.write)
+            .execute(&mut *before.write.settled().await)
             .await
             .expect("saved");
     }
@@ -120,7 +120,7 @@ async fn respelled(
     drop(before);
     let store = after().await;
     let found: Vec<IdRow> = query_as("select title, id from conversations order by key")
-        .fetch_all(&store.write)
+        .fetch_all(&mut *store.write.settled().await)
         .await
         .expect("rows");
     let reply = store.reply(LOCAL_OWNER, UUID).await.expect("a reply");

@@ -1,9 +1,10 @@
 //! Begins a reply: stores the message and the reply that will grow, once for each request.
 
 use app::protocol::Role;
-use sqlx::{query, query_as, query_scalar};
+use sqlx::query_scalar;
 
-use super::history::History;
+use super::history::{History, LineEnd, line_to};
+use crate::store::database::batch::{Batch, BoundStatement};
 use crate::store::database::rows::{self, row};
 use crate::store::database::transaction::TransactionConnection;
 use crate::store::{
@@ -26,7 +27,6 @@ row! {
 row! {
     /// The conversation with the id of the request, of any owner.
     struct OwnedRow {
-        key: i64,
         owner: String,
         deleted_at: Option<i64>,
         import: Option<String>,
@@ -56,6 +56,16 @@ impl EndedRow {
     }
 }
 
+/// What a request depends on, as its transaction finds it.
+struct Found {
+    known: Option<KnownRow>,
+    conversation: Option<OwnedRow>,
+    /// The reply that the request regenerates or continues.
+    reply: Option<EndedRow>,
+    /// The state of the message below which the question is put.
+    parent: Option<(String,)>,
+}
+
 impl Store {
     /// Stores the message and begins the reply to it. A request that was there before begins nothing and
     /// gets the ids of the reply that it began then.
@@ -72,149 +82,173 @@ impl Store {
         }
     }
 
+    /// Reads all that it depends on in one batch, and writes in another.
     async fn begin_once(&self, owner: &str, reply: &NewReply) -> Result<Begun> {
         let terms = match &reply.turn {
             Turn::Question { text, .. } => self.database.search_terms_of(text).await,
             Turn::Regenerate(_) | Turn::Continue(_) => String::new(),
         };
         let history = self.history_of(owner, reply).await?;
-        let mut tx = self.transaction().await?;
-        if let Some(known) = known(&mut tx, owner, &reply.request_id).await? {
-            return begun_before(&mut tx, known, reply, history).await;
+        let mut tx = self.writer().await?;
+        let found = find(&tx, owner, reply).await?;
+        if let Some(known) = found.known {
+            return begun_before(&mut tx, owner, known, reply, history).await;
         }
-        let (conversation, is_first) = self.conversation_for(&mut tx, owner, reply).await?;
+        let mut batch = Batch::default();
+        let is_first = match &found.conversation {
+            Some(row) => {
+                let is_there =
+                    row.owner == owner && row.deleted_at.is_none() && row.import.is_none();
+                is_there.then_some(false).ok_or(StoreError::NotFound)?
+            }
+            None if matches!(reply.turn, Turn::Question { parent: None, .. }) => {
+                self.add_conversation(&mut batch, owner, reply);
+                true
+            }
+            None => return Err(StoreError::NotFound),
+        };
         let mut begun = match &reply.turn {
             Turn::Question { parent, text } => {
-                let place = (conversation, parent.as_deref());
-                let question = self
-                    .insert_question(&mut tx, owner, place, text, terms, reply.now)
-                    .await?;
-                insert_reply(&mut tx, owner, conversation, reply, Some(question)).await?
+                if parent.is_some() {
+                    let (state,) = found.parent.ok_or(StoreError::NotFound)?;
+                    check_ended(&state)?;
+                }
+                let parent = parent.as_deref();
+                let question = self.add_question(&mut batch, owner, reply, (parent, text, terms));
+                add_reply(&mut batch, owner, reply, Some(question))
             }
-            Turn::Regenerate(earlier) => {
-                let earlier = ended_reply(&mut tx, conversation, earlier).await?;
-                insert_reply(&mut tx, owner, conversation, reply, earlier.parent).await?
+            Turn::Regenerate(_) => {
+                let earlier = ended_reply(found.reply)?;
+                add_reply(&mut batch, owner, reply, earlier.parent)
             }
-            Turn::Continue(cut) => continue_reply(&mut tx, conversation, reply, cut).await?,
+            Turn::Continue(_) => {
+                continue_reply(&mut batch, owner, reply, ended_reply(found.reply)?)
+            }
         };
         begun.is_first = is_first;
-        query(
-            "insert into generations (id, owner, request_id, message, conversation)
-             values ($1, $2, $3, $4, $5)",
-        )
-        .bind(&reply.generation)
-        .bind(owner)
-        .bind(&reply.request_id)
-        .bind(&begun.message)
-        .bind(conversation)
-        .execute(&mut *tx)
-        .await?;
-        query("update conversations set leaf = $1, updated_at = $2 where key = $3")
-            .bind(&begun.message)
-            .bind(reply.now)
-            .bind(conversation)
-            .execute(&mut *tx)
-            .await?;
-        if let Some(question) = &begun.user_message {
-            begun.history = history.up_to(&mut tx, conversation, question).await?;
+        add_generation(&mut batch, owner, reply, &begun.message);
+        let question = begun.user_message.as_deref();
+        let conversation = &reply.conversation;
+        let line = question
+            .filter(|_| history.messages.is_none())
+            .map(|question| batch.add(line_to(owner, conversation, &LineEnd::At(question))));
+        let mut results = tx.commit_with(batch).await?;
+        if question.is_some() {
+            let line = line.map(|line| results.rows(line)).transpose()?;
+            begun.history = history.with(line);
         }
-        tx.commit().await?;
         Ok(begun)
     }
 
-    /// The conversation of a request, and whether the request made it.
-    async fn conversation_for(
-        &self,
-        tx: &mut TransactionConnection,
-        owner: &str,
-        reply: &NewReply,
-    ) -> Result<(i64, bool)> {
-        let found: Option<OwnedRow> =
-            query_as("select key, owner, deleted_at, import from conversations where id = $1")
-                .bind(&reply.conversation)
-                .fetch_optional(&mut *tx)
-                .await?;
-        if let Some(row) = found {
-            let is_found = row.owner == owner && row.deleted_at.is_none() && row.import.is_none();
-            return if is_found {
-                Ok((row.key, false))
-            } else {
-                Err(StoreError::NotFound)
-            };
-        }
-        if !matches!(reply.turn, Turn::Question { parent: None, .. }) {
-            return Err(StoreError::NotFound);
-        }
+    /// Stores the conversation of a request.
+    fn add_conversation(&self, batch: &mut Batch, owner: &str, reply: &NewReply) {
         let title = self.database.text(&reply.title);
-        let key = query_scalar(
-            "insert into conversations (id, owner, title, titled_by, created_at, updated_at)
-             values ($1, $2, $3, $4, $5, $5) returning key",
-        )
-        .bind(&reply.conversation)
-        .bind(owner)
-        .bind(&title)
-        .bind(rows::titled_by(TitledBy::FirstWords))
-        .bind(reply.now)
-        .fetch_one(&mut *tx)
-        .await?;
-        self.database.index_title(tx, owner, key, &title).await?;
-        Ok((key, true))
+        batch.add(
+            BoundStatement::new(
+                "insert into conversations (id, owner, title, titled_by, created_at, updated_at)
+                 values ($1, $2, $3, $4, $5, $5)",
+            )
+            .bind(&reply.conversation)
+            .bind(owner)
+            .bind(&title)
+            .bind(rows::titled_by(TitledBy::FirstWords))
+            .bind(reply.now),
+        );
+        batch.add(
+            self.database
+                .index_of_title(owner, &reply.conversation, &title),
+        );
     }
 
-    /// Stores a question below its parent in a conversation, and returns its id.
-    async fn insert_question(
+    /// Stores a question below its parent, and returns its id.
+    fn add_question(
         &self,
-        tx: &mut TransactionConnection,
+        batch: &mut Batch,
         owner: &str,
-        (conversation, parent): (i64, Option<&str>),
-        text: &str,
-        terms: String,
-        now: i64,
-    ) -> Result<String> {
-        if let Some(parent) = parent {
-            ended_message(tx, conversation, parent).await?;
-        }
+        reply: &NewReply,
+        (parent, text, terms): (Option<&str>, &str, String),
+    ) -> String {
         let id = new_id();
-        let key = query_scalar(
-            "insert into messages (id, conversation, owner, parent, role, text, state, finish, created_at)
-             values ($1, $2, $3, $4, 'user', $5, 'done', 'stop', $6) returning key",
-        )
-        .bind(&id)
-        .bind(conversation)
-        .bind(owner)
-        .bind(parent)
-        .bind(self.database.text(text))
-        .bind(now)
-        .fetch_one(&mut *tx)
-        .await?;
-        self.database.index_message(tx, owner, key, terms).await?;
-        Ok(id)
+        batch.add(
+            BoundStatement::new(
+                "insert into messages (id, conversation, owner, parent, role, text, state, finish, created_at)
+                 values ($1, (select key from conversations where id = $2 and owner = $3), $3, $4, 'user',
+                     $5, 'done', 'stop', $6)",
+            )
+            .bind(&id)
+            .bind(&reply.conversation)
+            .bind(owner)
+            .bind(parent)
+            .bind(self.database.text(text))
+            .bind(reply.now),
+        );
+        batch.add(self.database.index_of_message(owner, &id, terms));
+        id
     }
 }
 
-/// The reply that this request began before, if there is one.
-async fn known(
-    tx: &mut TransactionConnection,
-    owner: &str,
-    request_id: &str,
-) -> Result<Option<KnownRow>> {
-    let found = query_as(
-        "select g.id as generation, g.message as message, m.parent as user_message,
-             m.conversation as conversation, m.text as text, m.reasoning as reasoning,
-             m.marks as spans
-         from generations g join messages m on m.id = g.message
-         where g.owner = $1 and g.request_id = $2",
-    )
-    .bind(owner)
-    .bind(request_id)
-    .fetch_optional(tx)
-    .await?;
-    Ok(found)
+/// Reads what a request depends on.
+async fn find(tx: &TransactionConnection, owner: &str, reply: &NewReply) -> Result<Found> {
+    let mut batch = Batch::default();
+    let known = batch.add(
+        BoundStatement::new(
+            "select g.id as generation, g.message as message, m.parent as user_message,
+                 m.conversation as conversation, m.text as text, m.reasoning as reasoning,
+                 m.marks as spans
+             from generations g join messages m on m.id = g.message
+             where g.owner = $1 and g.request_id = $2",
+        )
+        .bind(owner)
+        .bind(&reply.request_id),
+    );
+    let conversation = batch.add(
+        BoundStatement::new("select owner, deleted_at, import from conversations where id = $1")
+            .bind(&reply.conversation),
+    );
+    // A message of this conversation, found by its id. For `+ 0` see `read::path`.
+    macro_rules! message {
+        ($columns:literal, $id:expr) => {
+            batch.add(
+                BoundStatement::new(concat!(
+                    "select ",
+                    $columns,
+                    " from messages where id = $1
+                      and conversation + 0 = (select key from conversations where id = $2 and owner = $3)"
+                ))
+                .bind($id)
+                .bind(&reply.conversation)
+                .bind(owner),
+            )
+        };
+    }
+    let (mut parent, mut earlier) = (None, None);
+    match &reply.turn {
+        Turn::Question { parent: None, .. } => {}
+        Turn::Question {
+            parent: Some(id), ..
+        } => parent = Some(message!("state", id)),
+        Turn::Regenerate(id) | Turn::Continue(id) => {
+            earlier = Some(message!(
+                "id, parent, role, text, reasoning, marks as spans, state",
+                id
+            ));
+        }
+    }
+    let mut results = tx.batch(batch).await?;
+    let parent = parent.map(|place| results.first(place)).transpose()?;
+    let earlier = earlier.map(|place| results.first(place)).transpose()?;
+    Ok(Found {
+        known: results.first(known)?,
+        conversation: results.first(conversation)?,
+        reply: earlier.flatten(),
+        parent: parent.flatten(),
+    })
 }
 
 /// The result of a request that was there before.
 async fn begun_before(
     tx: &mut TransactionConnection,
+    owner: &str,
     known: KnownRow,
     reply: &NewReply,
     history: History,
@@ -235,7 +269,15 @@ async fn begun_before(
             spans: known.spans,
         };
         if let Some(question) = &begun.user_message {
-            begun.history = history.up_to(tx, known.conversation, question).await?;
+            let line = if history.messages.is_some() {
+                None
+            } else {
+                let mut batch = Batch::default();
+                let end = LineEnd::At(question);
+                let line = batch.add(line_to(owner, &reply.conversation, &end));
+                Some(tx.batch(batch).await?.rows(line)?)
+            };
+            begun.history = history.with(line);
         }
     }
     Ok(begun)
@@ -258,118 +300,119 @@ async fn is_first(
 }
 
 /// Stores an empty reply to this question.
-async fn insert_reply(
-    tx: &mut TransactionConnection,
-    owner: &str,
-    conversation: i64,
-    reply: &NewReply,
-    question: Option<String>,
-) -> Result<Begun> {
+fn add_reply(batch: &mut Batch, owner: &str, reply: &NewReply, question: Option<String>) -> Begun {
     let message = new_id();
-    query(
-        "insert into messages (id, conversation, owner, parent, role, text, model, parameters, state, generation, created_at)
-         values ($1, $2, $3, $4, 'assistant', '', $5, $6, 'streaming', $7, $8)",
-    )
-    .bind(&message)
-    .bind(conversation)
-    .bind(owner)
-    .bind(question.as_deref())
-    .bind(&reply.model)
-    .bind(&reply.parameters)
-    .bind(&reply.generation)
-    .bind(reply.now)
-    .execute(tx)
-    .await?;
-    Ok(Begun {
+    batch.add(
+        BoundStatement::new(
+            "insert into messages (id, conversation, owner, parent, role, text, model, parameters, state,
+                 generation, created_at)
+             values ($1, (select key from conversations where id = $2 and owner = $3), $3, $4, 'assistant', '',
+                 $5, $6, 'streaming', $7, $8)",
+        )
+        .bind(&message)
+        .bind(&reply.conversation)
+        .bind(owner)
+        .bind(question.as_deref())
+        .bind(&reply.model)
+        .bind(&reply.parameters)
+        .bind(&reply.generation)
+        .bind(reply.now),
+    );
+    Begun {
         generation: reply.generation.clone(),
         message,
         user_message: question,
         ..Begun::default()
-    })
+    }
 }
 
 /// Lets the new generation continue a reply.
-async fn continue_reply(
-    tx: &mut TransactionConnection,
-    conversation: i64,
-    reply: &NewReply,
-    cut: &str,
-) -> Result<Begun> {
-    let mut cut = ended_reply(tx, conversation, cut).await?;
-    store_end_of_generation(tx, &cut).await?;
+fn continue_reply(batch: &mut Batch, owner: &str, reply: &NewReply, mut cut: EndedRow) -> Begun {
+    add_end_of_generation(batch, owner, &cut);
     let (message, user_message) = (cut.id.clone(), cut.parent.take());
     // The new generation numbers its events from the beginning: the text that it continues is one event.
     // The stored spans must agree with its log, because a log may be restored from them after a crash.
     let base = cut.piece().joined();
-    query(
-        "update messages set state = 'streaming', finish = null, error = null, usage = null,
-             marks = $3, generation = $2
-         where id = $1",
-    )
-    .bind(&message)
-    .bind(&reply.generation)
-    .bind(base.spans.clone())
-    .execute(tx)
-    .await?;
-    Ok(Begun {
+    batch.add(
+        BoundStatement::new(
+            "update messages set state = 'streaming', finish = null, error = null, usage = null,
+                 marks = $3, generation = $2
+             where id = $1 and owner = $4",
+        )
+        .bind(&message)
+        .bind(&reply.generation)
+        .bind(base.spans.clone())
+        .bind(owner),
+    );
+    Begun {
         generation: reply.generation.clone(),
         message,
         user_message,
         base,
         ..Begun::default()
-    })
+    }
 }
 
 /// Stores how far the last generation of a reply came and how it ended, before another one continues it.
-async fn store_end_of_generation(tx: &mut TransactionConnection, reply: &EndedRow) -> Result<()> {
+fn add_end_of_generation(batch: &mut Batch, owner: &str, reply: &EndedRow) {
     let bytes = |text: &str| i64::try_from(text.len()).unwrap_or(i64::MAX);
-    query(
-        "update generations set text_bytes = $2, reasoning_bytes = $3,
-             marks = (select m.marks from messages m where m.id = $1),
-             state = (select m.state from messages m where m.id = $1),
-             finish = (select m.finish from messages m where m.id = $1),
-             error = (select m.error from messages m where m.id = $1),
-             usage = (select m.usage from messages m where m.id = $1),
-             model = (select m.model from messages m where m.id = $1)
-         where id = (select m.generation from messages m where m.id = $1)",
-    )
-    .bind(&reply.id)
-    .bind(bytes(&reply.text))
-    .bind(bytes(&reply.reasoning))
-    .execute(tx)
-    .await?;
-    Ok(())
+    batch.add(
+        BoundStatement::new(
+            "update generations set text_bytes = $2, reasoning_bytes = $3,
+                 marks = (select m.marks from messages m where m.id = $1),
+                 state = (select m.state from messages m where m.id = $1),
+                 finish = (select m.finish from messages m where m.id = $1),
+                 error = (select m.error from messages m where m.id = $1),
+                 usage = (select m.usage from messages m where m.id = $1),
+                 model = (select m.model from messages m where m.id = $1)
+             where id = (select m.generation from messages m where m.id = $1) and owner = $4",
+        )
+        .bind(&reply.id)
+        .bind(bytes(&reply.text))
+        .bind(bytes(&reply.reasoning))
+        .bind(owner),
+    );
 }
 
-/// A message of this conversation that is not being written.
-async fn ended_message(
-    tx: &mut TransactionConnection,
-    conversation: i64,
-    id: &str,
-) -> Result<EndedRow> {
-    let row: EndedRow = query_as(
-        "select id, parent, role, text, reasoning, marks as spans, state from messages
-         where id = $1 and conversation + 0 = $2",
-    )
-    .bind(id)
-    .bind(conversation)
-    .fetch_one(tx)
-    .await?;
-    if row.state == "streaming" {
+/// Stores the generation of a request, and shows its reply.
+fn add_generation(batch: &mut Batch, owner: &str, reply: &NewReply, message: &str) {
+    batch.add(
+        BoundStatement::new(
+            "insert into generations (id, owner, request_id, message, conversation)
+             values ($1, $2, $3, $4, (select key from conversations where id = $5 and owner = $2))",
+        )
+        .bind(&reply.generation)
+        .bind(owner)
+        .bind(&reply.request_id)
+        .bind(message)
+        .bind(&reply.conversation),
+    );
+    batch.add(
+        BoundStatement::new(
+            "update conversations set leaf = $1, updated_at = $2 where id = $3 and owner = $4",
+        )
+        .bind(message)
+        .bind(reply.now)
+        .bind(&reply.conversation)
+        .bind(owner),
+    );
+}
+
+/// # Errors
+/// For a message that is being written.
+fn check_ended(state: &str) -> Result<()> {
+    if state == "streaming" {
         return Err(StoreError::Invalid(
             "That message is still being written: wait for its end, or stop it.",
         ));
     }
-    Ok(row)
+    Ok(())
 }
 
-/// A reply of this conversation that is not being written.
-async fn ended_reply(
-    tx: &mut TransactionConnection,
-    conversation: i64,
-    id: &str,
-) -> Result<EndedRow> {
-    let row = ended_message(tx, conversation, id).await?;
+/// The message, if it is a reply that is not being written.
+fn ended_reply(found: Option<EndedRow>) -> Result<EndedRow> {
+    let row = found.ok_or(StoreError::NotFound)?;
+    check_ended(&row.state)?;
     if rows::role(&row.role) == Role::Assistant {
         Ok(row)
     } else {

@@ -6,10 +6,9 @@
 //! it was streaming, or something was not found. In those cases it is read again in the transaction.
 
 use app::protocol::{ChatMessage, Role};
-use sqlx::{query_as, query_scalar};
 
+use crate::store::database::batch::BoundStatement;
 use crate::store::database::rows::{self, row};
-use crate::store::database::transaction::TransactionConnection;
 use crate::store::{NewReply, Result, Store, Turn};
 
 /// The part of a history that is read before the write transaction.
@@ -22,7 +21,7 @@ pub(super) struct History {
 }
 
 row! {
-    struct LineRow {
+    pub(super) struct LineRow {
         role: String,
         text: String,
         state: String,
@@ -46,35 +45,13 @@ impl Store {
             }
             Turn::Regenerate(reply) | Turn::Continue(reply) => reply,
         };
-        let mut tx = self.snapshot().await?;
-        let conversation: Option<i64> = query_scalar(
-            "select key from conversations
-             where owner = $1 and id = $2 and deleted_at is null and import is null",
-        )
-        .bind(owner)
-        .bind(&reply.conversation)
-        .fetch_optional(&mut *tx)
-        .await?;
-        let Some(conversation) = conversation else {
-            return Ok(history);
+        // One statement sees one state of the database, and costs less than a snapshot.
+        let end = match &reply.turn {
+            Turn::Question { .. } => LineEnd::At(message),
+            Turn::Regenerate(_) | Turn::Continue(_) => LineEnd::Before(message),
         };
-        let last = match &reply.turn {
-            Turn::Question { .. } => Some(message.clone()),
-            Turn::Regenerate(_) | Turn::Continue(_) => {
-                let parent: Option<Option<String>> = query_scalar(
-                    "select parent from messages where id = $1 and conversation + 0 = $2",
-                )
-                .bind(message)
-                .bind(conversation)
-                .fetch_optional(&mut *tx)
-                .await?;
-                parent.flatten()
-            }
-        };
-        let Some(last) = last else {
-            return Ok(history);
-        };
-        let line = line_to(&mut tx, conversation, &last).await?;
+        let line = line_to(owner, &reply.conversation, &end);
+        let line: Vec<LineRow> = self.single_rows(&line).await?;
         let is_settled = !line.is_empty() && line.iter().all(|row| row.state != "streaming");
         history.messages = is_settled.then(|| messages(line));
         Ok(history)
@@ -82,47 +59,61 @@ impl Store {
 }
 
 impl History {
-    /// The history up to the question with this id, as the model is to see it.
-    pub(super) async fn up_to(
-        self,
-        tx: &mut TransactionConnection,
-        conversation: i64,
-        question: &str,
-    ) -> Result<Vec<ChatMessage>> {
-        let Some(mut history) = self.messages else {
-            return Ok(messages(line_to(tx, conversation, question).await?));
-        };
+    /// The history up to the new question, as the model is to see it. `line` is what the transaction read, where
+    /// the history has no messages.
+    pub(super) fn with(self, line: Option<Vec<LineRow>>) -> Vec<ChatMessage> {
+        if let Some(line) = line {
+            return messages(line);
+        }
+        let mut history = self.messages.unwrap_or_default();
         if let Some(content) = self.question.filter(|text| !text.trim().is_empty()) {
             history.push(ChatMessage {
                 role: Role::User,
                 content,
             });
         }
-        Ok(history)
+        history
     }
 }
 
-/// The messages from the root to this one.
-/// For `+ 0` see `read::path`.
-async fn line_to(
-    tx: &mut TransactionConnection,
-    conversation: i64,
-    id: &str,
-) -> Result<Vec<LineRow>> {
-    let found = query_as(
-        "with recursive line (parent, role, text, state, back) as (
-             select parent, role, text, state, 0 from messages where id = $1 and conversation + 0 = $2
-             union all
-             select m.parent, m.role, m.text, m.state, line.back + 1 from messages m
-             join line on m.id = line.parent where m.conversation + 0 = $2
-         )
-         select role, text, state from line order by back desc",
-    )
-    .bind(id)
-    .bind(conversation)
-    .fetch_all(tx)
-    .await?;
-    Ok(found)
+/// Where a line of messages ends.
+pub(super) enum LineEnd<'a> {
+    /// With this message.
+    At(&'a str),
+    /// With the message that this one follows.
+    Before(&'a str),
+}
+
+/// Reads the messages of a conversation from the root to this end. For `+ 0` see `read::path`.
+pub(super) fn line_to(owner: &str, conversation: &str, end: &LineEnd<'_>) -> BoundStatement {
+    macro_rules! line {
+        ($last:literal) => {
+            concat!(
+                "with recursive line (parent, role, text, state, conversation, back) as (
+                     select m.parent, m.role, m.text, m.state, m.conversation, 0 from messages m
+                     where m.id = ",
+                $last,
+                " and m.conversation + 0 = (select c.key from conversations c
+                         where c.id = $2 and c.owner = $3 and c.deleted_at is null and c.import is null)
+                     union all
+                     select m.parent, m.role, m.text, m.state, m.conversation, line.back + 1 from messages m
+                     join line on m.id = line.parent where m.conversation + 0 = line.conversation
+                 )
+                 select role, text, state from line order by back desc"
+            )
+        };
+    }
+    let (sql, id) = match end {
+        LineEnd::At(id) => (line!("$1"), id),
+        LineEnd::Before(id) => (
+            line!("(select r.parent from messages r where r.id = $1)"),
+            id,
+        ),
+    };
+    BoundStatement::new(sql)
+        .bind(*id)
+        .bind(conversation)
+        .bind(owner)
 }
 
 /// The messages as the model is to see them. A message without text is left out.

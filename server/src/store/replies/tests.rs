@@ -2,6 +2,7 @@
 
 use tempfile::TempDir;
 
+use super::history::{LineEnd, line_to};
 use crate::store::tests::{finished, opened, question};
 use crate::store::{LOCAL_OWNER, NewReply, Store, Turn, new_id};
 
@@ -51,14 +52,9 @@ async fn a_message_that_was_streaming_when_the_history_was_read_is_read_again() 
     finish(&store, &begun.generation, "two").await;
     let asked = store.begin(LOCAL_OWNER, &next).await.expect("saved");
     let question = asked.user_message.expect("a question");
-    let mut tx = store.snapshot().await.expect("it begins");
-    let row = sqlx::query_scalar("select conversation from messages where id = $1");
-    let key: i64 = row
-        .bind(&question)
-        .fetch_one(&mut *tx)
-        .await
-        .expect("a row");
-    let history = history.up_to(&mut tx, key, &question).await.expect("read");
+    let line = line_to(LOCAL_OWNER, &conversation, &LineEnd::At(&question));
+    let line = store.single_rows(&line).await.expect("read");
+    let history = history.with(Some(line));
     let texts: Vec<&str> = history.iter().map(|one| one.content.as_str()).collect();
     assert_eq!(texts, ["one", "two", "three"]);
     assert_eq!(asked.history, history);

@@ -8,6 +8,7 @@ use sqlx::error::{DatabaseError, ErrorKind};
 use sqlx::{AnyConnection, AssertSqlSafe, Executor};
 
 use crate::store::Database;
+use crate::store::database::batch::{self, BatchFailure, BoundStatement};
 use crate::store::database::transaction::{Statement, Steps, execute};
 
 /// How a statement fails.
@@ -76,6 +77,44 @@ impl Faults {
         state.count += 1;
         let (_, fault) = state.armed.take_if(|(at, _)| *at == number)?;
         Some(fault)
+    }
+
+    /// Runs the statements of a batch, each of which has an index, or lets one of them fail.
+    pub(in crate::store) async fn run_batch(
+        &self,
+        database: Database,
+        connection: &mut AnyConnection,
+        statements: &[&BoundStatement],
+    ) -> Result<Vec<Steps>, BatchFailure> {
+        let mut results = Vec::new();
+        let together = match database {
+            Database::Sqlite => self.count_up_to_the_fault(statements.len()),
+            // It gets them one by one.
+            Database::Postgres => 0,
+        };
+        if together > 0 {
+            results = batch::run(database, connection, &statements[..together]).await?;
+        }
+        for statement in &statements[together..] {
+            let ran = match statement.to_statement() {
+                Ok(statement) => self.run(database, connection, statement).await,
+                Err(error) => Err(error),
+            };
+            let done = Some(results.len());
+            results.push(ran.map_err(|error| BatchFailure { done, error })?);
+        }
+        Ok(results)
+    }
+
+    /// How many of the next statements come before the one that is to fail. They count as run.
+    fn count_up_to_the_fault(&self, statements: usize) -> usize {
+        let mut state = self.state();
+        let before = match state.armed {
+            Some((at, _)) => at.saturating_sub(state.count).min(statements),
+            None => statements,
+        };
+        state.count += before;
+        before
     }
 
     /// Runs a statement, or lets it fail.

@@ -9,7 +9,7 @@ use crate::store::{LOCAL_OWNER, Store, new_id};
 
 /// Leaves room for this many pages more.
 async fn leave_room(store: &Store, pages: i64) {
-    let mut connection = store.write.acquire().await.expect("a connection");
+    let mut connection = store.write.settled().await;
     let count: i64 = query_scalar("pragma page_count")
         .fetch_one(&mut *connection)
         .await

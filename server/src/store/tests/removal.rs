@@ -34,7 +34,7 @@ async fn fill(store: &Store, messages: usize) {
     }
     let shown = store.finish_import(LOCAL_OWNER, "an import").await;
     shown.expect("shown");
-    let mut connection = store.write.acquire().await.expect("a connection");
+    let mut connection = store.write.settled().await;
     let all = query("update conversations set deleted_at = 1").execute(&mut *connection);
     all.await.expect("deleted");
 }

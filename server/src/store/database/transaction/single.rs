@@ -6,15 +6,18 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use sqlx::any::{AnyQueryResult, AnyRow, AnyStatement, AnyTypeInfo};
-use sqlx::{Any, AnyPool, Either, Execute, Executor, SqlStr};
+use sqlx::{Any, Either, Execute, Executor, FromRow, SqlStr};
 
-use super::task::{HeldConnection, Rules, TaskFailure};
+use super::task::{Rules, TaskFailure};
 use super::{Statement, StatementRefusal, Steps, all_steps, first_row};
+use crate::store::database::batch::BoundStatement;
+use crate::store::database::connections::Connections;
+use crate::store::{Result, Store};
 
 /// Runs one statement that reads. The statement consumes it: two statements would see different states of the
 /// database, so they need a snapshot.
 pub(in crate::store) struct SingleRead {
-    pub(super) pool: AnyPool,
+    pub(super) connections: Connections,
     pub(super) rules: Rules,
 }
 
@@ -24,18 +27,28 @@ impl fmt::Debug for SingleRead {
     }
 }
 
+impl Store {
+    /// The rows of one statement that reads.
+    pub(in crate::store) async fn single_rows<T>(
+        &self,
+        statement: &BoundStatement,
+    ) -> Result<Vec<T>>
+    where
+        T: for<'r> FromRow<'r, AnyRow>,
+    {
+        let steps = self.single_read().run(statement.to_statement()).await?;
+        let rows = steps.iter().filter_map(|step| step.as_ref().right());
+        Ok(rows.map(T::from_row).collect::<sqlx::Result<_>>()?)
+    }
+}
+
 impl SingleRead {
     async fn run(self, statement: sqlx::Result<Statement>) -> sqlx::Result<Steps> {
         let statement = statement?;
         // A connection whose statement did not end is closed.
-        let mut held = HeldConnection::new(
-            self.rules.connection(&self.pool).await?,
-            self.rules.is_memory,
-        );
-        let result = self
-            .rules
-            .run_statement(&mut held.connection, statement)
-            .await;
+        let mut held = self.rules.connection(&self.connections).await?;
+        held.is_settled = self.rules.is_memory;
+        let result = self.rules.run_statement(&mut held, statement).await;
         let is_broken = result.as_ref().is_err_and(|error| {
             TaskFailure::by(error, self.rules.database) == TaskFailure::Connection
         });

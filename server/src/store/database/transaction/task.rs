@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyConnection, AnyPool, Either, Executor};
+use sqlx::{AnyConnection, Either, Executor};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{Statement, StatementRefusal, Steps, TransactionRequest};
+use super::{Statement, StatementRefusal, Steps, Then, TransactionRequest};
 use crate::metrics::PoolMetrics;
 use crate::store::Database;
+#[cfg(not(test))]
+use crate::store::database::batch;
+use crate::store::database::batch::{Batch, BatchFailure, BatchResults, BoundStatement};
+use crate::store::database::connections::{Connections, HeldConnection};
 use crate::store::database::failure::DatabaseFailure;
 
 /// The longest time that one statement may take.
@@ -24,6 +27,8 @@ pub(super) struct Rules {
     pub(super) database: Database,
     /// The statement that begins it.
     pub(super) begin: &'static str,
+    /// Whether it begins before its owner sends a statement.
+    pub(super) begins_at_once: bool,
     /// The longest time without a statement.
     pub(super) limit: Duration,
     /// The longest time in all.
@@ -37,8 +42,11 @@ pub(super) struct Rules {
 
 impl Rules {
     /// Waits for a connection.
-    pub(super) async fn connection(&self, pool: &AnyPool) -> sqlx::Result<PoolConnection<Any>> {
-        let connection = self.metrics.waiting(pool.acquire()).await;
+    pub(super) async fn connection(
+        &self,
+        connections: &Connections,
+    ) -> sqlx::Result<HeldConnection> {
+        let connection = self.metrics.waiting(connections.acquire()).await;
         if connection.is_err() {
             self.metrics.failures.inc();
         }
@@ -64,29 +72,28 @@ impl Rules {
         }
         result
     }
-}
 
-/// A connection that is closed when it is dropped, unless it is certain that no transaction is open in it.
-/// Closing rolls back.
-pub(super) struct HeldConnection {
-    pub(super) connection: PoolConnection<Any>,
-    pub(super) is_settled: bool,
-}
-
-impl HeldConnection {
-    pub(super) fn new(connection: PoolConnection<Any>, is_settled: bool) -> Self {
-        Self {
-            connection,
-            is_settled,
+    /// Runs statements together, within the time limit of one.
+    async fn run_batch(
+        &self,
+        connection: &mut AnyConnection,
+        statements: &[&BoundStatement],
+    ) -> Result<Vec<Steps>, BatchFailure> {
+        #[cfg(not(test))]
+        let run = batch::run(self.database, connection, statements);
+        #[cfg(test)]
+        let run = self.faults.run_batch(self.database, connection, statements);
+        let result = match timeout(STATEMENT_LIMIT, run).await {
+            Ok(result) => result,
+            Err(_) => Err(BatchFailure {
+                done: None,
+                error: StatementRefusal::NoAnswer.into(),
+            }),
+        };
+        if result.is_err() {
+            self.metrics.failures.inc();
         }
-    }
-}
-
-impl Drop for HeldConnection {
-    fn drop(&mut self) {
-        if !self.is_settled {
-            self.connection.close_on_drop();
-        }
+        result
     }
 }
 
@@ -124,6 +131,7 @@ impl TaskFailure {
 pub(super) struct Task {
     connection: HeldConnection,
     rules: Rules,
+    has_begun: bool,
     /// When the transaction began.
     opened: Instant,
     longest_statement: Duration,
@@ -134,60 +142,87 @@ pub(super) struct Task {
 impl Task {
     /// Begins the transaction, and serves its requests to the end.
     pub(super) async fn run(
-        pool: AnyPool,
+        connections: Connections,
         rules: Rules,
-        requests: mpsc::Receiver<TransactionRequest>,
+        mut requests: mpsc::Receiver<TransactionRequest>,
         mut ready: oneshot::Sender<sqlx::Result<()>>,
     ) {
-        match Self::begin(&pool, &rules, &mut ready).await {
-            Ok(None) => {}
-            Ok(Some(task)) => {
-                // If the owner has gone, there are no requests, and the transaction is rolled back.
-                let _ = ready.send(Ok(()));
-                task.serve(requests).await;
+        let connection = tokio::select! {
+            biased;
+            () = ready.closed() => return,
+            connection = rules.connection(&connections) => match connection {
+                Ok(connection) => connection,
+                Err(error) => {
+                    let _ = ready.send(Err(error));
+                    return;
+                }
+            },
+        };
+        let mut task = Self::new(connection, &rules);
+        if rules.begins_at_once {
+            match task.begin(&connections).await {
+                Ok(begun) => task = begun,
+                Err(error) => {
+                    let _ = ready.send(Err(error));
+                    return;
+                }
             }
-            Err(error) => {
-                let _ = ready.send(Err(error));
-            }
+        }
+        // If the owner has gone, there are no requests, and the transaction is rolled back.
+        let _ = ready.send(Ok(()));
+        task.serve(&connections, &mut requests).await;
+    }
+
+    fn new(connection: HeldConnection, rules: &Rules) -> Self {
+        Self {
+            connection,
+            rules: rules.clone(),
+            has_begun: false,
+            opened: Instant::now(),
+            longest_statement: Duration::ZERO,
+            failed: None,
         }
     }
 
-    /// Gets a connection and begins the transaction. `None`: the owner has gone. A connection that turns
-    /// out to be unusable is replaced once.
-    async fn begin(
-        pool: &AnyPool,
-        rules: &Rules,
-        ready: &mut oneshot::Sender<sqlx::Result<()>>,
-    ) -> sqlx::Result<Option<Self>> {
+    /// Begins the transaction.
+    async fn begin(self, connections: &Connections) -> sqlx::Result<Self> {
+        let (task, _) = self
+            .begin_with(connections, &Batch::default(), Then::More)
+            .await?;
+        Ok(task)
+    }
+
+    /// Begins the transaction with its first batch. A connection that turns out to be unusable is replaced once.
+    async fn begin_with(
+        mut self,
+        connections: &Connections,
+        batch: &Batch,
+        then: Then,
+    ) -> sqlx::Result<(Self, BatchResults)> {
         let mut is_second_try = false;
         loop {
-            let connection = tokio::select! {
-                biased;
-                () = ready.closed() => return Ok(None),
-                connection = rules.connection(pool) => connection?,
+            let BatchFailure { done, error } = match self.batch(batch, then).await {
+                Ok(results) => return Ok((self, results)),
+                Err(failure) => failure,
             };
-            let mut task = Self {
-                connection: HeldConnection::new(connection, false),
-                rules: rules.clone(),
-                opened: Instant::now(),
-                longest_statement: Duration::ZERO,
-                failed: None,
-            };
-            let Err(error) = task.plain(rules.begin).await else {
-                task.opened = Instant::now();
-                return Ok(Some(task));
-            };
-            task.end().await;
+            let rules = self.rules.clone();
+            self.end().await;
             // A lock is not waited for a second time.
-            if is_second_try || DatabaseFailure::of(&error) == DatabaseFailure::Held {
+            let is_held = DatabaseFailure::of(&error) == DatabaseFailure::Held;
+            if is_second_try || is_held || done != Some(0) {
                 return Err(error);
             }
             is_second_try = true;
+            self = Self::new(rules.connection(connections).await?, &rules);
         }
     }
 
     /// Runs statements until the owner commits, goes, or exceeds a limit.
-    async fn serve(mut self, mut requests: mpsc::Receiver<TransactionRequest>) {
+    async fn serve(
+        mut self,
+        connections: &Connections,
+        requests: &mut mpsc::Receiver<TransactionRequest>,
+    ) {
         loop {
             let end = self.opened + self.rules.total + self.longest_statement;
             let deadline = end.min(Instant::now() + self.rules.limit);
@@ -196,28 +231,104 @@ impl Task {
                 request = requests.recv() => request,
                 () = sleep_until(deadline) => return self.expire().await,
             };
+            let started = Instant::now();
             match request {
                 None => return self.end().await,
-                Some(TransactionRequest::Run(..)) if Instant::now() > end => {
+                Some(TransactionRequest::Run(..) | TransactionRequest::Batch(..))
+                    if Instant::now() > end =>
+                {
                     return self.expire().await;
                 }
                 Some(TransactionRequest::Run(statement, answer)) => {
-                    let started = Instant::now();
+                    if !self.has_begun {
+                        match self.begin(connections).await {
+                            Ok(begun) => self = begun,
+                            Err(error) => {
+                                let _ = answer.send(Err(error));
+                                return;
+                            }
+                        }
+                    }
                     let steps = self.statement(statement).await;
-                    self.longest_statement = self.longest_statement.max(started.elapsed());
                     // An owner that has gone does not commit either.
                     let _ = answer.send(steps);
                 }
-                Some(TransactionRequest::Commit(answer)) => {
-                    let committed = self.plain("commit").await;
-                    if committed.is_ok() {
-                        self.connection.is_settled = true;
+                Some(TransactionRequest::Batch(batch, then, answer)) => {
+                    let results = if self.has_begun {
+                        let results = self.batch(&batch, then).await;
+                        results.map_err(|failure| failure.error)
                     } else {
-                        self.end().await;
+                        match self.begin_with(connections, &batch, then).await {
+                            Ok((begun, results)) => {
+                                self = begun;
+                                Ok(results)
+                            }
+                            Err(error) => {
+                                let _ = answer.send(Err(error));
+                                return;
+                            }
+                        }
+                    };
+                    if then == Then::Commit {
+                        self.end_unless(results.is_ok()).await;
+                        let _ = answer.send(results);
+                        return;
                     }
+                    let _ = answer.send(results);
+                }
+                Some(TransactionRequest::Commit(answer)) => {
+                    let committed = if self.has_begun {
+                        self.plain("commit").await
+                    } else {
+                        Ok(())
+                    };
+                    self.end_unless(committed.is_ok()).await;
                     let _ = answer.send(committed);
                     return;
                 }
+            }
+            self.longest_statement = self.longest_statement.max(started.elapsed());
+        }
+    }
+
+    /// Rolls back, unless the transaction was committed.
+    async fn end_unless(mut self, is_committed: bool) {
+        if is_committed {
+            self.connection.is_settled = true;
+        } else {
+            self.end().await;
+        }
+    }
+
+    /// Runs a batch, which begins the transaction if nothing has begun it, and commits it if nothing follows.
+    async fn batch(&mut self, batch: &Batch, then: Then) -> Result<BatchResults, BatchFailure> {
+        if self.failed.is_some() {
+            return Err(BatchFailure {
+                done: None,
+                error: StatementRefusal::AfterFailure.into(),
+            });
+        }
+        let begin = (!self.has_begun).then(|| BoundStatement::new(self.rules.begin));
+        let commit = (then == Then::Commit).then(|| BoundStatement::new("commit"));
+        let is_first = begin.is_some();
+        let statements: Vec<&BoundStatement> = begin
+            .iter()
+            .chain(batch.statements())
+            .chain(&commit)
+            .collect();
+        let connection = &mut self.connection;
+        match self.rules.run_batch(connection, &statements).await {
+            Ok(mut steps) => {
+                if is_first {
+                    self.has_begun = true;
+                    self.opened = Instant::now();
+                    steps.remove(0);
+                }
+                Ok(BatchResults::new(steps))
+            }
+            Err(failure) => {
+                self.failed = Some(TaskFailure::by(&failure.error, self.rules.database));
+                Err(failure)
             }
         }
     }
@@ -244,7 +355,7 @@ impl Task {
             // SQLite may have rolled back by itself. The statement would then be committed at once.
             return Err(StatementRefusal::AfterFailure.into());
         }
-        let connection = &mut self.connection.connection;
+        let connection = &mut self.connection;
         let result = self.rules.run_statement(connection, statement).await;
         if let Err(error) = &result {
             self.failed = Some(TaskFailure::by(error, self.rules.database));
@@ -255,11 +366,15 @@ impl Task {
     /// Rolls back, and returns the connection to the pool if it is certain that no transaction is open in
     /// it.
     async fn end(mut self) {
+        if !self.has_begun && self.failed.is_none() {
+            self.connection.is_settled = true;
+            return;
+        }
         let is_broken = self.failed == Some(TaskFailure::Connection);
         if is_broken && !self.rules.is_memory {
             return;
         }
-        let connection = &mut *self.connection.connection;
+        let connection = &mut *self.connection;
         let rolled_back = timeout(CLEANUP_LIMIT, roll_back(connection, self.rules.database)).await;
         self.connection.is_settled = rolled_back.unwrap_or(false);
     }
