@@ -1,6 +1,7 @@
 //! Reads a provider's answer to its end and pushes its events into a sink.
 //!
-//! Events that arrived together are flushed together, so that a burst costs few writes. Dropping the future
+//! Events that arrived together are flushed together, so that a burst costs few writes. One that comes alone is flushed
+//! at once. Dropping the future
 //! closes the provider's connection.
 
 use std::borrow::Cow;
@@ -22,6 +23,9 @@ use crate::providers::{DispatchStep, Progress, Registry, UpstreamAnswer};
 const FRAME_BYTES: usize = 16 * 1024;
 /// The most pieces of the provider's stream that are gathered before a flush. A piece may hold no text.
 const FRAME_PIECES: usize = 256;
+
+/// Pieces that come further apart are not gathered: looking for another one costs as much as reading it.
+const APART: Duration = Duration::from_millis(2);
 
 /// Takes the events of a reply.
 pub(crate) trait EventSink {
@@ -96,12 +100,14 @@ async fn relay_answer(
     sink: &mut (impl EventSink + Send),
     report: &mut Report,
 ) -> Result<Outcome, Failure> {
+    let mut flushed_at = None;
     loop {
-        match read(&mut answer, sink, report).await? {
+        match read(&mut answer, sink, report, flushed_at).await? {
             Progress::More => {
                 if sink.flush().await.is_err() {
                     return Ok(Outcome::Left);
                 }
+                flushed_at = Some(Instant::now());
             }
             Progress::Complete { finish, usage } => {
                 report.usage = usage;
@@ -111,17 +117,21 @@ async fn relay_answer(
     }
 }
 
-/// Waits for the provider, then takes everything that has already arrived.
+/// Waits for the provider, then takes everything that has already arrived, unless the pieces come apart.
 async fn read(
     answer: &mut UpstreamAnswer,
     sink: &mut impl EventSink,
     report: &mut Report,
+    flushed_at: Option<Instant>,
 ) -> Result<Progress, Failure> {
     let mut out = |sink: &mut _, event: ChatEvent<'_>| {
         report.count(&event);
         EventSink::push(sink, &event);
     };
     let mut progress = answer.next(&mut |event| out(sink, event)).await?;
+    if flushed_at.is_none_or(|flushed_at| flushed_at.elapsed() >= APART) {
+        return Ok(progress);
+    }
     let mut pieces = 1;
     while progress == Progress::More && sink.size() < FRAME_BYTES && pieces < FRAME_PIECES {
         // The task that reads the socket holds what has arrived; yielding lets it run. A write for

@@ -1,10 +1,12 @@
 //! The events of a reply as a stream of bytes, with pings while there are no events.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::stream::{self, Stream, StreamExt};
-use tokio::time::{Instant, timeout};
+use futures::stream::{self, Stream};
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::log::LogReader;
 
@@ -53,13 +55,109 @@ pub(crate) fn with_pings<S, G>(
 where
     S: Stream<Item = std::io::Result<Bytes>>,
 {
-    stream::unfold(
-        (Box::pin(events), FIRST_PING, guard),
-        |(mut events, wait, guard)| async move {
-            match timeout(wait, events.next()).await {
-                Ok(bytes) => bytes.map(|bytes| (bytes, (events, wait, guard))),
-                Err(_) => Some((Ok(Bytes::from_static(PING_COMMENT)), (events, PING, guard))),
+    let mut events = Box::pin(events);
+    let mut silence = Silence::new();
+    stream::poll_fn(move |context| {
+        let _guard = &guard;
+        match events.as_mut().poll_next(context) {
+            Poll::Ready(bytes) => {
+                silence.is_over();
+                Poll::Ready(bytes)
             }
-        },
-    )
+            Poll::Pending => silence
+                .poll_ping(context)
+                .map(|()| Some(Ok(Bytes::from_static(PING_COMMENT)))),
+        }
+    })
+}
+
+/// Measures the silence of a stream. An event does not touch the timer: when it rings, it is set to the time that the
+/// last event has put off.
+struct Silence {
+    timer: Pin<Box<Sleep>>,
+    /// When the reader began to wait. `None`: it does not wait.
+    since: Option<Instant>,
+    /// The silence before the next ping.
+    wait: Duration,
+}
+
+impl Silence {
+    fn new() -> Self {
+        Self {
+            timer: Box::pin(sleep(FIRST_PING)),
+            since: None,
+            wait: FIRST_PING,
+        }
+    }
+
+    fn is_over(&mut self) {
+        self.since = None;
+    }
+
+    /// Waits until a ping is due.
+    fn poll_ping(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        while self.timer.as_mut().poll(context).is_ready() {
+            let due = since + self.wait;
+            if Instant::now() >= due {
+                self.wait = PING;
+                self.since = None;
+                self.timer.as_mut().reset(Instant::now() + PING);
+                return Poll::Ready(());
+            }
+            self.timer.as_mut().reset(due);
+        }
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt;
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    const EVENT: &[u8] = b"data: 1\n\n";
+
+    #[tokio::test(start_paused = true)]
+    async fn a_ping_comes_after_each_silence_and_an_event_puts_it_off() {
+        let (send, mut sent) = mpsc::unbounded_channel();
+        let events = stream::poll_fn(move |context| {
+            sent.poll_recv(context).map(|event: Option<&'static [u8]>| {
+                event.map(|event| Ok(Bytes::from_static(event)))
+            })
+        });
+        let began = Instant::now();
+        tokio::spawn(async move {
+            // In milliseconds after the beginning.
+            for at in [0, 700, 1_500, 2_400, 20_000] {
+                tokio::time::sleep_until(began + Duration::from_millis(at)).await;
+                send.send(EVENT).expect("it is read");
+            }
+            tokio::time::sleep_until(began + Duration::from_millis(40_000)).await;
+        });
+        let mut got = Vec::new();
+        let mut stream = Box::pin(with_pings(events, ()));
+        while let Some(bytes) = stream.next().await {
+            let is_ping = bytes.expect("no error") == PING_COMMENT;
+            got.push((began.elapsed().as_millis() as u64, is_ping));
+        }
+        let expect = [
+            (0, false),
+            (700, false),
+            (1_500, false),
+            (2_400, false),
+            // The first silence that lasts a second, then 15 of them.
+            (3_400, true),
+            (18_400, true),
+            (20_000, false),
+            (35_000, true),
+        ];
+        let is_near = |(at, is_ping): &(u64, bool), (expected, expect_ping): &(u64, bool)| {
+            at.abs_diff(*expected) <= 5 && is_ping == expect_ping
+        };
+        let all = got.len() == expect.len() && got.iter().zip(&expect).all(|(a, b)| is_near(a, b));
+        assert!(all, "{got:?}");
+    }
 }

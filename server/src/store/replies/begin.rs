@@ -95,6 +95,8 @@ impl Store {
             return begun_before(&mut tx, owner, known, reply, history).await;
         }
         let mut batch = Batch::default();
+        // Ids sort by the time of their creation.
+        let (question_id, reply_id) = (new_id(), new_id());
         let is_first = match &found.conversation {
             Some(row) => {
                 let is_there =
@@ -102,7 +104,7 @@ impl Store {
                 is_there.then_some(false).ok_or(StoreError::NotFound)?
             }
             None if matches!(reply.turn, Turn::Question { parent: None, .. }) => {
-                self.add_conversation(&mut batch, owner, reply);
+                self.add_conversation(&mut batch, owner, reply, &reply_id);
                 true
             }
             None => return Err(StoreError::NotFound),
@@ -113,13 +115,13 @@ impl Store {
                     let (state,) = found.parent.ok_or(StoreError::NotFound)?;
                     check_ended(&state)?;
                 }
-                let parent = parent.as_deref();
-                let question = self.add_question(&mut batch, owner, reply, (parent, text, terms));
-                add_reply(&mut batch, owner, reply, Some(question))
+                let question = (&*question_id, parent.as_deref(), text.as_str());
+                self.add_question(&mut batch, owner, reply, question, terms);
+                add_reply(&mut batch, owner, reply, reply_id, Some(question_id))
             }
             Turn::Regenerate(_) => {
                 let earlier = ended_reply(found.reply)?;
-                add_reply(&mut batch, owner, reply, earlier.parent)
+                add_reply(&mut batch, owner, reply, reply_id, earlier.parent)
             }
             Turn::Continue(_) => {
                 continue_reply(&mut batch, owner, reply, ended_reply(found.reply)?)
@@ -127,6 +129,9 @@ impl Store {
         };
         begun.is_first = is_first;
         add_generation(&mut batch, owner, reply, &begun.message);
+        if !is_first {
+            add_leaf(&mut batch, owner, reply, &begun.message);
+        }
         let question = begun.user_message.as_deref();
         let conversation = &reply.conversation;
         let line = question
@@ -140,19 +145,20 @@ impl Store {
         Ok(begun)
     }
 
-    /// Stores the conversation of a request.
-    fn add_conversation(&self, batch: &mut Batch, owner: &str, reply: &NewReply) {
+    /// Stores the conversation of a request, which shows the reply with this id.
+    fn add_conversation(&self, batch: &mut Batch, owner: &str, reply: &NewReply, leaf: &str) {
         let title = self.database.text(&reply.title);
         batch.add(
             BoundStatement::new(
-                "insert into conversations (id, owner, title, titled_by, created_at, updated_at)
-                 values ($1, $2, $3, $4, $5, $5)",
+                "insert into conversations (id, owner, title, titled_by, created_at, updated_at, leaf)
+                 values ($1, $2, $3, $4, $5, $5, $6)",
             )
             .bind(&reply.conversation)
             .bind(owner)
             .bind(&title)
             .bind(rows::titled_by(TitledBy::FirstWords))
-            .bind(reply.now),
+            .bind(reply.now)
+            .bind(leaf),
         );
         batch.add(
             self.database
@@ -160,30 +166,29 @@ impl Store {
         );
     }
 
-    /// Stores a question below its parent, and returns its id.
+    /// Stores a question, which has an id, a parent and a text, and its search terms.
     fn add_question(
         &self,
         batch: &mut Batch,
         owner: &str,
         reply: &NewReply,
-        (parent, text, terms): (Option<&str>, &str, String),
-    ) -> String {
-        let id = new_id();
+        (id, parent, text): (&str, Option<&str>, &str),
+        terms: String,
+    ) {
         batch.add(
             BoundStatement::new(
                 "insert into messages (id, conversation, owner, parent, role, text, state, finish, created_at)
                  values ($1, (select key from conversations where id = $2 and owner = $3), $3, $4, 'user',
                      $5, 'done', 'stop', $6)",
             )
-            .bind(&id)
+            .bind(id)
             .bind(&reply.conversation)
             .bind(owner)
             .bind(parent)
             .bind(self.database.text(text))
             .bind(reply.now),
         );
-        batch.add(self.database.index_of_message(owner, &id, terms));
-        id
+        batch.add(self.database.index_of_message(owner, id, terms));
     }
 }
 
@@ -300,8 +305,13 @@ async fn is_first(
 }
 
 /// Stores an empty reply to this question.
-fn add_reply(batch: &mut Batch, owner: &str, reply: &NewReply, question: Option<String>) -> Begun {
-    let message = new_id();
+fn add_reply(
+    batch: &mut Batch,
+    owner: &str,
+    reply: &NewReply,
+    message: String,
+    question: Option<String>,
+) -> Begun {
     batch.add(
         BoundStatement::new(
             "insert into messages (id, conversation, owner, parent, role, text, model, parameters, state,
@@ -374,7 +384,7 @@ fn add_end_of_generation(batch: &mut Batch, owner: &str, reply: &EndedRow) {
     );
 }
 
-/// Stores the generation of a request, and shows its reply.
+/// Stores the generation of a request.
 fn add_generation(batch: &mut Batch, owner: &str, reply: &NewReply, message: &str) {
     batch.add(
         BoundStatement::new(
@@ -387,6 +397,10 @@ fn add_generation(batch: &mut Batch, owner: &str, reply: &NewReply, message: &st
         .bind(message)
         .bind(&reply.conversation),
     );
+}
+
+/// Shows the path to this message.
+fn add_leaf(batch: &mut Batch, owner: &str, reply: &NewReply, message: &str) {
     batch.add(
         BoundStatement::new(
             "update conversations set leaf = $1, updated_at = $2 where id = $3 and owner = $4",
