@@ -16,7 +16,7 @@ use std::time::Duration;
 
 pub use self::access::{AccessFile, AccessOptions};
 pub use self::capacity::Capacity;
-pub use self::observing::Observing;
+pub use self::observing::{LogFormat, Observing};
 pub use self::saving::{Command, Saving, Switch};
 
 use clap::Parser;
@@ -51,12 +51,12 @@ Upstreams (by environment or .env; any number of them in the configuration file)
 #[command(name = "rill", version, max_term_width = 100, after_help = UPSTREAM_HELP)]
 pub struct Config {
     /// The address to listen on. Without accounts it must be a loopback address, see `--access`.
-    #[arg(long, env = "RILL_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:3000", value_parser = address())]
+    #[arg(long, env = "RILL_LISTEN", global = true, value_name = "ADDRESS", default_value = "127.0.0.1:3000", value_parser = address())]
     pub listen: SocketAddr,
 
     /// The public address, if a proxy in front of Rill has another one (`https://chat.example.com`). Without
     /// accounts the proxy must require a password itself.
-    #[arg(long, env = "RILL_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
+    #[arg(long, env = "RILL_PUBLIC_URL", global = true, value_name = "URL", value_parser = public_url)]
     pub public_url: Option<PublicUrl>,
 
     /// How people are let in.
@@ -68,11 +68,11 @@ pub struct Config {
     pub model: Option<String>,
 
     /// The file that describes the upstreams [default: rill.toml, if it exists].
-    #[arg(long, env = "RILL_CONFIG", value_name = "FILE")]
+    #[arg(long, env = "RILL_CONFIG", global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
     /// The address at which a running Ollama is looked for; `off` to disable.
-    #[arg(long, env = "RILL_OLLAMA", value_name = "URL", default_value = ollama::URL, value_parser = ollama_url)]
+    #[arg(long, env = "RILL_OLLAMA", global = true, value_name = "URL", default_value = ollama::URL, value_parser = ollama_url)]
     pub ollama: OllamaUrl,
 
     /// The upstreams. The first one is the default.

@@ -14,6 +14,7 @@ mod authorize;
 mod body;
 mod content_coding;
 mod error;
+pub mod health;
 mod limits;
 pub mod metrics;
 

@@ -6,8 +6,10 @@
 
 pub mod access;
 pub mod config;
+pub mod doctor;
 pub mod http;
 pub mod metrics;
 pub mod providers;
+mod reference;
 pub mod replies;
 pub mod store;

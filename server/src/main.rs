@@ -1,13 +1,16 @@
 //! The binary `rill`: configuration, log, state, server, shutdown. It is the table of contents of the program
 //! and the only place that reads the environment.
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches};
-use server::config::{Command, Config, FILE};
+use server::access::Mode;
+use server::config::{Command, Config, FILE, LogFormat};
+use server::doctor;
 use server::http::state::AppState;
 use server::http::workers::Workers;
 use server::http::{descriptors, listen, metrics, router};
@@ -24,22 +27,52 @@ async fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => error.exit(),
     };
-    tracing_subscriber::fmt()
-        .with_env_filter(
-            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")),
-        )
-        .with_writer(std::io::stderr)
-        .init();
+    start_log(config.observing.log_format);
     let done = match &config.command {
         None => run(config).await,
         Some(Command::Backup { file }) => say(store::backup(&config.saving.store(), file).await),
         Some(Command::Check) => say(store::check(&config.saving.store()).await),
+        Some(Command::Health) => say(doctor::health(&config).await),
+        Some(Command::Doctor) => say(examine(&config).await),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(sentence) => {
             tracing::error!("{sentence}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// Begins to log to standard error. There are colours only on a terminal, and not where `NO_COLOR` forbids them.
+fn start_log(format: Option<LogFormat>) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match format {
+        Some(LogFormat::Json) => log.json().flatten_event(true).init(),
+        Some(LogFormat::Text) | None => {
+            let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+            let has_color = std::io::stderr().is_terminal() && !no_color;
+            log.with_ansi(has_color).init();
+        }
+    }
+}
+
+/// The findings of `rill doctor`, a line each. An error if something is wrong.
+async fn examine(config: &Config) -> Result<String, String> {
+    let findings = doctor::examine(config).await;
+    let lines: Vec<String> = findings.iter().map(doctor::Finding::line).collect();
+    let lines = lines.join("\n");
+    let wrong = findings
+        .iter()
+        .filter(|finding| finding.grade == doctor::Grade::Wrong);
+    match wrong.count() {
+        0 => Ok(lines),
+        count => {
+            say(Ok(lines))?;
+            Err(format!("{count} of {} findings are wrong", findings.len()))
         }
     }
 }
@@ -105,6 +138,7 @@ async fn run(config: Config) -> Result<(), String> {
         state.drain.clone(),
     ));
     tracing::info!("Rill is at http://{address}");
+    tell_settings(&state);
     // Metrics are served to the end, also while replies finish.
     let end = CancellationToken::new();
     let _end = end.clone().drop_guard();
@@ -133,6 +167,20 @@ async fn bind(address: SocketAddr, flag: &str) -> Result<(TcpListener, SocketAdd
     })?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     Ok((listener, address))
+}
+
+/// A line for each thing that was decided.
+fn tell_settings(state: &AppState) {
+    let mode = match state.config.access_settings().mode {
+        Mode::Local => "one person on this machine uses it, without signing in",
+        Mode::Accounts => "people sign in with accounts",
+        Mode::Proxy => "a proxy signs people in",
+    };
+    tracing::info!("{mode}");
+    for upstream in state.upstreams.described() {
+        tracing::info!("{upstream}");
+    }
+    tracing::info!("the default model is {}", state.upstreams.default_model());
 }
 
 /// Looks for a local Ollama in the background.

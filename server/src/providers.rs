@@ -34,6 +34,7 @@ pub(crate) use answer::{Progress, UpstreamAnswer};
 pub(crate) use caching::Reuse;
 pub use client::Upstream;
 pub(crate) use dispatch::DispatchStep;
+pub use models::UpstreamProbe;
 pub use registry::Registry;
 pub(crate) use registry::{AvailableModel, Route};
 pub(crate) use secrets::Secrets;

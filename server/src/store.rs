@@ -16,6 +16,7 @@ mod import;
 mod maintenance;
 mod migrations;
 mod open;
+mod probe;
 mod read;
 mod replies;
 mod search;
@@ -35,7 +36,7 @@ use self::database::connections::Connections;
 use self::database::slice::SLICE;
 use self::database::transaction::{WRITE_LIMIT, WRITE_TOTAL};
 use self::database::{Database, failure};
-pub use self::maintenance::{backup, check};
+pub use self::maintenance::{backup, check, examine};
 pub use self::model::{
     Begun, ConversationHead, ConversationKey, Finished, GenerationEnd, ImportCursor, ImportPart,
     MessageKey, MessagePage, NewPiece, NewReply, PathEnd, PathLimit, Piece, StoredReply, TitledBy,

@@ -7,6 +7,7 @@ mod content_coding;
 mod conversations;
 mod event_stream;
 mod formats;
+mod health;
 mod limits;
 mod malformed;
 mod metrics;

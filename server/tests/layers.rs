@@ -16,15 +16,20 @@ struct Layers {
 const SERVER: Layers = Layers {
     source: "server/src",
     rooms: &[
-        ("main", &["access", "config", "http", "store"]),
+        (
+            "main",
+            &["access", "config", "doctor", "http", "providers", "store"],
+        ),
         (
             "lib",
             &[
                 "access",
                 "config",
+                "doctor",
                 "http",
                 "metrics",
                 "providers",
+                "reference",
                 "replies",
                 "store",
             ],
@@ -36,16 +41,19 @@ const SERVER: Layers = Layers {
                 "config",
                 "metrics",
                 "providers",
+                "reference",
                 "replies",
                 "store",
             ],
         ),
         ("access", &["store"]),
-        ("replies", &["metrics", "providers", "store"]),
+        ("replies", &["metrics", "providers", "reference", "store"]),
         ("providers", &["metrics"]),
         ("store", &["metrics"]),
-        // It uses no other: they count into it.
+        // These two use no other.
         ("metrics", &[]),
+        ("reference", &[]),
+        ("doctor", &["config", "metrics", "providers", "store"]),
         // It builds the settings of the layers, which are types of these.
         ("config", &["access", "providers", "replies", "store"]),
     ],

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::access::{AccessFile, AccessSection};
-use super::observing::parse_loopback;
+use super::observing::{LogFormat, parse_loopback};
 use super::{Capacity, Observing, parse_key};
 use crate::providers::api::Api;
 use crate::providers::base_url;
@@ -47,6 +47,7 @@ struct Document {
     max_streams_per_client: Option<NonZeroUsize>,
     access: Option<AccessSection>,
     metrics_listen: Option<Spanned<String>>,
+    log_format: Option<LogFormat>,
     #[serde(default)]
     upstream: Vec<Entry>,
     #[serde(default)]
@@ -101,6 +102,7 @@ pub fn read(
     let mut file = File {
         observing: Observing {
             metrics_listen: metrics_listen.transpose()?,
+            log_format: document.log_format,
         },
         model: document.model.map(Spanned::into_inner),
         capacity: Capacity {

@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
 
 /// The settings of what the server tells about itself.
 #[derive(Debug, Clone, Copy, Default, Args)]
@@ -11,6 +12,25 @@ pub struct Observing {
     /// Without it there are none.
     #[arg(long, env = "RILL_METRICS_LISTEN", value_name = "ADDRESS", value_parser = parse_loopback)]
     pub metrics_listen: Option<SocketAddr>,
+
+    /// How the log is written: `text` for people, or `json`, one object a line, for programs [default: text].
+    #[arg(
+        long,
+        env = "RILL_LOG_FORMAT",
+        value_name = "FORMAT",
+        hide_possible_values = true
+    )]
+    pub log_format: Option<LogFormat>,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
 }
 
 impl Observing {
@@ -19,6 +39,7 @@ impl Observing {
     pub fn or(self, other: Self) -> Self {
         Self {
             metrics_listen: self.metrics_listen.or(other.metrics_listen),
+            log_format: self.log_format.or(other.log_format),
         }
     }
 }

@@ -61,6 +61,10 @@ pub enum Command {
     },
     /// Verify the database, also while Rill runs
     Check,
+    /// Ask the running server whether it can take and save messages
+    Health,
+    /// Examine configuration, upstreams, store, proxy and clock, and say what to do
+    Doctor,
 }
 
 fn database_url(text: &str) -> Result<SecretString, String> {

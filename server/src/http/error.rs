@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use super::content_coding::ACCEPTED;
 use super::limits::LimitReached;
+use crate::reference::{Reference, with_reference};
 use crate::store::StoreError;
 
 /// The error of a refused request.
@@ -81,7 +82,13 @@ impl AppError {
         ErrorBody {
             error: Refusal {
                 kind: self.kind,
-                message: self.message.clone().into_owned(),
+                // What is wrong here can be found in the log.
+                message: match Reference::current() {
+                    Some(reference) if status_of(self.kind).is_server_error() => {
+                        with_reference(&self.message, Some(&reference))
+                    }
+                    _ => self.message.clone().into_owned(),
+                },
             },
         }
     }
@@ -105,6 +112,7 @@ impl AppError {
             tracing::info!(
                 status = status.as_u16(),
                 kind = self.kind.as_str(),
+                reference = Reference::current().as_ref().map(Reference::as_str),
                 "refused"
             );
         }
@@ -130,7 +138,9 @@ impl From<StoreError> for AppError {
             StoreError::NotFound => ErrorKind::NotFound.into(),
             StoreError::Invalid(sentence) => Self::invalid(sentence),
             StoreError::Failed(cause) => {
-                tracing::error!(cause, "the database failed");
+                let reference = Reference::current();
+                let reference = reference.as_ref().map(Reference::as_str);
+                tracing::error!(cause, reference, "the database failed");
                 ErrorKind::NotSaved.into()
             }
         }

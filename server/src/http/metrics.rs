@@ -1,4 +1,4 @@
-//! Measures requests, and serves the metrics on a listener of their own.
+//! Measures requests and gives each a reference, and serves the metrics on a listener of their own.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -6,8 +6,9 @@ use std::time::Instant;
 use app::protocol::ErrorKind;
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::Entry;
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, ORIGIN};
-use axum::http::{HeaderValue, Method, Uri};
+use axum::http::{HeaderName, HeaderValue, Method, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use prometheus_client::metrics::gauge::Gauge;
@@ -17,14 +18,18 @@ use super::error::AppError;
 use super::limits::Gate;
 use super::state::AppState;
 use crate::metrics::RequestLabels;
+use crate::reference::Reference;
 
 /// The most connections of readers of the metrics.
 pub const MOST_CONNECTIONS: usize = 16;
 
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Counts a request when the head of its response is known. A path without a route is one label, whatever it is.
+/// Counts a request when the head of its response is known, and gives it a reference. A path without a route is one
+/// label, whatever it is.
 pub(super) async fn measure(
     State(state): State<AppState>,
     request: Request,
@@ -40,7 +45,16 @@ pub(super) async fn measure(
     };
     let route = request.extensions().get::<MatchedPath>();
     let http_route: Arc<str> = route.map_or("", MatchedPath::as_str).into();
-    let response = next.run(request).await;
+    let given = request.headers().get(X_REQUEST_ID);
+    let given = given.and_then(|value| Reference::given(value.to_str().ok()?));
+    let reference = given.unwrap_or_else(Reference::new);
+    let mut response = reference.clone().scope(next.run(request)).await;
+    // The provider's own id of a request that was passed on is of more use to a program.
+    if let Entry::Vacant(header) = response.headers_mut().entry(X_REQUEST_ID)
+        && let Ok(value) = HeaderValue::from_str(reference.as_str())
+    {
+        header.insert(value);
+    }
     let labels = RequestLabels {
         http_request_method,
         http_route,

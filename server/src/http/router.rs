@@ -6,7 +6,6 @@ use app::protocol::saved::{CHANGES_PATH, EXPORT_PATH, IMPORT_PATH, events_path, 
 use app::protocol::{CHAT_PATH, ErrorKind, IMAGE_PATH, MODELS_PATH};
 use axum::Router;
 use axum::extract::Request;
-use axum::http::header::CACHE_CONTROL;
 use axum::middleware::{Next, from_fn, from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
@@ -18,8 +17,8 @@ use super::routes::Needs::{Key, Nothing, Person, Session};
 use super::routes::{RouteInfo, Routes};
 use super::state::AppState;
 use super::{
-    access, changes, chat, export, frames, functions, generations, import, messages, metrics,
-    openai, pages,
+    access, changes, chat, export, frames, functions, generations, health, import, messages,
+    metrics, openai, pages,
 };
 use crate::access::Scope::{Chat, Models, Read};
 
@@ -112,7 +111,9 @@ fn routes(state: &AppState) -> Routes {
             Key(Models),
             get(openai::models::show),
         )
-        .add(&["GET"], "/healthz", Nothing, get(healthz))
+        .add(&["GET"], "/healthz", Nothing, get(health::alive))
+        .add(&["GET"], "/healthz/stream", Nothing, get(health::stream))
+        .add(&["GET"], "/readyz", Nothing, get(health::ready))
         .and(page(state))
 }
 
@@ -127,14 +128,6 @@ fn page(state: &AppState) -> Routes {
         .add_files("/pkg", Nothing, pages.build_files())
         .otherwise(Nothing, pages.public_files())
         .layered(|router| router.layer(map_request(pages::head_as_get)))
-}
-
-/// Whether the server accepts new requests.
-async fn healthz(state: axum::extract::State<AppState>) -> Response {
-    if state.drain.is_cancelled() {
-        return AppError::from(ErrorKind::Shutdown).into_response();
-    }
-    ([(CACHE_CONTROL, "no-store")], "ok\n").into_response()
 }
 
 /// The response for a panic, without details. The panic itself is in the log.

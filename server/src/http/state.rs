@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use crate::access::Access;
 use crate::config::{Config, Switch};
 use crate::http::descriptors;
+use crate::http::health::Readiness;
 use crate::http::limits::{self, LimitCounts};
 use crate::http::workers;
 use crate::metrics::Metrics;
@@ -34,6 +35,8 @@ pub struct AppState {
     pub limits: Arc<limits::ServerLimits>,
     /// The most connections at one time.
     pub max_connections: usize,
+    /// The last look at the store.
+    pub readiness: Arc<Readiness>,
     /// What the server counts.
     pub metrics: Arc<Metrics>,
     /// The engine of replies.
@@ -133,6 +136,7 @@ impl AppState {
             upstreams,
             limits: Arc::new(limits::ServerLimits::new(&counts)),
             max_connections: counts.connections,
+            readiness: Arc::default(),
             metrics,
             replies,
             store,

@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use reqwest::header::DATE;
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
@@ -37,6 +38,26 @@ impl Model {
             entry: Value::Null,
         }
     }
+}
+
+/// What an upstream answered to a request for its models.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UpstreamProbe {
+    /// Its models, and its clock.
+    Models {
+        /// Their names.
+        names: Vec<String>,
+        /// The time of the answer by the upstream's clock.
+        date: Option<std::time::SystemTime>,
+    },
+    /// It refused the key, with this status.
+    KeyRefused(u16),
+    /// It answers with this status, without a list. Some upstreams have none.
+    NoList(u16),
+    /// It does not answer in time, or breaks the connection.
+    Silent,
+    /// There is no connection to it.
+    Unreachable,
 }
 
 /// The known models of one upstream.
@@ -136,10 +157,37 @@ impl Upstream {
     }
 
     async fn ask_for_models(&self) -> Option<Vec<Model>> {
-        let mut response = self.get("models").await.ok()?;
+        let response = self.get("models").await.ok()?;
         if !response.status().is_success() {
             return None;
         }
+        self.read_models(response).await
+    }
+
+    /// Asks the upstream for its models, to find out what is wrong with it. The request costs nothing.
+    pub async fn probe(&self) -> UpstreamProbe {
+        let response = match timeout(TIME_LIMIT, self.get("models")).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) if error.is_connect() => return UpstreamProbe::Unreachable,
+            Ok(Err(_)) | Err(_) => return UpstreamProbe::Silent,
+        };
+        let date = response.headers().get(DATE);
+        let date = date.and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+        let status = response.status();
+        if matches!(status.as_u16(), 401 | 403) {
+            return UpstreamProbe::KeyRefused(status.as_u16());
+        }
+        let models = match timeout(TIME_LIMIT, self.read_models(response)).await {
+            Ok(Some(models)) if status.is_success() => models,
+            _ => return UpstreamProbe::NoList(status.as_u16()),
+        };
+        UpstreamProbe::Models {
+            names: models.into_iter().map(|model| model.id).collect(),
+            date,
+        }
+    }
+
+    async fn read_models(&self, mut response: reqwest::Response) -> Option<Vec<Model>> {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.ok()? {
             if body.len() + chunk.len() > MAX_LIST_BYTES {

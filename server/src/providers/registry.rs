@@ -100,6 +100,27 @@ impl Registry {
         }
     }
 
+    /// A sentence for each upstream, for the log. It has no key in it.
+    #[must_use]
+    pub fn described(&self) -> Vec<String> {
+        let describe = |upstream: &Arc<Upstream>| {
+            let settings = upstream.settings();
+            let key = if settings.key.is_some() {
+                "with a key"
+            } else {
+                "without a key"
+            };
+            let (name, url) = (&settings.name, &settings.base_url);
+            format!("the upstream {name} is at {url}, {key}")
+        };
+        let upstreams = self.upstreams();
+        upstreams
+            .iter()
+            .filter(|upstream| !is_demo(upstream))
+            .map(describe)
+            .collect()
+    }
+
     /// Whether the embedded demo answers, because there is no other upstream.
     #[must_use]
     pub fn is_demo(&self) -> bool {

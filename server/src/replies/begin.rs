@@ -11,6 +11,7 @@ use super::prompt::{chat_request, parameters};
 use super::running::RunningReply;
 use super::saved::{self, ReplyContext};
 use super::{Guard, Replies, new_id, title};
+use crate::reference::Reference;
 use crate::store::{self, Begun, NewReply, PathEnd, PathLimit, Piece, Store, StoreError, Turn};
 
 /// A validated message.
@@ -60,7 +61,9 @@ impl Replies {
         let replies = self.clone();
         // A task of its own finishes also when the client disconnects. Otherwise the store could hold a
         // running reply that no task makes.
-        tokio::spawn(async move { replies.begin_once(new, admit).await })
+        let reference = Reference::current();
+        let begin = async move { replies.begin_once(new, admit).await };
+        tokio::spawn(Reference::carried(reference, begin))
             .await
             .unwrap_or(Err(BeginError::Panicked))
     }

@@ -18,6 +18,7 @@ use crate::metrics::{Metrics, ReplyKind};
 use crate::providers::Reuse;
 use crate::providers::error::Failure;
 use crate::providers::{DispatchStep, Progress, Registry, UpstreamAnswer};
+use crate::reference::{Reference, with_reference};
 
 /// The most bytes that are gathered before a flush.
 const FRAME_BYTES: usize = 16 * 1024;
@@ -157,10 +158,12 @@ pub(crate) struct Report {
     bytes: usize,
     pub(crate) usage: Option<Usage>,
     cause: Cow<'static, str>,
+    /// The request that began the reply.
+    reference: Option<Reference>,
 }
 
 impl Report {
-    /// The report of a reply that begins now.
+    /// The report of a reply that begins now, by the request that is handled.
     pub(crate) fn new() -> Self {
         Self {
             started: Instant::now(),
@@ -172,6 +175,7 @@ impl Report {
             bytes: 0,
             usage: None,
             cause: Cow::Borrowed(""),
+            reference: Reference::current(),
         }
     }
 
@@ -211,7 +215,9 @@ impl Report {
 
     fn fail(&mut self, failure: &Failure) -> Outcome {
         self.cause = failure.cause.clone();
-        Outcome::Failed(failure.to_error())
+        let mut error = failure.to_error();
+        error.message = with_reference(&error.message, self.reference.as_ref());
+        Outcome::Failed(error)
     }
 
     /// Counts the reply.
@@ -234,6 +240,7 @@ impl Report {
         let duration_ms = self.started.elapsed().as_millis();
         let tokens = self.usage.and_then(|usage| usage.completion_tokens);
         let (deltas, bytes) = (self.deltas, self.bytes);
+        let reference = self.reference.as_ref().map(Reference::as_str);
         // The level of a tracing event is static, so a macro repeats the fields.
         macro_rules! line {
             ($level:ident, $($field:tt)*) => {
@@ -246,6 +253,7 @@ impl Report {
                     tokens,
                     deltas,
                     bytes,
+                    reference,
                     $($field)*,
                     "reply"
                 )

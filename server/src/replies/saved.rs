@@ -80,6 +80,7 @@ pub(crate) fn run(
         request,
         model,
         is_stored,
+        Report::new(),
         context.guard,
     ));
     running
@@ -91,9 +92,9 @@ async fn make(
     request: ChatRequest,
     mut model: String,
     is_stored: bool,
+    mut report: Report,
     _guard: Guard,
 ) {
-    let mut report = Report::new();
     let outcome = relay_into_log(
         &replies,
         &running,

@@ -47,6 +47,7 @@ pub(crate) fn start<S: Send + 'static, R: Send + 'static>(
         request,
         pipe,
         gone.clone(),
+        Report::new(),
         reply_guard,
     ));
     with_pings(
@@ -60,6 +61,7 @@ async fn run<R: Send>(
     request: ChatRequest,
     mut pipe: Pipe,
     gone: CancellationToken,
+    mut report: Report,
     _guard: R,
 ) {
     let id = new_id();
@@ -67,7 +69,6 @@ async fn run<R: Send>(
         .model
         .clone()
         .unwrap_or_else(|| replies.providers.default_model());
-    let mut report = Report::new();
     pipe.push(&ChatEvent::Start(Start {
         generation: id.clone(),
         model: model.clone(),

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use secrecy::ExposeSecret;
 use sqlx::{AnyConnection, ConnectOptions, Connection, Row, query, query_as, query_scalar};
 
 use super::database::failure;
@@ -99,6 +100,36 @@ pub async fn check(settings: &StoreSettings) -> Result<String, String> {
     );
     let _ = connection.close().await;
     Ok(sentence)
+}
+
+/// Examines the store of these settings, also while a server uses it. Returns the sentence to print.
+///
+/// # Errors
+/// A sentence that says what is wrong and what to do.
+pub async fn examine(settings: &StoreSettings) -> Result<String, String> {
+    if let Some(url) = &settings.database_url {
+        sqlx::any::install_default_drivers();
+        let failed = |error: sqlx::Error| {
+            let error = StoreError::from(error);
+            format!("The database of --database-url cannot be reached: {error}.")
+        };
+        let options = connect_options(url.expose_secret()).map_err(failed)?;
+        let connecting =
+            tokio::time::timeout(std::time::Duration::from_secs(10), options.connect());
+        let connection = connecting
+            .await
+            .map_err(|_| "The database of --database-url does not answer in time.".to_owned())?;
+        let _ = connection.map_err(failed)?.close().await;
+        return Ok("The PostgreSQL database can be reached.".to_owned());
+    }
+    let folder = super::open::folder(settings)?;
+    if !folder.join(FILE).exists() {
+        return Ok(format!(
+            "Conversations will be stored in {}.",
+            folder.display()
+        ));
+    }
+    check(settings).await.map(|sentence| format!("{sentence}."))
 }
 
 /// The version of the last migration of a database; `None` if it is not a database of Rill.

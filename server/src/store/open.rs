@@ -93,7 +93,7 @@ pub(super) fn named_folder(settings: &StoreSettings) -> Result<PathBuf, String> 
 }
 
 /// The folder for the data, created if it does not exist.
-fn folder(settings: &StoreSettings) -> Result<PathBuf, String> {
+pub(super) fn folder(settings: &StoreSettings) -> Result<PathBuf, String> {
     let folder = named_folder(settings)?;
     std::fs::create_dir_all(&folder)
         .and_then(|()| {

@@ -26,6 +26,7 @@ use crate::http::limits::ReplyPasses;
 use crate::http::state::AppState;
 use crate::metrics::OperationTimer;
 use crate::providers::UpstreamLimits;
+use crate::reference::Reference;
 
 /// A body that passes through.
 pub(super) struct Relay {
@@ -216,6 +217,7 @@ pub(super) struct PassReport {
     end: Option<PassEnd>,
     operation: Option<OperationTimer>,
     is_stream: bool,
+    reference: Option<Reference>,
 }
 
 impl PassReport {
@@ -236,6 +238,7 @@ impl PassReport {
             end: None,
             operation: None,
             is_stream: false,
+            reference: Reference::current(),
         }
     }
 
@@ -305,6 +308,7 @@ impl Drop for PassReport {
         // The client wrote the name. It is cut to the length of a plausible name.
         let model = model.get(..100).unwrap_or(model);
         let status = self.status.map(|status| status.as_u16());
+        let reference = self.reference.as_ref().map(Reference::as_str);
         let duration_ms = self.started.elapsed().as_millis();
         let end = match self.end {
             Some(PassEnd::Complete) => "complete",
@@ -318,6 +322,7 @@ impl Drop for PassReport {
                     first_byte_ms,
                     duration_ms,
                     bytes,
+                    reference,
                     kind,
                     "passed"
                 );
@@ -333,6 +338,7 @@ impl Drop for PassReport {
             first_byte_ms,
             duration_ms,
             bytes,
+            reference,
             end,
             "passed"
         );

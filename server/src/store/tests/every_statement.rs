@@ -13,7 +13,9 @@ use super::writes::{self, PostgresDatabase, WRITES, empty, in_one_slice, prepare
 use super::{finished, open_memory, question, settings};
 use crate::store::{LOCAL_OWNER, Store, new_id, open};
 
-const READS: [&str; 13] = [
+/// What only reads, and the probe, which changes nothing.
+const READS: [&str; 14] = [
+    "probe",
     "reply",
     "list",
     "summary",
