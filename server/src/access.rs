@@ -1,30 +1,50 @@
-//! Who may use the server: the mode of access, people and their roles.
+//! Who may use the server: the mode of access, people, and what lets them in.
 //!
 //! Without accounts there is one person, who owns everything, and the server listens on loopback only. With
 //! accounts, or behind a proxy that names people, [`Access`] finds the person of a request, and nobody else is
 //! let in. A [`Caller`] is made in this module alone, so no other code can name an owner.
 
+mod accounts;
+mod email;
+mod guesses;
+mod live;
+mod password;
 mod person;
+mod secret;
 pub mod settings;
 
+use std::sync::Arc;
+
+pub use self::accounts::{Actor, LINK_LIVES, Refused, WRONG};
+use self::guesses::Guesses;
+use self::live::LiveCredentials;
 pub use self::person::{Caller, Person, Role, Scope};
 pub use self::settings::{AccessSettings, Mode};
+use crate::store::Store;
 
-/// Finds out who sends a request.
-#[derive(Debug)]
+/// Finds out who sends a request, and changes accounts.
 pub struct Access {
     settings: AccessSettings,
+    store: Arc<Store>,
     /// The caller of every request of the mode `local`.
     local: Caller,
+    live: LiveCredentials,
+    guesses: Guesses,
 }
 
 impl Access {
     /// The access with these settings.
     #[must_use]
-    pub fn new(settings: AccessSettings) -> Self {
+    pub fn new(settings: AccessSettings, store: Arc<Store>) -> Self {
+        if settings.mode == Mode::Accounts {
+            password::prepare();
+        }
         Self {
             settings,
+            store,
             local: Caller::local(),
+            live: LiveCredentials::default(),
+            guesses: Guesses::default(),
         }
     }
 

@@ -13,10 +13,13 @@ mod access;
 mod authorize;
 mod body;
 mod content_coding;
+mod cookies;
 mod error;
+mod forwarded;
 pub mod health;
 mod limits;
 pub mod metrics;
+mod until_ended;
 
 // Replies.
 mod chat;
@@ -34,7 +37,8 @@ mod functions;
 mod import;
 mod library;
 
-// Other programs, and the page.
+// Other programs, the page, and the pages of accounts.
+mod account;
 mod frames;
 mod openai;
 mod pages;

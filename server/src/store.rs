@@ -16,6 +16,7 @@ mod import;
 mod maintenance;
 mod migrations;
 mod open;
+pub mod people;
 mod probe;
 mod read;
 mod replies;

@@ -1,3 +1,4 @@
 //! Who is let in.
 
 mod matrix;
+mod sign_in;

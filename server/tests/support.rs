@@ -7,6 +7,7 @@ pub(crate) mod http;
 pub(crate) mod log;
 pub(crate) mod over_http2;
 pub(crate) mod panics;
+pub(crate) mod people;
 pub(crate) mod program;
 pub(crate) mod program_data;
 pub(crate) mod rill;

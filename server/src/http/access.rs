@@ -2,7 +2,7 @@
 //!
 //! Otherwise a page of another site could spend the key through the visitor's browser, directly or with a host
 //! name that resolves to this machine (DNS rebinding). Only headers are checked. The body of a refused request
-//! is not read. There are no accounts.
+//! is not read. [`crate::http::authorize`] finds out later who sends the request.
 
 use app::protocol::ErrorKind;
 use axum::extract::{Request, State};
@@ -24,6 +24,7 @@ pub(crate) async fn guard(State(state): State<AppState>, request: Request, next:
         request.uri(),
         request.headers(),
         state.config.public_url.as_ref(),
+        state.access.only_person().is_none(),
     ) {
         Ok(()) if request.method() == Method::CONNECT => {
             AppError::from(ErrorKind::MethodNotAllowed).into_response()
@@ -45,6 +46,7 @@ fn check(
     uri: &Uri,
     headers: &HeaderMap,
     public: Option<&PublicUrl>,
+    has_accounts: bool,
 ) -> Result<(), AppError> {
     let host = host(uri, headers).ok_or(ErrorKind::WrongHost)?;
     let origin = match public {
@@ -65,7 +67,7 @@ fn check(
             if *method == Method::GET
                 && text(SEC_FETCH_MODE) == Some(b"navigate")
                 && text(SEC_FETCH_DEST) == Some(b"document")
-                && !is_interface(uri.path()) =>
+                && !is_interface(uri.path(), has_accounts) =>
         {
             Ok(())
         }
@@ -74,12 +76,14 @@ fn check(
 }
 
 /// Whether the path belongs to the API rather than the page. Unusual spellings of API paths count too.
-fn is_interface(path: &str) -> bool {
+fn is_interface(path: &str, has_accounts: bool) -> bool {
     let first = path
         .split('/')
         .find(|part| !part.is_empty())
         .unwrap_or_default();
-    !matches!(first, "" | "c")
+    // Links to these are sent by email.
+    let is_of_accounts = matches!(first, "signin" | "invite" | "account" | "people");
+    !matches!(first, "" | "c") && !(has_accounts && is_of_accounts)
 }
 
 /// The host that the request names, in its target or its header, if it is unambiguous.
@@ -140,6 +144,7 @@ mod tests {
             &uri,
             &headers,
             Some(&public),
+            false,
         ) {
             Ok(()) => StatusCode::OK,
             Err(refusal) => refusal.into_response().status(),

@@ -17,12 +17,13 @@ use tokio::time::Instant;
 
 use crate::config::Capacity;
 
-/// The client that a limit counts. Without accounts that is an address. A session or an API key would be
-/// another variant.
+/// The client that a limit counts: the person with accounts, or else an address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Client {
     /// An IPv4 address, or the first 64 bits of an IPv6 address, which one household shares.
     Address(IpAddr),
+    /// A person by id, wherever the person is.
+    Person(String),
 }
 
 impl From<IpAddr> for Client {

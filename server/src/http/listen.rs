@@ -3,6 +3,7 @@
 //! `axum::serve` has no deadline for headers and no limit on connections, so this module has its own loop.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,10 @@ use tower::ServiceExt;
 
 use crate::http::limits::Client;
 use crate::http::workers::Workers;
+
+/// The other end of the connection, as the system names it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) IpAddr);
 
 /// The time limit for the head of a request, and for an idle connection.
 const HEADER_DEADLINE: Duration = Duration::from_secs(30);
@@ -50,7 +55,7 @@ pub async fn serve(
             .acquire_owned()
             .await
             .expect("the semaphore is never closed");
-        let (stream, client) = tokio::select! {
+        let (stream, peer) = tokio::select! {
             () = stop.cancelled() => break,
             accepted = accept(&listener) => accepted,
         };
@@ -60,11 +65,13 @@ pub async fn serve(
         let Ok(stream) = stream.into_std() else {
             continue;
         };
+        let client = Client::from(peer.0);
         let (http, watcher) = (http.clone(), graceful.watcher());
         let service = router
             .clone()
             .map_request(move |mut request: Request<Incoming>| {
                 request.extensions_mut().insert(client.clone());
+                request.extensions_mut().insert(peer);
                 request
             });
         workers.spawn(async move {
@@ -89,10 +96,10 @@ pub async fn serve(
 
 /// The next connection. An error of a single connection is ignored. If the system has no resources for another
 /// connection, the loop pauses.
-async fn accept(listener: &TcpListener) -> (TcpStream, Client) {
+async fn accept(listener: &TcpListener) -> (TcpStream, Peer) {
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => return (stream, Client::from(peer.ip())),
+            Ok((stream, peer)) => return (stream, Peer(peer.ip())),
             Err(error) if is_of_connection(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot accept connections");

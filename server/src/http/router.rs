@@ -17,8 +17,8 @@ use super::routes::Needs::{Key, Nothing, Person, Session};
 use super::routes::{RouteInfo, Routes};
 use super::state::AppState;
 use super::{
-    access, changes, chat, export, frames, functions, generations, health, import, messages,
-    metrics, openai, pages,
+    access, account, changes, chat, export, frames, functions, generations, health, import,
+    messages, metrics, openai, pages,
 };
 use crate::access::Scope::{Chat, Models, Read};
 
@@ -115,6 +115,7 @@ fn routes(state: &AppState) -> Routes {
         .add(&["GET"], "/healthz/stream", Nothing, get(health::stream))
         .add(&["GET"], "/readyz", Nothing, get(health::ready))
         .and(page(state))
+        .and(account::add(Routes::new(state), state))
 }
 
 /// The page, its frames, its files, and the response for unknown paths. The files are the same for everybody.

@@ -129,7 +129,8 @@ impl AppState {
             },
         };
         tokio::spawn(purge(Arc::clone(&store), drain.clone()));
-        let access = Arc::new(Access::new(config.access_settings()));
+        let access = Arc::new(Access::new(config.access_settings(), Arc::clone(&store)));
+        tokio::spawn(Arc::clone(&access).watch(drain.clone()));
         Ok(Self {
             config: Arc::new(config),
             access,

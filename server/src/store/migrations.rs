@@ -55,6 +55,13 @@ pub(super) const STEPS: &[SchemaStep] = &[
         postgres: include_str!("migrations/postgres/0005_fewer_merges.sql"),
         changes_data: false,
     },
+    SchemaStep {
+        version: 6,
+        name: "people",
+        sqlite: include_str!("migrations/sqlite/0006_people.sql"),
+        postgres: include_str!("migrations/postgres/0006_people.sql"),
+        changes_data: false,
+    },
 ];
 
 /// The migrations of a database system, as sqlx runs them.

@@ -14,7 +14,7 @@ use super::{finished, open_memory, question, settings};
 use crate::store::{LOCAL_OWNER, Store, new_id, open};
 
 /// What only reads, and the probe, which changes nothing.
-const READS: [&str; 14] = [
+const READS: [&str; 26] = [
     "probe",
     "reply",
     "list",
@@ -28,6 +28,18 @@ const READS: [&str; 14] = [
     "messages",
     "path",
     "search",
+    "person_by_email",
+    "person",
+    "people",
+    "has_admin",
+    "session",
+    "api_key",
+    "sessions_of",
+    "keys_of",
+    "invitation",
+    "open_invitations",
+    "audit_since",
+    "access_epoch",
     "close",
 ];
 

@@ -27,7 +27,8 @@ const TRIGGERS: &str = "
     do $$
     declare name text;
     begin
-        foreach name in array array['conversations', 'messages', 'generations', 'pieces'] loop
+        foreach name in array array['conversations', 'messages', 'generations', 'pieces', 'people', 'sessions',
+            'api_keys', 'invitations', 'audit'] loop
             execute format('create constraint trigger fault_at_statement
                 after insert or update or delete on %I
                 for each row execute function fault(''at a statement'')', name);

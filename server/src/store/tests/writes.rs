@@ -6,6 +6,7 @@ use std::time::Duration;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, query, query_scalar};
 
 use super::{finished, piece, question, reply, settings, to_import};
+use crate::store::people::{AuditRecord, NewInvitation, NewPerson, NewSession, PeopleChange};
 use crate::store::{
     ImportCursor, ImportPart, LOCAL_OWNER, NewPiece, NewReply, Result, Store, TitledBy, Turn,
     new_id, open,
@@ -13,7 +14,7 @@ use crate::store::{
 
 /// Every method of the store that writes, with the ways to call it. All other methods are in
 /// `READS`.
-pub(super) const WRITES: [(&str, &[Write]); 14] = [
+pub(super) const WRITES: [(&str, &[Write]); 16] = [
     (
         "begin",
         &[
@@ -36,6 +37,18 @@ pub(super) const WRITES: [(&str, &[Write]); 14] = [
     ("import", &[Write::Import]),
     ("finish_import", &[Write::FinishImport]),
     ("abandon_import", &[Write::AbandonImport]),
+    (
+        "change_people",
+        &[
+            Write::Invite,
+            Write::Join,
+            Write::SignIn,
+            Write::Disable,
+            Write::DeletePerson,
+            Write::Adopt,
+        ],
+    ),
+    ("note_uses", &[Write::NoteUses]),
 ];
 
 /// All ways to write.
@@ -62,6 +75,13 @@ pub(super) enum Write {
     Import,
     FinishImport,
     AbandonImport,
+    Invite,
+    Join,
+    SignIn,
+    Disable,
+    DeletePerson,
+    Adopt,
+    NoteUses,
 }
 
 /// A new database of a PostgreSQL server.
@@ -133,6 +153,12 @@ pub(super) async fn rows(other: &mut AnyConnection) -> Vec<String> {
         "select id || ' ' || state || ' ' || coalesce(generation, '-') || ' ' || text from messages order by id",
         "select id from generations order by id",
         "select generation || ' ' || number || ' ' || text from pieces order by generation, number",
+        "select email || ' ' || owner || ' ' || role || ' ' || coalesce(disabled_at, 0) || ' ' || coalesce(password, '-')
+             from people order by email",
+        "select hash || ' ' || seen_at from sessions order by hash",
+        "select hash || ' ' || coalesce(used_at, 0) from invitations order by hash",
+        "select what || ' ' || subject from audit order by key",
+        "select 'epoch ' || epoch from access_epoch",
     ] {
         let found: Vec<String> = query_scalar(sql).fetch_all(&mut *other).await.expect("rows");
         all.extend(found);
@@ -158,9 +184,20 @@ pub(super) fn shape(rows: &[String]) -> Vec<String> {
 }
 
 pub(super) async fn empty(other: &mut AnyConnection) {
-    let tables = ["pieces", "generations", "messages", "conversations"];
+    let tables = [
+        "pieces",
+        "generations",
+        "messages",
+        "conversations",
+        "sessions",
+        "api_keys",
+        "invitations",
+        "people",
+        "audit",
+    ];
     let all = tables.map(|table| format!("delete from {table};"));
-    let done = sqlx::raw_sql(AssertSqlSafe(all.concat())).execute(other);
+    let all = all.concat() + "update access_epoch set epoch = 1;";
+    let done = sqlx::raw_sql(AssertSqlSafe(all)).execute(other);
     done.await.expect("they are there");
 }
 
@@ -200,6 +237,10 @@ pub(super) async fn prepare(store: &Store, write: Write) -> Prepared {
         let deleted = store.delete(LOCAL_OWNER, &conversation, 7);
         deleted.await.expect("saved");
     }
+    for change in people_before() {
+        let added = store.change_people(&change, &record("before")).await;
+        added.expect("saved");
+    }
     let answer = begun.message;
     let reply = match write {
         Write::BeginConversation => question(&new_id(), None, "more"),
@@ -217,7 +258,92 @@ pub(super) async fn prepare(store: &Store, write: Write) -> Prepared {
     }
 }
 
+/// What is recorded of a change.
+fn record(what: &str) -> AuditRecord {
+    AuditRecord {
+        at: 100,
+        what: what.to_owned(),
+        actor: "command line".to_owned(),
+        subject: "a@example.com".to_owned(),
+        address: String::new(),
+    }
+}
+
+fn new_person(id: &str, role: &str) -> NewPerson {
+    let email = format!("{id}@example.com");
+    NewPerson {
+        id: id.to_owned(),
+        likeness: email.clone(),
+        email,
+        name: String::new(),
+        role: role.to_owned(),
+    }
+}
+
+fn new_session(hash: &str) -> NewSession {
+    NewSession {
+        hash: hash.to_owned(),
+        id: hash.to_owned(),
+        person: "ann".to_owned(),
+        expires_at: 1000,
+        agent: "a browser".to_owned(),
+        replaces: None,
+    }
+}
+
+fn new_invitation(email: &str) -> NewInvitation {
+    NewInvitation {
+        hash: email.to_owned(),
+        email: email.to_owned(),
+        likeness: email.to_owned(),
+        role: "member".to_owned(),
+        person: None,
+        expires_at: 1000,
+    }
+}
+
+/// Two people, one of whom is signed in, and an invitation.
+fn people_before() -> Vec<PeopleChange> {
+    vec![
+        PeopleChange::Add(new_person("ann", "member")),
+        PeopleChange::Add(new_person("root", "admin")),
+        PeopleChange::SignIn(new_session("used")),
+        PeopleChange::Invite(new_invitation("invited@example.com")),
+    ]
+}
+
 impl Write {
+    pub(super) fn is_of_people(self) -> bool {
+        let methods = WRITES.iter().filter(|(name, _)| *name == "change_people");
+        methods
+            .flat_map(|(_, writes)| *writes)
+            .any(|write| *write == self)
+    }
+
+    fn of_people(self) -> PeopleChange {
+        let person = "ann".to_owned();
+        match self {
+            Self::Invite => PeopleChange::Invite(new_invitation("next@example.com")),
+            Self::Join => PeopleChange::Join {
+                invitation: "invited@example.com".to_owned(),
+                new_id: "invited".to_owned(),
+                name: "Invited".to_owned(),
+                password: "hash".to_owned(),
+            },
+            Self::SignIn => PeopleChange::SignIn(NewSession {
+                replaces: Some("used".to_owned()),
+                ..new_session("next")
+            }),
+            Self::Disable => PeopleChange::SetDisabled {
+                person,
+                disabled: true,
+            },
+            Self::DeletePerson => PeopleChange::Delete { person },
+            Self::Adopt => PeopleChange::Adopt { person },
+            _ => panic!("{self:?} does not change people"),
+        }
+    }
+
     /// Writes, and returns the result without ids.
     pub(super) async fn call(self, store: &Store, there: &Prepared) -> Result<String> {
         let (owner, id) = (LOCAL_OWNER, there.conversation.as_str());
@@ -255,6 +381,11 @@ impl Write {
             }
             Self::FinishImport => store.finish_import(owner, &there.import).await?,
             Self::AbandonImport => store.abandon_import(&there.import).await?,
+            Self::NoteUses => store.note_uses(&[("used".to_owned(), 99)], 50, 100).await?,
+            _ => {
+                let change = self.of_people();
+                store.change_people(&change, &record("changed")).await?;
+            }
         }
         Ok(String::new())
     }

@@ -1,0 +1,126 @@
+//! HTML that is written by hand. Text is escaped unless it is a literal of this program.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+/// HTML that grows.
+#[derive(Debug, Default)]
+pub(super) struct Html(String);
+
+impl Html {
+    pub(super) fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds markup. Only literals are markup.
+    pub(super) fn raw(mut self, markup: &'static str) -> Self {
+        self.0.push_str(markup);
+        self
+    }
+
+    /// Adds text, also as the value of an attribute in double quotes.
+    pub(super) fn text(mut self, text: &str) -> Self {
+        for c in text.chars() {
+            match c {
+                '&' => self.0.push_str("&amp;"),
+                '<' => self.0.push_str("&lt;"),
+                '>' => self.0.push_str("&gt;"),
+                '"' => self.0.push_str("&quot;"),
+                '\'' => self.0.push_str("&#39;"),
+                c => self.0.push(c),
+            }
+        }
+        self
+    }
+
+    /// Adds other HTML.
+    pub(super) fn add(mut self, other: Self) -> Self {
+        self.0.push_str(&other.0);
+        self
+    }
+
+    /// Adds HTML for each of these.
+    pub(super) fn each<T>(
+        self,
+        items: impl IntoIterator<Item = T>,
+        html: impl Fn(T) -> Self,
+    ) -> Self {
+        items
+            .into_iter()
+            .fold(self, |all, item| all.add(html(item)))
+    }
+
+    /// Adds HTML if the condition holds.
+    pub(super) fn when(self, condition: bool, html: impl FnOnce() -> Self) -> Self {
+        if condition { self.add(html()) } else { self }
+    }
+
+    pub(super) fn into_string(self) -> String {
+        self.0
+    }
+}
+
+/// A whole page with this title and content.
+pub(super) fn frame(title: &str, body: Html) -> Html {
+    Html::new()
+        .raw("<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><meta name=\"robots\" content=\"noindex\"><title>")
+        .text(title)
+        .raw(" – Rill</title><link rel=\"icon\" href=\"/icon.svg\" type=\"image/svg+xml\"><link rel=\"stylesheet\" href=\"/account.css\"></head><body><main>")
+        .add(body)
+        .raw("</main></body></html>")
+}
+
+/// A sentence that says what was done, for screen readers too.
+pub(super) fn status(sentence: &str) -> Html {
+    notice("<p class=\"status\" role=\"status\">", sentence)
+}
+
+/// A sentence that says what went wrong.
+pub(super) fn alert(sentence: &str) -> Html {
+    notice("<p class=\"alert\" role=\"alert\">", sentence)
+}
+
+fn notice(start: &'static str, sentence: &str) -> Html {
+    Html::new().when(!sentence.is_empty(), || {
+        Html::new().raw(start).text(sentence).raw("</p>")
+    })
+}
+
+/// A time in milliseconds since 1970, to the minute.
+pub(super) fn time(at: i64) -> Html {
+    let time = UNIX_EPOCH + Duration::from_millis(u64::try_from(at).unwrap_or(0));
+    let text = humantime::format_rfc3339_seconds(time).to_string();
+    let (day, clock) = text.split_once('T').unwrap_or((&text, ""));
+    let minute = clock.get(..5).unwrap_or_default();
+    Html::new()
+        .raw("<time datetime=\"")
+        .text(&text)
+        .raw("\">")
+        .text(&format!("{day} {minute} UTC"))
+        .raw("</time>")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_never_becomes_markup() {
+        let html = Html::new()
+            .raw("<p title=\"")
+            .text("\"><script>'&")
+            .raw("\">");
+        assert_eq!(
+            html.into_string(),
+            "<p title=\"&quot;&gt;&lt;script&gt;&#39;&amp;\">"
+        );
+    }
+
+    #[test]
+    fn a_time_is_shown_to_the_minute() {
+        assert_eq!(
+            time(1_764_255_599_000).into_string(),
+            "<time datetime=\"2025-11-27T14:59:59Z\">2025-11-27 14:59 UTC</time>"
+        );
+        assert!(time(-5).into_string().contains("1970-01-01 00:00 UTC"));
+    }
+}

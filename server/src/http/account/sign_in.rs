@@ -1,0 +1,243 @@
+//! Signing in and out, and invitations.
+
+use axum::extract::{Path, Query, Request, State};
+use axum::http::StatusCode;
+use axum::http::header::{HeaderName, HeaderValue, RETRY_AFTER, SET_COOKIE};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use super::form::{Form, return_path, see_other};
+use super::html::{Html, alert, frame};
+use super::{SIGN_IN, page, refusal};
+use crate::access::{Caller, Refused};
+use crate::http::cookies;
+use crate::http::error::{AppError, in_seconds};
+use crate::http::state::AppState;
+use crate::store::now;
+use crate::store::people::PeopleChange;
+
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
+
+/// The query of the form.
+#[derive(Deserialize)]
+pub(super) struct Next {
+    next: Option<String>,
+}
+
+/// `GET /signin`
+pub(super) async fn form(
+    State(state): State<AppState>,
+    Query(Next { next }): Query<Next>,
+    request: Request,
+) -> Response {
+    let next = return_path(next.as_deref().unwrap_or("/")).to_owned();
+    if request.extensions().get::<Caller>().is_some() {
+        return see_other(&next);
+    }
+    match state.store.has_admin().await {
+        Ok(true) => page(StatusCode::OK, sign_in_page(&next, "", "")),
+        Ok(false) => page(StatusCode::OK, not_set_up()),
+        Err(error) => AppError::from(error).into_response(),
+    }
+}
+
+/// `POST /signin`
+pub(super) async fn sign_in(
+    State(state): State<AppState>,
+    request: Request,
+) -> Result<Response, AppError> {
+    let form = Form::read(&state, request).await?;
+    let next = return_path(form.get("next")).to_owned();
+    let email = form.get("email");
+    let signed_in = state
+        .access
+        .sign_in(
+            email,
+            form.secret("password"),
+            &form.actor,
+            form.secret.as_deref(),
+        )
+        .await;
+    Ok(match signed_in {
+        Ok(secret) => signed_in_at(&state, &secret, &next),
+        Err(refused) => {
+            let (status, sentence) = match refusal(&refused) {
+                (StatusCode::BAD_REQUEST, sentence) => (StatusCode::UNAUTHORIZED, sentence),
+                other => other,
+            };
+            let response = page(status, sign_in_page(&next, email, &sentence));
+            with_retry_after(response, &refused)
+        }
+    })
+}
+
+/// `POST /signout`
+pub(super) async fn sign_out(
+    State(state): State<AppState>,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, AppError> {
+    let mut form = Form::read(&state, request).await?;
+    form.actor.name = caller.person().email().to_owned();
+    if let Some(session) = caller.session() {
+        let ended = PeopleChange::EndSession {
+            person: caller.person().id().to_owned(),
+            id: session.to_owned(),
+        };
+        let email = caller.person().email();
+        let signed_out = state
+            .access
+            .change("signed out", &form.actor, email, ended)
+            .await;
+        if let Err(refused @ Refused::Failed) = signed_out {
+            let (status, sentence) = refusal(&refused);
+            return Ok(super::refusal_page(status, &sentence));
+        }
+    }
+    let mut response = see_other(SIGN_IN);
+    let headers = response.headers_mut();
+    headers.insert(
+        SET_COOKIE,
+        cookies::remove(state.access.settings().is_https),
+    );
+    // Drafts stay in the browser otherwise, for whoever signs in next.
+    headers.insert(CLEAR_SITE_DATA, HeaderValue::from_static("\"storage\""));
+    Ok(response)
+}
+
+/// `GET /invite/{secret}`
+pub(super) async fn invitation(
+    State(state): State<AppState>,
+    Path(secret): Path<String>,
+) -> Response {
+    match state.access.invitation(&secret).await {
+        Ok(invitation) if invitation.is_open(now()) => {
+            let invited = (invitation.email(), invitation.is_reset());
+            page(StatusCode::OK, invitation_page(&secret, invited, "", ""))
+        }
+        Ok(invitation) if invitation.is_used() => {
+            no_invitation(StatusCode::GONE, "This link was used already.")
+        }
+        Ok(_) => no_invitation(StatusCode::GONE, "This link has expired."),
+        Err(Refused::NotFound) => {
+            no_invitation(StatusCode::NOT_FOUND, "This link is not known here.")
+        }
+        Err(refused) => {
+            let (status, sentence) = refusal(&refused);
+            no_invitation(status, &sentence)
+        }
+    }
+}
+
+/// `POST /invite/{secret}`
+pub(super) async fn join(
+    State(state): State<AppState>,
+    Path(secret): Path<String>,
+    request: Request,
+) -> Result<Response, AppError> {
+    let form = Form::read(&state, request).await?;
+    let name = form.get("name");
+    let joined = state
+        .access
+        .join(
+            &secret,
+            name,
+            form.secret("password"),
+            &form.actor,
+            form.secret.as_deref(),
+        )
+        .await;
+    Ok(match joined {
+        Ok(session) => signed_in_at(&state, &session, "/"),
+        Err(refused @ Refused::Sentence(_)) => match state.access.invitation(&secret).await {
+            Ok(invitation) => {
+                let (status, sentence) = refusal(&refused);
+                let invited = (invitation.email(), invitation.is_reset());
+                page(status, invitation_page(&secret, invited, name, &sentence))
+            }
+            Err(_) => no_invitation(StatusCode::NOT_FOUND, "This link is not known here."),
+        },
+        // Used, expired or unknown: the page of the link says which.
+        Err(_) => invitation(State(state), Path(secret)).await,
+    })
+}
+
+/// The answer that sets the cookie of a new session and leads on.
+pub(super) fn signed_in_at(state: &AppState, secret: &str, next: &str) -> Response {
+    let settings = state.access.settings();
+    let mut response = see_other(next);
+    let cookie = cookies::set(secret, settings.is_https, settings.longest);
+    response.headers_mut().insert(SET_COOKIE, cookie);
+    response
+}
+
+pub(super) fn with_retry_after(mut response: Response, refused: &Refused) -> Response {
+    if let Refused::TooMany(wait) = refused {
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, in_seconds(*wait));
+    }
+    response
+}
+
+fn sign_in_page(next: &str, email: &str, wrong: &str) -> Html {
+    let body = Html::new()
+        .raw("<h1>Sign in</h1>")
+        .add(alert(wrong))
+        .raw("<form method=\"post\" action=\"/signin\"><input type=\"hidden\" name=\"next\" value=\"")
+        .text(next)
+        .raw("\"><label for=\"email\">Email</label><input id=\"email\" name=\"email\" type=\"email\" autocomplete=\"username\" required value=\"")
+        .text(email)
+        .raw("\"><label for=\"password\">Password</label><input id=\"password\" name=\"password\" type=\"password\" autocomplete=\"current-password\" required><button>Sign in</button></form>")
+        .raw("<p class=\"hint\">Forgotten? An admin can send you a link to set a new password.</p>");
+    frame("Sign in", body)
+}
+
+fn not_set_up() -> Html {
+    let body = Html::new().raw(
+        "<h1>Not set up yet</h1><p>Nobody can sign in here before there is an admin. On the machine of the \
+         server, run</p><pre><code>rill user invite you@example.com --admin</code></pre><p>and open the link \
+         that it prints.</p>",
+    );
+    frame("Not set up yet", body)
+}
+
+fn invitation_page(secret: &str, (email, is_reset): (&str, bool), name: &str, wrong: &str) -> Html {
+    let title = if is_reset {
+        "Set a new password"
+    } else {
+        "Welcome to Rill"
+    };
+    let body = Html::new()
+        .raw("<h1>")
+        .text(title)
+        .raw("</h1><p>")
+        .text(if is_reset { "For " } else { "You are invited as " })
+        .raw("<strong>")
+        .text(email)
+        .raw("</strong>.</p>")
+        .add(alert(wrong))
+        .raw("<form method=\"post\" action=\"/invite/")
+        .text(secret)
+        .raw("\"><input type=\"hidden\" name=\"email\" autocomplete=\"username\" value=\"")
+        .text(email)
+        .raw("\">")
+        .when(!is_reset, || {
+            Html::new()
+                .raw("<label for=\"name\">Your name</label><input id=\"name\" name=\"name\" autocomplete=\"name\" maxlength=\"100\" value=\"")
+                .text(name)
+                .raw("\">")
+        })
+        .raw("<label for=\"password\">Password</label><input id=\"password\" name=\"password\" type=\"password\" autocomplete=\"new-password\" required minlength=\"12\" aria-describedby=\"rule\"><p class=\"hint\" id=\"rule\">At least 12 characters. A few words in a row are easy to remember.</p><button>")
+        .text(if is_reset { "Set the password" } else { "Create the account" })
+        .raw("</button></form>");
+    frame(title, body)
+}
+
+fn no_invitation(status: StatusCode, sentence: &str) -> Response {
+    let body = Html::new()
+        .raw("<h1>No invitation</h1>")
+        .add(alert(sentence))
+        .raw("<p>Ask an admin of this server for another link, or <a href=\"/signin\">sign in</a> if you have an account.</p>");
+    page(status, frame("No invitation", body))
+}
