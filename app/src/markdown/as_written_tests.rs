@@ -451,3 +451,20 @@ fn a_formula_ends_where_the_parser_begins_an_item() {
     check("a $x\n01) y$", &format!("{}{}", p("a $x"), item("", "y$")));
     check("a $x\n2) y$", &p("a <span class=\"math\">x\n2) y</span>"));
 }
+
+#[test]
+fn a_line_that_only_goes_on_with_a_paragraph_is_no_row_and_no_underline() {
+    let quote = |inner: &str| format!("<blockquote>{}</blockquote>", p(inner));
+    check(
+        "> a\n| b $$\n- c $$",
+        &format!("{}<ul><li>{}</li></ul>", quote("a\n| b $$"), p("c $$")),
+    );
+    check(
+        "> a $$\n===\nb $$",
+        &quote(&display("\n===\nb ").replace("<span", "a <span")),
+    );
+    check(
+        "> a\n| b $$\n| c $$",
+        &quote(&display("\n| c ").replace("<span", "a\n| b <span")),
+    );
+}

@@ -247,10 +247,16 @@ impl Scanner<'_> {
             }
             self.containers = lazy;
         }
-        let is_block = is_heading(rest) || is_rule(rest);
+        // A line that goes on with a paragraph, but not with its containers, is no row and no underline of it.
+        let is_lazy = self.paragraph.is_some() && !has_opened && matched < self.containers.len();
+        let is_block = is_heading(rest) || is_rule(rest) && !(is_lazy && rest[0] == b'=');
         self.is_in_table &= !has_opened && !is_block && matched == self.containers.len();
-        self.is_in_table |= is_delimiter_row(rest);
-        let is_row = rest[0] == b'|' || self.is_in_table;
+        self.is_in_table |= !is_lazy && is_delimiter_row(rest);
+        let is_row = if is_lazy {
+            rest[0] == b'|' && self.heads_table(end)
+        } else {
+            rest[0] == b'|' || self.is_in_table
+        };
         if is_row || is_block {
             self.end_containers(matched, has_opened);
             let next = self.add_line(start, text.at, end);
@@ -264,6 +270,16 @@ impl Scanner<'_> {
             self.containers.truncate(matched);
         }
         self.add_line(start, text.at, end)
+    }
+
+    /// Whether the line behind this end can stand below the head of a table. It has to go on with all containers, even
+    /// where the head itself does not.
+    fn heads_table(&self, end: usize) -> bool {
+        let start = (end + 1).min(self.bytes.len());
+        let next_end = self.line_end(start);
+        let (matched, cursor) = self.matched(start, next_end);
+        let text = self.skip_spaces(cursor, next_end);
+        matched == self.containers.len() && is_delimiter_row(&self.bytes[text.at..next_end])
     }
 
     fn line_end(&self, start: usize) -> usize {
