@@ -1,9 +1,10 @@
 //! Encodes events as the bytes of an event stream, numbers them, and joins consecutive pieces of text.
 //!
-//! The buffers are reused for the next frame, so that a token costs no allocation.
+//! The buffers are reused for the next frame.
 
 use app::protocol::{ChatEvent, Done};
 use app::sse;
+use bytes::Bytes;
 use serde::Serialize;
 
 /// A buffer of events that are sent in one write.
@@ -50,6 +51,18 @@ impl Frame {
     pub fn finish(&mut self) -> &[u8] {
         self.close_text();
         &self.bytes
+    }
+
+    /// Takes the bytes of all events. The numbers of the events continue.
+    pub fn take(&mut self) -> Bytes {
+        /// Fewer bytes are copied, and the buffer is used for the next frame.
+        const LARGE: usize = 4096;
+        if self.finish().len() >= LARGE {
+            return std::mem::take(&mut self.bytes).into();
+        }
+        let bytes = Bytes::copy_from_slice(&self.bytes);
+        self.bytes.clear();
+        bytes
     }
 
     /// Clears the frame. The numbers of the events continue.
@@ -171,5 +184,11 @@ mod tests {
         assert!(frame.finish().is_empty());
         frame.push(&ChatEvent::Text("a".into()));
         assert_eq!(frame.finish(), b"id: 1\ndata: \"a\"\n\n");
+        assert_eq!(frame.take(), "id: 1\ndata: \"a\"\n\n");
+        assert!(frame.finish().is_empty());
+        let large = "b".repeat(10_000);
+        frame.push(&ChatEvent::Text(large.as_str().into()));
+        assert_eq!(frame.take(), format!("id: 2\ndata: \"{large}\"\n\n"));
+        assert!(frame.finish().is_empty());
     }
 }

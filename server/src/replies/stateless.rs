@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use app::protocol::{ChatEvent, ChatRequest, Start};
 use bytes::Bytes;
-use futures::stream::Stream;
-use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+use futures::stream::{self, Stream};
+use tokio::sync::mpsc;
 use tokio::time::{timeout, timeout_at};
-use tokio_util::io::ReaderStream;
 use tokio_util::sync::CancellationToken;
 
 use super::frame::Frame;
@@ -20,8 +19,8 @@ use super::{Replies, new_id};
 use crate::metrics::ReplyKind;
 use crate::providers::Reuse;
 
-/// The capacity of the pipe, in bytes.
-const PIPE_BYTES: usize = 64 * 1024;
+/// How many frames wait for a reader. A frame has about 16 KiB of events, or one that is larger.
+const PIPE_FRAMES: usize = 4;
 /// The time limit for sending the terminal event to a reader that does not read.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -33,14 +32,12 @@ pub(crate) fn start<S: Send + 'static, R: Send + 'static>(
     stream_guard: S,
     reply_guard: R,
 ) -> impl Stream<Item = std::io::Result<Bytes>> + use<S, R> {
-    // Only one direction is used. Unlike the halves of a `simplex`, each end of a `duplex` closes its
-    // direction when it is dropped, so the stream ends however the task ends.
-    let (reader, writer) = duplex(PIPE_BYTES);
+    // The task drops the writer however it ends, and so ends the stream.
+    let (writer, mut frames) = mpsc::channel(PIPE_FRAMES);
     let gone = CancellationToken::new();
     let pipe = Pipe {
         writer,
         frame: Frame::default(),
-        written: 0,
     };
     replies.tasks.spawn(run(
         replies.clone(),
@@ -51,7 +48,7 @@ pub(crate) fn start<S: Send + 'static, R: Send + 'static>(
         reply_guard,
     ));
     with_pings(
-        ReaderStream::with_capacity(reader, PIPE_BYTES),
+        stream::poll_fn(move |context| frames.poll_recv(context).map(|frame| frame.map(Ok))),
         (gone.drop_guard(), stream_guard),
     )
 }
@@ -106,12 +103,10 @@ async fn run<R: Send>(
     report.measure(&replies.metrics, ReplyKind::Stateless, &outcome);
 }
 
-/// The writing end of the pipe, and the frame that is being sent.
+/// The writing end of the pipe, and the frame that grows.
 struct Pipe {
-    writer: DuplexStream,
+    writer: mpsc::Sender<Bytes>,
     frame: Frame,
-    /// The bytes of the frame that were written. A cancelled write continues after them.
-    written: usize,
 }
 
 impl EventSink for Pipe {
@@ -123,13 +118,15 @@ impl EventSink for Pipe {
         self.frame.size()
     }
 
-    /// Waits while the pipe is full.
+    /// Waits while the pipe is full. The frame stays if this is cancelled.
     async fn flush(&mut self) -> std::io::Result<()> {
-        while let Some(bytes @ [_, ..]) = self.frame.finish().get(self.written..) {
-            self.written += self.writer.write(bytes).await?;
+        if self.frame.finish().is_empty() {
+            return Ok(());
         }
-        self.frame.clear();
-        self.written = 0;
+        let place = self.writer.reserve().await;
+        place
+            .map_err(|_| std::io::ErrorKind::BrokenPipe)?
+            .send(self.frame.take());
         Ok(())
     }
 }

@@ -30,55 +30,87 @@ struct Token {
 /// The terms of a text, separated by spaces, as an index takes them.
 pub(in crate::store) fn terms(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / 4);
-    for token in tokens(text) {
+    let add = |out: &mut String, term: &str| {
         if !out.is_empty() {
             out.push(' ');
         }
-        out.push_str(&token.folded);
+        out.push_str(term);
+    };
+    for (start, end) in runs(text) {
+        let run = &text[start..end];
+        if run.is_ascii() {
+            // What folding and splitting would make of it, without strings in between.
+            let term = &run[..run.len().min(TERM_BYTES)];
+            add(&mut out, term);
+            let at = out.len() - term.len();
+            out[at..].make_ascii_lowercase();
+        } else {
+            for token in tokens_of(run, start) {
+                add(&mut out, &token.folded);
+            }
+        }
     }
     out
 }
 
 fn tokens(text: &str) -> impl Iterator<Item = Token> {
-    runs(text).flat_map(|(start, end)| {
-        // Folding turns some letters into several, which may be several terms.
-        let folded = fold(&text[start..end]);
-        let parts: Vec<_> = runs(&folded).collect();
-        parts.into_iter().map(move |(from, to)| Token {
-            start,
-            end,
-            folded: folded[from..to].to_owned(),
-            is_unspaced: folded[from..].chars().next().is_some_and(is_unspaced),
-        })
+    runs(text).flat_map(|(start, end)| tokens_of(&text[start..end], start))
+}
+
+/// The tokens of a run that begins there.
+fn tokens_of(run: &str, start: usize) -> impl Iterator<Item = Token> + use<> {
+    let end = start + run.len();
+    // Folding turns some letters into several, which may be several terms.
+    let folded = fold(run);
+    let parts: Vec<_> = runs(&folded).collect();
+    parts.into_iter().map(move |(from, to)| Token {
+        start,
+        end,
+        folded: folded[from..to].to_owned(),
+        is_unspaced: folded[from..].chars().next().is_some_and(is_unspaced),
     })
 }
 
 /// Where the runs of a text that become terms begin and end, in bytes.
 fn runs(text: &str) -> impl Iterator<Item = (usize, usize)> {
-    let mut letters = text.char_indices().peekable();
+    let mut at = 0;
     std::iter::from_fn(move || {
         loop {
-            let (start, first) = letters.next()?;
+            // Most texts are mostly ASCII, whose letters need no table.
+            at += ascii_while(text, at, |byte| !byte.is_ascii_alphanumeric());
+            let start = at;
+            let first = text[at..].chars().next()?;
+            at += first.len_utf8();
             if !is_part(first) {
                 continue;
             }
             let is_unspaced = is_unspaced(first);
-            let mut end = start + first.len_utf8();
-            while let Some((at, next)) = letters.peek().copied() {
-                let belongs = if is_unspaced {
-                    is_mark(next)
-                } else {
-                    is_part(next) && !self::is_unspaced(next)
-                };
-                if !belongs {
-                    break;
+            loop {
+                if !is_unspaced {
+                    at += ascii_while(text, at, u8::is_ascii_alphanumeric);
                 }
-                end = at + next.len_utf8();
-                letters.next();
+                let belongs = |next: &char| {
+                    if is_unspaced {
+                        is_mark(*next)
+                    } else {
+                        is_part(*next) && !self::is_unspaced(*next)
+                    }
+                };
+                match text[at..].chars().next().filter(belongs) {
+                    Some(next) => at += next.len_utf8(),
+                    None => return Some((start, at)),
+                }
             }
-            return Some((start, end));
         }
     })
+}
+
+/// How many of the next bytes are ASCII and match.
+fn ascii_while(text: &str, at: usize, matches: impl Fn(&u8) -> bool) -> usize {
+    let bytes = text.as_bytes()[at..].iter();
+    bytes
+        .take_while(|byte| byte.is_ascii() && matches(byte))
+        .count()
 }
 
 /// Removes case, accents and width.
@@ -390,7 +422,41 @@ mod tests {
         assert!(length < 200, "{length}");
     }
 
+    /// The runs, letter by letter.
+    fn runs_by_letters(text: &str) -> Vec<(usize, usize)> {
+        let mut found: Vec<(usize, usize)> = Vec::new();
+        let mut open = None;
+        for (at, letter) in text.char_indices() {
+            let is_alone = is_part(letter) && is_unspaced(letter);
+            let goes_on = match open {
+                Some(true) => is_mark(letter),
+                Some(false) => is_part(letter) && !is_alone,
+                None => false,
+            };
+            let end = at + letter.len_utf8();
+            if goes_on {
+                found.last_mut().expect("it is open").1 = end;
+            } else if is_part(letter) {
+                found.push((at, end));
+                open = Some(is_alone);
+            } else {
+                open = None;
+            }
+        }
+        found
+    }
+
     proptest::proptest! {
+        #[test]
+        fn the_ways_for_ascii_find_what_the_way_for_all_letters_finds(
+            text in proptest::string::string_regex("([a-zA-Z0-9]{0,70}|[ -~\n]|[é東ーภ\u{300}\u{e31}ßЖ]|\\PC){0,12}").expect("a pattern"),
+        ) {
+            let found: Vec<_> = runs(&text).collect();
+            proptest::prop_assert_eq!(found, runs_by_letters(&text));
+            let folded: Vec<String> = tokens(&text).map(|token| token.folded).collect();
+            proptest::prop_assert_eq!(terms(&text), folded.join(" "));
+        }
+
         #[test]
         fn any_word_of_a_text_is_found_in_it(text in "\\PC{0,60}", at in 0_usize..20) {
             let folded = terms(&text);
