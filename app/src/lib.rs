@@ -18,16 +18,34 @@ pub mod ui;
 
 use leptos::nonce::use_nonce;
 use leptos::prelude::*;
-use leptos_meta::{HashedStylesheet, MetaTags};
+use leptos_meta::MetaTags;
 
 use crate::page::ChatPage;
 use crate::page::navigation::{Address, Navigation};
 use crate::protocol::PageInfo;
 use crate::protocol::saved::InitialData;
 
-/// The HTML document around the page. Only the server renders it.
+/// The files of the build that a page loads: their names in `/pkg`, without extensions, such as `rill.Ab1c`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildFiles {
+    /// The styles.
+    pub style: String,
+    /// The script that starts the WebAssembly.
+    pub script: String,
+    /// The WebAssembly.
+    pub wasm: String,
+}
+
+/// The HTML document around the page. Only the server renders it. Leptos would read the names of the files from the
+/// disk for each page, where a server that is one file has none.
 #[must_use]
-pub fn shell(options: LeptosOptions) -> impl IntoView {
+pub fn shell(options: LeptosOptions, files: &BuildFiles) -> impl IntoView + use<> {
+    let style = format!("/pkg/{}.css", files.style);
+    let script = format!("/pkg/{}.js", files.script);
+    let wasm = format!("/pkg/{}.wasm", files.wasm);
+    let start = format!(
+        "import({script:?}).then(page => page.default({{module_or_path: {wasm:?}}}).then(() => page.hydrate()));"
+    );
     view! {
         <!DOCTYPE html>
         <html lang="en">
@@ -46,9 +64,11 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <link rel="icon" href="/icon.svg" type="image/svg+xml"/>
                 <link rel="apple-touch-icon" href="/icon-180.png"/>
                 <link rel="manifest" href="/manifest.webmanifest"/>
-                <HashedStylesheet options=options.clone() id="style"/>
-                <AutoReload options=options.clone()/>
-                <HydrationScripts options/>
+                <link id="style" rel="stylesheet" href=style/>
+                <AutoReload options/>
+                <link rel="modulepreload" href=script crossorigin="anonymous"/>
+                <link rel="preload" href=wasm r#as="fetch" r#type="application/wasm" crossorigin="anonymous"/>
+                <script type="module" nonce=use_nonce()>{start}</script>
                 <MetaTags/>
             </head>
             <body>

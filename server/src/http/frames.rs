@@ -7,8 +7,6 @@
 //!
 //! The server never requests a picture. Only the browser uses its URL.
 
-use std::path::Path;
-
 use app::protocol::NOT_AN_IMAGE_ADDRESS;
 use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
@@ -22,32 +20,32 @@ use tower::ServiceBuilder;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::http::error::AppError;
-use crate::http::pages::{FileService, boxed, cache_when_found, files};
+use crate::http::pages::site::Site;
+use crate::http::pages::{FileService, boxed, cache_when_found};
 
 /// The policy that every framed document has. The sandbox attributes that are still allowed can follow.
 const CLOSED: &str =
     "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox";
 
 /// The document that draws diagrams and its script, with their policies.
-pub(super) fn diagram_files(site: &Path) -> FileService {
-    let folder = site.join("diagram");
+pub(super) fn diagram_files(site: &Site) -> FileService {
     let header = SetResponseHeaderLayer::overriding;
     boxed(
         ServiceBuilder::new()
-            .layer(header(CONTENT_SECURITY_POLICY, drawing_policy(&folder)))
+            .layer(header(CONTENT_SECURITY_POLICY, drawing_policy(site)))
             .layer(header(
                 X_FRAME_OPTIONS,
                 HeaderValue::from_static("SAMEORIGIN"),
             ))
             .layer(cache_when_found("public, max-age=3600"))
-            .service(files(folder)),
+            .service(site.files("diagram")),
     )
 }
 
 /// The policy of the drawing document: its one script, by the hash that the build wrote, and inline styles.
 /// Without the hash no script runs.
-fn drawing_policy(folder: &Path) -> HeaderValue {
-    let hash = std::fs::read_to_string(folder.join("script.sha256")).unwrap_or_default();
+fn drawing_policy(site: &Site) -> HeaderValue {
+    let hash = site.read("diagram/script.sha256").unwrap_or_default();
     let script = match hash.trim() {
         "" => "'none'".to_owned(),
         hash => format!("'sha256-{hash}'"),
@@ -167,16 +165,19 @@ mod tests {
     #[test]
     fn what_draws_runs_its_own_script_or_none() {
         let folder = tempfile::tempdir().expect("a folder");
-        let policy = || drawing_policy(folder.path());
+        let drawing = folder.path().join("diagram");
+        std::fs::create_dir(&drawing).expect("a folder");
+        let site = Site::Folder(folder.path().to_owned());
+        let policy = || drawing_policy(&site);
         let script = |policy: HeaderValue| {
             let text = policy.to_str().expect("ASCII").to_owned();
             let (_, rest) = text.split_once("script-src ").expect("a rule for scripts");
             rest.split(';').next().map(str::to_owned)
         };
         assert_eq!(script(policy()).as_deref(), Some("'none'"));
-        std::fs::write(folder.path().join("script.sha256"), "aGFzaA==\n").expect("a file");
+        std::fs::write(drawing.join("script.sha256"), "aGFzaA==\n").expect("a file");
         assert_eq!(script(policy()).as_deref(), Some("'sha256-aGFzaA=='"));
-        std::fs::write(folder.path().join("script.sha256"), "a\nb").expect("a file");
+        std::fs::write(drawing.join("script.sha256"), "a\nb").expect("a file");
         assert_eq!(policy(), HeaderValue::from_static(CLOSED));
     }
 }

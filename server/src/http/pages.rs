@@ -4,8 +4,9 @@
 //! cache them forever, and they are compressed at build time.
 
 use std::convert::Infallible;
-use std::path::PathBuf;
+use std::sync::Arc;
 
+pub(super) mod site;
 mod threads;
 
 use any_spawner::Executor;
@@ -19,6 +20,7 @@ use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
+use leptos::WasmSplitManifest;
 use leptos::config::LeptosOptions;
 use leptos::nonce::use_nonce;
 use leptos::prelude::{expect_context, provide_context};
@@ -28,7 +30,6 @@ use serde::Deserialize;
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_http::compression::CompressionLayer;
-use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::access::Caller;
@@ -36,6 +37,7 @@ use crate::config::Config;
 use crate::http::error::AppError;
 use crate::http::library::StoredLibrary;
 use crate::http::state::AppState;
+use site::{BuildNames, Site};
 use threads::PageThreads;
 
 /// Files with a hash in their name never change.
@@ -68,6 +70,9 @@ where
 pub(super) struct Pages {
     state: AppState,
     options: LeptosOptions,
+    site: Site,
+    names: Arc<BuildNames>,
+    split: Option<WasmSplitManifest>,
     threads: PageThreads,
 }
 
@@ -76,16 +81,21 @@ impl Pages {
     pub(super) fn new(state: &AppState) -> Self {
         // Leptos needs an executor. An error means that it was set before.
         let _ = Executor::init_tokio();
+        let site = Site::of(&state.config);
+        let names = site.build_files();
         Self {
             state: state.clone(),
-            options: leptos_options(&state.config),
+            options: leptos_options(&state.config, &site),
+            split: site.split_manifest(&names),
+            names: Arc::new(names),
+            site,
             threads: PageThreads::new(),
         }
     }
 
-    /// The folder of the page's files.
-    pub(super) fn site(&self) -> PathBuf {
-        PathBuf::from(self.options.site_root.as_ref())
+    /// The page's files.
+    pub(super) fn site(&self) -> &Site {
+        &self.site
     }
 
     /// The page without a conversation.
@@ -125,16 +135,15 @@ impl Pages {
 
     /// The files of the build, some with a hash in their name.
     pub(super) fn build_files(&self) -> FileService {
-        let caching = if self.options.hash_files {
+        let caching = if self.names.is_hashed {
             FOR_EVER
         } else {
             "no-cache"
         };
-        let folder = self.site().join(self.options.site_pkg_dir.as_ref());
         boxed(
             ServiceBuilder::new()
                 .layer(cache_when_found(caching))
-                .service(files(folder)),
+                .service(self.site.files("pkg")),
         )
     }
 
@@ -151,10 +160,8 @@ impl Pages {
             *response.status_mut() = StatusCode::NOT_FOUND;
             response
         };
-        let files = files(self.site())
-            // An unknown path is 404 with any method.
-            .call_fallback_on_method_not_allowed(true)
-            .fallback(HandlerWithoutStateExt::into_service(not_found));
+        let not_found = boxed(HandlerWithoutStateExt::into_service(not_found));
+        let files = self.site.files_or(not_found);
         boxed(
             ServiceBuilder::new()
                 .layer(cache_when_found("public, max-age=3600"))
@@ -164,18 +171,23 @@ impl Pages {
 
     async fn render(&self, opened: InitialData, request: Request) -> Response {
         let options = self.options.clone();
-        let shell = move || app::shell(options.clone());
+        let names = Arc::clone(&self.names);
+        let shell = move || app::shell(options.clone(), &names.loaded);
         let state = self.state.clone();
         let reload_port = state
             .config
             .watch
             .as_ref()
             .map(|_| state.config.reload_port);
+        let split = self.split.clone();
         let context = move || {
             provide_context(state.page_info());
             provide_context(opened.clone());
             provide_context(RenderBudget::new(RenderLimits::default()));
             set_page_headers(reload_port);
+            if let Some(split) = &split {
+                provide_context(split.clone());
+            }
         };
         let page = render_app_to_stream_with_context(context, shell)(request);
         self.threads.run(page).await
@@ -191,36 +203,18 @@ pub(super) async fn head_as_get(mut request: Request) -> Request {
     request
 }
 
-/// Files of a folder, compressed if the browser accepts it. The service resolves no `..`, backslashes or drive
-/// letters, and lists no folders.
-pub(crate) fn files(folder: PathBuf) -> ServeDir {
-    ServeDir::new(folder)
-        .precompressed_br()
-        .precompressed_gzip()
-        .append_index_html_on_directories(false)
-}
-
 /// Sets how long a browser may cache a file, on success.
 pub(crate) fn cache_when_found(
     value: &'static str,
-) -> SetResponseHeaderLayer<
-    impl Clone
-    + Fn(
-        &axum::http::Response<tower_http::services::fs::ServeFileSystemResponseBody>,
-    ) -> Option<HeaderValue>,
-> {
-    SetResponseHeaderLayer::if_not_present(
-        header::CACHE_CONTROL,
-        move |response: &axum::http::Response<_>| {
-            let found =
-                response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED;
-            Some(HeaderValue::from_static(if found {
-                value
-            } else {
-                "no-store"
-            }))
-        },
-    )
+) -> SetResponseHeaderLayer<impl Clone + Fn(&Response) -> Option<HeaderValue>> {
+    SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, move |response: &Response| {
+        let found = response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED;
+        Some(HeaderValue::from_static(if found {
+            value
+        } else {
+            "no-store"
+        }))
+    })
 }
 
 /// Whether an unknown path gets a JSON error rather than a page.
@@ -276,19 +270,11 @@ fn set_page_headers(reload_port: Option<u32>) {
     response.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }
 
-fn leptos_options(config: &Config) -> LeptosOptions {
-    let beside_binary = |path: &str| Some(std::env::current_exe().ok()?.parent()?.join(path));
-    let site = config
-        .site_root
-        .clone()
-        // cargo-leptos builds both into one target folder.
-        .or_else(|| beside_binary("../site").filter(|path| path.is_dir()))
-        .unwrap_or_else(|| PathBuf::from("target/site"));
+fn leptos_options(config: &Config, site: &Site) -> LeptosOptions {
     LeptosOptions::builder()
         .output_name("rill")
-        .site_root(site.to_string_lossy().into_owned())
+        .site_root(site.folder())
         .site_pkg_dir("pkg")
         .reload_port(config.reload_port)
-        .hash_files(beside_binary("hash.txt").is_some_and(|path| path.is_file()))
         .build()
 }

@@ -125,7 +125,7 @@ fn page(state: &AppState) -> Routes {
         .add(&["GET"], "/", Session, pages.home())
         .add(&["GET"], "/c/{id}", Session, pages.conversation())
         .add(&["GET"], IMAGE_PATH, Session, get(frames::image))
-        .add_files("/diagram", Nothing, frames::diagram_files(&pages.site()))
+        .add_files("/diagram", Nothing, frames::diagram_files(pages.site()))
         .add_files("/pkg", Nothing, pages.build_files())
         .otherwise(Nothing, pages.public_files())
         .layered(|router| router.layer(map_request(pages::head_as_get)))
