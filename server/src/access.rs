@@ -5,6 +5,7 @@
 //! let in. A [`Caller`] is made in this module alone, so no other code can name an owner.
 
 mod accounts;
+pub mod command;
 mod email;
 mod guesses;
 mod live;
@@ -52,6 +53,15 @@ impl Access {
     #[must_use]
     pub fn settings(&self) -> &AccessSettings {
         &self.settings
+    }
+
+    /// What to do where nobody can sign in yet.
+    pub async fn missing_admin(&self) -> Option<&'static str> {
+        let has_admin =
+            self.settings.mode != Mode::Accounts || self.store.has_admin().await.ok()?;
+        (!has_admin).then_some(
+            "nobody can sign in yet: run `rill user invite EMAIL --admin` and open the link that it prints",
+        )
     }
 
     /// The only person of the mode `local`; `None` in the other modes, in which each request must be checked.

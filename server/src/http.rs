@@ -43,5 +43,6 @@ mod frames;
 mod openai;
 mod pages;
 
+pub use self::export::to_file as export_to_file;
 pub use self::router::{route_table, router};
 pub use self::routes::{Needs, RouteInfo};

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches};
-use server::access::Mode;
+use server::access::command::{AccountCommand, UserCommand};
+use server::access::{self, Mode};
 use server::config::{Command, Config, FILE, LogFormat};
 use server::doctor;
 use server::http::state::AppState;
 use server::http::workers::Workers;
-use server::http::{descriptors, listen, metrics, router};
+use server::http::{descriptors, export_to_file, listen, metrics, router};
 use server::store;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -34,6 +35,18 @@ async fn main() -> ExitCode {
         Some(Command::Check) => say(store::check(&config.saving.store()).await),
         Some(Command::Health) => say(doctor::health(&config).await),
         Some(Command::Doctor) => say(examine(&config).await),
+        Some(Command::User(command)) => {
+            say(account(&config, AccountCommand::User(command.clone())).await)
+        }
+        Some(Command::Session(command)) => {
+            say(account(&config, AccountCommand::Session(command.clone())).await)
+        }
+        Some(Command::Key(command)) => {
+            say(account(&config, AccountCommand::Key(command.clone())).await)
+        }
+        Some(Command::Audit { since }) => {
+            say(account(&config, AccountCommand::Audit(*since)).await)
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -75,6 +88,21 @@ async fn examine(config: &Config) -> Result<String, String> {
             Err(format!("{count} of {} findings are wrong", findings.len()))
         }
     }
+}
+
+/// Runs a command for accounts on the database, also while a server uses it.
+async fn account(config: &Config, command: AccountCommand) -> Result<String, String> {
+    let store = Arc::new(store::open_beside(&config.saving.store()).await?);
+    if let AccountCommand::User(UserCommand::Delete {
+        email,
+        export: Some(file),
+    }) = &command
+    {
+        export_to_file(&store, email, file).await?;
+    }
+    let done = access::command::run(command, &store, &config.origin()).await;
+    store.close().await;
+    done
 }
 
 /// Writes the result of a command to standard output.
@@ -138,6 +166,9 @@ async fn run(config: Config) -> Result<(), String> {
         state.drain.clone(),
     ));
     tracing::info!("Rill is at http://{address}");
+    if let Some(sentence) = state.access.missing_admin().await {
+        tracing::warn!("{sentence}");
+    }
     tell_settings(&state);
     // Metrics are served to the end, also while replies finish.
     let end = CancellationToken::new();

@@ -43,7 +43,7 @@ pub use self::model::{
     MessageKey, MessagePage, NewPiece, NewReply, PathEnd, PathLimit, Piece, StoredReply, TitledBy,
     Turn,
 };
-pub use self::open::{OpenedStore, StoreSettings, open};
+pub use self::open::{OpenedStore, StoreSettings, open, open_beside};
 
 /// The owner of the rows of a server without accounts.
 pub const LOCAL_OWNER: &str = "local";

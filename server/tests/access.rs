@@ -1,4 +1,5 @@
 //! Who is let in.
 
+mod commands;
 mod matrix;
 mod sign_in;

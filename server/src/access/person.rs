@@ -10,7 +10,7 @@ use crate::store::LOCAL_OWNER;
 use crate::store::people::StoredPerson;
 
 /// What a person may do beside using the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Role {
     /// Uses the server.
     Member,

@@ -167,6 +167,15 @@ impl Config {
         }
     }
 
+    /// The address that people open.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        match &self.public_url {
+            Some(public) => public.origin.clone(),
+            None => format!("http://{}", self.listen),
+        }
+    }
+
     /// Checks that nobody is let in by a combination of settings.
     ///
     /// # Errors

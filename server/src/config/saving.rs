@@ -1,10 +1,12 @@
 //! The settings of the store, and the commands for it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use secrecy::SecretString;
 
+use crate::access::command::{KeyCommand, SessionCommand, UserCommand};
 use crate::store;
 
 /// The settings of the store.
@@ -65,6 +67,21 @@ pub enum Command {
     Health,
     /// Examine configuration, upstreams, store, proxy and clock, and say what to do
     Doctor,
+    /// Invite people, list them, and change their accounts
+    #[command(subcommand)]
+    User(UserCommand),
+    /// List and revoke sessions
+    #[command(subcommand)]
+    Session(SessionCommand),
+    /// Make, list and revoke keys for programs
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Print the record of what was done with accounts
+    Audit {
+        /// How far back.
+        #[arg(long, value_name = "TIME", default_value = "30d", value_parser = humantime::parse_duration)]
+        since: Duration,
+    },
 }
 
 fn database_url(text: &str) -> Result<SecretString, String> {

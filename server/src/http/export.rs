@@ -50,7 +50,7 @@ pub(super) async fn one(
     let key = state.store.key(caller.owner(), &id).await?;
     let head = state.store.head(caller.owner(), key).await?;
     let title = head.title.clone();
-    let writer = ExportWriter::new(state.store, &caller);
+    let writer = ExportWriter::new(state.store, caller.owner());
     if is_markdown {
         let body = body(move |out| writer.markdown(key, head, out));
         return Ok(file(MARKDOWN, &title, "md", body));
@@ -65,9 +65,42 @@ pub(super) async fn all(
     caller: Caller,
 ) -> Result<Response, AppError> {
     let keys = state.store.keys(caller.owner()).await?;
-    let writer = ExportWriter::new(state.store, &caller);
+    let writer = ExportWriter::new(state.store, caller.owner());
     let body = body(move |out| writer.json(keys, "\n", out));
     Ok(file(JSON, "rill-conversations", "json", body))
+}
+
+/// Writes all conversations of the person with this email into a new file, for a command.
+///
+/// # Errors
+/// A sentence.
+pub async fn to_file(
+    store: &Arc<Store>,
+    email: &str,
+    path: &std::path::Path,
+) -> Result<(), String> {
+    let failed =
+        |error: &dyn std::fmt::Display| format!("{} cannot be written: {error}", path.display());
+    let person = store.person_by_email(&email.trim().to_lowercase()).await;
+    let person = person.map_err(|_| format!("There is no person with the email {email}."))?;
+    let keys = store
+        .keys(&person.owner)
+        .await
+        .map_err(|error| failed(&error))?;
+    use std::io::Write;
+    let mut file = std::fs::File::create_new(path).map_err(|error| failed(&error))?;
+    let (out, mut parts) = mpsc::channel(1);
+    let writer = ExportWriter::new(Arc::clone(store), &person.owner);
+    let writing = tokio::spawn(writer.json(keys, "\n", out));
+    while let Some(part) = parts.recv().await {
+        let part = part.map_err(|error| failed(&error))?;
+        file.write_all(&part).map_err(|error| failed(&error))?;
+    }
+    match writing.await {
+        Ok(Ok(())) => file.sync_all().map_err(|error| failed(&error)),
+        Ok(Err(ExportError::Store(error))) => Err(failed(&error)),
+        Ok(Err(ExportError::ClientLeft)) | Err(_) => Err(failed(&"the export broke off")),
+    }
 }
 
 /// The sending end of a body. Sending fails when the client has disconnected.
@@ -117,10 +150,10 @@ struct ExportWriter {
 }
 
 impl ExportWriter {
-    fn new(store: Arc<Store>, caller: &Caller) -> Self {
+    fn new(store: Arc<Store>, owner: &str) -> Self {
         Self {
             store,
-            owner: caller.owner().to_owned(),
+            owner: owner.to_owned(),
         }
     }
 

@@ -12,7 +12,7 @@ use sqlx::migrate::MigrateError;
 use sqlx::{AnyPool, ConnectOptions};
 
 use self::postgres::open_postgres;
-use self::sqlite::{FILE, open_memory, open_sqlite};
+use self::sqlite::{FILE, open_memory, open_sqlite, open_sqlite_beside};
 use super::database::failure::{self, DatabaseFailure};
 use super::migrations::{STEPS, SchemaStep, migrator};
 use super::{Database, Store, StoreError};
@@ -80,6 +80,19 @@ pub async fn open(settings: &StoreSettings) -> Result<OpenedStore, String> {
     }
     opened.store.forget_imports().await.map_err(failed)?;
     Ok(opened)
+}
+
+/// Opens the store for a command, also while a server uses it. A new database is made, and an old one migrated unless a
+/// server runs. Replies that are being made are left alone.
+///
+/// # Errors
+/// A sentence that says what is wrong and what to do.
+pub async fn open_beside(settings: &StoreSettings) -> Result<Store, String> {
+    sqlx::any::install_default_drivers();
+    match &settings.database_url {
+        Some(url) => open_postgres(url.expose_secret(), STEPS).await,
+        None => open_sqlite_beside(&folder(settings)?, STEPS).await,
+    }
 }
 
 /// The folder for the data, which may not exist.

@@ -9,6 +9,7 @@ use crate::support::http::Request;
 use crate::support::people::{self, TestPerson};
 use crate::support::rill::Rill;
 use crate::support::scripted_upstream::ScriptedUpstream;
+use crate::support::scripts::saying;
 
 /// A path of the route, with ids that exist nowhere.
 fn path_of(route: &RouteInfo) -> String {
@@ -57,7 +58,7 @@ fn is_refused_as_nobody(
 
 #[tokio::test]
 async fn nobody_reaches_anything_that_belongs_to_somebody() {
-    let upstream = ScriptedUpstream::playing(Vec::new()).await;
+    let upstream = ScriptedUpstream::playing(vec![saying("hello")]).await;
     for rill in [
         Rill::with(&upstream, &["--access=accounts"]).await,
         Rill::with_file(PROXY, &[]).await,
@@ -196,7 +197,7 @@ async fn set_disabled_back(rill: &Rill, person: &TestPerson) {
 
 #[tokio::test]
 async fn every_route_lets_in_whom_the_table_says_and_nobody_else() {
-    let upstream = ScriptedUpstream::playing(Vec::new()).await;
+    let upstream = ScriptedUpstream::playing(vec![saying("hello")]).await;
     let rill = Rill::with(&upstream, &["--access=accounts"]).await;
     let people = People {
         member: people::add(&rill, "member", Role::Member).await,
@@ -227,7 +228,7 @@ async fn every_route_lets_in_whom_the_table_says_and_nobody_else() {
 
 #[tokio::test]
 async fn alone_on_this_machine_one_may_do_everything() {
-    let upstream = ScriptedUpstream::playing(Vec::new()).await;
+    let upstream = ScriptedUpstream::playing(vec![saying("hello")]).await;
     let rill = Rill::before(&upstream).await;
     for route in &route_table(&rill.state) {
         for request in requests(&rill, route) {
@@ -239,7 +240,7 @@ async fn alone_on_this_machine_one_may_do_everything() {
 
 #[tokio::test]
 async fn the_table_names_every_method_of_a_route() {
-    let upstream = ScriptedUpstream::playing(Vec::new()).await;
+    let upstream = ScriptedUpstream::playing(vec![saying("hello")]).await;
     let rill = Rill::with(&upstream, &["--access=accounts"]).await;
     let admin = people::add(&rill, "admin", Role::Admin).await;
     for route in &route_table(&rill.state) {

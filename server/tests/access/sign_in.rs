@@ -10,9 +10,10 @@ use crate::support::http::{Answer, Request};
 use crate::support::people::{PASSWORD, cookie_of, form, join};
 use crate::support::rill::Rill;
 use crate::support::scripted_upstream::ScriptedUpstream;
+use crate::support::scripts::saying;
 
 async fn accounts(arguments: &[&str]) -> Rill {
-    let upstream = ScriptedUpstream::playing(Vec::new()).await;
+    let upstream = ScriptedUpstream::playing(vec![saying("hello")]).await;
     let all = [&["--access=accounts"], arguments].concat();
     Rill::with(&upstream, &all).await
 }

@@ -48,6 +48,41 @@ pub(in crate::store) async fn open_sqlite(
     })
 }
 
+/// Opens the database for a command. While a server has the folder, the database is used as it is, and must have the
+/// version that this program knows. The folder is not kept: a server may start meanwhile.
+pub(in crate::store) async fn open_sqlite_beside(
+    folder: &Path,
+    steps: &[SchemaStep],
+) -> Result<Store, String> {
+    if lock(folder).is_ok() {
+        let store = open_sqlite(folder, steps).await?;
+        return Ok(Store {
+            _lock: None,
+            ..store
+        });
+    }
+    let path = folder.join(FILE);
+    let failed = |error: sqlx::Error| failure::sentence(&path, &error);
+    check_writable(&path)?;
+    let options = connect_options(&sqlite_url(&path, "rw")?).map_err(failed)?;
+    let pool = pool_options(1)
+        .connect_with(options)
+        .await
+        .map_err(failed)?;
+    let version: i64 = query_scalar("select coalesce(max(version), 0) from _sqlx_migrations")
+        .fetch_one(&pool)
+        .await
+        .map_err(failed)?;
+    if steps.last().is_none_or(|step| step.version != version) {
+        return Err(format!(
+            "the server that uses {} is of another version: use its own program for this command.",
+            folder.display()
+        ));
+    }
+    let only = Connections::kept(pool, 1);
+    Ok(Store::new(only.clone(), only, Database::Sqlite))
+}
+
 pub(in crate::store) async fn open_memory() -> Result<Store, String> {
     // A database in memory exists only in its one connection.
     let pool = pool_options(1)
