@@ -7,6 +7,7 @@ mod access;
 mod capacity;
 pub mod file;
 mod observing;
+mod retention;
 mod saving;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use std::time::Duration;
 pub use self::access::{AccessFile, AccessOptions};
 pub use self::capacity::Capacity;
 pub use self::observing::{LogFormat, Observing};
+pub use self::retention::Retention;
 pub use self::saving::{Command, Saving, Switch};
 
 use clap::Parser;
@@ -119,6 +121,10 @@ pub struct Config {
     #[command(flatten)]
     pub observing: Observing,
 
+    /// How long conversations are kept.
+    #[command(flatten)]
+    pub retention: Retention,
+
     /// The settings of the store.
     #[command(flatten)]
     pub saving: Saving,
@@ -174,6 +180,7 @@ impl Config {
         self.capacity = self.capacity.or(file.capacity);
         self.access.file = file.access;
         self.observing = self.observing.or(file.observing);
+        self.retention = self.retention.or(file.retention);
         Ok(self)
     }
 

@@ -33,6 +33,7 @@ async fn main() -> ExitCode {
         None => run(config).await,
         Some(Command::Backup { file }) => say(store::backup(&config.saving.store(), file).await),
         Some(Command::Check) => say(store::check(&config.saving.store()).await),
+        Some(Command::Retention { dry_run }) => say(count_unused(&config, *dry_run).await),
         Some(Command::Health) => say(doctor::health(&config).await),
         Some(Command::Doctor) => say(examine(&config).await),
         Some(Command::User(command)) => {
@@ -71,6 +72,21 @@ fn start_log(format: Option<LogFormat>) {
             log.with_ansi(has_color).init();
         }
     }
+}
+
+/// Counts what the configured retention would delete.
+async fn count_unused(config: &Config, is_dry_run: bool) -> Result<String, String> {
+    let Some(kept) = config.retention.conversations else {
+        return Err("conversations are kept for ever: set --retention".to_owned());
+    };
+    if !is_dry_run {
+        return Err(
+            "the running server deletes, once an hour: see with --dry-run what it would be"
+                .to_owned(),
+        );
+    }
+    let kept = i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
+    store::count_unused(&config.saving.store(), store::now().saturating_sub(kept)).await
 }
 
 /// The findings of `rill doctor`, a line each. An error if something is wrong.

@@ -14,6 +14,7 @@ use toml::Spanned;
 
 use super::access::{AccessFile, AccessSection};
 use super::observing::{LogFormat, parse_loopback};
+use super::retention::{Retention, RetentionSection};
 use super::{Capacity, Observing, parse_key};
 use crate::providers::api::Api;
 use crate::providers::base_url;
@@ -35,6 +36,8 @@ pub struct File {
     pub access: AccessFile,
     /// What the server tells about itself.
     pub observing: Observing,
+    /// How long conversations are kept.
+    pub retention: Retention,
 }
 
 #[derive(Deserialize)]
@@ -48,6 +51,7 @@ struct Document {
     access: Option<AccessSection>,
     metrics_listen: Option<Spanned<String>>,
     log_format: Option<LogFormat>,
+    retention: Option<RetentionSection>,
     #[serde(default)]
     upstream: Vec<Entry>,
     #[serde(default)]
@@ -99,7 +103,10 @@ pub fn read(
     let metrics_listen = document.metrics_listen.map(|address| {
         parse_loopback(address.get_ref()).map_err(|message| at(address.span(), message))
     });
+    let retention = document.retention.map(RetentionSection::read).transpose();
+    let retention = retention.map_err(|(span, message)| at(span, message))?;
     let mut file = File {
+        retention: retention.unwrap_or_default(),
         observing: Observing {
             metrics_listen: metrics_listen.transpose()?,
             log_format: document.log_format,

@@ -63,6 +63,12 @@ pub enum Command {
     },
     /// Verify the database, also while Rill runs
     Check,
+    /// Count the conversations that --retention deletes, also while Rill runs
+    Retention {
+        /// Only count. The running server deletes, once an hour.
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Ask the running server whether it can take and save messages
     Health,
     /// Examine configuration, upstreams, store, proxy and clock, and say what to do

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use app::protocol::PageInfo;
+use app::protocol::saved::Change;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -128,7 +129,13 @@ impl AppState {
                 keeps: opened.place.is_some(),
             },
         };
-        tokio::spawn(purge(Arc::clone(&store), drain.clone()));
+        let retention = config.retention.conversations;
+        tokio::spawn(purge(
+            changes.clone(),
+            Arc::clone(&store),
+            retention,
+            drain.clone(),
+        ));
         let access = Arc::new(Access::new(config.access_settings(), Arc::clone(&store)));
         tokio::spawn(Arc::clone(&access).watch(drain.clone()));
         Ok(Self {
@@ -187,9 +194,41 @@ fn known_models(config: &Config, upstreams: &[UpstreamSettings]) -> BTreeSet<Str
 const KEPT_DELETED: Duration = Duration::from_secs(24 * 60 * 60);
 const PURGE: Duration = Duration::from_secs(60 * 60);
 
-/// Purges conversations that were deleted long ago and unfinished imports, at the start and then regularly.
-async fn purge(store: Arc<Store>, drain: CancellationToken) {
+/// Deletes conversations that were not used for a long time.
+async fn expire(store: &Store, changes: &ChangeFeed, retention: Duration) {
+    let kept = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
+    let now = store::now();
+    match store.expire(now.saturating_sub(kept), now).await {
+        Ok(deleted) if deleted.is_empty() => {}
+        Ok(deleted) => {
+            let conversations = deleted.len();
+            tracing::info!(
+                conversations,
+                "deleted what was not used for the time of --retention"
+            );
+            for (owner, id) in deleted {
+                changes.announce(&owner, Change::Removed(id));
+            }
+        }
+        Err(error) => tracing::error!(%error, "conversations could not be deleted by --retention"),
+    }
+}
+
+/// Deletes conversations by their age, and purges those that were deleted long ago and unfinished imports, at the
+/// start and then regularly.
+async fn purge(
+    changes: ChangeFeed,
+    store: Arc<Store>,
+    retention: Option<Duration>,
+    drain: CancellationToken,
+) {
     loop {
+        if let Some(retention) = retention {
+            tokio::select! {
+                () = expire(&store, &changes, retention) => {}
+                () = drain.cancelled() => return,
+            }
+        }
         let kept = i64::try_from(KEPT_DELETED.as_millis()).expect("a day is short");
         let purged = tokio::select! {
             purged = store.purge(store::now() - kept) => purged,

@@ -1,9 +1,11 @@
 //! Changes of a conversation as a whole: title, pin, deletion, shown path and time of reading.
 
+mod expire;
 mod purge;
 
 use sqlx::{query, query_scalar};
 
+pub(super) use self::expire::UNUSED;
 pub(super) use self::purge::{PurgeTarget, REMOVED};
 use super::database::rows;
 use super::{Result, Store, StoreError, TitledBy};

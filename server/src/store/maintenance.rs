@@ -4,11 +4,12 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use sqlx::{AnyConnection, ConnectOptions, Connection, Row, query, query_as, query_scalar};
 
 use super::database::failure;
 use super::database::rows::row;
+use super::edit::UNUSED;
 use super::migrations::STEPS;
 use super::open::sqlite::{FILE, check_writable, sqlite_url};
 use super::open::{connect_options, named_folder, newer};
@@ -102,24 +103,40 @@ pub async fn check(settings: &StoreSettings) -> Result<String, String> {
     Ok(sentence)
 }
 
+/// Counts the conversations that were not used since this time, in milliseconds since 1970, and would be deleted.
+/// Returns the sentence to print.
+///
+/// # Errors
+/// A sentence that says what is wrong and what to do.
+pub async fn count_unused(settings: &StoreSettings, unused_since: i64) -> Result<String, String> {
+    let mut connection = match &settings.database_url {
+        None => connect(settings).await?.0,
+        Some(url) => connect_postgres(url).await?,
+    };
+    let count = format!(
+        "select (select count(*) from conversations where {UNUSED}) as conversations,
+             (select count(*) from messages where conversation in
+                 (select key from conversations where {UNUSED})) as messages"
+    );
+    let count: CountRow = query_as(sqlx::AssertSqlSafe(count))
+        .bind(unused_since)
+        .fetch_one(&mut connection)
+        .await
+        .map_err(|error| StoreError::from(error).to_string())?;
+    let _ = connection.close().await;
+    Ok(format!(
+        "{} conversations with {} messages would be deleted",
+        count.conversations, count.messages
+    ))
+}
+
 /// Examines the store of these settings, also while a server uses it. Returns the sentence to print.
 ///
 /// # Errors
 /// A sentence that says what is wrong and what to do.
 pub async fn examine(settings: &StoreSettings) -> Result<String, String> {
     if let Some(url) = &settings.database_url {
-        sqlx::any::install_default_drivers();
-        let failed = |error: sqlx::Error| {
-            let error = StoreError::from(error);
-            format!("The database of --database-url cannot be reached: {error}.")
-        };
-        let options = connect_options(url.expose_secret()).map_err(failed)?;
-        let connecting =
-            tokio::time::timeout(std::time::Duration::from_secs(10), options.connect());
-        let connection = connecting
-            .await
-            .map_err(|_| "The database of --database-url does not answer in time.".to_owned())?;
-        let _ = connection.map_err(failed)?.close().await;
+        let _ = connect_postgres(url).await?.close().await;
         return Ok("The PostgreSQL database can be reached.".to_owned());
     }
     let folder = super::open::folder(settings)?;
@@ -130,6 +147,21 @@ pub async fn examine(settings: &StoreSettings) -> Result<String, String> {
         ));
     }
     check(settings).await.map(|sentence| format!("{sentence}."))
+}
+
+/// A connection to the PostgreSQL database with this URL, which is not repeated since it may hold a password.
+async fn connect_postgres(url: &SecretString) -> Result<AnyConnection, String> {
+    sqlx::any::install_default_drivers();
+    let failed = |error: sqlx::Error| {
+        let error = StoreError::from(error);
+        format!("The database of --database-url cannot be reached: {error}.")
+    };
+    let options = connect_options(url.expose_secret()).map_err(failed)?;
+    let connecting = tokio::time::timeout(std::time::Duration::from_secs(10), options.connect());
+    connecting
+        .await
+        .map_err(|_| "The database of --database-url does not answer in time.".to_owned())?
+        .map_err(failed)
 }
 
 /// The version of the last migration of a database; `None` if it is not a database of Rill.

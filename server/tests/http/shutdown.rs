@@ -288,6 +288,8 @@ async fn help_names_every_setting() {
         "--max-streams",
         "--max-streams-per-client",
         "--metrics-listen",
+        "--log-format",
+        "--retention",
         "OPENAI_API_KEY",
         "OPENAI_BASE_URL",
         "127.0.0.1:3000",

@@ -175,3 +175,36 @@ async fn what_is_deleted_can_be_restored_until_it_is_purged() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_was_not_used_for_long_is_deleted_unless_it_is_pinned() {
+    each(async |store| {
+        let mut ids = Vec::new();
+        for title in ["old", "pinned", "new"] {
+            let id = new_id();
+            let mut asked = question(&id, None, title);
+            asked.now = if title == "new" { 2_000 } else { 1_000 };
+            say(&store, LOCAL_OWNER, &asked, "x").await;
+            ids.push(id);
+        }
+        store.pin(LOCAL_OWNER, &ids[1], true).await.expect("there");
+        // The end of a reply counts as use, and is now.
+        let now = server::store::now();
+        assert_eq!(store.expire(1_500, now).await.expect("done"), []);
+        let all_unused = i64::MAX;
+        let mut deleted = store.expire(all_unused, 5_000).await.expect("done");
+        deleted.sort();
+        let mut expected = [ids[0].clone(), ids[2].clone()].map(|id| (LOCAL_OWNER.to_owned(), id));
+        expected.sort();
+        assert_eq!(deleted, expected);
+        assert!(is_missing(store.get(LOCAL_OWNER, &ids[0]).await));
+        assert!(store.get(LOCAL_OWNER, &ids[1]).await.is_ok());
+        assert_eq!(store.expire(all_unused, 6_000).await.expect("done"), []);
+        store
+            .restore(LOCAL_OWNER, &ids[0])
+            .await
+            .expect("for a day");
+        assert_eq!(store.purge(5_001).await.expect("done"), 1);
+    })
+    .await;
+}

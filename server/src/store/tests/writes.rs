@@ -14,7 +14,7 @@ use crate::store::{
 
 /// Every method of the store that writes, with the ways to call it. All other methods are in
 /// `READS`.
-pub(super) const WRITES: [(&str, &[Write]); 16] = [
+pub(super) const WRITES: [(&str, &[Write]); 17] = [
     (
         "begin",
         &[
@@ -34,6 +34,7 @@ pub(super) const WRITES: [(&str, &[Write]); 16] = [
     ("show", &[Write::Show]),
     ("mark_read", &[Write::Read]),
     ("purge", &[Write::Purge]),
+    ("expire", &[Write::Expire]),
     ("import", &[Write::Import]),
     ("finish_import", &[Write::FinishImport]),
     ("abandon_import", &[Write::AbandonImport]),
@@ -72,6 +73,7 @@ pub(super) enum Write {
     Show,
     Read,
     Purge,
+    Expire,
     Import,
     FinishImport,
     AbandonImport,
@@ -373,6 +375,10 @@ impl Write {
             Self::Show => store.show(owner, id, &there.question).await?,
             Self::Read => store.mark_read(owner, id, 11).await?,
             Self::Purge => return Ok(store.purge(8).await?.to_string()),
+            Self::Expire => {
+                let deleted = store.expire(i64::MAX, 12).await?;
+                return Ok(deleted.len().to_string());
+            }
             Self::Import => {
                 let mut cursor = ImportCursor::default();
                 let parts = there.to_import.clone();
