@@ -20,7 +20,11 @@ export class Chat {
   readonly sidebar: Locator;
   /** The conversations of the list. */
   readonly entries: Locator;
+  /** The button that says which model answers, and opens the list. */
   readonly model: Locator;
+  /** The field of the list of models. */
+  readonly findModel: Locator;
+  readonly palette: Locator;
   readonly settings: Locator;
 
   constructor(
@@ -40,7 +44,9 @@ export class Chat {
     this.newChat = page.getByRole("button", { name: "New chat" });
     this.sidebar = page.getByRole("navigation", { name: "Conversations" });
     this.entries = this.sidebar.getByRole("listitem").filter({ has: page.getByRole("link") });
-    this.model = page.getByRole("combobox", { name: "Model", exact: true });
+    this.model = page.getByRole("button", { name: /^Model:/ });
+    this.findModel = page.getByRole("combobox", { name: "Model", exact: true });
+    this.palette = page.getByRole("dialog", { name: "Search and commands" });
     this.settings = page.getByRole("dialog", { name: "Settings" });
   }
 
@@ -69,7 +75,7 @@ export class Chat {
 
   /** Opens the settings. */
   async openSettings(): Promise<void> {
-    await this.page.getByRole("button", { name: "Settings" }).click();
+    await this.chooseInMenu("Settings");
     await expect(this.settings).toBeVisible();
   }
 
@@ -107,11 +113,19 @@ export class Chat {
     return this.entries.filter({ hasText: title });
   }
 
-  /** Begins a conversation that nobody keeps, wherever its button is. */
-  async temporary(): Promise<void> {
+  /** Chooses something in the menu at the foot of the sidebar, wherever that is. */
+  async chooseInMenu(name: string): Promise<void> {
     const drawer = this.page.getByRole("button", { name: "Show conversations" });
     if (await drawer.isVisible()) await drawer.click();
-    await this.page.getByRole("button", { name: "Temporary chat" }).click();
+    await this.listed();
+    await this.sidebar.getByRole("button", { name: "Menu", exact: true }).click();
+    await this.page.getByRole("menuitem", { name, exact: true }).click();
+  }
+
+  /** Begins a conversation that nobody keeps. */
+  async temporary(): Promise<void> {
+    if (!(await this.page.getByRole("main").evaluate((main) => main.classList.contains("empty")))) await this.newChat.click();
+    await this.page.getByRole("button", { name: "Temporary" }).click();
     await expect(this.composer).toBeFocused();
   }
 

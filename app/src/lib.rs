@@ -24,6 +24,7 @@ use crate::page::ChatPage;
 use crate::page::navigation::{Address, Navigation};
 use crate::protocol::PageInfo;
 use crate::protocol::saved::InitialData;
+use crate::ui::controls::icon::sprite;
 
 /// The files of the build that a page loads: their names in `/pkg`, without extensions, such as `rill.Ab1c`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,8 +57,8 @@ pub fn shell(options: LeptosOptions, files: &BuildFiles) -> impl IntoView + use<
                 <title>"Rill"</title>
                 <meta name="description" content="Chat with a language model. Replies appear as they are written."/>
                 <meta name="color-scheme" content="light dark"/>
-                <meta name="theme-color" content="#fbfaf7" media="(prefers-color-scheme: light)"/>
-                <meta name="theme-color" content="#171819" media="(prefers-color-scheme: dark)"/>
+                <meta name="theme-color" content="#fcfbf8" media="(prefers-color-scheme: light)"/>
+                <meta name="theme-color" content="#161919" media="(prefers-color-scheme: dark)"/>
                 // The script sets the theme before the first paint, so it must not be deferred.
                 <script src="/theme.js" nonce=use_nonce()></script>
                 <link rel="icon" href="/favicon.ico" sizes="32x32"/>
@@ -72,6 +73,7 @@ pub fn shell(options: LeptosOptions, files: &BuildFiles) -> impl IntoView + use<
                 <MetaTags/>
             </head>
             <body>
+                {sprite()}
                 <App/>
                 {saved_data()}
             </body>

@@ -20,17 +20,17 @@ use crate::page::navigation::{Address, Navigation};
 use crate::page::sync::Sync;
 use crate::platform::clock::{BrowserClock, Clock};
 use crate::platform::lifecycle::use_lifecycle;
-use crate::protocol::PageInfo;
 use crate::protocol::saved::InitialData;
 use crate::reply::transport::use_transport;
 use crate::ui::composer::Composer;
 use crate::ui::composer::composer_field::ComposerField;
-use crate::ui::composer::model_picker::ModelPicker;
 use crate::ui::controls::link::Link;
 use crate::ui::controls::local_number::local_number;
-use crate::ui::settings::Settings;
-use crate::ui::settings::theme_switch::{ChosenTheme, ThemeSwitch};
-use crate::ui::sidebar::{Drawer, NewChatButton, Sidebar};
+use crate::ui::controls::theme_switch::ChosenTheme;
+use crate::ui::header::Header;
+use crate::ui::panels::{Panel, PanelHost, Panels};
+use crate::ui::sidebar::{Sidebar, SidebarState};
+use crate::ui::suggestions::Suggestions;
 use crate::ui::text;
 use crate::ui::transcript::Transcript;
 use crate::ui::transcript::follow::Follow;
@@ -78,17 +78,20 @@ pub fn ChatPage(
         server: StoredValue::new(use_server()),
     };
     let field = ComposerField::new();
-    let drawer = Drawer(RwSignal::new(false), NodeRef::new());
+    let sidebar = SidebarState::new();
+    let panels = Panels::new();
     provide_context(chat);
     provide_context(conversations);
     provide_context(field);
-    provide_context(drawer);
+    provide_context(sidebar);
+    provide_context(panels);
     provide_context(follow);
     provide_context(earlier);
     sync.begin(initial.conversation);
-    listen_to_keys(chat, field, earlier);
-    // A memo, so that the view is built again only when the value changes.
+    listen_to_keys(chat, field, earlier, panels);
+    // Memos, so that views are built again only when the value changes.
     let is_missing = Memo::new(move |_| sync.is_missing.get());
+    let is_empty = Memo::new(move |_| chat.is_empty() && !sync.is_missing.get());
 
     view! {
         <a class="skip" href="#message" on:click=move |click| {
@@ -98,9 +101,9 @@ pub fn ChatPage(
             {text::SKIP_LINK}
         </a>
         <Sidebar/>
-        <div class="page" inert=move || drawer.0.get()>
+        <div class="page" inert=move || sidebar.is_drawer_open.get()>
             <Header/>
-            <main>
+            <main class:empty=move || is_empty.get() class:temporary=move || chat.is_temporary()>
                 <noscript>{text::NO_SCRIPT}</noscript>
                 {move || if is_missing.get() {
                     view! { <MissingConversation/> }.into_any()
@@ -108,47 +111,13 @@ pub fn ChatPage(
                     view! { <Transcript/> }.into_any()
                 }}
                 <Composer/>
+                <Suggestions is_shown=is_empty/>
                 <p role="status" class="visually-hidden">
                     {move || text::announcement(&chat.announcement(), local_number)}
                 </p>
             </main>
         </div>
-    }
-}
-
-#[component]
-fn Header() -> impl IntoView {
-    let chat = expect_context::<Chat>();
-    let drawer = expect_context::<Drawer>();
-    let is_demo = use_context::<PageInfo>().unwrap_or_default().demo;
-    view! {
-        <header>
-            <button
-                type="button"
-                class="drawer-button"
-                aria-label="Show conversations"
-                aria-controls="conversations"
-                node_ref=drawer.1
-                aria-expanded=move || drawer.0.get().to_string()
-                on:click=move |_| drawer.0.update(|is_open| *is_open = !*is_open)
-            >
-                <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M4 7h16M4 12h16M4 17h16"/></svg>
-            </button>
-            <h1>
-                <svg class="mark" viewBox="0 0 32 32" aria-hidden="true">
-                    <path d="M8 27V15a8 8 0 0 1 16 0"/>
-                    <path d="M16 27V16"/>
-                </svg>
-                <span class="name">"Rill"</span>
-            </h1>
-            <ModelPicker/>
-            {is_demo.then(|| view! { <span class="badge">"Demo"</span> })}
-            <span class="badge" hidden=move || !chat.is_temporary()>"Temporary"</span>
-            <span class="room"></span>
-            <NewChatButton/>
-            <ThemeSwitch/>
-            <Settings/>
-        </header>
+        <PanelHost/>
     }
 }
 
@@ -157,7 +126,7 @@ fn Header() -> impl IntoView {
 fn MissingConversation() -> impl IntoView {
     view! {
         <div class="view">
-            <div class="welcome">
+            <div class="nowhere">
                 <h2>"There is no such conversation."</h2>
                 <p>"It may have been deleted."</p>
                 <p><Link to=Address::New is_current=Signal::stored(false) on_go=|| ()>"Begin a new one"</Link></p>
@@ -167,7 +136,7 @@ fn MissingConversation() -> impl IntoView {
 }
 
 /// Handles keys that work anywhere on the page: Escape stops the reply, and typing focuses the composer.
-fn listen_to_keys(chat: Chat, field: ComposerField, earlier: Earlier) {
+fn listen_to_keys(chat: Chat, field: ComposerField, earlier: Earlier, panels: Panels) {
     // Effects run in the browser only.
     Effect::new(move |_| {
         let listener = window_event_listener(leptos::ev::keydown, move |key| {
@@ -183,7 +152,12 @@ fn listen_to_keys(chat: Chat, field: ComposerField, earlier: Earlier) {
                 earlier.want_all(true);
             }
             let name = key.key();
-            let is_typing = name.chars().count() == 1 && name != " ";
+            // The other shortcuts are a part of the panels, which the first key loads.
+            if (key.ctrl_key() || key.meta_key()) && name == "k" {
+                key.prevent_default();
+                return panels.open(Panel::Palette);
+            }
+            let is_typing = name.chars().count() == 1 && name != " " && name != "?";
             if is_typing
                 && !(key.ctrl_key() || key.meta_key() || key.alt_key())
                 && nothing_has_focus()

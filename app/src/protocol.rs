@@ -291,6 +291,19 @@ pub struct ModelChoice {
     pub upstream: String,
 }
 
+/// A suggestion for a first message.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Suggestion {
+    /// A few words.
+    pub title: String,
+    /// What it does, in a line.
+    #[serde(default)]
+    pub detail: String,
+    /// The message that is sent.
+    pub prompt: String,
+}
+
 /// Facts about the server that the page needs, rendered into it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PageInfo {

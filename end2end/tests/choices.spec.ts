@@ -3,15 +3,15 @@ import { expect, test } from "../fixtures.ts";
 
 test("a model is found by typing, chosen, asked and remembered", async ({ chat, page, upstream }) => {
   await chat.open();
-  await expect(chat.model).toHaveValue("gpt-5-mini");
+  await expect(chat.model).toHaveText("Model: gpt-5-mini");
   await chat.model.click();
-  const options = page.getByRole("listbox", { name: "Models" }).getByRole("option");
+  const options = page.getByRole("dialog", { name: "Model" }).getByRole("option");
   await expect(options).toHaveText([/^gpt-5-mini\s*default$/, /^scripted/]);
-  await chat.model.fill("SCR");
-  await expect(options).toHaveText([/^scripted/, /^SCR\s*as typed$/]);
-  await chat.model.press("Enter");
+  await chat.findModel.fill("SCR");
+  await expect(options).toHaveText([/^scripted/, /^SCR$/]);
+  await chat.findModel.press("Enter");
   await expect(options).toHaveCount(0);
-  await expect(chat.model).toHaveValue("scripted");
+  await expect(chat.model).toHaveText("Model: scripted");
   await expect(chat.composer).toBeFocused();
 
   upstream.willAnswer(["Fine."]);
@@ -21,7 +21,7 @@ test("a model is found by typing, chosen, asked and remembered", async ({ chat, 
 
   await page.reload();
   await chat.ready();
-  await expect(chat.model).toHaveValue("scripted");
+  await expect(chat.model).toHaveText("Model: scripted");
   await chat.model.click();
   await options.filter({ hasText: "gpt-5-mini" }).click();
   await chat.ask("And you?");
@@ -34,17 +34,20 @@ test("the keys of the picker stop nothing and choose what they are on", async ({
   await chat.open();
   await chat.ask("A question");
   await upstream.send("Half");
-  await chat.model.focus();
-  await expect(chat.model).toHaveAttribute("aria-expanded", "true");
-  await expect(page.getByRole("option")).toHaveCount(2);
-  await chat.model.press("Escape");
-  await expect(chat.model).toHaveAttribute("aria-expanded", "false");
-  await expect(chat.stop).toBeVisible();
-  await chat.model.press("ArrowDown");
-  await expect(page.getByRole("option")).toHaveCount(2);
-  await chat.model.press("ArrowDown");
+  const options = page.getByRole("dialog", { name: "Model" }).getByRole("option");
   await chat.model.press("Enter");
-  await expect(chat.model).toHaveValue("scripted");
+  await expect(options).toHaveCount(2);
+  await expect(chat.findModel).toBeFocused();
+  await chat.findModel.press("Escape");
+  await expect(options).toHaveCount(0);
+  await expect(chat.stop).toBeVisible();
+  await expect(chat.model).toBeFocused();
+  await chat.model.press("Enter");
+  await expect(options).toHaveCount(2);
+  await chat.findModel.press("ArrowDown");
+  await expect(options.nth(1)).toHaveClass(/active/);
+  await chat.findModel.press("Enter");
+  await expect(chat.model).toHaveText("Model: scripted");
   await upstream.finish();
   await chat.finished();
 });
@@ -53,8 +56,8 @@ test("a name that no list holds can be typed", async ({ chat, upstream }) => {
   upstream.willAnswer(["Fine."]);
   await chat.open();
   await chat.model.click();
-  await chat.model.fill("brand/new:7b");
-  await chat.model.press("Enter");
+  await chat.findModel.fill("brand/new:7b");
+  await chat.findModel.press("Enter");
   await chat.ask("Which one are you?");
   await chat.finished();
   expect((await upstream.request(1)).body.model).toBe("brand/new:7b");
@@ -103,7 +106,36 @@ test("settings are sent where they are set, and remembered", async ({ chat, page
   expect((await upstream.request(3)).body).toMatchObject({ temperature: 0.5 });
 });
 
-test("what a reply cost is told in a line on demand", async ({ chat, upstream }) => {
+test("a favourite model stands first, also on the next visit", async ({ chat, page }) => {
+  await chat.open();
+  const dialog = page.getByRole("dialog", { name: "Model" });
+  for (const visit of ["first", "second"]) {
+    await chat.model.click();
+    await expect(dialog.getByRole("option")).toHaveCount(2);
+    if (visit === "first") {
+      await chat.findModel.press("ArrowDown");
+      await chat.findModel.press("Alt+Enter");
+    }
+    await expect(dialog.getByRole("group", { name: "Favourites" }).getByRole("option")).toHaveText("scripted");
+    await expect(dialog.getByRole("option").first()).toHaveText("scripted");
+    await page.reload();
+    await chat.ready();
+  }
+});
+
+test("the effort is chosen beside the composer", async ({ chat, page, upstream }) => {
+  upstream.willAnswer(["Fine."]);
+  await chat.open();
+  await page.getByRole("combobox", { name: "Reasoning effort" }).selectOption("High");
+  await page.reload();
+  await chat.ready();
+  await expect(page.getByRole("combobox", { name: "Reasoning effort" })).toHaveValue("high");
+  await chat.ask("Think hard");
+  await chat.finished();
+  expect((await upstream.request(1)).body).toMatchObject({ reasoning_effort: "high" });
+});
+
+test("what a reply cost is told in a panel on demand", async ({ chat, upstream }) => {
   upstream.willAnswer(["One ", "two ", "three."], { everyMs: 150 });
   await chat.open();
   await chat.ask("Count");
@@ -111,7 +143,16 @@ test("what a reply cost is told in a line on demand", async ({ chat, upstream })
   const answer = chat.answer();
   await expect(answer).not.toContainText("tokens/s");
   await answer.getByRole("button", { name: "Details" }).click();
-  await expect(answer).toContainText(/gpt-5-mini · first token after [\d.]+ s · 3 tokens · [\d.]+ tokens\/s · 12 tokens of conversation · finish: stop/);
+  const figures: [string, RegExp][] = [
+    ["Model", /^gpt-5-mini$/],
+    ["First token after", /^[\d.]+ s$/],
+    ["Length", /^3 tokens$/],
+    ["Speed", /^[\d.]+ tokens\/s$/],
+    ["Read", /^12 tokens$/],
+    ["Finish", /^stop$/],
+  ];
+  await expect(answer.getByRole("term")).toHaveText(figures.map(([name]) => name));
+  await expect(answer.getByRole("definition")).toHaveText(figures.map(([, value]) => value));
   await answer.getByRole("button", { name: "Details" }).click();
   await expect(answer).not.toContainText("tokens/s");
 });

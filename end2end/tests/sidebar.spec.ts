@@ -104,7 +104,7 @@ test("a conversation is deleted, and that can be taken back", async ({ chat, ups
   await expect(page).toHaveURL(/\/$/);
   await expect(chat.status).toHaveText("Conversation deleted");
   await expect.poll(async () => (await new Store(rill).list()).length).toBe(0);
-  await chat.sidebar.getByRole("button", { name: "Undo" }).click();
+  await page.getByRole("button", { name: "Undo" }).click();
   await expect(chat.entry(/Deleted by mistake/)).toBeVisible();
   await chat.expectText(chat.answer(), "Precious words.");
   expect((await new Store(rill).list()).length).toBe(1);
@@ -166,12 +166,12 @@ test("a conversation is exported, and what was exported is imported", async ({ c
   expect(text).toContain("Taken along");
   expect(text).toContain("Wherever you go.");
   const all = page.waitForEvent("download");
-  await chat.sidebar.getByRole("link", { name: "Export all" }).click();
+  await chat.chooseInMenu("Export all");
   const file = await (await all).path();
   await (await menu(chat, /Taken along/)).getByRole("menuitem", { name: "Delete" }).click();
   await expect(chat.entries).toHaveCount(0);
   await page.getByLabel("File to import").setInputFiles({ name: "rill.json", mimeType: "application/json", buffer: await readFile(file) });
-  await expect(chat.sidebar.getByText(/Imported 1 conversation with 2 messages/)).toBeVisible();
+  await expect(page.getByText(/Imported 1 conversation with 2 messages/)).toBeVisible();
   await chat.entry(/Taken along/).getByRole("link").click();
   await chat.expectText(chat.answer(), "Wherever you go.");
   expect((await new Store(rill).list()).length).toBe(1);
@@ -184,7 +184,7 @@ test("a file that is no export is refused with a sentence, and changes nothing",
   await chat.sidebar.hover();
   await expect(chat.sidebar).toHaveAttribute("aria-busy", "false");
   await page.getByLabel("File to import").setInputFiles({ name: "x.json", mimeType: "application/json", buffer: Buffer.from("no JSON at all") });
-  await expect(chat.sidebar.locator(".toast")).toContainText(/\w+ .*\./);
+  await expect(page.locator(".toast")).toContainText(/\w+ .*\./);
   expect(await new Store(rill).list()).toEqual([]);
 });
 

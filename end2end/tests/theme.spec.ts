@@ -9,6 +9,7 @@ const background = (chat: Chat) => chat.page.evaluate(() => getComputedStyle(doc
 test("a theme that was chosen stays chosen, from the first picture on", async ({ chat, page }) => {
   await chat.open();
   const light = await background(chat);
+  await chat.openSettings();
   await page.getByRole("radio", { name: "Dark theme" }).check({ force: true });
   await expect.poll(() => background(chat)).not.toBe(light);
   const dark = await background(chat);
@@ -26,6 +27,7 @@ test("a theme that was chosen stays chosen, from the first picture on", async ({
   release();
   await chat.ready();
   expect(await background(chat)).toBe(dark);
+  await chat.openSettings();
   await expect(page.getByRole("radio", { name: "Dark theme" })).toBeChecked();
 
   await page.getByRole("radio", { name: "System theme" }).check({ force: true });

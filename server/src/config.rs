@@ -21,6 +21,7 @@ pub use self::observing::{LogFormat, Observing};
 pub use self::retention::Retention;
 pub use self::saving::{Command, Saving, Switch};
 
+use app::protocol::Suggestion;
 use clap::Parser;
 use clap::builder::ValueParser;
 use reqwest::Url;
@@ -116,6 +117,9 @@ pub struct Config {
     /// The limits of streams and replies.
     #[command(flatten)]
     pub capacity: Capacity,
+    /// The suggestions of an empty page; `None` for the built-in ones. From the file alone.
+    #[arg(skip)]
+    pub suggestions: Option<Vec<Suggestion>>,
 
     /// The settings of what the server tells about itself.
     #[command(flatten)]
@@ -181,6 +185,7 @@ impl Config {
         self.access.file = file.access;
         self.observing = self.observing.or(file.observing);
         self.retention = self.retention.or(file.retention);
+        self.suggestions = file.suggestions;
         Ok(self)
     }
 

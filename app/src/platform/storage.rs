@@ -18,6 +18,10 @@ pub enum StorageKey {
     Preferences,
     /// When Enter sends, if that was chosen.
     EnterSends,
+    /// The favourite models.
+    FavouriteModels,
+    /// Whether the sidebar is hidden. `public/theme.js` reads it, too.
+    Sidebar,
 }
 
 impl StorageKey {
@@ -29,6 +33,8 @@ impl StorageKey {
             Self::Theme => "rill.theme",
             Self::Preferences => "rill.preferences",
             Self::EnterSends => "rill.enter",
+            Self::FavouriteModels => "rill.favourites",
+            Self::Sidebar => "rill.sidebar",
         }
     }
 }

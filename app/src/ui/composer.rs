@@ -6,16 +6,18 @@
 pub mod composer_field;
 mod direction;
 mod draft_field;
-pub mod model_picker;
+pub mod effort;
 
 use leptos::ev::{KeyboardEvent, MouseEvent};
 use leptos::prelude::*;
 
 use self::draft_field::DraftField;
+use self::effort::Effort;
 use crate::chat::draft::Draft;
 use crate::chat::preferences::Preferences;
 use crate::chat::{Chat, ConnectionState};
 use crate::ui::composer::composer_field::ComposerField;
+use crate::ui::controls::icon::icon;
 use crate::ui::text;
 use crate::ui::transcript::follow::Follow;
 
@@ -59,7 +61,7 @@ pub fn Composer() -> impl IntoView {
             }}
             <p class="editing" hidden=move || !chat.draft().with(Draft::is_edit)>
                 {text::EDITING}
-                <button type="button" on:click=move |_| {
+                <button type="button" class="quiet" on:click=move |_| {
                     chat.cancel_edit();
                     field.focus();
                 }>"Cancel"</button>
@@ -70,7 +72,7 @@ pub fn Composer() -> impl IntoView {
                         id="message"
                         node_ref=field.0
                         aria-label="Message"
-                        placeholder="Message"
+                        placeholder="Ask anything"
                         rows="1"
                         dir="auto"
                         autocomplete="off"
@@ -81,17 +83,32 @@ pub fn Composer() -> impl IntoView {
                         on:focus=move |_| check_pointer()
                     ></textarea>
                 </div>
-                {move || if chat.is_streaming() {
-                    view! {
-                        <button type="button" class="stop" on:click=move |click| stop(&click, chat, field)>"Stop"</button>
-                    }.into_any()
-                } else {
-                    view! {
-                        <button type="button" class="send" disabled=move || !is_ready.get() on:click=move |_| send()>
-                            "Send"
-                        </button>
-                    }.into_any()
-                }}
+                <div class="below">
+                    <Effort/>
+                    <span class="room"></span>
+                    <span class="count">{move || draft_field.count()}</span>
+                    {move || if chat.is_streaming() {
+                        view! {
+                            <button
+                                type="button"
+                                class="send stop"
+                                aria-label="Stop"
+                                on:click=move |click| stop(&click, chat, field)
+                            >{icon("stop")}</button>
+                        }.into_any()
+                    } else {
+                        view! {
+                            <button
+                                type="button"
+                                class="send"
+                                class:idle=move || draft_field.is_blank()
+                                aria-label="Send"
+                                disabled=move || !is_ready.get()
+                                on:click=move |_| send()
+                            >{icon("send")}</button>
+                        }.into_any()
+                    }}
+                </div>
             </div>
         </div>
     }

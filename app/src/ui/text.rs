@@ -67,6 +67,15 @@ pub const CONNECTION_LOST: &str = "Connection lost, resuming";
 /// Shown when a proxy buffers the stream.
 pub const HELD_BACK: &str = "A proxy between this page and Rill holds the text back, so it comes in bursts. Set proxy_buffering off in nginx, flush_interval -1 in Caddy, or what turns buffering off in yours.";
 
+/// The progress of an import, in percent of what is sent.
+#[must_use]
+pub fn importing(percent: u8) -> String {
+    match percent {
+        100 => "Importing…".to_owned(),
+        percent => format!("Importing… {percent} %"),
+    }
+}
+
 /// The result of an import.
 #[must_use]
 pub fn imported(report: &ImportReport) -> String {
@@ -204,47 +213,48 @@ pub fn still_waiting(model: &str, waited: Duration) -> String {
     format!("Still waiting for {who}… {} s", waited.as_secs())
 }
 
-/// The figures of a reply, in one line.
+/// The figures of a reply, each with its name. Unknown ones are left out.
 #[must_use]
-pub fn figures(figures: &Figures) -> String {
+pub fn figures(figures: &Figures) -> Vec<(&'static str, String)> {
     let usage = figures.usage;
     let part_of = |tokens: Option<u64>, what: &str| match tokens {
-        Some(tokens @ 1..) => format!(" ({tokens} of them {what})"),
+        Some(tokens @ 1..) => format!(", {tokens} of them {what}"),
         _ => String::new(),
     };
-    let mut parts = Vec::new();
-    parts.extend(figures.model.clone());
+    let mut rows = Vec::new();
+    rows.extend(figures.model.clone().map(|model| ("Model", model)));
     if let Some(time) = figures.first_token {
         let tenths = u64::try_from(time.as_millis()).unwrap_or(u64::MAX) / 100;
-        parts.push(format!("first token after {} s", with_tenths(tenths)));
+        rows.push(("First token after", format!("{} s", with_tenths(tenths))));
     }
     if let Some(tokens) = usage.completion_tokens {
         let thought = part_of(usage.reasoning_tokens, "reasoning");
-        parts.push(format!("{tokens} tokens{thought}"));
+        rows.push(("Length", format!("{tokens} tokens{thought}")));
         let millis = figures.writing.map_or(0, |time| time.as_millis());
         // A rate over a shorter time than this is meaningless.
         if let Ok(millis @ 200..) = u64::try_from(millis) {
             let pace = with_tenths(tokens.saturating_mul(10_000) / millis);
-            parts.push(format!("{pace} tokens/s"));
+            rows.push(("Speed", format!("{pace} tokens/s")));
         }
     }
     if let Some(tokens) = usage.prompt_tokens {
         let cached = match (usage.cached_tokens, usage.cache_write_tokens) {
             (Some(read @ 1..), Some(new @ 1..)) => {
-                format!(" ({read} of them cached, {new} newly cached)")
+                format!(", {read} of them cached, {new} newly cached")
             }
             (None | Some(0), new @ Some(1..)) => part_of(new, "newly cached"),
             (read, _) => part_of(read, "cached"),
         };
-        parts.push(format!("{tokens} tokens of conversation{cached}"));
+        rows.push(("Read", format!("{tokens} tokens{cached}")));
     }
-    match &figures.end {
-        Some(ReplyEnd::Done(finish)) => parts.push(format!("finish: {}", finish.as_str())),
-        Some(ReplyEnd::Error(error)) => parts.push(format!("finish: {}", error.kind.as_str())),
-        Some(ReplyEnd::Cut) => parts.push("finish: cut".to_owned()),
-        None => {}
-    }
-    parts.join(" · ")
+    let end = match &figures.end {
+        Some(ReplyEnd::Done(finish)) => Some(finish.as_str()),
+        Some(ReplyEnd::Error(error)) => Some(error.kind.as_str()),
+        Some(ReplyEnd::Cut) => Some("cut"),
+        None => None,
+    };
+    rows.extend(end.map(|end| ("Finish", end.to_owned())));
+    rows
 }
 
 /// A number of tenths with one decimal place. Formatting a float would add its code to the page.
@@ -458,7 +468,9 @@ mod tests {
     #[test]
     fn unknown_figures_are_left_out() {
         let check = |figures: &Figures, expect: &str| {
-            assert_eq!(super::figures(figures), expect);
+            let rows = super::figures(figures);
+            let rows: Vec<_> = rows.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+            assert_eq!(rows.join(" · "), expect);
         };
         check(&Figures::default(), "");
         let full = Figures {
@@ -476,7 +488,7 @@ mod tests {
         };
         check(
             &full,
-            "m · first token after 0.8 s · 90 tokens (30 of them reasoning) · 45.0 tokens/s · 12 tokens of conversation · finish: length",
+            "Model: m · First token after: 0.8 s · Length: 90 tokens, 30 of them reasoning · Speed: 45.0 tokens/s · Read: 12 tokens · Finish: length",
         );
         check(
             &Figures {
@@ -488,7 +500,7 @@ mod tests {
                 },
                 ..Figures::default()
             },
-            "1000 tokens of conversation (800 of them cached, 150 newly cached)",
+            "Read: 1000 tokens, 800 of them cached, 150 newly cached",
         );
         check(
             &Figures {
@@ -499,7 +511,7 @@ mod tests {
                 },
                 ..Figures::default()
             },
-            "1000 tokens of conversation (950 of them newly cached)",
+            "Read: 1000 tokens, 950 of them newly cached",
         );
         check(
             &Figures {
@@ -507,7 +519,7 @@ mod tests {
                 end: Some(ReplyEnd::Cut),
                 ..full
             },
-            "m · first token after 0.8 s · 90 tokens (30 of them reasoning) · 12 tokens of conversation · finish: cut",
+            "Model: m · First token after: 0.8 s · Length: 90 tokens, 30 of them reasoning · Read: 12 tokens · Finish: cut",
         );
     }
 }

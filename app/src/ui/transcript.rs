@@ -9,6 +9,7 @@ pub mod welcome;
 use leptos::prelude::*;
 
 use crate::chat::Chat;
+use crate::ui::controls::icon::small_icon;
 use crate::ui::dom::focus_in_place;
 use crate::ui::transcript::follow::Follow;
 use crate::ui::transcript::messages::Messages;
@@ -48,12 +49,16 @@ pub fn Transcript() -> impl IntoView {
                 node_ref=follow.scroller
             >
                 <div class="column" node_ref=follow.content>
-                    {move || if is_empty.get() { view! { <Welcome/> }.into_any() } else { ().into_any() }}
+                    {move || {
+                        // Another new conversation may be a temporary one.
+                        let _ = chat.epoch();
+                        if is_empty.get() { view! { <Welcome/> }.into_any() } else { ().into_any() }
+                    }}
                     <Messages/>
                 </div>
             </div>
-            <button type="button" class="jump" hidden=move || !follow.is_away() on:click=jump>
-                "Jump to latest"
+            <button type="button" class="quiet jump" hidden=move || !follow.is_away() on:click=jump>
+                {small_icon("latest")}"Jump to latest"
             </button>
         </div>
     }

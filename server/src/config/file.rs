@@ -1,4 +1,4 @@
-//! The configuration file, `rill.toml`: upstreams and fallbacks.
+//! The configuration file, `rill.toml`: upstreams, fallbacks, and suggestions.
 //!
 //! A mistake is reported with its line and column. The message does not repeat the text of the line, which may
 //! contain a key. Keys are read from variables or files.
@@ -8,6 +8,7 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use app::protocol::Suggestion;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use toml::Spanned;
@@ -38,6 +39,8 @@ pub struct File {
     pub observing: Observing,
     /// How long conversations are kept.
     pub retention: Retention,
+    /// The suggestions of an empty page; `None` for the built-in ones.
+    pub suggestions: Option<Vec<Suggestion>>,
 }
 
 #[derive(Deserialize)]
@@ -56,6 +59,7 @@ struct Document {
     upstream: Vec<Entry>,
     #[serde(default)]
     fallback: BTreeMap<String, Spanned<Vec<String>>>,
+    suggestion: Option<Vec<Suggestion>>,
 }
 
 #[derive(Deserialize)]
@@ -118,6 +122,7 @@ pub fn read(
             max_streams: document.max_streams.map(NonZeroUsize::get),
             max_streams_per_client: document.max_streams_per_client.map(NonZeroUsize::get),
         },
+        suggestions: document.suggestion,
         ..File::default()
     };
     if let Some(section) = document.access {

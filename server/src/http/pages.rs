@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 pub(super) mod site;
+mod suggestions;
 mod threads;
 
 use any_spawner::Executor;
@@ -182,6 +183,7 @@ impl Pages {
         let split = self.split.clone();
         let context = move || {
             provide_context(state.page_info());
+            provide_context(suggestions::suggestions(&state));
             provide_context(opened.clone());
             provide_context(RenderBudget::new(RenderLimits::default()));
             set_page_headers(reload_port);

@@ -2,8 +2,10 @@
 //! once.
 //!
 //! It uses the real wire format over HTTP on a loopback port, so that the same client code runs as with a real
-//! provider. It quotes the question in one of several fixed answers, writes at the pace of a person, and says
-//! that it is a demo.
+//! provider. It has an answer for each suggestion of the page, quotes any other question, and writes at the pace of a
+//! fast reader.
+
+pub mod answers;
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -17,6 +19,8 @@ use futures::stream;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+
+use self::answers::Answer;
 
 /// The name of the demo, as an upstream and as its only model.
 pub const NAME: &str = "demo";
@@ -57,7 +61,7 @@ async fn complete(Json(request): Json<DemoRequest>) -> Response {
     let question = questions
         .last()
         .map_or("", |message| message.content.as_str());
-    let text = answer(question, questions.len());
+    let Answer { reasoning, text } = answers::answer(question);
     let prompt_tokens: usize = request
         .messages
         .iter()
@@ -66,6 +70,9 @@ async fn complete(Json(request): Json<DemoRequest>) -> Response {
     let pieces: Vec<String> = pieces(&text).map(str::to_owned).collect();
     let usage = json!({"prompt_tokens": prompt_tokens, "completion_tokens": pieces.len()});
 
+    let thoughts: Vec<_> = self::pieces(reasoning)
+        .map(|piece| (pause_after(piece), chunk(&json!({"reasoning_content": piece}), None)))
+        .collect();
     let words = pieces
         .into_iter()
         .map(|piece| (pause_after(&piece), chunk(&json!({"content": piece}), None)));
@@ -81,7 +88,7 @@ async fn complete(Json(request): Json<DemoRequest>) -> Response {
         Duration::from_millis(400),
         chunk(&json!({"role": "assistant", "content": ""}), None),
     )];
-    let events: Vec<_> = start.into_iter().chain(words).chain(end).collect();
+    let events: Vec<_> = start.into_iter().chain(thoughts).chain(words).chain(end).collect();
     let body = stream::unfold(events.into_iter(), |mut events| async move {
         let (pause, event) = events.next()?;
         tokio::time::sleep(pause).await;
@@ -134,104 +141,18 @@ fn pause_after(piece: &str) -> Duration {
     Duration::from_millis(18 + uneven + rest)
 }
 
-/// An answer that quotes the question. `turn` is the number of the question, so that consecutive answers
-/// differ.
-fn answer(question: &str, turn: usize) -> String {
-    let quoted: String = question
-        .chars()
-        .take(300)
-        .collect::<String>()
-        .replace('\n', "\n> ");
-    let ellipsis = if question.chars().count() > 300 {
-        " …"
-    } else {
-        ""
-    };
-    let words = question.split_whitespace().count();
-    let body = match turn % 3 {
-        1 => ANSWER_TEXT,
-        2 => ANSWER_LIST,
-        _ => ANSWER_CODE,
-    };
-    format!(
-        "You wrote:\n\n> {quoted}{ellipsis}\n\nThat is {words} words, and this is the demo, so I cannot understand them. {body}"
-    )
-}
-
-const ANSWER_TEXT: &str = "\
-But I can show how a reply looks when it **streams**.
-
-Each word you see left the server on its own. It was read from a provider's stream, decoded, mapped and \
-sent on within a fraction of a millisecond; nothing waits for the end of a sentence, and nothing is held \
-back for effect. If you press *Stop*, the connection to the provider is closed at once, and what is on \
-the screen stays.
-
-Try it while this paragraph is still being written. Or scroll up: the text goes on below, but it does not \
-pull you back down. Select a few words, and the selection stays while the reply grows.
-
-To talk to a real model, set `OPENAI_API_KEY` and start Rill again. For Ollama, vLLM or llama.cpp set \
-`OPENAI_BASE_URL`, for instance to `http://127.0.0.1:11434/v1`.";
-
-const ANSWER_LIST: &str = "\
-Here is a list instead, as models like to write them:
-
-1. **One task a reply.** When you leave, it ends, and so does the provider's work.
-2. **Every split handled.** Bytes are cut into lines first and decoded after, so no character breaks: \
-naïve, 東京, 👩‍👩‍👧‍👦.
-3. **A cost that does not grow.** The thousandth word costs as much as the first.
-
-| part | does | does not |
-| --- | --- | --- |
-| decoder | bytes to events | touch the network |
-| mapper | a provider's events to ours | know who reads them |
-| page | events to text | make HTML of it |
-
-And a quotation:
-
-> Simplicity is prerequisite for reliability.
-
-Set `OPENAI_API_KEY` to hear from a real model.";
-
-const ANSWER_CODE: &str = "\
-Some code, then:
-
-```rust
-/// Reads one reply to its end.
-async fn read(mut reply: Reply) -> Result<String, Error> {
-    let mut text = String::new();
-    while let Some(event) = reply.next().await? {
-        if let Event::Text(piece) = event {
-            text.push_str(&piece);
-        }
-    }
-    Ok(text)
-}
-```
-
-The loop ends when the stream says that it ended. A stream that just stops is an error, since nobody can \
-tell half an answer from a whole one otherwise.
-
-A formula, too: $e^{i\\pi} + 1 = 0$. And a price, which is none: $4 for two.
-
-Set `OPENAI_API_KEY` to hear from a real model.";
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_pieces_of_a_text_join_to_the_text() {
-        for turn in 0..3 {
-            let text = answer("What is\nthis?", turn);
-            assert_eq!(pieces(&text).collect::<String>(), text);
+        let questions = answers::suggestions().into_iter().map(|one| one.prompt);
+        for question in questions.chain(["What is\nthis?".to_owned()]) {
+            let Answer { text, .. } = answers::answer(&question);
+            // White space at the very end is no piece.
+            assert_eq!(pieces(&text).collect::<String>(), text.trim_end());
             assert!(pieces(&text).count() > 60);
         }
-    }
-
-    #[test]
-    fn an_answer_holds_what_was_asked() {
-        assert!(answer("Is 東京 large?", 1).contains("> Is 東京 large?"));
-        assert!(answer(&"x".repeat(1000), 2).chars().count() < 2000);
-        assert_ne!(answer("x", 1), answer("x", 2));
     }
 }

@@ -17,6 +17,8 @@ use crate::chat::Chat;
 use crate::chat::draft::recovered;
 use crate::platform::storage::{Storage, StorageKey, use_storage};
 
+/// The bytes from which the characters of a text are counted.
+const LONG: usize = 2000;
 /// The most bytes of a short text.
 const SHORT: usize = 16 * 1024;
 /// The time without a key that counts as a pause.
@@ -57,6 +59,20 @@ impl DraftField {
     /// The beginning of the text, enough to fill the field to its maximum height.
     pub(super) fn beginning(self) -> String {
         self.beginning.get()
+    }
+
+    /// Whether there is nothing to send.
+    pub(super) fn is_blank(self) -> bool {
+        self.beginning.with(|text| text.trim().is_empty())
+    }
+
+    /// The number of characters in words, once the text is long. Of a very long one only the beginning is counted.
+    pub(super) fn count(self) -> String {
+        self.beginning.with(|text| match text.len() {
+            0..LONG => String::new(),
+            LONG..SHORT => format!("{} characters", text.chars().count()),
+            _ => "A very long text".to_owned(),
+        })
     }
 
     /// Starts to keep the field and the draft in sync after hydration, and sets `is_ready` then.

@@ -7,6 +7,8 @@ use leptos::task::spawn_local;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
 
+use crate::ui::controls::icon::symbol_use;
+
 /// How long the button shows its outcome.
 const OUTCOME_TIME: Duration = Duration::from_secs(2);
 
@@ -34,7 +36,18 @@ pub fn CopyButton(
             );
         });
     };
-    view! { <button type="button" on:click=copy>{move || label.get()}</button> }
+    let symbol = move || symbol_use(if label.get() == "Copied" { "check" } else { "copy" });
+    view! {
+        <button
+            type="button"
+            class="icon-button tip"
+            class:said=move || label.get() != "Copy"
+            aria-label=move || label.get()
+            on:click=copy
+        >
+            <svg class="icon" aria-hidden="true" inner_html=symbol></svg>
+        </button>
+    }
 }
 
 /// Writes a text to the clipboard.

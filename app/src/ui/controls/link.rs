@@ -17,6 +17,9 @@ pub fn Link(
     /// A message in the conversation, to scroll to.
     #[prop(optional_no_strip)]
     message: Option<String>,
+    /// Its class.
+    #[prop(default = "")]
+    class: &'static str,
     /// Called after a plain click.
     on_go: impl Fn() + 'static,
     children: Children,
@@ -29,6 +32,7 @@ pub fn Link(
     view! {
         <a
             href=path
+            class=class
             aria-current=move || is_current.get().then_some("page")
             on:click=move |click| {
                 if is_plain_click(&click) {

@@ -20,6 +20,7 @@ pub fn ContinueButton(
     view! {
         <button
             type="button"
+            class="button always"
             disabled=move || chat.is_streaming()
             on:click=move |_| {
                 chat.continue_reply(id);

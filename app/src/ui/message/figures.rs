@@ -1,32 +1,53 @@
-//! The figures of a reply (tokens and times), in one line that is shown on request.
+//! The figures of a reply (model, tokens, times), in a small panel that is shown on request.
 
-use leptos::html::{Button, P};
+use leptos::html::{Button, Dl};
 use leptos::prelude::*;
 
 use crate::reply::Reply;
+use crate::ui::controls::icon::icon;
+use crate::ui::dom::{append, create};
 use crate::ui::text;
 
-/// The button that shows the line, and the line.
+/// The button that shows the panel, and the panel.
 #[component]
 pub fn Figures(
     /// A reply that has ended.
     reply: RwSignal<Reply>,
 ) -> impl IntoView {
     let button = NodeRef::<Button>::new();
-    let line = NodeRef::<P>::new();
+    let list = NodeRef::<Dl>::new();
     let toggle = move |_| {
-        if let (Some(button), Some(line)) = (button.get_untracked(), line.get_untracked()) {
-            let is_shown = line.hidden();
-            let figures =
-                is_shown.then(|| reply.with_untracked(|reply| text::figures(&reply.figures())));
-            line.set_text_content(figures.as_deref());
-            line.set_hidden(!is_shown);
+        if let (Some(button), Some(list)) = (button.get_untracked(), list.get_untracked()) {
+            let is_shown = list.hidden();
+            list.set_text_content(None);
+            if is_shown {
+                let figures = reply.with_untracked(|reply| text::figures(&reply.figures()));
+                for (name, value) in figures {
+                    let row = create("div");
+                    for (tag, text) in [("dt", name), ("dd", value.as_str())] {
+                        let cell = create(tag);
+                        cell.set_text_content(Some(text));
+                        append(&row, &cell);
+                    }
+                    append(&list, &row);
+                }
+            }
+            list.set_hidden(!is_shown);
             // Setting fails only for an invalid attribute name.
             let _ = button.set_attribute("aria-expanded", if is_shown { "true" } else { "false" });
         }
     };
     view! {
-        <button node_ref=button type="button" aria-expanded="false" on:click=toggle>"Details"</button>
-        <p node_ref=line class="figures" hidden></p>
+        <button
+            node_ref=button
+            type="button"
+            class="icon-button tip"
+            aria-label="Details"
+            aria-expanded="false"
+            on:click=toggle
+        >
+            {icon("info")}
+        </button>
+        <dl node_ref=list class="figures" hidden></dl>
     }
 }

@@ -11,6 +11,7 @@ use crate::chat::Chat;
 use crate::chat::tree::MessageId;
 use crate::ui::composer::composer_field::ComposerField;
 use crate::ui::controls::copy_button::CopyButton;
+use crate::ui::controls::icon::icon;
 use crate::ui::message::versions::Versions;
 
 /// A question as plain text.
@@ -30,10 +31,10 @@ pub fn QuestionView(
             <div class=if is_long(&text) { "text long" } else { "text" } data-text dir="auto">{shown(&text)}</div>
             <div class="actions">
                 <Versions id/>
-                <button type="button" on:click=move |_| {
+                <button type="button" class="icon-button tip" aria-label="Edit" on:click=move |_| {
                     chat.edit(id);
                     field.focus();
-                }>"Edit"</button>
+                }>{icon("edit")}</button>
                 <CopyButton text=Box::new(move || copied.to_string())/>
             </div>
         </article>

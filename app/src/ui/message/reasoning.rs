@@ -5,6 +5,7 @@ use leptos::prelude::*;
 
 use crate::reply::Reply;
 use crate::ui::content::streamed_text::{Source, StreamedText};
+use crate::ui::controls::icon::along_icon;
 use crate::ui::text;
 use crate::ui::transcript::follow::Follow;
 
@@ -36,7 +37,10 @@ pub fn Reasoning(
     view! {
         <details class="reasoning" node_ref=details prop:open=move || is_open.get()>
             <summary on:click=before_toggle>
-                {move || thought.get().map_or_else(|| text::THINKING.to_owned(), text::thought_for)}
+                {along_icon("next")}
+                <span class:thinking=move || thought.get().is_none()>
+                    {move || thought.get().map_or_else(|| text::THINKING.to_owned(), text::thought_for)}
+                </span>
             </summary>
             <StreamedText reply source=Source::Reasoning/>
         </details>

@@ -7,6 +7,7 @@ use leptos::prelude::*;
 use crate::chat::Chat;
 use crate::chat::tree::MessageId;
 use crate::reply::Reply;
+use crate::ui::controls::icon::icon;
 use crate::ui::controls::ticking::ticking;
 use crate::ui::text;
 use crate::ui::transcript::follow::Follow;
@@ -37,15 +38,16 @@ pub fn RegenerateButton(
     view! {
         <button
             type="button"
-            class:retry=is_retry
+            class=if is_retry { "button always" } else { "icon-button tip" }
+            aria-label=(!is_retry).then_some("Regenerate")
             disabled=move || chat.is_streaming() || wait().is_some()
             on:click=move |_| {
                 chat.regenerate(id);
                 follow.resume();
             }
         >
-            {if is_retry { "Retry" } else { "Regenerate" }}
+            {if is_retry { "Retry".into_any() } else { icon("again") }}
         </button>
-        {move || wait().map(|wait| view! { <span class="wait">{text::retry_in(wait)}</span> })}
+        {move || wait().map(|wait| view! { <span class="wait always">{text::retry_in(wait)}</span> })}
     }
 }

@@ -49,6 +49,16 @@ pub fn ReplyView(
             })
         })
     });
+    // The bar beside the reply shows it.
+    let state = Memo::new(move |_| {
+        ended.with(|ended| match ended {
+            None => Some("streaming"),
+            Some(ended) => ended.note.as_ref().map(|note| match note.tone {
+                Tone::Plain => "stopped",
+                Tone::Error => "failed",
+            }),
+        })
+    });
     // A problem beside the reply, such as that it could not be saved.
     let notice = Memo::new(move |_| {
         reply.with(|reply| Some(reply.transcript().notice.as_ref()?.message.clone()))
@@ -56,7 +66,7 @@ pub fn ReplyView(
     let restarts = Memo::new(move |_| reply.with(Reply::restarts));
     let source = move || reply.with_untracked(|reply| reply.transcript().text.clone());
     view! {
-        <article class="reply" aria-label="Assistant">
+        <article class="reply" aria-label="Assistant" data-state=move || state.get()>
             // A reply that restarts gets new views.
             {move || {
                 restarts.get();
@@ -72,12 +82,12 @@ pub fn ReplyView(
                 }
                 // The status region announces it already; a live alert would announce it twice.
                 Some(EndNote { sentence, tone: Tone::Error }) => {
-                    view! { <p class="note error" role="alert" aria-live="off">{sentence}</p> }.into_any()
+                    view! { <p class="note failed" role="alert" aria-live="off">{sentence}</p> }.into_any()
                 }
                 None => ().into_any(),
             }}
             {move || match notice.get() {
-                Some(sentence) => view! { <p class="note error" role="alert">{sentence}</p> }.into_any(),
+                Some(sentence) => view! { <p class="note failed" role="alert">{sentence}</p> }.into_any(),
                 None => ().into_any(),
             }}
             <div class="actions">

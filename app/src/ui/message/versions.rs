@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use crate::chat::Chat;
 use crate::chat::tree::{MessageId, VersionStep};
+use crate::ui::controls::icon::along_icon;
 use crate::ui::transcript::follow::Follow;
 
 /// "2 of 3" with a button on each side; hidden if there is one version.
@@ -26,17 +27,19 @@ pub fn Versions(
         <span class="versions" hidden=move || version.get().of < 2>
             <button
                 type="button"
+                class="icon-button"
                 aria-label="Previous version"
                 disabled=move || version.get().number == 1
                 on:click=move |_| step(VersionStep::Previous)
-            >"‹"</button>
+            >{along_icon("prev")}</button>
             <span>{move || { let version = version.get(); format!("{} of {}", version.number, version.of) }}</span>
             <button
                 type="button"
+                class="icon-button"
                 aria-label="Next version"
                 disabled=move || { let version = version.get(); version.number == version.of }
                 on:click=move |_| step(VersionStep::Next)
-            >"›"</button>
+            >{along_icon("next")}</button>
         </span>
     }
 }

@@ -1,16 +1,18 @@
 //! One conversation of the list: a link to it and its menu.
 
-use leptos::html::{Button, Input};
+use leptos::html::Button;
 use leptos::prelude::*;
 
-use super::Drawer;
+use super::SidebarState;
 use crate::chat::Chat;
 use crate::library::list::Conversations;
 use crate::page::navigation::Address;
 use crate::protocol::saved::ConversationSummary;
 use crate::ui::controls::link::{Link, is_plain_click};
 use crate::ui::dom::focus_in_place;
+use crate::ui::controls::icon::icon;
 use crate::ui::sidebar::menu::Menu;
+use crate::ui::sidebar::rename::Rename;
 
 /// A conversation of the list.
 #[component]
@@ -31,6 +33,9 @@ pub fn Entry(
     let is_open = Memo::new(move |_| {
         chat.id()
             .is_some_and(|open| id.with_value(|id| *id == open))
+    });
+    let is_unread = Memo::new(move |_| {
+        summary.with(|one| one.as_ref().is_some_and(|one| one.unread && !one.running))
     });
     let is_renaming = RwSignal::new(false);
     let has_menu = RwSignal::new(false);
@@ -54,7 +59,7 @@ pub fn Entry(
         }
     };
     view! {
-        <li class="entry" class:current=move || is_open.get()>
+        <li class="entry" class:current=move || is_open.get() class:unread=move || is_unread.get()>
             {move || if is_renaming.get() {
                 view! { <Rename title=title.get_untracked() done=renamed/> }.into_any()
             } else {
@@ -62,14 +67,14 @@ pub fn Entry(
             }}
             <button
                 type="button"
-                class="menu-button"
+                class="icon-button menu-button"
                 aria-label="Conversation menu"
                 aria-haspopup="menu"
                 aria-expanded=move || has_menu.get().to_string()
                 title=move || title.get()
                 node_ref=button
                 on:click=move |click| if is_plain_click(&click) { has_menu.update(|has| *has = !*has) }
-            >"⋯"</button>
+            >{icon("more")}</button>
             {move || if has_menu.get() {
                 view! { <Menu id=id.get_value() button is_renaming close=close_menu/> }.into_any()
             } else {
@@ -86,7 +91,7 @@ fn link(
     title: Memo<String>,
     summary: Memo<Option<ConversationSummary>>,
 ) -> impl IntoView {
-    let drawer = expect_context::<Drawer>();
+    let sidebar = expect_context::<SidebarState>();
     let mark = Memo::new(move |_| {
         summary.with(|one| match one {
             Some(one) if one.running => Some(("running", "answering")),
@@ -98,71 +103,18 @@ fn link(
         <Link
             to=Address::Conversation(id)
             is_current=Signal::from(is_open)
-            on_go=move || drawer.close()
+            class="row"
+            on_go=move || sidebar.close_drawer()
         >
-            <span class="title" dir="auto">{move || title.get()}</span>
+            <span class="words" dir="auto">{move || title.get()}</span>
             {move || match mark.get() {
                 Some((class, word)) => view! {
-                    <span class=format!("mark-{class}")>
+                    <span class=format!("dot {class}")>
                         <span class="visually-hidden">{format!(", {word}")}</span>
                     </span>
                 }.into_any(),
                 None => ().into_any(),
             }}
         </Link>
-    }
-}
-
-/// The title as a field. Enter and leaving the field save the title, Escape does not.
-#[component]
-fn Rename(
-    title: String,
-    /// Called once: with the new title, or with `None` after Escape.
-    done: impl Fn(Option<String>) + Copy + 'static,
-) -> impl IntoView {
-    let field = NodeRef::<Input>::new();
-    let is_done = StoredValue::new(false);
-    let end = move |keep: bool| {
-        if !is_done
-            .try_update_value(|is_done| std::mem::replace(is_done, true))
-            .unwrap_or(true)
-        {
-            let written = field.get_untracked().map(|field| field.value());
-            done(written.filter(|_| keep));
-        }
-    };
-    Effect::new(move |_| {
-        if let Some(field) = field.get() {
-            focus_in_place(&field);
-            field.select();
-        }
-    });
-    view! {
-        <input
-            class="rename"
-            aria-label="Title"
-            maxlength="200"
-            dir="auto"
-            prop:value=title
-            node_ref=field
-            on:keydown=move |key| {
-                if key.is_composing() {
-                    return;
-                }
-                match key.key().as_str() {
-                    "Enter" => {
-                        key.prevent_default();
-                        end(true);
-                    }
-                    "Escape" => {
-                        key.prevent_default();
-                        key.stop_propagation();
-                        end(false);
-                    }
-                    _ => {}
-                }
-            }
-            on:blur=move |_| end(true)
-        />
     }
 }

@@ -1,62 +1,90 @@
-//! The foot of the sidebar: import, export, and toasts.
+//! The foot of the sidebar: a button with a menu for the settings, the theme, import and export.
 
-use leptos::html::Input;
+use leptos::html::{Button, Input};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use crate::chat::Chat;
 use crate::library::backend::use_backend;
-use crate::library::list::{Conversations, Toast};
-use crate::page::navigation::{Address, Navigation};
+use crate::library::list::Conversations;
 use crate::protocol::saved::EXPORT_PATH;
+use crate::ui::controls::icon::{icon, small_icon};
+use crate::ui::controls::popup_menu::PopupMenu;
+use crate::ui::controls::theme_switch::ThemeSwitch;
+use crate::ui::panels::{Panel, Panels};
 use crate::ui::text;
 
-/// Import, export, and the toast.
+/// The button and its menu, and the progress of an import.
 #[component]
 pub fn Foot() -> impl IntoView {
+    let panels = expect_context::<Panels>();
+    let has_menu = RwSignal::new(false);
+    let button = NodeRef::<Button>::new();
+    let file = NodeRef::<Input>::new();
+    let progress = RwSignal::new(None::<u8>);
+    let close = move |moves_focus: bool| {
+        has_menu.set(false);
+        if let Some(button) = button.get_untracked().filter(|_| moves_focus) {
+            crate::ui::dom::focus_in_place(&button);
+        }
+    };
+    let open = move |panel: Panel| {
+        // The focus returns to the button when the panel is closed.
+        close(true);
+        panels.open(panel);
+    };
+    let choose_file = move |_| {
+        close(true);
+        if let Some(file) = file.get_untracked() {
+            file.click();
+        }
+    };
     view! {
         <div class="foot">
-            <ToastView/>
-            <div class="both">
-                <ImportButton/>
-                <a class="quiet" href=EXPORT_PATH download="">"Export all"</a>
-            </div>
+            <button
+                type="button"
+                class="row"
+                aria-haspopup="menu"
+                aria-expanded=move || has_menu.get().to_string()
+                node_ref=button
+                on:click=move |_| has_menu.update(|has| *has = !*has)
+            >
+                <span class="initials" aria-hidden="true">{small_icon("person")}</span>
+                <span class="words">{move || progress.get().map_or_else(|| "Menu".to_owned(), text::importing)}</span>
+                {small_icon("up")}
+            </button>
+            {move || if has_menu.get() {
+                view! {
+                    <PopupMenu label="Menu" button close>
+                        <button type="button" class="row" role="menuitem" tabindex="-1" on:click=move |_| open(Panel::Settings)>
+                            {icon("settings")}<span class="words">"Settings"</span>
+                        </button>
+                        <button type="button" class="row" role="menuitem" tabindex="-1" on:click=move |_| open(Panel::Shortcuts)>
+                            {icon("keyboard")}<span class="words">"Keyboard shortcuts"</span><kbd>"?"</kbd>
+                        </button>
+                        <hr/>
+                        <div class="choice"><span>"Theme"</span><ThemeSwitch group="theme-in-menu" is_in_menu=true/></div>
+                        <hr/>
+                        <button
+                            type="button"
+                            class="row"
+                            role="menuitem"
+                            tabindex="-1"
+                            disabled=move || progress.get().is_some()
+                            on:click=choose_file
+                        >
+                            {icon("upload")}<span class="words">"Import…"</span>
+                        </button>
+                        <a class="row" role="menuitem" tabindex="-1" href=EXPORT_PATH download="" on:click=move |_| close(true)>
+                            {icon("download")}<span class="words">"Export all"</span>
+                        </a>
+                    </PopupMenu>
+                }.into_any()
+            } else {
+                ().into_any()
+            }}
+            <ImportField file progress/>
         </div>
-    }
-}
-
-#[component]
-fn ToastView() -> impl IntoView {
-    let chat = expect_context::<Chat>();
-    let conversations = expect_context::<Conversations>();
-    let navigation = expect_context::<Navigation>();
-    let undo = move |id: String| {
-        let to = Address::Conversation(id.clone());
-        conversations.restore(id, move || {
-            chat.announce("Conversation restored".to_owned());
-            if untrack(|| chat.is_empty()) {
-                navigation.go(to);
-            }
-        });
-    };
-    move || {
-        match conversations.toast() {
-        Some(Toast::Deleted { id, title }) => view! {
-            <div class="toast">
-                <span>"Deleted “"<span dir="auto">{title}</span>"”"</span>
-                <button type="button" on:click=move |_| undo(id.clone())>"Undo"</button>
-            </div>
-        }
-        .into_any(),
-        Some(Toast::Text(sentence)) => view! {
-            <div class="toast">
-                <span>{sentence}</span>
-                <button type="button" aria-label="Dismiss" on:click=move |_| conversations.dismiss()>"×"</button>
-            </div>
-        }
-        .into_any(),
-        None => ().into_any(),
-    }
     }
 }
 
@@ -66,19 +94,17 @@ fn of_all(place: usize, count: usize, percent: u8) -> u8 {
     u8::try_from(percent.min(100)).expect("it is a percentage")
 }
 
-/// Chooses files and uploads them.
+/// The field that takes the files, and uploads them when they are chosen. The menu opens it.
 #[component]
-fn ImportButton() -> impl IntoView {
+fn ImportField(
+    file: NodeRef<Input>,
+    /// The percentage that is sent, while files are being imported.
+    progress: RwSignal<Option<u8>>,
+) -> impl IntoView {
     let conversations = expect_context::<Conversations>();
     let chat = expect_context::<Chat>();
     let backend = StoredValue::new(use_backend());
-    let field = NodeRef::<Input>::new();
-    let progress = RwSignal::new(None::<u8>);
-    let choose = move |_| {
-        if let Some(field) = field.get_untracked() {
-            field.click();
-        }
-    };
+    let field = file;
     let send = move |_| {
         let Some(field) = field.get_untracked() else {
             return;
@@ -113,13 +139,6 @@ fn ImportButton() -> impl IntoView {
         });
     };
     view! {
-        <button type="button" class="quiet" disabled=move || progress.get().is_some() on:click=choose>
-            {move || match progress.get() {
-                None => "Import…".to_owned(),
-                Some(100) => "Importing…".to_owned(),
-                Some(percent) => format!("Importing… {percent} %"),
-            }}
-        </button>
         <input
             type="file"
             class="visually-hidden"

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::Drawer;
+use super::SidebarState;
 use crate::chat::Chat;
 use crate::library::list::Conversations;
 use crate::page::navigation::Address;
@@ -34,13 +34,13 @@ pub fn Found() -> impl IntoView {
 #[component]
 fn Hit(hit: SearchHit) -> impl IntoView {
     let chat = expect_context::<Chat>();
-    let drawer = expect_context::<Drawer>();
+    let sidebar = expect_context::<SidebarState>();
     let id = hit.conversation.clone();
     let message = hit.message.clone();
     let on_go = {
         let (id, message) = (id.clone(), message.clone());
         move || {
-            drawer.close();
+            sidebar.close_drawer();
             if let Some(message) = &message {
                 chat.seek(id.clone(), message.clone());
             }
@@ -48,9 +48,9 @@ fn Hit(hit: SearchHit) -> impl IntoView {
     };
     let is_open = Memo::new(move |_| chat.id().as_ref() == Some(&id));
     view! {
-        <li class="entry hit" class:current=move || is_open.get()>
-            <Link to=Address::Conversation(hit.conversation) message is_current=Signal::from(is_open) on_go>
-                <span class="title" dir="auto">{hit.title}</span>
+        <li class="entry" class:current=move || is_open.get()>
+            <Link to=Address::Conversation(hit.conversation) message is_current=Signal::from(is_open) class="hit" on_go>
+                <span class="words" dir="auto">{hit.title}</span>
                 <span class="snippet" dir="auto">{hit.snippet.into_iter().map(part).collect_view()}</span>
             </Link>
         </li>

@@ -91,7 +91,7 @@ fn ByDay() -> impl IntoView {
         {move || match rest.get() {
             (true, _) => view! { <p class="nothing">"Your conversations will be here."</p> }.into_any(),
             (_, true) => view! {
-                <button type="button" class="more" on:click=move |_| conversations.load_more()>
+                <button type="button" class="row more" on:click=move |_| conversations.load_more()>
                     "Show older conversations"
                 </button>
             }.into_any(),

@@ -50,12 +50,12 @@ pub fn Messages() -> impl IntoView {
             {ServerRendered::new(|| view! { <MessageList/> })}
         </div>
         <p
-            class="note error"
+            class="note failed"
             role="alert"
             hidden=move || is_empty.get() || !part.has_failed()
         >
             {text::MESSAGES_NOT_LOADED}
-            <button type="button" on:click=move |_| load()>"Try again"</button>
+            <button type="button" class="button" on:click=move |_| load()>"Try again"</button>
         </p>
     }
 }

@@ -1,49 +1,29 @@
-//! The view of an empty conversation.
+//! The view of an empty conversation: a greeting within the arch of the mark.
 
-use leptos::html::Span;
 use leptos::prelude::*;
 
 use crate::chat::Chat;
-use crate::chat::preferences::Preferences;
-use crate::protocol::PageInfo;
 use crate::ui::composer::composer_field::ComposerField;
-use crate::ui::text;
 
-/// Shows which model answers, and in the demo which settings give real answers.
+/// The arches. They stand on the composer; a temporary chat draws them broken.
+const ARCHES: &str = r#"<svg viewBox="0 0 520 288"><path d="M72.5 288v-28a187.5 187.5 0 0 1 375 0v28M48.5 288v-28a211.5 211.5 0 0 1 423 0v28M24.5 288v-28a235.5 235.5 0 0 1 471 0v28M.5 288v-28a259.5 259.5 0 0 1 519 0v28"/></svg>"#;
+
+/// The greeting, and the way back to a temporary chat that was just left.
 #[component]
 pub fn Welcome() -> impl IntoView {
     let chat = expect_context::<Chat>();
     let field = expect_context::<ComposerField>();
-    let info = use_context::<PageInfo>().unwrap_or_default();
-    let preferences = expect_context::<Preferences>();
-    let default = if info.model.is_empty() {
-        "the model".to_owned()
+    let greeting = if untrack(|| chat.is_temporary()) {
+        "Nothing of this is kept"
     } else {
-        info.model
+        "What shall we look at?"
     };
-    let name = NodeRef::<Span>::new();
-    {
-        let default = default.clone();
-        Effect::new(move |_| {
-            let model = preferences.get().model().unwrap_or_else(|| default.clone());
-            if let Some(name) = name.get() {
-                name.set_text_content(Some(&model));
-            }
-        });
-    }
     view! {
-        <div class="welcome">
-            <h2>"Ask "<span class="model" node_ref=name>{default}</span></h2>
-            <p>{move || text::keys(preferences.sends_by_enter(), preferences.is_touch())}</p>
-            {info.demo.then(|| view! {
-                <p class="demo" role="note">
-                    "This is a demo: Rill itself makes up these answers. Set "
-                    <code>"OPENAI_API_KEY"</code>", or "<code>"OPENAI_BASE_URL"</code>
-                    " for Ollama, vLLM, llama.cpp and the like, and restart."
-                </p>
-            }.into_any())}
+        <div class="greeting">
+            <span class="spring" aria-hidden="true" inner_html=ARCHES></span>
+            <h2>{greeting}</h2>
             {untrack(|| chat.can_restore()).then(|| view! {
-                <button type="button" on:click=move |_| {
+                <button type="button" class="quiet" on:click=move |_| {
                     chat.restore();
                     field.focus();
                 }>"Back to the previous chat"</button>

@@ -4,9 +4,7 @@
 //! plain HTML, filled in when the dialog opens and read on input: as views with a signal each they would make the
 //! page's wasm a tenth larger.
 
-pub mod theme_switch;
-
-use leptos::ev::{Event, KeyboardEvent, MouseEvent};
+use leptos::ev::{Event, KeyboardEvent};
 use leptos::html::Dialog;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
@@ -14,33 +12,21 @@ use web_sys::{Element, HtmlDialogElement, HtmlInputElement};
 
 use crate::chat::enter_key::EnterSends;
 use crate::chat::preferences::{Preferences, read_max_tokens, read_temperature};
-use crate::ui::settings::theme_switch::ThemeSwitch;
+use crate::ui::controls::icon::icon;
+use crate::ui::controls::theme_switch::ThemeSwitch;
+use crate::ui::panels::{Panel, Panels, is_beside};
 
-/// The button and its dialog.
+/// The dialog.
 #[component]
 pub fn Settings() -> impl IntoView {
     let preferences = expect_context::<Preferences>();
+    let panels = expect_context::<Panels>();
     let dialog = NodeRef::<Dialog>::new();
-    let open = move |_| {
+    panels.follow(Panel::Settings, dialog, move || {
         if let Some(dialog) = dialog.get_untracked() {
             fill_in(&dialog, preferences);
-            // Opening fails only if the dialog is open already.
-            let _ = dialog.show_modal();
         }
-    };
-    let on_key = move |key: KeyboardEvent| {
-        if key.key() == "Escape" {
-            // The browser closes the dialog; the reply behind it must not stop.
-            key.stop_propagation();
-        }
-    };
-    let on_click = move |click: MouseEvent| {
-        if let Some(dialog) = dialog.get_untracked()
-            && closes(&click)
-        {
-            dialog.close();
-        }
-    };
+    });
     let on_input = move |input: Event| {
         let field = input
             .target()
@@ -49,29 +35,29 @@ pub fn Settings() -> impl IntoView {
             read(preferences, &dialog, &field.name(), field.value());
         }
     };
+    let close = move || panels.closed(Panel::Settings);
     view! {
-        <button type="button" class="settings-button" aria-label="Settings" title="Settings" on:click=open>
-            <svg viewBox="0 0 24 24" aria-hidden="true">
-                <path d="M4 7h9M17 7h3M4 17h3M11 17h9"/>
-                <circle cx="15" cy="7" r="2"/>
-                <circle cx="9" cy="17" r="2"/>
-            </svg>
-        </button>
         <dialog
             node_ref=dialog
             class="settings"
             aria-labelledby="settings-title"
-            on:keydown=on_key
-            on:click=on_click
+            // The browser closes the dialog on Escape; the reply behind it must not stop.
+            on:keydown=|key: KeyboardEvent| key.stop_propagation()
+            on:click=move |click| if is_beside(&click) { close() }
+            on:close=move |_| close()
             on:input=on_input
         >
             <div class="sheet">
                 <h2 id="settings-title">"Settings"</h2>
-                <div class="field">
-                    <span>"Theme"</span>
+                <div class="setting">
+                    <span class="name">"Theme"</span>
+                    <span class="help">"As the system, or always one of them."</span>
                     <ThemeSwitch group="theme-in-settings"/>
                 </div>
                 {fields()}
+                <button type="button" class="icon-button close" aria-label="Close" on:click=move |_| close()>
+                    {icon("close")}
+                </button>
             </div>
         </dialog>
     }
@@ -80,49 +66,43 @@ pub fn Settings() -> impl IntoView {
 /// The fields of the dialog. Their names are those that [`fill_in`] and [`read`] use.
 fn fields() -> impl IntoView {
     view! {
-        <div class="fields">
-            <label class="wide">
-                "System prompt"
-                <textarea name="system" rows="4" dir="auto" placeholder="Nothing"></textarea>
-            </label>
-            <label class="field">
-                "Temperature"
-                <input name="temperature" type="text" inputmode="decimal" autocomplete="off" placeholder="The model's own" aria-describedby="temperature-error"/>
-            </label>
-            <p class="wrong" id="temperature-error"></p>
-            <label class="field">
-                "Reasoning effort"
-                <select name="effort">
-                    <option value="">"The model's own"</option>
-                    <option value="low">"Low"</option>
-                    <option value="medium">"Medium"</option>
-                    <option value="high">"High"</option>
-                </select>
-            </label>
-            <label class="field">
-                "Maximum length"
-                <input name="length" type="text" inputmode="numeric" autocomplete="off" placeholder="No limit, in tokens" aria-describedby="length-error"/>
-            </label>
-            <p class="wrong" id="length-error"></p>
-            <label class="field">
-                "Enter sends"
-                <select name="enter">
-                    <option value="">"Automatic"</option>
-                    <option value="always">"Always"</option>
-                    <option value="never">"Never"</option>
-                </select>
-            </label>
-            <button type="button" class="close">"Close"</button>
-        </div>
+        <label class="setting wide">
+            <span class="name">"System prompt"</span>
+            <span class="help">"What the model is told before each conversation."</span>
+            <textarea class="field" name="system" rows="4" dir="auto" placeholder="Nothing"></textarea>
+        </label>
+        <label class="setting">
+            <span class="name">"Temperature"</span>
+            <span class="help">"0 to 2. Higher answers vary more."</span>
+            <input class="field" name="temperature" type="text" inputmode="decimal" autocomplete="off" placeholder="The model's own" aria-describedby="temperature-error"/>
+            <span class="wrong" id="temperature-error"></span>
+        </label>
+        <label class="setting">
+            <span class="name">"Reasoning effort"</span>
+            <span class="help">"How long a model that can reason may think."</span>
+            <select class="field" name="effort">
+                <option value="">"The model's own"</option>
+                <option value="low">"Low"</option>
+                <option value="medium">"Medium"</option>
+                <option value="high">"High"</option>
+            </select>
+        </label>
+        <label class="setting">
+            <span class="name">"Maximum length"</span>
+            <span class="help">"Of an answer, in tokens."</span>
+            <input class="field" name="length" type="text" inputmode="numeric" autocomplete="off" placeholder="No limit" aria-describedby="length-error"/>
+            <span class="wrong" id="length-error"></span>
+        </label>
+        <label class="setting">
+            <span class="name">"Enter sends"</span>
+            <span class="help">"Automatic: it does with a keyboard, and on a touch screen it makes a new line."</span>
+            <select class="field" name="enter">
+                <option value="">"Automatic"</option>
+                <option value="always">"Always"</option>
+                <option value="never">"Never"</option>
+            </select>
+        </label>
     }
-}
-
-/// Whether a click closes the dialog: on "Close", or beside the dialog, where the target is the dialog itself.
-fn closes(click: &MouseEvent) -> bool {
-    let target = click
-        .target()
-        .and_then(|target| target.dyn_into::<Element>().ok());
-    target.is_some_and(|target| target.tag_name() == "DIALOG" || target.class_name() == "close")
 }
 
 /// Fills the fields with the current settings.

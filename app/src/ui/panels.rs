@@ -1,0 +1,150 @@
+//! What opens over the page: the model picker, the command palette, the settings, the list of shortcuts, and the toast.
+//!
+//! All of it is one lazy part, loaded at the first interaction or when something of it is opened. The first file of the
+//! page contains the buttons and [`Panels`] only.
+
+pub mod chooser;
+pub mod commands;
+pub mod conversation_title;
+pub mod model_picker;
+pub mod palette;
+pub mod settings;
+pub mod shortcuts;
+pub mod toast;
+
+use leptos::html::{Dialog, Div};
+use leptos::mount::mount_to;
+use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+
+use self::conversation_title::ConversationTitle;
+use self::model_picker::ModelPicker;
+use self::palette::Palette;
+use self::settings::Settings;
+use self::shortcuts::{Shortcuts, listen_to_shortcuts};
+use self::toast::ToastView;
+use crate::page::lazy::{FIRST_INTERACTION, LazyPart, lazy_part, on_each};
+
+/// A panel that can be open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Panel {
+    /// The list of models.
+    Models,
+    /// The command palette.
+    Palette,
+    /// The settings.
+    Settings,
+    /// The list of keyboard shortcuts.
+    Shortcuts,
+}
+
+/// Which panel is open, and the place of the title in the header. The handle is `Copy`.
+#[derive(Clone, Copy)]
+pub struct Panels {
+    open: RwSignal<Option<Panel>>,
+    /// The element in the header that contains the title.
+    pub title: NodeRef<Div>,
+}
+
+impl Panels {
+    /// No panel is open.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            open: RwSignal::new(None),
+            title: NodeRef::new(),
+        }
+    }
+
+    /// Opens a panel.
+    pub fn open(self, panel: Panel) {
+        self.open.set(Some(panel));
+    }
+
+    /// Notes that a panel was closed.
+    fn closed(self, panel: Panel) {
+        if self.open.get_untracked() == Some(panel) {
+            self.open.set(None);
+        }
+    }
+
+    /// Whether this panel is open.
+    #[must_use]
+    pub fn is_open(self, panel: Panel) -> bool {
+        self.open.get() == Some(panel)
+    }
+
+    /// Opens and closes a dialog with its panel. `on_open` is called before it is shown.
+    fn follow(self, panel: Panel, dialog: NodeRef<Dialog>, on_open: impl Fn() + 'static) {
+        Effect::new(move |_| {
+            let is_open = self.is_open(panel);
+            let Some(dialog) = dialog.get() else { return };
+            if is_open && !dialog.open() {
+                on_open();
+                // This fails only if the dialog is open already.
+                let _ = dialog.show_modal();
+            } else if !is_open && dialog.open() {
+                dialog.close();
+            }
+        });
+    }
+}
+
+impl Default for Panels {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The place of the panels.
+#[component]
+pub fn PanelHost() -> impl IntoView {
+    let opened = expect_context::<Panels>();
+    let place = NodeRef::<Div>::new();
+    let part = LazyPart::new();
+    let owner = Owner::current().expect("a component has one");
+    let load = move || {
+        if let Some(place) = place.get_untracked() {
+            part.load(panels(place, owner.clone()));
+        }
+    };
+    on_each(FIRST_INTERACTION, load.clone());
+    Effect::new(move |_| {
+        if opened.open.get().is_some() {
+            load();
+        }
+    });
+    view! { <div class="panels" node_ref=place></div> }
+}
+
+lazy_part! {
+    /// Mounts the panels.
+    fn panels(place: web_sys::HtmlDivElement, owner: Owner) -> () {
+        owner.with(|| {
+            listen_to_shortcuts();
+            let title = expect_context::<Panels>().title;
+            if let Some(title) = title.get_untracked() {
+                title.set_text_content(None);
+                mount_to(title.unchecked_into(), ConversationTitle).forget();
+            }
+            mount_to(place.unchecked_into(), || {
+                view! {
+                    <ModelPicker/>
+                    <Palette/>
+                    <Settings/>
+                    <Shortcuts/>
+                    <ToastView/>
+                }
+            })
+            .forget();
+        });
+    }
+}
+
+/// Whether a click is beside the content of a dialog, where its target is the dialog itself.
+fn is_beside(click: &leptos::ev::MouseEvent) -> bool {
+    let target = click
+        .target()
+        .and_then(|target| target.dyn_into::<web_sys::Element>().ok());
+    target.is_some_and(|target| target.tag_name() == "DIALOG")
+}

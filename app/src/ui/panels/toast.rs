@@ -1,0 +1,46 @@
+//! The toast: one sentence above the composer, with "Undo" where something went away.
+
+use leptos::prelude::*;
+
+use crate::chat::Chat;
+use crate::library::list::{Conversations, Toast};
+use crate::page::navigation::{Address, Navigation};
+use crate::ui::controls::icon::icon;
+
+/// The toast, if there is one.
+#[component]
+pub fn ToastView() -> impl IntoView {
+    let chat = expect_context::<Chat>();
+    let conversations = expect_context::<Conversations>();
+    let navigation = expect_context::<Navigation>();
+    let undo = move |id: String| {
+        let to = Address::Conversation(id.clone());
+        conversations.restore(id, move || {
+            chat.announce("Conversation restored".to_owned());
+            if untrack(|| chat.is_empty()) {
+                navigation.go(to);
+            }
+        });
+    };
+    move || {
+        match conversations.toast() {
+            Some(Toast::Deleted { id, title }) => view! {
+                <div class="toast">
+                    <span>"Deleted “"<span dir="auto">{title}</span>"”"</span>
+                    <button type="button" on:click=move |_| undo(id.clone())>"Undo"</button>
+                </div>
+            }
+            .into_any(),
+            Some(Toast::Text(sentence)) => view! {
+                <div class="toast">
+                    <span>{sentence}</span>
+                    <button type="button" aria-label="Dismiss" on:click=move |_| conversations.dismiss()>
+                        {icon("close")}
+                    </button>
+                </div>
+            }
+            .into_any(),
+            None => ().into_any(),
+        }
+    }
+}
