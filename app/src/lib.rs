@@ -73,8 +73,9 @@ pub fn shell(options: LeptosOptions, files: &BuildFiles) -> impl IntoView + use<
                 <MetaTags/>
             </head>
             <body>
-                {sprite()}
+                // Hydration begins at the first child of the body.
                 <App/>
+                {sprite()}
                 {saved_data()}
             </body>
         </html>
