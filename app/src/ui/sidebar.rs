@@ -64,7 +64,9 @@ impl SidebarState {
         let Some(root) = document().document_element() else {
             return;
         };
-        let is_hidden = root.get_attribute("data-sidebar").is_some_and(|name| !name.is_empty());
+        let is_hidden = root
+            .get_attribute("data-sidebar")
+            .is_some_and(|name| !name.is_empty());
         let name = if is_hidden { "" } else { "closed" };
         // Setting fails only for an invalid attribute name.
         let _ = root.set_attribute("data-sidebar", name);
@@ -74,7 +76,11 @@ impl SidebarState {
             }
         });
         // The button that had the focus may be gone; the one that undoes it takes it over.
-        let button = if is_hidden { self.hide_button } else { self.show_button };
+        let button = if is_hidden {
+            self.hide_button
+        } else {
+            self.show_button
+        };
         if let Some(button) = button.get_untracked().filter(|_| had_focus_on_a_button()) {
             focus_in_place(&button);
         }

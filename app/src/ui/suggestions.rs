@@ -24,7 +24,9 @@ pub fn Suggestions(
     let follow = expect_context::<Follow>();
     let preferences = expect_context::<Preferences>();
     let choose = move |click: MouseEvent| {
-        let target = click.target().and_then(|target| target.dyn_into::<Element>().ok());
+        let target = click
+            .target()
+            .and_then(|target| target.dyn_into::<Element>().ok());
         let button = target.and_then(|target| target.closest("[data-prompt]").ok().flatten());
         if let Some(prompt) = button.and_then(|button| button.get_attribute("data-prompt")) {
             chat.draft().update(|draft| draft.write(prompt));

@@ -469,7 +469,10 @@ mod tests {
     fn unknown_figures_are_left_out() {
         let check = |figures: &Figures, expect: &str| {
             let rows = super::figures(figures);
-            let rows: Vec<_> = rows.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+            let rows: Vec<_> = rows
+                .iter()
+                .map(|(name, value)| format!("{name}: {value}"))
+                .collect();
             assert_eq!(rows.join(" · "), expect);
         };
         check(&Figures::default(), "");

@@ -272,7 +272,10 @@ mod tests {
         let file = read_text("[[suggestion]]\ntitle = \"a\"\nprompt = \"b\"").expect("it is right");
         let suggestions = file.suggestions.expect("there is one");
         assert_eq!(suggestions.len(), 1);
-        assert_eq!((&*suggestions[0].title, &*suggestions[0].prompt), ("a", "b"));
+        assert_eq!(
+            (&*suggestions[0].title, &*suggestions[0].prompt),
+            ("a", "b")
+        );
         assert!(read_text("").expect("it is right").suggestions.is_none());
         let without_prompt = read_text("[[suggestion]]\ntitle = \"a\"");
         assert!(without_prompt.is_err_and(|error| error.contains("prompt")));

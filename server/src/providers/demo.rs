@@ -71,7 +71,12 @@ async fn complete(Json(request): Json<DemoRequest>) -> Response {
     let usage = json!({"prompt_tokens": prompt_tokens, "completion_tokens": pieces.len()});
 
     let thoughts: Vec<_> = self::pieces(reasoning)
-        .map(|piece| (pause_after(piece), chunk(&json!({"reasoning_content": piece}), None)))
+        .map(|piece| {
+            (
+                pause_after(piece),
+                chunk(&json!({"reasoning_content": piece}), None),
+            )
+        })
         .collect();
     let words = pieces
         .into_iter()
@@ -88,7 +93,12 @@ async fn complete(Json(request): Json<DemoRequest>) -> Response {
         Duration::from_millis(400),
         chunk(&json!({"role": "assistant", "content": ""}), None),
     )];
-    let events: Vec<_> = start.into_iter().chain(thoughts).chain(words).chain(end).collect();
+    let events: Vec<_> = start
+        .into_iter()
+        .chain(thoughts)
+        .chain(words)
+        .chain(end)
+        .collect();
     let body = stream::unfold(events.into_iter(), |mut events| async move {
         let (pause, event) = events.next()?;
         tokio::time::sleep(pause).await;

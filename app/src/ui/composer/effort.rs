@@ -23,13 +23,17 @@ pub fn Effort() -> impl IntoView {
             list.set_value(&effort);
             if let Ok(Some(words)) = label.query_selector(".words") {
                 let chosen = list.selected_options().item(0);
-                let name = chosen.filter(|_| !effort.is_empty()).and_then(|one| one.text_content());
+                let name = chosen
+                    .filter(|_| !effort.is_empty())
+                    .and_then(|one| one.text_content());
                 words.set_text_content(Some(name.as_deref().unwrap_or("Effort")));
             }
         }
     });
     let choose = move |change: Event| {
-        let list = change.target().and_then(|target| target.dyn_into::<HtmlSelectElement>().ok());
+        let list = change
+            .target()
+            .and_then(|target| target.dyn_into::<HtmlSelectElement>().ok());
         if let Some(list) = list {
             preferences.set(Choices {
                 reasoning_effort: list.value(),

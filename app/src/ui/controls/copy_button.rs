@@ -36,7 +36,13 @@ pub fn CopyButton(
             );
         });
     };
-    let symbol = move || symbol_use(if label.get() == "Copied" { "check" } else { "copy" });
+    let symbol = move || {
+        symbol_use(if label.get() == "Copied" {
+            "check"
+        } else {
+            "copy"
+        })
+    };
     view! {
         <button
             type="button"

@@ -7,7 +7,9 @@ use leptos::prelude::*;
 pub fn sprite() -> AnyView {
     let file = include_str!("../../../../public/icons.svg");
     let symbols = file.split_once('>').map_or("", |(_, rest)| rest);
-    let symbols = symbols.split_once("<!--").map_or(symbols, |(first, _)| first);
+    let symbols = symbols
+        .split_once("<!--")
+        .map_or(symbols, |(first, _)| first);
     view! { <svg hidden inner_html=symbols></svg> }.into_any()
 }
 

@@ -137,7 +137,11 @@ impl<A: Clone + Send + Sync + 'static> Chooser<A> {
             let heading = create("div");
             set(&heading, "class", "label");
             set(&heading, "id", &format!("{}-heading-{at}", self.id));
-            set(&group, "aria-labelledby", &format!("{}-heading-{at}", self.id));
+            set(
+                &group,
+                "aria-labelledby",
+                &format!("{}-heading-{at}", self.id),
+            );
             heading.set_text_content(Some(&section.heading));
             append(&group, &heading);
             for row in section.rows {
@@ -156,7 +160,11 @@ impl<A: Clone + Send + Sync + 'static> Chooser<A> {
         }
         let last = actions.len().saturating_sub(1);
         self.actions.set_value(actions);
-        let active = if keeps_place { self.active.get_value() } else { 0 };
+        let active = if keeps_place {
+            self.active.get_value()
+        } else {
+            0
+        };
         self.activate(active.min(last));
     }
 
@@ -182,7 +190,9 @@ impl<A: Clone + Send + Sync + 'static> Chooser<A> {
     }
 
     fn choose(self, number: usize, how: How) {
-        let action = self.actions.with_value(|actions| actions.get(number).cloned());
+        let action = self
+            .actions
+            .with_value(|actions| actions.get(number).cloned());
         let Some(action) = action else { return };
         let choose = self.choose.get_value();
         // It is closed first, because closing moves the focus, and the action may move it again.
@@ -205,7 +215,11 @@ impl<A: Clone + Send + Sync + 'static> Chooser<A> {
         }
         let last = self.actions.with_value(Vec::len).saturating_sub(1);
         let at = self.active.get_value();
-        let how = if key.alt_key() { How::WithAlt } else { How::Plain };
+        let how = if key.alt_key() {
+            How::WithAlt
+        } else {
+            How::Plain
+        };
         match key.key().as_str() {
             "ArrowDown" => self.activate(if at < last { at + 1 } else { 0 }),
             "ArrowUp" => self.activate(at.checked_sub(1).unwrap_or(last)),
@@ -221,17 +235,34 @@ impl<A: Clone + Send + Sync + 'static> Chooser<A> {
         if is_beside(click) {
             return self.panels.closed(self.panel);
         }
-        let row = click
-            .target()
-            .and_then(|target| target.dyn_into::<Element>().ok()?.closest("[role=option]").ok()?);
+        let row = click.target().and_then(|target| {
+            target
+                .dyn_into::<Element>()
+                .ok()?
+                .closest("[role=option]")
+                .ok()?
+        });
         let number = row.and_then(|row| row.id().rsplit_once('-')?.1.parse().ok());
         if let Some(number) = number {
-            self.choose(number, if click.alt_key() { How::WithAlt } else { How::Plain });
+            self.choose(
+                number,
+                if click.alt_key() {
+                    How::WithAlt
+                } else {
+                    How::Plain
+                },
+            );
         }
     }
 
     /// The dialog. `name` is its accessible name and that of the field.
-    pub fn view(self, class: &'static str, name: &'static str, placeholder: &'static str, hints: AnyView) -> AnyView {
+    pub fn view(
+        self,
+        class: &'static str,
+        name: &'static str,
+        placeholder: &'static str,
+        hints: AnyView,
+    ) -> AnyView {
         self.panels.follow(self.panel, self.dialog, move || {
             if let Some(input) = self.input.get_untracked() {
                 input.set_value("");
@@ -286,7 +317,11 @@ fn option<A>(row: &Row<A>) -> Element {
     let option = create("div");
     set(&option, "role", "option");
     set(&option, "class", "row");
-    set(&option, "aria-selected", if row.is_chosen { "true" } else { "false" });
+    set(
+        &option,
+        "aria-selected",
+        if row.is_chosen { "true" } else { "false" },
+    );
     if !row.symbol.is_empty() {
         append(&option, &picture(row.symbol, "icon"));
     }
@@ -324,10 +359,11 @@ fn append_pieces(parent: &Element, pieces: &[(String, bool)]) {
 fn picture(symbol: &str, class: &str) -> Element {
     let frame = create("span");
     // The content is a constant of this program.
-    frame.set_inner_html(&format!("<svg class=\"{class}\" aria-hidden=\"true\">{}</svg>", symbol_use(symbol)));
-    frame
-        .first_element_child()
-        .expect("it was just created")
+    frame.set_inner_html(&format!(
+        "<svg class=\"{class}\" aria-hidden=\"true\">{}</svg>",
+        symbol_use(symbol)
+    ));
+    frame.first_element_child().expect("it was just created")
 }
 
 /// A text in pieces, of which those that match a word of the query are marked, without regard to case.
@@ -369,11 +405,18 @@ mod tests {
     fn the_words_of_a_query_are_marked_wherever_they_stand() {
         let check = |text: &str, query: &str, expect: &[(&str, bool)]| {
             let pieces = marked(text, query);
-            let pieces: Vec<_> = pieces.iter().map(|(text, hit)| (text.as_str(), *hit)).collect();
+            let pieces: Vec<_> = pieces
+                .iter()
+                .map(|(text, hit)| (text.as_str(), *hit))
+                .collect();
             assert_eq!(pieces, expect, "{text} {query}");
         };
         check("New chat", "", &[("New chat", false)]);
-        check("New chat", "CHAT n", &[("N", true), ("ew ", false), ("chat", true)]);
+        check(
+            "New chat",
+            "CHAT n",
+            &[("N", true), ("ew ", false), ("chat", true)],
+        );
         check("straße", "SSE", &[("straße", false)]);
         check("İstanbul", "ist", &[("İstanbul", false)]);
         check("aaa", "aa a", &[("aaa", true)]);

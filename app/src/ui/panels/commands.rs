@@ -3,8 +3,9 @@
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use crate::chat::{Chat, Message};
 use crate::chat::tree::MessageId;
+use crate::chat::{Chat, Message};
+use crate::library::index::ConversationIndex;
 use crate::library::list::Conversations;
 use crate::page::navigation::{Address, Navigation};
 use crate::protocol::saved::EXPORT_PATH;
@@ -207,7 +208,7 @@ impl Commands {
             Command::CopyReply => self.last_reply().is_some(),
             Command::CopyCode => last_code().is_some(),
             Command::Previous | Command::Next => {
-                !self.conversations.index().with(|index| index.is_empty())
+                !self.conversations.index().with(ConversationIndex::is_empty)
             }
             _ => true,
         })
@@ -251,7 +252,13 @@ impl Commands {
     }
 
     fn begin(self, is_temporary: bool) {
-        begin(self.chat, self.navigation, self.sidebar, self.field, is_temporary);
+        begin(
+            self.chat,
+            self.navigation,
+            self.sidebar,
+            self.field,
+            is_temporary,
+        );
     }
 
     fn last_reply(self) -> Option<MessageId> {
@@ -280,7 +287,10 @@ impl Commands {
     /// Opens the conversation below or above the open one.
     fn step(self, is_down: bool) {
         let today = self.conversations.today().get_untracked();
-        let groups = self.conversations.index().with_untracked(|index| index.groups(today));
+        let groups = self
+            .conversations
+            .index()
+            .with_untracked(|index| index.groups(today));
         let ids: Vec<String> = groups.into_iter().flat_map(|(_, ids)| ids).collect();
         let open = self.chat.id_untracked();
         let at = ids.iter().position(|id| Some(id) == open.as_ref());

@@ -36,7 +36,11 @@ impl Offers<'_> {
         let row = |model: &str| Row {
             symbol: if self.is_favourite(model) { "star" } else { "" },
             label: marked(model, typed),
-            note: if model == self.default { "default".to_owned() } else { String::new() },
+            note: if model == self.default {
+                "default".to_owned()
+            } else {
+                String::new()
+            },
             is_chosen: model == self.chosen,
             ..Row::new(model.to_owned(), model)
         };
@@ -51,7 +55,9 @@ impl Offers<'_> {
                 return;
             }
             left -= 1;
-            let at = sections.iter().position(|one: &Section<String>| one.heading == heading);
+            let at = sections
+                .iter()
+                .position(|one: &Section<String>| one.heading == heading);
             let at = at.unwrap_or_else(|| {
                 sections.push(section(heading));
                 sections.len() - 1
@@ -61,10 +67,17 @@ impl Offers<'_> {
         for model in self.favourites {
             add("Favourites", model);
         }
-        if !self.default.is_empty() && !self.is_listed(self.default) && !self.is_favourite(self.default) {
+        if !self.default.is_empty()
+            && !self.is_listed(self.default)
+            && !self.is_favourite(self.default)
+        {
             add("Default", self.default);
         }
-        for model in self.models.iter().filter(|model| !self.is_favourite(&model.id)) {
+        for model in self
+            .models
+            .iter()
+            .filter(|model| !self.is_favourite(&model.id))
+        {
             add(&model.upstream, &model.id);
         }
         let is_known = typed == self.default || self.is_listed(typed) || self.is_favourite(typed);
@@ -91,7 +104,9 @@ struct Favourites(StoredValue<Option<Arc<dyn Storage>>>);
 
 impl Favourites {
     fn get(self) -> Vec<String> {
-        let stored = self.0.with_value(|storage| storage.as_ref()?.get(StorageKey::FavouriteModels));
+        let stored = self
+            .0
+            .with_value(|storage| storage.as_ref()?.get(StorageKey::FavouriteModels));
         let stored = stored.unwrap_or_default();
         stored.lines().map(str::to_owned).collect()
     }
@@ -114,7 +129,11 @@ impl Favourites {
 /// Chooses a model for the next messages.
 pub fn choose_model(preferences: Preferences, default: &str, model: String) {
     preferences.set(Choices {
-        model: if default == model { String::new() } else { model },
+        model: if default == model {
+            String::new()
+        } else {
+            model
+        },
         ..preferences.get_untracked()
     });
 }
@@ -131,7 +150,10 @@ pub fn ModelPicker() -> impl IntoView {
     let favourites = Favourites(StoredValue::new(use_storage()));
     let find = move |typed: &str| {
         let default = default.get_value();
-        let chosen = preferences.get_untracked().model().unwrap_or_else(|| default.clone());
+        let chosen = preferences
+            .get_untracked()
+            .model()
+            .unwrap_or_else(|| default.clone());
         models.with_value(|models| {
             let offers = Offers {
                 models,
@@ -202,14 +224,33 @@ mod tests {
                 .iter()
                 .map(|section| {
                     let names = section.rows.iter().map(|row| row.action.as_str());
-                    format!("{}: {}", section.heading, names.collect::<Vec<_>>().join(", "))
+                    format!(
+                        "{}: {}",
+                        section.heading,
+                        names.collect::<Vec<_>>().join(", ")
+                    )
                 })
                 .collect();
             assert_eq!(got, expect, "{default} {typed}");
         };
-        check("gpt-5", &[], "", &["openai: gpt-5, gpt-5-mini", "ollama: llama3.2"]);
-        check("gpt-5", &["llama3.2"], "", &["Favourites: llama3.2", "openai: gpt-5, gpt-5-mini"]);
-        check("gpt-5", &[], "MINI gpt", &["openai: gpt-5-mini", "As typed: MINI gpt"]);
+        check(
+            "gpt-5",
+            &[],
+            "",
+            &["openai: gpt-5, gpt-5-mini", "ollama: llama3.2"],
+        );
+        check(
+            "gpt-5",
+            &["llama3.2"],
+            "",
+            &["Favourites: llama3.2", "openai: gpt-5, gpt-5-mini"],
+        );
+        check(
+            "gpt-5",
+            &[],
+            "MINI gpt",
+            &["openai: gpt-5-mini", "As typed: MINI gpt"],
+        );
         check("gpt-5", &[], "llama3.2", &["ollama: llama3.2"]);
         check("other", &[], "oth", &["Default: other", "As typed: oth"]);
         check("other", &[], "other", &["Default: other"]);

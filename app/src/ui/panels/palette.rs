@@ -6,16 +6,15 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use crate::chat::Chat;
-use crate::chat::preferences::Preferences;
 use crate::library::SearchConversations;
 use crate::library::backend::use_server;
 use crate::library::list::Conversations;
 use crate::page::navigation::{Address, Navigation};
 use crate::platform::clock::{BrowserClock, Clock};
 use crate::protocol::saved::SearchHit;
+use crate::ui::panels::Panel;
 use crate::ui::panels::chooser::{Chooser, How, Row, Section, fits, marked};
 use crate::ui::panels::commands::{Command, Commands};
-use crate::ui::panels::Panel;
 
 /// The most conversations that are listed by their title.
 const MOST_TITLES: usize = 8;
@@ -37,7 +36,6 @@ pub fn Palette() -> impl IntoView {
     let chat = expect_context::<Chat>();
     let conversations = expect_context::<Conversations>();
     let navigation = expect_context::<Navigation>();
-    let _ = expect_context::<Preferences>();
     let commands = Commands::of_page();
     let server = StoredValue::new(use_server());
     // The query that was searched, and what the server found.
@@ -47,14 +45,25 @@ pub fn Palette() -> impl IntoView {
         search(typed, server, found, searching);
         let titles = titles(conversations, chat, typed);
         let texts = found.with_value(|(query, hits)| {
-            if query == typed.trim() { texts(hits) } else { Vec::new() }
+            if query == typed.trim() {
+                texts(hits)
+            } else {
+                Vec::new()
+            }
         });
         let section = |heading: &str, rows| Section {
             heading: heading.to_owned(),
             rows,
         };
         let commands = section("Commands", command_rows(commands, typed));
-        let titles = section(if typed.trim().is_empty() { "Recent" } else { "Conversations" }, titles);
+        let titles = section(
+            if typed.trim().is_empty() {
+                "Recent"
+            } else {
+                "Conversations"
+            },
+            titles,
+        );
         let texts = section("In messages", texts);
         if typed.trim().is_empty() {
             vec![titles, commands, texts]
@@ -81,7 +90,12 @@ pub fn Palette() -> impl IntoView {
         <span><b>"↵"</b>" open"</span>
         <span><b>"Esc"</b>" close"</span>
     };
-    chooser.view("palette", "Search and commands", "Search, or type a command", hints.into_any())
+    chooser.view(
+        "palette",
+        "Search and commands",
+        "Search, or type a command",
+        hints.into_any(),
+    )
 }
 
 /// The conversations whose titles have the words, the newest first.
@@ -95,7 +109,13 @@ fn titles(conversations: Conversations, chat: Chat, typed: &str) -> Vec<Row<Acti
             let title = &index.get(&id)?.title;
             (fits(title, typed) && Some(&id) != open.as_ref()).then(|| Row {
                 label: marked(title, typed),
-                ..Row::new(Action::Open { id: id.clone(), message: None }, "")
+                ..Row::new(
+                    Action::Open {
+                        id: id.clone(),
+                        message: None,
+                    },
+                    "",
+                )
             })
         });
         rows.take(MOST_TITLES).collect()
@@ -111,7 +131,11 @@ fn texts(hits: &[SearchHit]) -> Vec<Row<Action>> {
                 message: hit.message.clone(),
             };
             Row {
-                detail: hit.snippet.iter().map(|part| (part.text.clone(), part.marked)).collect(),
+                detail: hit
+                    .snippet
+                    .iter()
+                    .map(|part| (part.text.clone(), part.marked))
+                    .collect(),
                 ..Row::new(open, hit.title.clone())
             }
         })
@@ -146,7 +170,9 @@ fn search(
     }
     spawn_local(async move {
         BrowserClock.wait(TYPING_PAUSE).await;
-        let Some(chooser) = chooser.get_value() else { return };
+        let Some(chooser) = chooser.get_value() else {
+            return;
+        };
         let is_wanted = || chooser.typed().trim() == query;
         if !is_wanted() {
             return;

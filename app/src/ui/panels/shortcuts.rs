@@ -26,7 +26,8 @@ pub fn listen_to_shortcuts() {
 /// Whether the focus is in a field with text.
 fn is_writing() -> bool {
     let active = document().active_element();
-    active.is_some_and(|active| matches!(active.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT"))
+    active
+        .is_some_and(|active| matches!(active.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT"))
 }
 
 /// The list of shortcuts.
@@ -42,7 +43,9 @@ pub fn Shortcuts() -> impl IntoView {
         .filter(|(_, keys)| !keys.is_empty());
     let rows = of_commands
         .chain(of_composer)
-        .map(|(label, keys)| view! { <div><dt>{label}</dt><dd><kbd>{keys}</kbd></dd></div> }.into_any())
+        .map(|(label, keys)| {
+            view! { <div><dt>{label}</dt><dd><kbd>{keys}</kbd></dd></div> }.into_any()
+        })
         .collect_view();
     view! {
         <dialog

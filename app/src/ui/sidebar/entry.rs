@@ -8,9 +8,9 @@ use crate::chat::Chat;
 use crate::library::list::Conversations;
 use crate::page::navigation::Address;
 use crate::protocol::saved::ConversationSummary;
+use crate::ui::controls::icon::icon;
 use crate::ui::controls::link::{Link, is_plain_click};
 use crate::ui::dom::focus_in_place;
-use crate::ui::controls::icon::icon;
 use crate::ui::sidebar::menu::Menu;
 use crate::ui::sidebar::rename::Rename;
 

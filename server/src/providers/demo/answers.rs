@@ -93,7 +93,9 @@ fn echo(question: &str) -> String {
         ""
     };
     let words = question.split_whitespace().count();
-    format!("You wrote:\n\n> {quoted}{ellipsis}\n\nThat is {words} words, and this is the demo, so I cannot understand them. {ECHO}")
+    format!(
+        "You wrote:\n\n> {quoted}{ellipsis}\n\nThat is {words} words, and this is the demo, so I cannot understand them. {ECHO}"
+    )
 }
 
 const ECHO: &str = "\
