@@ -106,6 +106,7 @@ pub fn App() -> impl IntoView {
         model: SharedValue::new_str(|| info().model).into_inner(),
         demo: SharedValue::new_str(|| info().demo).into_inner(),
         unsaved: SharedValue::new_str(|| info().unsaved).into_inner(),
+        person: SharedValue::new_str(|| info().person).into_inner(),
     });
     let rendered_at = SharedValue::new_str(now_on_the_server).into_inner();
     let initial = use_context::<InitialData>().unwrap_or_default();

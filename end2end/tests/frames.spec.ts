@@ -119,6 +119,7 @@ test("a drawing has the page's theme, also when that is changed", async ({ chat,
   await expect(drawing(chat)).toBeVisible();
   const fill = () => drawing(chat).locator("g.node rect").first().evaluate((rect) => getComputedStyle(rect).fill);
   const light = await fill();
+  await chat.openSettings();
   await page.getByRole("radio", { name: "Dark theme" }).check({ force: true });
   await expect.poll(fill).not.toBe(light);
   await page.getByRole("radio", { name: "System theme" }).check({ force: true });

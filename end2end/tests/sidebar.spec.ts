@@ -171,7 +171,7 @@ test("a conversation is exported, and what was exported is imported", async ({ c
   await (await menu(chat, /Taken along/)).getByRole("menuitem", { name: "Delete" }).click();
   await expect(chat.entries).toHaveCount(0);
   await page.getByLabel("File to import").setInputFiles({ name: "rill.json", mimeType: "application/json", buffer: await readFile(file) });
-  await expect(page.getByText(/Imported 1 conversation with 2 messages/)).toBeVisible();
+  await expect(page.locator(".toast")).toContainText(/Imported 1 conversation with 2 messages/);
   await chat.entry(/Taken along/).getByRole("link").click();
   await chat.expectText(chat.answer(), "Wherever you go.");
   expect((await new Store(rill).list()).length).toBe(1);

@@ -18,11 +18,9 @@ use crate::ui::sidebar::{SidebarState, begin_chat};
 /// The header.
 #[component]
 pub fn Header() -> impl IntoView {
-    let chat = expect_context::<Chat>();
     let panels = expect_context::<Panels>();
     let sidebar = expect_context::<SidebarState>();
     let begin_chat = begin_chat();
-    let is_new = Memo::new(move |_| chat.is_empty());
     view! {
         <header>
             <h1 class="visually-hidden">"Rill"</h1>
@@ -56,7 +54,6 @@ pub fn Header() -> impl IntoView {
                     type="button"
                     class="icon-button tip below from-end when-closed"
                     aria-label="New chat"
-                    hidden=move || is_new.get()
                     on:click=move |_| begin_chat()
                 >
                     {icon("new")}

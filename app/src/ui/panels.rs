@@ -23,6 +23,7 @@ use self::palette::Palette;
 use self::settings::Settings;
 use self::shortcuts::{Shortcuts, listen_to_shortcuts};
 use self::toast::ToastView;
+use crate::library::list::Conversations;
 use crate::page::lazy::{FIRST_INTERACTION, LazyPart, lazy_part, on_each};
 
 /// A panel that can be open.
@@ -100,6 +101,7 @@ impl Default for Panels {
 #[component]
 pub fn PanelHost() -> impl IntoView {
     let opened = expect_context::<Panels>();
+    let conversations = expect_context::<Conversations>();
     let place = NodeRef::<Div>::new();
     let part = LazyPart::new();
     let owner = Owner::current().expect("a component has one");
@@ -110,7 +112,7 @@ pub fn PanelHost() -> impl IntoView {
     };
     on_each(FIRST_INTERACTION, load.clone());
     Effect::new(move |_| {
-        if opened.open.get().is_some() {
+        if opened.open.get().is_some() || conversations.toast().is_some() {
             load();
         }
     });

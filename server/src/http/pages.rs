@@ -181,8 +181,13 @@ impl Pages {
             .as_ref()
             .map(|_| state.config.reload_port);
         let split = self.split.clone();
+        // Whoever renders a page without a caller renders nothing of a person.
+        let info = request
+            .extensions()
+            .get::<Caller>()
+            .map(|caller| self.state.page_info(caller));
         let context = move || {
-            provide_context(state.page_info());
+            provide_context(info.clone().unwrap_or_default());
             provide_context(suggestions::suggestions(&state));
             provide_context(opened.clone());
             provide_context(RenderBudget::new(RenderLimits::default()));

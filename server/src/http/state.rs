@@ -9,7 +9,7 @@ use app::protocol::saved::Change;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::access::Access;
+use crate::access::{Access, Caller};
 use crate::config::{Config, Switch};
 use crate::http::descriptors;
 use crate::http::health::Readiness;
@@ -162,10 +162,17 @@ impl AppState {
         }
     }
 
-    /// The settings of the page.
+    /// The facts that the page of this caller needs.
     #[must_use]
-    pub fn page_info(&self) -> PageInfo {
+    pub fn page_info(&self, caller: &Caller) -> PageInfo {
+        let person = caller.person();
+        let name = if person.name().is_empty() {
+            person.email()
+        } else {
+            person.name()
+        };
         PageInfo {
+            person: name.to_owned(),
             model: self.upstreams.default_model(),
             demo: self.upstreams.is_demo(),
             unsaved: !self.replies.settings.keeps,

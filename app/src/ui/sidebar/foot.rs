@@ -7,6 +7,7 @@ use leptos::task::spawn_local;
 use crate::chat::Chat;
 use crate::library::backend::use_backend;
 use crate::library::list::Conversations;
+use crate::protocol::PageInfo;
 use crate::protocol::saved::EXPORT_PATH;
 use crate::ui::controls::icon::{icon, small_icon};
 use crate::ui::controls::popup_menu::PopupMenu;
@@ -18,6 +19,7 @@ use crate::ui::text;
 #[component]
 pub fn Foot() -> impl IntoView {
     let panels = expect_context::<Panels>();
+    let person = StoredValue::new(use_context::<PageInfo>().unwrap_or_default().person);
     let has_menu = RwSignal::new(false);
     let button = NodeRef::<Button>::new();
     let file = NodeRef::<Input>::new();
@@ -45,17 +47,29 @@ pub fn Foot() -> impl IntoView {
                 type="button"
                 class="row"
                 aria-haspopup="menu"
+                title="Menu"
                 aria-expanded=move || has_menu.get().to_string()
                 node_ref=button
                 on:click=move |_| has_menu.update(|has| *has = !*has)
             >
                 <span class="initials" aria-hidden="true">{small_icon("person")}</span>
-                <span class="words">{move || progress.get().map_or_else(|| "Menu".to_owned(), text::importing)}</span>
+                <span class="words">
+                    {move || match progress.get() {
+                        Some(percent) => text::importing(percent),
+                        None if person.with_value(String::is_empty) => "Menu".to_owned(),
+                        None => person.get_value(),
+                    }}
+                </span>
                 {small_icon("up")}
             </button>
             {move || if has_menu.get() {
                 view! {
                     <PopupMenu label="Menu" button close>
+                        {(!person.with_value(String::is_empty)).then(|| view! {
+                            <a class="row" role="menuitem" tabindex="-1" href="/account" rel="external">
+                                {icon("person")}<span class="words">"Account"</span>
+                            </a>
+                        }.into_any())}
                         <button type="button" class="row" role="menuitem" tabindex="-1" on:click=move |_| open(Panel::Settings)>
                             {icon("settings")}<span class="words">"Settings"</span>
                         </button>
