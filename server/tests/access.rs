@@ -2,4 +2,6 @@
 
 mod commands;
 mod matrix;
+mod proxy;
+mod sessions;
 mod sign_in;

@@ -480,6 +480,27 @@ impl Access {
         Ok(())
     }
 
+    /// Records that a person has exported all conversations.
+    pub async fn note_export(&self, caller: &Caller) {
+        if caller.ended().is_none() {
+            return;
+        }
+        let email = caller.person().email();
+        let actor = Actor {
+            name: email.to_owned(),
+            ..Actor::command_line()
+        };
+        // The export matters more than its record.
+        let _ = self
+            .change(
+                "exported all conversations",
+                &actor,
+                email,
+                PeopleChange::Note,
+            )
+            .await;
+    }
+
     /// Invites somebody, see [`invite`].
     ///
     /// # Errors

@@ -123,6 +123,15 @@ impl Access {
                 None => return Ok(None),
             },
         };
+        let is_of_kind = matches!(
+            (kind, &live.credential),
+            (Kind::Session, Credential::Session(_))
+                | (Kind::Key, Credential::Key(_))
+                | (Kind::Proxy, Credential::Proxy)
+        );
+        if !is_of_kind {
+            return Ok(None);
+        }
         if !live.is_valid(now) {
             self.live.end(name);
             return Ok(None);

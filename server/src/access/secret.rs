@@ -23,9 +23,11 @@ pub(crate) fn hash_of(secret: &str) -> Option<String> {
         .then(|| hex(&Sha256::digest(secret.as_bytes())))
 }
 
-/// The hash of a key for programs; `None` if the text has not the form of one.
+/// The hash of a key for programs; `None` if the text has not the form of one. It is the hash of the whole key, so that
+/// the secret in it is no session.
 pub(crate) fn hash_of_key(key: &str) -> Option<String> {
-    hash_of(key.strip_prefix(KEY_PREFIX)?)
+    hash_of(key.strip_prefix(KEY_PREFIX)?)?;
+    Some(hex(&Sha256::digest(key.as_bytes())))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -49,7 +51,8 @@ mod tests {
         let hash = hash_of(&one).expect("a secret");
         assert_ne!(hash, one);
         assert_eq!(hash_of(&one), Some(hash.clone()));
-        assert_eq!(hash_of_key(&format!("rill_{one}")), Some(hash));
+        let key = hash_of_key(&format!("rill_{one}")).expect("a key");
+        assert_ne!(key, hash, "a key is no session");
     }
 
     #[test]

@@ -60,7 +60,8 @@ pub(super) async fn authorize(
     request.extensions_mut().insert(caller.clone());
     let id = caller.person().id().to_owned();
     request.extensions_mut().insert(Client::Person(id));
-    until_ended(&caller, next.run(request)).await
+    let is_cancelled = matches!(checkpoint.needs, Needs::Person(_) | Needs::Key(_));
+    until_ended(&caller, is_cancelled, next.run(request)).await
 }
 
 /// Whether the caller has what the route needs.
@@ -96,11 +97,8 @@ async fn identify(
     peer: Option<Peer>,
     headers: &HeaderMap,
 ) -> Result<Option<Caller>, AppError> {
-    if headers.contains_key(AUTHORIZATION) {
-        return Ok(match bearer(headers) {
-            Some(key) => access.by_key(key).await?,
-            None => None,
-        });
+    if let Some(key) = key_of_a_program(headers) {
+        return Ok(access.by_key(key).await?);
     }
     match access.settings().mode {
         Mode::Local => Ok(None),
@@ -112,17 +110,17 @@ async fn identify(
     }
 }
 
-/// The key of `Authorization: Bearer …`, if there is exactly one.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+/// The key of `Authorization: Bearer rill_…`, if there is exactly one. Other credentials are not for this server: a proxy
+/// in front may ask for them and pass them on.
+fn key_of_a_program(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = values.next()?.to_str().ok()?;
     if values.next().is_some() {
         return None;
     }
     let (scheme, key) = value.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then(|| key.trim_start_matches(' '))
+    let key = key.trim_start_matches(' ');
+    (scheme.eq_ignore_ascii_case("bearer") && key.starts_with("rill_")).then_some(key)
 }
 
 /// The person whom a trusted proxy names. Another peer that sends the header is refused: it may not pretend to be

@@ -65,6 +65,7 @@ pub(super) async fn all(
     caller: Caller,
 ) -> Result<Response, AppError> {
     let keys = state.store.keys(caller.owner()).await?;
+    state.access.note_export(&caller).await;
     let writer = ExportWriter::new(state.store, caller.owner());
     let body = body(move |out| writer.json(keys, "\n", out));
     Ok(file(JSON, "rill-conversations", "json", body))

@@ -14,10 +14,12 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use super::error::AppError;
 use crate::access::Caller;
 
-/// Makes the answer. If the caller's session or key ends before the head is there, the request is cancelled and refused;
-/// if it ends later, the body is cut off. A saved reply is not made by the request and is finished.
+/// Makes the answer. If the caller's session or key ends later, the body is cut off. If it ends before the head is there,
+/// the request is cancelled and refused where `is_cancelled` says so: a request that ends its own session must go on. A
+/// saved reply is not made by the request and is finished.
 pub(super) async fn until_ended(
     caller: &Caller,
+    is_cancelled: bool,
     answer: impl Future<Output = Response>,
 ) -> Response {
     let Some(ended) = caller.ended() else {
@@ -26,7 +28,7 @@ pub(super) async fn until_ended(
     let response = tokio::select! {
         biased;
         response = answer => response,
-        () = ended.cancelled() => return AppError::from(ErrorKind::NotSignedIn).into_response(),
+        () = ended.cancelled(), if is_cancelled => return AppError::from(ErrorKind::NotSignedIn).into_response(),
     };
     // What has a length is there already.
     if response.body().size_hint().exact().is_some() {

@@ -214,7 +214,7 @@ impl Store {
     /// `Failed`.
     pub async fn keys_of(&self, person: &str) -> Result<Vec<StoredKey>> {
         let found: Vec<KeyRow> =
-            query_as("select * from api_keys where person = $1 order by created_at desc, id")
+            query_as("select * from api_keys where person = $1 order by created_at desc, id desc")
                 .bind(person)
                 .fetch_all(self.single_read())
                 .await?;
