@@ -120,6 +120,26 @@ fn the_files_of_conversations_are_found_in_any_folder_and_read_in_order() {
 }
 
 #[test]
+fn a_damaged_conversation_in_an_archive_costs_itself_only() {
+    let damaged = conversation("Two").replace(r#""uuid":"a""#, r#"{"uuid":"a""#);
+    let list = format!(
+        "[{},{damaged},{}]",
+        conversation("One"),
+        conversation("Three")
+    );
+    for way in [Way::Stored, Way::Deflated] {
+        let whole = archive(&[("conversations.json", way, list.as_bytes())]);
+        // Also where the directory at its end is missing.
+        for bytes in [&whole[..], &whole[..whole.len() - 30]] {
+            let told = told(MAX_INFLATED, bytes).expect("a file");
+            assert_eq!(told[0], "One", "{told:?}");
+            assert!(told[1].starts_with("Two"), "{told:?}");
+            assert_eq!(told[2], "Three", "{told:?}");
+        }
+    }
+}
+
+#[test]
 fn without_such_a_name_all_json_is_read() {
     let (one, two) = (conversation("One"), conversation("Two"));
     check(
