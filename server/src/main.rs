@@ -1,6 +1,8 @@
 //! The binary `rill`: configuration, log, state, server, shutdown. It is the table of contents of the program
 //! and the only place that reads the environment.
 
+use std::collections::{HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -24,16 +26,17 @@ use tracing_subscriber::EnvFilter;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let config = match read_config() {
-        Ok(config) => config,
+    let (variables, flags, config) = match read_config() {
+        Ok(read) => read,
         Err(error) => error.exit(),
     };
     start_log(config.observing.log_format);
     let done = match &config.command {
-        None => run(config).await,
+        None => run(variables, flags, config).await,
         Some(Command::Backup { file }) => say(store::backup(&config.saving.store(), file).await),
         Some(Command::Check) => say(store::check(&config.saving.store()).await),
         Some(Command::Retention { dry_run }) => say(count_unused(&config, *dry_run).await),
+        Some(Command::Reload) => say(signal_reload(&config)),
         Some(Command::Health) => say(doctor::health(&config).await),
         Some(Command::Doctor) => say(examine(&config).await),
         Some(Command::User(command)) => {
@@ -128,39 +131,103 @@ fn say(done: Result<String, String>) -> Result<(), String> {
     Ok(())
 }
 
-/// Reads the configuration. Flags override the environment, and the environment overrides `.env`.
-fn read_config() -> Result<Config, clap::Error> {
-    let invalid =
-        |message: String| Config::command().error(clap::error::ErrorKind::ValueValidation, message);
-    match dotenvy::dotenv() {
-        Err(error) if !error.not_found() => {
-            return Err(invalid(format!(".env cannot be read: {error}")));
-        }
-        _ => {}
-    }
-    let variable = |name: &str| std::env::var(name).ok();
-    let config = Config::from_arg_matches(&Config::command().get_matches())?;
-    let (path, is_named) = match &config.config {
-        Some(path) => (path.clone(), true),
-        None => (FILE.into(), false),
-    };
-    let config = match std::fs::read_to_string(&path) {
-        Ok(text) => config.with_file(&path, &text, &variable).map_err(invalid)?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !is_named => config,
-        Err(error) => {
-            return Err(invalid(format!(
-                "{} cannot be read: {error}",
-                path.display()
-            )));
-        }
-    };
-    let config = config.with_environment(&variable).map_err(invalid)?;
-    config.check_access().map_err(invalid)?;
-    Ok(config)
+/// The variables of the environment and those of `.env`, which is read again for a reload.
+struct Variables {
+    /// The names that the environment had before `.env` was read.
+    own: HashSet<OsString>,
 }
 
-async fn run(config: Config) -> Result<(), String> {
+impl Variables {
+    /// Reads `.env` into the environment, for flags that have a variable.
+    fn load() -> Result<Self, String> {
+        let own = std::env::vars_os().map(|(name, _)| name).collect();
+        match dotenvy::dotenv() {
+            Err(error) if !error.not_found() => Err(format!(".env cannot be read: {error}")),
+            _ => Ok(Self { own }),
+        }
+    }
+
+    /// The variables of `.env` as it is now.
+    fn of_file() -> Result<HashMap<String, String>, String> {
+        let unreadable = |error| format!(".env cannot be read: {error}");
+        match dotenvy::dotenv_iter() {
+            Ok(lines) => lines.collect::<Result<_, _>>().map_err(unreadable),
+            Err(error) if error.not_found() => Ok(HashMap::new()),
+            Err(error) => Err(unreadable(error)),
+        }
+    }
+
+    /// Adds file and environment to the flags. The environment overrides `.env`.
+    fn complete(&self, config: Config) -> Result<Config, String> {
+        let in_file = Self::of_file()?;
+        let variable = |name: &str| {
+            if self.own.contains(OsStr::new(name)) {
+                std::env::var(name).ok()
+            } else {
+                in_file.get(name).cloned()
+            }
+        };
+        let (path, is_named) = match &config.config {
+            Some(path) => (path.clone(), true),
+            None => (FILE.into(), false),
+        };
+        let config = match std::fs::read_to_string(&path) {
+            Ok(text) => config.with_file(&path, &text, &variable)?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !is_named => config,
+            Err(error) => return Err(format!("{} cannot be read: {error}", path.display())),
+        };
+        let config = config.with_environment(&variable)?;
+        config.check_access()?;
+        Ok(config)
+    }
+}
+
+/// Reads the configuration: the flags alone, and completed.
+fn read_config() -> Result<(Variables, Config, Config), clap::Error> {
+    let invalid =
+        |message: String| Config::command().error(clap::error::ErrorKind::ValueValidation, message);
+    let variables = Variables::load().map_err(invalid)?;
+    let flags = Config::from_arg_matches(&Config::command().get_matches())?;
+    let config = variables.complete(flags.clone()).map_err(invalid)?;
+    Ok((variables, flags, config))
+}
+
+/// Reads file and keys again. A mistake changes nothing.
+async fn reload(state: &AppState, variables: &Variables, flags: &Config) {
+    let config = match variables.complete(flags.clone()) {
+        Ok(config) => config,
+        Err(sentence) => {
+            return tracing::error!("nothing was changed, because of a mistake: {sentence}");
+        }
+    };
+    match state.reload(config).await {
+        Ok(needs_restart) => {
+            tracing::info!("the configuration was read again");
+            tell_upstreams(state);
+            for what in needs_restart {
+                tracing::warn!("a change of {what} needs a restart");
+            }
+            state.look_for_ollama().await;
+        }
+        Err(error) => tracing::error!("nothing was changed, because of a mistake: {error}"),
+    }
+}
+
+/// Lets the running server read its configuration again. It has no mistake, since it was just read.
+fn signal_reload(config: &Config) -> Result<String, String> {
+    let process = store::running_process(&config.saving.store())?;
+    let pid = rustix::process::Pid::from_raw(process).ok_or("the lock names no process.")?;
+    rustix::process::kill_process(pid, rustix::process::Signal::HUP)
+        .map_err(|error| format!("the process {process} cannot be signalled: {error}."))?;
+    Ok(format!(
+        "Rill (process {process}) reads its configuration again. Its log says what it uses now."
+    ))
+}
+
+async fn run(variables: Variables, flags: Config, config: Config) -> Result<(), String> {
     let mut stop = StopSignals::listen();
+    let mut hangup = signal(SignalKind::hangup()).expect("a signal handler can be set");
+    let has_terminal = std::io::stderr().is_terminal();
     descriptors::raise();
     let (listener, address) = bind(config.listen, "--listen").await?;
     let for_metrics = match config.observing.metrics_listen {
@@ -197,7 +264,17 @@ async fn run(config: Config) -> Result<(), String> {
         tracing::info!("metrics are at http://{address}/metrics");
     }
     tokio::spawn(find_upstreams(state.clone()));
-    stop.next().await;
+    loop {
+        tokio::select! {
+            () = stop.next() => break,
+            _ = hangup.recv() => {}
+        }
+        // The signal also comes when the terminal is closed.
+        if has_terminal && !std::io::stderr().is_terminal() {
+            break;
+        }
+        reload(&state, &variables, &flags).await;
+    }
     tokio::select! {
         () = shut_down(&state, server) => {}
         () = stop.next() => tracing::warn!("stopped at once"),
@@ -224,6 +301,10 @@ fn tell_settings(state: &AppState) {
         Mode::Proxy => "a proxy signs people in",
     };
     tracing::info!("{mode}");
+    tell_upstreams(state);
+}
+
+fn tell_upstreams(state: &AppState) {
     for upstream in state.upstreams.described() {
         tracing::info!("{upstream}");
     }

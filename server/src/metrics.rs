@@ -12,7 +12,7 @@ mod operation;
 mod process;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use prometheus_client::encoding::{EncodeLabelSet, prometheus_text, text};
 use prometheus_client::metrics::counter::Counter;
@@ -94,7 +94,7 @@ struct PoolLabel {
 pub struct Metrics {
     registry: Registry,
     /// The models that may be the value of a label.
-    models: BTreeSet<String>,
+    models: RwLock<BTreeSet<String>>,
     requests: Family<RequestLabels, Histogram, NewHistogram>,
     replies: Family<ReplyLabels, Counter>,
     reply_time: Family<ReplyKindLabel, Histogram, NewHistogram>,
@@ -133,7 +133,7 @@ impl Metrics {
         let mut registry = Registry::default();
         let mut all = Registrar(&mut registry);
         let metrics = Self {
-            models,
+            models: RwLock::new(models),
             requests: all.times(
                 "http_server_request_duration",
                 "Time from a request to the head of its response",
@@ -302,9 +302,15 @@ impl Metrics {
         }
     }
 
-    /// A model as the value of a label.
-    fn model(&self, name: &str) -> &str {
-        self.models.get(name).map_or(OTHER_MODEL, String::as_str)
+    /// Lets labels name these models from now on.
+    pub(crate) fn set_models(&self, models: BTreeSet<String>) {
+        *self.models.write().expect("no holder of the lock panics") = models;
+    }
+
+    /// Whether a label may name this model.
+    fn knows(&self, model: &str) -> bool {
+        let models = self.models.read().expect("no holder of the lock panics");
+        models.contains(model)
     }
 }
 
@@ -325,7 +331,11 @@ impl ProviderMetrics {
     /// Begins to measure a request for an answer of a model.
     #[must_use]
     pub fn operation(&self, model: &str) -> OperationTimer {
-        let model = self.metrics.model(model);
+        let model = if self.metrics.knows(model) {
+            model
+        } else {
+            OTHER_MODEL
+        };
         OperationTimer::new(&self.metrics.operations, &self.name, model)
     }
 }

@@ -13,6 +13,7 @@ mod malformed;
 mod metrics;
 mod openai;
 mod pages;
+mod reload;
 mod retention;
 mod routes;
 mod shutdown;

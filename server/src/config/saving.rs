@@ -69,6 +69,8 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Let the running server read rill.toml, .env and keys again
+    Reload,
     /// Ask the running server whether it can take and save messages
     Health,
     /// Examine configuration, upstreams, store, proxy and clock, and say what to do

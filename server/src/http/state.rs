@@ -88,10 +88,7 @@ impl AppState {
         };
         let mut settings = std::mem::take(&mut config.upstreams);
         if settings.is_empty() {
-            settings.push(UpstreamSettings {
-                models: vec![demo::NAME.to_owned()],
-                ..UpstreamSettings::new(demo::NAME, Api::ChatCompletions, demo::start().await?)
-            });
+            settings.push(demo_settings().await?);
         }
         let metrics = Arc::new(Metrics::new(known_models(&config, &settings)));
         let upstreams = settings
@@ -155,6 +152,42 @@ impl AppState {
         })
     }
 
+    /// Uses a configuration that was read again. New replies use its upstreams, fallbacks and default model, and those
+    /// that are being made keep theirs. Returns the names of other settings that differ and need a restart.
+    ///
+    /// # Errors
+    /// When an upstream cannot be used. Nothing is changed then.
+    pub async fn reload(&self, mut config: Config) -> Result<Vec<&'static str>, StartError> {
+        let mut settings = std::mem::take(&mut config.upstreams);
+        if settings.is_empty() {
+            let demo = self.upstreams.settings_of(demo::NAME);
+            settings.push(match demo {
+                Some(running) => running,
+                None => demo_settings().await?,
+            });
+        }
+        let models = known_models(&config, &settings);
+        let fallback = std::mem::take(&mut config.fallback);
+        let model = config.model.clone();
+        self.upstreams.replace(settings, model, fallback)?;
+        self.metrics.set_models(models);
+        let differs = |part: fn(&Config) -> String| part(&self.config) != part(&config);
+        let mut needs_restart = Vec::new();
+        if differs(|config| format!("{:?}", config.capacity)) {
+            needs_restart.push("the limits of streams and replies");
+        }
+        if differs(|config| format!("{:?}", config.observing)) {
+            needs_restart.push("metrics_listen and log_format");
+        }
+        if differs(|config| format!("{:?}", config.retention)) {
+            needs_restart.push("[retention]");
+        }
+        if differs(|config| format!("{:?}", config.access_settings())) {
+            needs_restart.push("[access]");
+        }
+        Ok(needs_restart)
+    }
+
     /// Looks for an Ollama on this machine, if that is configured.
     pub async fn look_for_ollama(&self) {
         if let Some(url) = &self.config.ollama.0 {
@@ -178,6 +211,14 @@ impl AppState {
             unsaved: !self.replies.settings.keeps,
         }
     }
+}
+
+/// Starts the demo, and returns its settings as an upstream.
+async fn demo_settings() -> Result<UpstreamSettings, StartError> {
+    Ok(UpstreamSettings {
+        models: vec![demo::NAME.to_owned()],
+        ..UpstreamSettings::new(demo::NAME, Api::ChatCompletions, demo::start().await?)
+    })
 }
 
 /// The models that the configuration names, by the names that their upstreams know.

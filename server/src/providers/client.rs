@@ -53,6 +53,8 @@ pub struct Upstream {
     raw: OnceLock<Connections>,
     limits: UpstreamLimits,
     metrics: ProviderMetrics,
+    /// Whether it was found at run time, and is in no configuration.
+    is_found: bool,
     secrets: Secrets,
     pub(super) models: ModelCache,
     pub(super) usual_model: OnceLock<String>,
@@ -79,6 +81,7 @@ impl Upstream {
         Ok(Self {
             connections: Connections::new(client(&settings, limits), opened)?,
             metrics,
+            is_found: false,
             raw: OnceLock::new(),
             secrets: Secrets::of(&settings),
             models: ModelCache::configured(&settings.models),
@@ -89,6 +92,19 @@ impl Upstream {
             habits: Mutex::default(),
             lacks_version: AtomicBool::new(false),
         })
+    }
+
+    /// The same provider, as one that is in no configuration.
+    pub(super) fn found_at_run_time(self) -> Self {
+        Self {
+            is_found: true,
+            ..self
+        }
+    }
+
+    /// Whether it was found at run time.
+    pub(super) fn is_found(&self) -> bool {
+        self.is_found
     }
 
     /// The URL of a path of the API.

@@ -4,6 +4,7 @@
 //! share the time limit of one reply.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use app::protocol::{ChatRequest, ErrorKind};
@@ -12,12 +13,12 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::providers::UpstreamAnswer;
 use crate::providers::caching::Reuse;
 use crate::providers::error::{Failure, FailureStage};
-use crate::providers::registry::{Registry, Route};
+use crate::providers::registry::{Route, Setup};
 use crate::providers::retry;
 
 /// A request for an answer, over all its attempts.
 pub(crate) struct Dispatch<'a> {
-    registry: &'a Registry,
+    setup: Arc<Setup>,
     prompt: &'a ChatRequest,
     reuse: &'a Reuse,
     /// The fallbacks that were not tried, in order.
@@ -42,21 +43,21 @@ pub(crate) enum DispatchStep {
 
 impl<'a> Dispatch<'a> {
     pub(super) fn new(
-        registry: &'a Registry,
+        setup: Arc<Setup>,
         prompt: &'a ChatRequest,
         reuse: &'a Reuse,
         model: &str,
     ) -> Self {
         Self {
-            registry,
             prompt,
             reuse,
-            models: registry.fallbacks(model).iter().cloned().collect(),
+            models: setup.fallbacks(model).iter().cloned().collect(),
             model: model.to_owned(),
             route: None,
             retries: 0,
             pause: None,
-            deadline: Instant::now() + registry.limits.total,
+            deadline: Instant::now() + setup.limits.total,
+            setup,
         }
     }
 
@@ -79,7 +80,7 @@ impl<'a> Dispatch<'a> {
             ));
         }
         if self.route.is_none() {
-            self.route = self.registry.route(&self.model).await;
+            self.route = self.setup.route(&self.model).await;
         }
         let Some(Route { upstream, model }) = &self.route else {
             return Err(Failure::request(
@@ -94,7 +95,7 @@ impl<'a> Dispatch<'a> {
             Ok(answer) => return Ok(DispatchStep::Answer(Box::new(answer))),
             Err(failure) => failure,
         };
-        let limits = self.registry.limits;
+        let limits = self.setup.limits;
         let pause = failure.retry_after.unwrap_or_else(|| {
             retry::backoff(limits.backoff_base, self.retries + 1, rand::random())
         });

@@ -32,7 +32,7 @@ pub(crate) async fn look_for(url: &Url, registry: &Registry) {
         return;
     }
     let settings = UpstreamSettings::new(NAME, Api::ChatCompletions, base_url);
-    let Ok(upstream) = Upstream::new(settings, registry.limits, &registry.metrics) else {
+    let Ok(upstream) = Upstream::new(settings, registry.current().limits, &registry.metrics) else {
         return;
     };
     let is_there = timeout(TIME_LIMIT, upstream.refresh_models()).await == Ok(true);
@@ -41,6 +41,6 @@ pub(crate) async fn look_for(url: &Url, registry: &Registry) {
         .is_some_and(|models| !models.is_empty());
     if is_there && has_models {
         tracing::info!("found Ollama");
-        registry.add(Arc::new(upstream));
+        registry.add(Arc::new(upstream.found_at_run_time()));
     }
 }

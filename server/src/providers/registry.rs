@@ -17,22 +17,29 @@ use crate::providers::caching::Reuse;
 use crate::providers::demo;
 use crate::providers::dispatch::Dispatch;
 use crate::providers::models::Model;
+use crate::providers::settings::UpstreamSettings;
 
 /// The default model of an upstream without a list.
 const USUAL_MODEL: &str = "gpt-5-mini";
 /// The same for Anthropic.
 const USUAL_CLAUDE: &str = "claude-haiku-4-5";
 
-/// The upstreams and their models.
+/// The upstreams and their models. They may be replaced while replies are made.
 #[derive(Debug)]
 pub struct Registry {
+    current: RwLock<Arc<Setup>>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+/// The upstreams at one time. A reply keeps those with which it began.
+#[derive(Debug)]
+pub(crate) struct Setup {
     /// In the order of the configuration. An Ollama may be added at run time.
-    list: RwLock<Arc<[Arc<Upstream>]>>,
+    upstreams: Arc<[Arc<Upstream>]>,
     /// The default model for requests without one, if configured.
     model: Option<String>,
-    fallback: BTreeMap<String, Vec<String>>,
+    fallback: Arc<BTreeMap<String, Vec<String>>>,
     pub(super) limits: UpstreamLimits,
-    pub(super) metrics: Arc<Metrics>,
 }
 
 /// The upstream of a model.
@@ -66,37 +73,98 @@ impl Registry {
         limits: UpstreamLimits,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self {
-            list: RwLock::new(upstreams.into()),
+        let setup = Setup {
+            upstreams: upstreams.into(),
             model,
-            fallback,
+            fallback: Arc::new(fallback),
             limits,
+        };
+        Self {
+            current: RwLock::new(Arc::new(setup)),
             metrics,
         }
     }
 
+    /// Replaces the upstreams. One whose settings are the same keeps its connections and what it has learnt, and an
+    /// Ollama that was found at run time stays. Replies that have begun keep theirs.
+    ///
+    /// # Errors
+    /// When no HTTP client for an upstream can be built. Nothing is replaced then.
+    pub fn replace(
+        &self,
+        settings: Vec<UpstreamSettings>,
+        model: Option<String>,
+        fallback: BTreeMap<String, Vec<String>>,
+    ) -> Result<(), reqwest::Error> {
+        let old = self.current();
+        let limits = old.limits;
+        let kept_or_new = |settings: UpstreamSettings| {
+            let mut old = old.upstreams.iter();
+            match old.find(|upstream| upstream.settings().is_same(&settings)) {
+                Some(same) => Ok(Arc::clone(same)),
+                None => Upstream::new(settings, limits, &self.metrics).map(Arc::new),
+            }
+        };
+        let upstreams: Result<Vec<_>, _> = settings.into_iter().map(kept_or_new).collect();
+        let mut upstreams = upstreams?;
+        let found = old.upstreams.iter().filter(|upstream| upstream.is_found());
+        for found in found {
+            let name = &found.settings().name;
+            if upstreams.iter().all(|other| other.settings().name != *name) {
+                upstreams.retain(|other| !is_demo(other));
+                upstreams.push(Arc::clone(found));
+            }
+        }
+        let setup = Setup {
+            upstreams: upstreams.into(),
+            model,
+            fallback: Arc::new(fallback),
+            limits,
+        };
+        *self.current.write().expect("no holder of the lock panics") = Arc::new(setup);
+        Ok(())
+    }
+
+    /// The upstreams at this time.
+    pub(super) fn current(&self) -> Arc<Setup> {
+        Arc::clone(&self.current.read().expect("no holder of the lock panics"))
+    }
+
     /// Requests an answer from a model.
     pub(crate) fn dispatch<'a>(
-        &'a self,
+        &self,
         prompt: &'a ChatRequest,
         reuse: &'a Reuse,
         model: &str,
     ) -> Dispatch<'a> {
-        Dispatch::new(self, prompt, reuse, model)
+        Dispatch::new(self.current(), prompt, reuse, model)
     }
 
     /// The current upstreams.
     pub(crate) fn upstreams(&self) -> Arc<[Arc<Upstream>]> {
-        Arc::clone(&self.list.read().expect("no holder of the lock panics"))
+        Arc::clone(&self.current().upstreams)
+    }
+
+    /// The settings of an upstream with this name.
+    pub(crate) fn settings_of(&self, name: &str) -> Option<UpstreamSettings> {
+        let upstreams = self.upstreams();
+        let mut all = upstreams.iter().map(|upstream| upstream.settings());
+        all.find(|settings| settings.name == name).cloned()
     }
 
     /// Adds an upstream that was found at run time, unless there is one with its name. It replaces the demo.
     pub(crate) fn add(&self, upstream: Arc<Upstream>) {
-        let mut list = self.list.write().expect("no holder of the lock panics");
+        let mut current = self.current.write().expect("no holder of the lock panics");
         let name = &upstream.settings().name;
+        let list = &current.upstreams;
         if list.iter().all(|other| other.settings().name != *name) {
             let others = list.iter().filter(|other| !is_demo(other)).cloned();
-            *list = others.chain([upstream]).collect();
+            *current = Arc::new(Setup {
+                upstreams: others.chain([upstream]).collect(),
+                model: current.model.clone(),
+                fallback: Arc::clone(&current.fallback),
+                limits: current.limits,
+            });
         }
     }
 
@@ -130,7 +198,24 @@ impl Registry {
     /// The default model for requests without one.
     #[must_use]
     pub fn default_model(&self) -> String {
-        let upstreams = self.upstreams();
+        self.current().default_model()
+    }
+
+    /// Finds the upstream of a model. Requests lists of models only if the known ones do not decide.
+    pub(crate) async fn route(&self, name: &str) -> Option<Route> {
+        self.current().route(name).await
+    }
+
+    /// All models that can be chosen, by upstream.
+    pub(crate) async fn choices(&self) -> Vec<AvailableModel> {
+        self.current().choices().await
+    }
+}
+
+impl Setup {
+    /// The default model for requests without one.
+    fn default_model(&self) -> String {
+        let upstreams = &self.upstreams;
         let Some(first) = upstreams.first() else {
             return USUAL_MODEL.to_owned();
         };
@@ -149,8 +234,8 @@ impl Registry {
 
     /// Finds the upstream of a model. Requests lists of models only if the known ones do not decide.
     pub(crate) async fn route(&self, name: &str) -> Option<Route> {
-        let upstreams = self.upstreams();
-        if let Some(route) = find(&upstreams, name) {
+        let upstreams = &self.upstreams;
+        if let Some(route) = find(upstreams, name) {
             return Some(route);
         }
         // The default model of the first upstream needs no request.
@@ -161,7 +246,7 @@ impl Registry {
             });
         }
         join_all(upstreams.iter().map(Upstream::list_models)).await;
-        find(&upstreams, name).or_else(|| {
+        find(upstreams, name).or_else(|| {
             // No upstream lists the model: try one that does not list its models.
             let open: Vec<_> = upstreams.iter().filter(|one| !is_closed(one)).collect();
             let silent = |upstream: &&&Arc<Upstream>| upstream.known_models().is_none();
@@ -175,7 +260,7 @@ impl Registry {
 
     /// All models that can be chosen, by upstream.
     pub(crate) async fn choices(&self) -> Vec<AvailableModel> {
-        let upstreams = self.upstreams();
+        let upstreams = &self.upstreams;
         let lists = join_all(upstreams.iter().map(Upstream::list_models)).await;
         let mut choices = Vec::new();
         for (upstream, models) in upstreams.iter().zip(&lists) {
@@ -301,7 +386,6 @@ fn by_family<'a>(upstreams: &'a [Arc<Upstream>], name: &str) -> Option<&'a Arc<U
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::providers::settings::UpstreamSettings;
 
     fn upstream(name: &str, api: Api, base_url: &str, models: &[&str]) -> Arc<Upstream> {
         let _ = rustls::crypto::ring::default_provider().install_default();

@@ -2,7 +2,7 @@
 
 use reqwest::Url;
 use reqwest::header::HeaderMap;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
 use crate::providers::api::Api;
@@ -53,6 +53,40 @@ impl UpstreamSettings {
             http2: false,
             cache: None,
         }
+    }
+
+    /// Whether two settings are the same in everything.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let key = |settings: &Self| {
+            settings
+                .key
+                .as_ref()
+                .map(|key| key.expose_secret().to_owned())
+        };
+        let Self {
+            name,
+            api,
+            base_url,
+            is_version_guessed,
+            key: _,
+            headers,
+            body,
+            models,
+            think_tags,
+            http2,
+            cache,
+        } = self;
+        key(self) == key(other)
+            && (name, api, base_url) == (&other.name, &other.api, &other.base_url)
+            && (headers, body, models) == (&other.headers, &other.body, &other.models)
+            && (is_version_guessed, think_tags, http2, cache)
+                == (
+                    &other.is_version_guessed,
+                    &other.think_tags,
+                    &other.http2,
+                    &other.cache,
+                )
     }
 
     /// The URL of a path of the API.

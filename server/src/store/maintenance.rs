@@ -11,7 +11,7 @@ use super::database::failure;
 use super::database::rows::row;
 use super::edit::UNUSED;
 use super::migrations::STEPS;
-use super::open::sqlite::{FILE, check_writable, sqlite_url};
+use super::open::sqlite::{FILE, LOCK, check_writable, sqlite_url};
 use super::open::{connect_options, named_folder, newer};
 use super::{StoreError, StoreSettings};
 
@@ -101,6 +101,34 @@ pub async fn check(settings: &StoreSettings) -> Result<String, String> {
     );
     let _ = connection.close().await;
     Ok(sentence)
+}
+
+/// The number of the process that uses the folder of these settings.
+///
+/// # Errors
+/// A sentence that says why it is not known.
+pub fn running_process(settings: &StoreSettings) -> Result<i32, String> {
+    if settings.database_url.is_some() {
+        return Err(
+            "with a PostgreSQL database it is not known which process is Rill's: send it SIGHUP."
+                .to_owned(),
+        );
+    }
+    let path = named_folder(settings)?.join(LOCK);
+    let none = || format!("no Rill uses the folder of {}.", path.display());
+    let file = File::open(&path).map_err(|_| none())?;
+    match file.try_lock_shared() {
+        Err(std::fs::TryLockError::WouldBlock) => {}
+        _ => return Err(none()),
+    }
+    let number = std::fs::read_to_string(&path).unwrap_or_default();
+    let unknown = || {
+        format!(
+            "{} does not say which process is Rill's: send it SIGHUP.",
+            path.display()
+        )
+    };
+    number.trim().parse().map_err(|_| unknown())
 }
 
 /// Counts the conversations that were not used since this time, in milliseconds since 1970, and would be deleted.

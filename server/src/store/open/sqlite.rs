@@ -1,7 +1,7 @@
 //! Opens SQLite: locks the folder, finds out whether the file can be used, connects, and migrates.
 
 use std::fs::{File, TryLockError};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use sqlx::any::AnyPoolOptions;
@@ -15,6 +15,8 @@ use crate::store::migrations::{STEPS, SchemaStep};
 
 /// The name of the database file in its folder.
 pub(in crate::store) const FILE: &str = "rill.db";
+/// The name of the file that is locked while a process uses the folder.
+pub(in crate::store) const LOCK: &str = "rill.lock";
 /// The most connections that read. Each has a thread, which ends when it was idle for [`IDLE`].
 const READERS: u32 = 4;
 
@@ -100,10 +102,22 @@ pub(in crate::store) async fn open_memory() -> Result<Store, String> {
 /// Locks the folder for this process. A second server over the same file would mark the replies of the
 /// first as interrupted.
 fn lock(folder: &Path) -> Result<File, String> {
-    let path = folder.join("rill.lock");
-    let file = File::create(&path).map_err(|error| failure::of_file(&path, &error))?;
+    let path = folder.join(LOCK);
+    // Another Rill's number must stay in it.
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|error| failure::of_file(&path, &error))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => {
+            // `rill reload` reads it. On a full disk it cannot be written, and only that does not work.
+            let _ = file
+                .set_len(0)
+                .and_then(|()| (&file).write_all(std::process::id().to_string().as_bytes()));
+            Ok(file)
+        }
         Err(TryLockError::WouldBlock) => Err(format!(
             "another Rill uses the folder {}: stop it, or name another folder with --data-dir.",
             folder.display()
