@@ -129,3 +129,20 @@ fn refusal(refused: &Refused) -> (StatusCode, String) {
     };
     (status, refused.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::STYLE;
+
+    #[test]
+    fn every_token_that_the_style_uses_exists() {
+        let used = STYLE.split("var(").skip(1);
+        let names: Vec<&str> = used
+            .filter_map(|rest| rest.split([')', ',']).next())
+            .collect();
+        assert!(names.len() > 20, "{names:?}");
+        for name in names {
+            assert!(STYLE.contains(&format!("{name}:")), "{name}");
+        }
+    }
+}
