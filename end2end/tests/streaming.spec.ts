@@ -65,6 +65,26 @@ test("each part of a very long paragraph is laid out by itself, wherever the par
   expect(new Set(parts)).toEqual(new Set(["block auto"]));
 });
 
+test("a very long line of code is laid out in pieces, and is one line all the same", async ({ chat, upstream }) => {
+  const line = "let value = 0123456789; ".repeat(4000);
+  upstream.willAnswer(["```rust\nfn\n", ...line.match(/.{1,4000}/g)!, "\nend\n```\n"], { everyMs: 10 });
+  await chat.open();
+  await chat.ask("Write a long line");
+  await chat.finished();
+  const code = chat.answer().locator("figure.code code");
+  await expect.poll(() => code.locator(".piece").count()).toBeGreaterThanOrEqual(5);
+  const seen = await code.evaluate((code) => ({
+    text: code.textContent,
+    lines: Math.round(code.getBoundingClientRect().height / parseFloat(getComputedStyle(code).lineHeight)),
+    longest: Math.max(...[...code.querySelectorAll(".piece")].map((piece) => piece.textContent.length)),
+    selected: (getSelection()!.selectAllChildren(code), getSelection()!.toString()),
+  }));
+  expect(seen.text).toBe(`fn\n${line}\nend\n`);
+  expect(seen.selected.trimEnd()).toBe(`fn\n${line}\nend`);
+  expect(seen.lines).toBe(3);
+  expect(seen.longest).toBeLessThan(20_000);
+});
+
 test("paragraphs and lines are kept", async ({ chat, upstream }) => {
   const text = "First paragraph.\n\nSecond paragraph,\nin two lines.\n\nThird.";
   upstream.willAnswer(["First para", "graph.\n", "\nSecond paragraph,", "\nin two lines.\n\n", "Third."]);

@@ -19,6 +19,12 @@ const SLICE_MS = 2;
  */
 const LINES_A_PART = 40;
 
+/**
+ * A text that ends within a line and has as many characters stands in a box of its own. Else the browser would set the
+ * whole line anew for each piece of it that comes.
+ */
+const LONG_PIECE = 1000;
+
 /** What is known of each block. */
 const blocks = new WeakMap();
 const waiting = new Set();
@@ -118,7 +124,14 @@ function divide(text, known) {
         if (at >= 0) known.room -= 1;
       }
       const lines = document.createTextNode(data.slice(from, to));
-      known.part.append(lines);
+      if (to - from >= LONG_PIECE && data[to - 1] !== "\n") {
+        const piece = document.createElement("span");
+        piece.className = "piece";
+        piece.append(lines);
+        known.part.append(piece);
+      } else {
+        known.part.append(lines);
+      }
       known.plain.push(lines);
       put(lines);
     }
