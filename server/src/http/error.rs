@@ -9,7 +9,9 @@ use std::time::Duration;
 use app::protocol::{ErrorBody, ErrorKind, Refusal};
 use axum::Json;
 use axum::http::StatusCode;
-use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, HeaderValue, RETRY_AFTER};
+use axum::http::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -124,6 +126,9 @@ impl AppError {
         }
         if self.lists_codings {
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(ACCEPTED));
+        }
+        if self.kind == ErrorKind::NotSignedIn {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if closes_connection(self.kind) {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));

@@ -239,6 +239,8 @@ async fn a_key_is_taken_in_its_header_only() {
         let status = rill.send(&ask.clone().header(name, &value)).await.status;
         assert_eq!(status, 401, "{name}");
     }
+    let refused = rill.send(&ask).await;
+    assert_eq!(refused.header("www-authenticate"), Some("Bearer"));
     for name in ["key", "api_key", "token", "access_token", "authorization"] {
         let path = format!("/api/chat?q=hi&{name}={bare}");
         let request = Request::get(&path).header("accept", "text/event-stream");

@@ -353,3 +353,121 @@ async fn the_pages_of_accounts_load_nothing_but_their_style() {
     }
     assert_eq!(rill.send(&Request::get("/account.css")).await.status, 200);
 }
+
+#[tokio::test]
+async fn of_two_who_open_one_link_at_once_one_gets_in() {
+    let rill = accounts(&[]).await;
+    let actor = Actor::command_line();
+    let link = rill
+        .state
+        .access
+        .invite(&actor, "ann@example.com", Role::Member)
+        .await;
+    let path = format!("/invite/{}", link.expect("a link"));
+    let join = form(rill.address, &path, &[("password", PASSWORD)]);
+    let answers = futures::future::join_all((0..4).map(|_| rill.send(&join))).await;
+    let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [303, 410, 410, 410]);
+    assert_eq!(rill.state.store.people().await.expect("people").len(), 1);
+}
+
+#[tokio::test]
+async fn an_admin_lets_people_in_and_puts_them_out() {
+    let rill = accounts(&[]).await;
+    let admin = join(&rill, "root@example.com", Role::Admin).await;
+    let post = async |path: &str, fields: &[(&str, &str)]| {
+        let request = form(rill.address, path, fields).header("cookie", &admin);
+        rill.send(&request).await
+    };
+    let link = |page: &str| {
+        let start = page.find("/invite/").expect("a link");
+        page[start..start + "/invite/".len() + 64].to_owned()
+    };
+    let invited = post(
+        "/people",
+        &[("email", "Bob@example.com"), ("role", "member")],
+    )
+    .await;
+    assert_eq!(invited.status, 200);
+    let path = link(&text(invited).await);
+    let joined = form(
+        rill.address,
+        &path,
+        &[("password", PASSWORD), ("name", "<b>Bob</b>")],
+    );
+    let bob = cookie_of(&rill.send(&joined).await);
+    let page = async |path: &str| {
+        text(
+            rill.send(&Request::get(path).header("cookie", &admin))
+                .await,
+        )
+        .await
+    };
+    let people = page("/people").await;
+    assert!(
+        people.contains("&lt;b&gt;Bob&lt;/b&gt;") && !people.contains("<b>Bob"),
+        "{people}"
+    );
+    let id = rill
+        .state
+        .store
+        .person_by_email("bob@example.com")
+        .await
+        .expect("there")
+        .id;
+    let of_bob = format!("/people/{id}");
+    assert!(page(&of_bob).await.contains("Signed-in devices"));
+    let home = Request::get("/").header("cookie", &bob);
+    for (what, then) in [("disable", 303), ("enable", 303)] {
+        assert_eq!(post(&of_bob, &[("do", what)]).await.status, 303, "{what}");
+        assert_eq!(rill.send(&home).await.status, then, "{what}: signed out");
+    }
+    let reset = post(&of_bob, &[("do", "reset")]).await;
+    let reset = form(
+        rill.address,
+        &link(&text(reset).await),
+        &[("password", "another good one")],
+    );
+    assert_eq!(rill.send(&reset).await.status, 303);
+    for (fields, status) in [
+        (vec![("do", "admin")], 303),
+        (vec![("do", "member")], 303),
+        (vec![("do", "delete")], 400),
+        (vec![("do", "delete"), ("email", "root@example.com")], 400),
+        (vec![("do", "delete"), ("email", "bob@example.com")], 303),
+        (vec![("do", "enable")], 404),
+        (vec![("do", "nonsense")], 404),
+    ] {
+        assert_eq!(post(&of_bob, &fields).await.status, status, "{fields:?}");
+    }
+    let own = rill
+        .state
+        .store
+        .person_by_email("root@example.com")
+        .await
+        .expect("there")
+        .id;
+    // Nobody else is left, so the only admin may go as well, but not become a member.
+    let second = join(&rill, "eve@example.com", Role::Member).await;
+    let only = post(&format!("/people/{own}"), &[("do", "member")]).await;
+    assert_eq!(only.status, 400);
+    assert!(text(only).await.contains("only admin"));
+    assert_eq!(
+        rill.send(&Request::get("/people").header("cookie", &second))
+            .await
+            .status,
+        403
+    );
+    let audit = page("/people/audit").await;
+    for what in [
+        "invited",
+        "joined",
+        "disabled",
+        "deleted",
+        "bob@example.com",
+        "root@example.com",
+    ] {
+        assert!(audit.contains(what), "{what}: {audit}");
+    }
+}
