@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches};
+use sd_notify::NotifyState;
 use server::access::command::{AccountCommand, UserCommand};
 use server::access::{self, Mode};
 use server::config::{Command, Config, FILE, LogFormat};
@@ -264,6 +265,7 @@ async fn run(variables: Variables, flags: Config, config: Config) -> Result<(), 
         tracing::info!("metrics are at http://{address}/metrics");
     }
     tokio::spawn(find_upstreams(state.clone()));
+    tell_systemd(NotifyState::Ready);
     loop {
         tokio::select! {
             () = stop.next() => break,
@@ -282,6 +284,13 @@ async fn run(variables: Variables, flags: Config, config: Config) -> Result<(), 
     let _ = timeout(Duration::from_secs(2), state.store.close()).await;
     drop(workers);
     Ok(())
+}
+
+/// Tells systemd, if it has started this process and waits for it (`Type=notify`).
+fn tell_systemd(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, "systemd was not told");
+    }
 }
 
 /// Listens on an address, which this flag chooses.
@@ -321,6 +330,7 @@ async fn find_upstreams(state: AppState) {
 
 /// Lets running replies finish, then ends them, then waits until their last bytes were sent.
 async fn shut_down(state: &AppState, server: tokio::task::JoinHandle<()>) {
+    tell_systemd(NotifyState::Stopping);
     state.drain.cancel();
     state.tasks.close();
     let drain = state.config.drain_timeout;

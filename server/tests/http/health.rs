@@ -292,3 +292,22 @@ async fn the_log_says_what_was_decided_and_has_no_colours_where_nobody_sees_them
     assert!(!end.log.contains('\u{1b}'), "{}", end.log);
     assert!(!end.log.contains(crate::support::log::KEY), "{}", end.log);
 }
+
+#[tokio::test]
+async fn systemd_is_told_when_the_server_is_ready_and_when_it_stops() {
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let path = folder.path().join("notify");
+    let socket = tokio::net::UnixDatagram::bind(&path).expect("a socket");
+    let upstream = ScriptedUpstream::playing(vec![scripts::saying("fine")]).await;
+    let path = path.to_str().expect("a plain path");
+    let program = Program::preloaded(&upstream, &[("NOTIFY_SOCKET", path)]).await;
+    let told = async || {
+        let mut message = [0; 64];
+        let length = soon(socket.recv(&mut message)).await.expect("a message");
+        String::from_utf8_lossy(&message[..length]).into_owned()
+    };
+    assert_eq!(told().await.trim(), "READY=1");
+    assert_eq!(status_of(program.address, "/readyz").await, 200);
+    program.terminate();
+    assert_eq!(told().await.trim(), "STOPPING=1");
+}
