@@ -4,12 +4,13 @@
  * It is started in an empty folder, so that no `.env` of the checkout can reach it, and with no
  * environment but what a test gives it.
  */
-import { spawn, type ChildProcess } from "node:child_process";
+import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { promisify } from "node:util";
 
 /** The key that the server holds. It must not appear anywhere else. */
 export const KEY = "sk-test-SECRET";
@@ -80,6 +81,16 @@ export class Rill {
   hasWritten(text: string): boolean {
     const folder = join(this.folder, "data");
     return readdirSync(folder).some((file) => readFileSync(join(folder, file)).includes(text));
+  }
+
+  /** Runs a command over the data of this server, and gives its output. */
+  async command(...words: string[]): Promise<string> {
+    const run = promisify(execFile);
+    const { stdout } = await run(binary, [...words, "--listen", new URL(this.url).host, "--data-dir", join(this.folder, "data")], {
+      cwd: this.folder,
+      env: {},
+    });
+    return stdout;
   }
 
   private spawn(): ChildProcess {
