@@ -501,7 +501,7 @@ impl Access {
             .await;
     }
 
-    /// Invites somebody, see [`invite`].
+    /// Invites somebody, see `invite`.
     ///
     /// # Errors
     /// When the email is none, or is taken.
@@ -509,7 +509,7 @@ impl Access {
         invite(&self.store, actor, email, role).await
     }
 
-    /// Makes a link by which a person sets a new password, see [`reset`].
+    /// Makes a link by which a person sets a new password, see `reset`.
     ///
     /// # Errors
     /// When there is no such person.
@@ -517,7 +517,7 @@ impl Access {
         reset(&self.store, actor, email).await
     }
 
-    /// Makes a key for programs of the caller, see [`create_key`].
+    /// Makes a key for programs of the caller, see `create_key`.
     ///
     /// # Errors
     /// When it has no name or no scope.

@@ -1,7 +1,7 @@
 //! The commands for accounts: `rill user`, `rill session`, `rill key` and `rill audit`.
 //!
 //! They work on the database itself, also while a server uses it: whoever may read and write the database is let in by
-//! that, and nothing else listens for commands. The server notices each change within a second (see [`super::live`]).
+//! that, and nothing else listens for commands. The server notices each change within a second (see `super::live`).
 
 use std::time::{Duration, UNIX_EPOCH};
 

@@ -201,7 +201,7 @@ fn refuse(mode: Mode, method: &Method, uri: &Uri, error: AppError) -> Response {
     error.into_response()
 }
 
-/// Handlers get the caller that [`authorize`] has found.
+/// Handlers get the caller that `authorize` has found.
 impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Response;
 

@@ -19,7 +19,7 @@ use super::streamed::event_stream;
 
 /// How long a look at the store counts. Anybody may ask, and each look writes to the disk.
 const FRESH: Duration = Duration::from_secs(5);
-/// The pieces of the stream that [`stream`] sends, and the pause between them.
+/// The pieces of the stream that [`stream()`] sends, and the pause between them.
 const PIECES: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(250);
 
