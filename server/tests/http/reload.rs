@@ -13,6 +13,10 @@ use crate::support::scripted_upstream::ScriptedUpstream;
 use crate::support::scripts::{self, DONE, STOP, delta};
 use crate::support::soon;
 
+/// The streams that a reload must not touch, and the pieces of each.
+const STREAMS: usize = 500;
+const PIECES: usize = 40;
+
 /// A folder with a configuration file.
 struct Folder(TempDir);
 
@@ -59,18 +63,21 @@ fn long_answer(pieces: usize) -> scripts::Response {
 
 #[tokio::test]
 async fn new_replies_use_the_new_upstream_and_running_ones_keep_theirs() {
-    let old = ScriptedUpstream::playing(vec![long_answer(10)]).await;
+    let old = ScriptedUpstream::playing(vec![long_answer(PIECES)]).await;
     let new = ScriptedUpstream::playing(vec![scripts::saying("from the new one")]).await;
     let folder = Folder::new();
     folder.write(&old, "");
     let mut program = folder.start().await;
     let mut running = Vec::new();
-    for _ in 0..100 {
+    for _ in 0..STREAMS {
         running.push(soon(open_reply(program.address)).await);
     }
     for reply in &mut running {
         soon(reply.until(|reply| !reply.transcript.text.is_empty())).await;
     }
+    std::fs::write(folder.file(), "[[upstream]]\nname = 5\n").expect("a file");
+    hang_up(&program);
+    soon(program.logs("nothing was changed")).await;
     folder.write(&new, "key_env = \"KEY\"");
     hang_up(&program);
     soon(program.logs("the configuration was read again")).await;
@@ -81,7 +88,7 @@ async fn new_replies_use_the_new_upstream_and_running_ones_keep_theirs() {
         new.exchanges()[0].header("authorization"),
         Some(key.as_str())
     );
-    let whole = format!("one {}two", "and ".repeat(10));
+    let whole = format!("one {}two", "and ".repeat(PIECES));
     for reply in running {
         let reply = soon(reply.finish()).await;
         assert_eq!(
@@ -89,7 +96,7 @@ async fn new_replies_use_the_new_upstream_and_running_ones_keep_theirs() {
             ("complete", whole.as_str())
         );
     }
-    assert_eq!(old.request_count(), 100);
+    assert_eq!(old.request_count(), STREAMS);
 }
 
 #[tokio::test]
