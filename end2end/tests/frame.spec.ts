@@ -74,3 +74,12 @@ test.describe("in the demo", () => {
     await expect(chat.answer()).toContainText("Stopped");
   });
 });
+
+test("the first click of a visit opens the menu, also while its code is still on the way", async ({ chat, page }) => {
+  await chat.open();
+  // Without hovering first, as a finger does.
+  await chat.sidebar.getByRole("button", { name: "Menu", exact: true }).dispatchEvent("pointerdown");
+  await chat.sidebar.getByRole("button", { name: "Menu", exact: true }).dispatchEvent("click");
+  await expect(page.getByRole("menu")).toBeVisible();
+  await expect(page.getByRole("menuitem", { name: "Settings" })).toBeFocused();
+});

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use leptos::html::{Button, Div, Input, Nav};
 use leptos::prelude::*;
 
-use self::rest::{Rest, rest};
+use self::rest::{EarlyClick, Rest, rest};
 use crate::chat::Chat;
 use crate::library::list::Conversations;
 use crate::page::lazy::{FIRST_INTERACTION, LazyPart, on_each};
@@ -120,10 +120,11 @@ pub fn Sidebar() -> impl IntoView {
     let place = NodeRef::<Div>::new();
     let part = LazyPart::new();
     let owner = Owner::current().expect("a component has one");
+    let early_click = EarlyClick::new();
     // If loading fails, the server's list stays and its links work.
     let load = move || {
         if let Some(place) = place.get_untracked() {
-            part.load(rest(place, owner.clone()));
+            part.load(rest(place, owner.clone(), early_click));
         }
     };
     // A new message will soon add an entry to the list, when there is enough to do already.
@@ -187,7 +188,7 @@ pub fn Sidebar() -> impl IntoView {
                     />
                 </div>
             </div>
-            <div class="rest" node_ref=place>{ServerRendered::new(|| view! { <Rest/> })}</div>
+            <div class="rest" node_ref=place on:click=move |click| if !untrack(|| part.is_live()) { early_click.note(&click) }>{ServerRendered::new(|| view! { <Rest/> })}</div>
         </nav>
         <div class="scrim" hidden=move || !state.is_drawer_open.get() on:click=move |_| state.close_drawer()></div>
     }

@@ -12,18 +12,48 @@ use crate::ui::sidebar::foot::Foot;
 use crate::ui::sidebar::found::Found;
 
 lazy_part! {
-    /// Replaces the server's list by the interactive one. The focus stays at the same item.
-    pub(in crate::ui) fn rest(place: web_sys::HtmlDivElement, owner: Owner) -> () {
-        let focused = document().active_element();
-        let at = items(&place)
-            .into_iter()
-            .position(|item| Some(&item) == focused.as_ref());
+    /// Replaces the server's list by the interactive one. The focus stays at the same item, and the button that was
+    /// clicked meanwhile is clicked again.
+    pub(in crate::ui) fn rest(place: web_sys::HtmlDivElement, owner: Owner, clicked: EarlyClick) -> () {
+        let position = |element: Option<web_sys::Element>| {
+            items(&place).into_iter().position(|item| Some(&item) == element.as_ref())
+        };
+        let at = position(document().active_element());
+        let clicked = position(clicked.take());
         place.set_text_content(None);
         owner.with(|| mount_to(place.clone().unchecked_into(), Rest).forget());
         let item = at.and_then(|at| items(&place).into_iter().nth(at));
         if let Some(item) = item.and_then(|item| item.dyn_into().ok()) {
             crate::ui::dom::focus_in_place(&item);
         }
+        let button = clicked.and_then(|at| items(&place).into_iter().nth(at));
+        if let Some(button) = button.and_then(|button| button.dyn_into::<web_sys::HtmlElement>().ok()) {
+            button.click();
+        }
+    }
+}
+
+/// The button that was clicked before the list is interactive.
+#[derive(Clone, Copy)]
+pub(in crate::ui) struct EarlyClick(StoredValue<Option<web_sys::Element>, LocalStorage>);
+
+impl EarlyClick {
+    /// No button was clicked.
+    pub(in crate::ui) fn new() -> Self {
+        Self(StoredValue::new_local(None))
+    }
+
+    /// Notes a click on a button. A link works without scripts.
+    pub(in crate::ui) fn note(self, click: &web_sys::MouseEvent) {
+        let target = click
+            .target()
+            .and_then(|target| target.dyn_into::<web_sys::Element>().ok());
+        let button = target.and_then(|target| target.closest("button").ok().flatten());
+        self.0.set_value(button);
+    }
+
+    fn take(self) -> Option<web_sys::Element> {
+        self.0.try_update_value(Option::take).flatten()
     }
 }
 
