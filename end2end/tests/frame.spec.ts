@@ -83,3 +83,20 @@ test("the first click of a visit opens the menu, also while its code is still on
   await expect(page.getByRole("menu")).toBeVisible();
   await expect(page.getByRole("menuitem", { name: "Settings" })).toBeFocused();
 });
+
+test("the title of the tab tells that an answer is being written, and that it ended while nobody looked", async ({ chat, upstream, page }) => {
+  await chat.open();
+  await chat.ask("Watched from another tab");
+  await upstream.send("Half of it");
+  await expect(page).toHaveTitle("… Watched from another tab · Rill");
+  const show = (state: "hidden" | "visible") =>
+    page.evaluate((state) => {
+      Object.defineProperty(document, "visibilityState", { value: state, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }, state);
+  await show("hidden");
+  await upstream.finish();
+  await expect(page).toHaveTitle("✓ Watched from another tab · Rill");
+  await show("visible");
+  await expect(page).toHaveTitle("Watched from another tab · Rill");
+});
