@@ -12,6 +12,9 @@ use super::database::rows;
 use super::database::transaction::TransactionConnection;
 use super::{Database, Finished, GenerationEnd, NewPiece, Result, Store, StoreError};
 
+/// The statements for at most so many pieces are kept. Those for each larger number are a text of their own.
+const KEPT_PIECES: usize = 4;
+
 impl Store {
     /// Adds pieces to replies that are being made, all of them or none. No generation may have two of them.
     /// `pieces` is called right before the transaction begins. So the caller can add pieces that came while other
@@ -42,7 +45,7 @@ impl Store {
                  set text = excluded.text, reasoning = excluded.reasoning, marks = excluded.marks",
             rows.join(", ")
         );
-        let mut insert = BoundStatement::new(AssertSqlSafe(sql));
+        let mut insert = BoundStatement::new(AssertSqlSafe(sql)).kept(pieces.len() <= KEPT_PIECES);
         for new in &pieces {
             let piece = self.database.piece(&new.piece);
             insert = insert
@@ -135,7 +138,7 @@ async fn hold_running(
          where g.id in ({}) and m.state = 'streaming' {lock}",
         ids.join(", ")
     );
-    let mut select = BoundStatement::new(AssertSqlSafe(sql));
+    let mut select = BoundStatement::new(AssertSqlSafe(sql)).kept(pieces.len() <= KEPT_PIECES);
     for new in pieces {
         select = select.bind(&new.generation);
     }

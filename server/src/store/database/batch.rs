@@ -47,6 +47,7 @@ value_from! {
 pub(in crate::store) struct BoundStatement {
     sql: SqlStr,
     values: Vec<Value>,
+    is_kept: bool,
 }
 
 impl BoundStatement {
@@ -54,7 +55,15 @@ impl BoundStatement {
         Self {
             sql: sql.into_sql_str(),
             values: Vec::new(),
+            is_kept: true,
         }
+    }
+
+    /// Whether the database keeps the prepared statement, with its values, for the next time. A text that is seldom used
+    /// again should not be kept: there are a hundred places, and each may take as much memory as a stream.
+    pub(in crate::store) fn kept(mut self, is_kept: bool) -> Self {
+        self.is_kept = is_kept;
+        self
     }
 
     /// Adds the value of the next parameter.
@@ -65,7 +74,11 @@ impl BoundStatement {
 
     pub(in crate::store) fn to_statement(&self) -> sqlx::Result<Statement> {
         let arguments = (!self.values.is_empty()).then(|| arguments(&self.values));
-        Ok(Statement::new(self.sql.clone(), arguments.transpose()?))
+        Ok(Statement::new(
+            self.sql.clone(),
+            arguments.transpose()?,
+            self.is_kept,
+        ))
     }
 }
 
@@ -158,7 +171,8 @@ async fn run_joined(
 ) -> sqlx::Result<()> {
     let sql = AssertSqlSafe(joined(statements));
     let arguments = arguments(statements.iter().flat_map(|statement| &statement.values))?;
-    let mut steps = connection.fetch_many(sqlx::query_with(sql, arguments));
+    let is_kept = statements.iter().all(|statement| statement.is_kept);
+    let mut steps = connection.fetch_many(sqlx::query_with(sql, arguments).persistent(is_kept));
     let mut rows = Steps::new();
     while let Some(step) = steps.try_next().await? {
         let is_last = step.is_left();

@@ -221,11 +221,11 @@ pub(in crate::store) struct Statement {
 }
 
 impl Statement {
-    pub(super) fn new(sql: SqlStr, arguments: Option<AnyArguments>) -> Self {
+    pub(super) fn new(sql: SqlStr, arguments: Option<AnyArguments>, is_persistent: bool) -> Self {
         Self {
             sql,
             arguments,
-            is_persistent: true,
+            is_persistent,
             is_for_one: false,
         }
     }
