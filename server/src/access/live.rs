@@ -23,6 +23,9 @@ const WATCH: Duration = Duration::from_millis(250);
 /// How often it is stored when sessions and keys were last used.
 const NOTE: Duration = Duration::from_secs(60);
 
+/// The epoch of memory that must be read again. No database has it.
+const UNKNOWN: i64 = -1;
+
 /// By what a caller is let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Credential {
@@ -230,9 +233,9 @@ impl Access {
                 }
                 // The role or the owner is another one: what is open ends, and the next request reads it anew.
                 Ok(_) => self.live.end(&live.name),
-                // It is unknown whether it is still valid.
+                // A failure of the store ends no stream. Everything is read again soon.
                 Err(error) => {
-                    self.live.end(&live.name);
+                    self.live.epoch.store(UNKNOWN, Ordering::Relaxed);
                     return Err(error);
                 }
             }

@@ -18,16 +18,19 @@ pub(crate) fn new_secret() -> String {
 
 /// The hash of a text that may be a secret; `None` if it has not the form of one.
 pub(crate) fn hash_of(secret: &str) -> Option<String> {
+    is_secret(secret).then(|| hex(&Sha256::digest(secret.as_bytes())))
+}
+
+fn is_secret(text: &str) -> bool {
     let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-    (secret.len() == LENGTH && secret.bytes().all(is_hex))
-        .then(|| hex(&Sha256::digest(secret.as_bytes())))
+    text.len() == LENGTH && text.bytes().all(is_hex)
 }
 
 /// The hash of a key for programs; `None` if the text has not the form of one. It is the hash of the whole key, so that
 /// the secret in it is no session.
 pub(crate) fn hash_of_key(key: &str) -> Option<String> {
-    hash_of(key.strip_prefix(KEY_PREFIX)?)?;
-    Some(hex(&Sha256::digest(key.as_bytes())))
+    let has_form = key.strip_prefix(KEY_PREFIX).is_some_and(is_secret);
+    has_form.then(|| hex(&Sha256::digest(key.as_bytes())))
 }
 
 fn hex(bytes: &[u8]) -> String {

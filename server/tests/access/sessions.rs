@@ -418,3 +418,47 @@ async fn two_people_see_their_own_conversations_only() {
         "{first}"
     );
 }
+
+#[tokio::test]
+async fn what_could_not_be_read_after_a_change_is_read_again() {
+    let rill = Rill::with_file("[access]\nmode = \"accounts\"", &[]).await;
+    let ann = people::add(&rill, "ann", Role::Member).await;
+    let cookies = [
+        people::session(&rill, &ann).await,
+        people::session(&rill, &ann).await,
+    ];
+    let mut listening = Vec::new();
+    for cookie in &cookies {
+        let listen = Request::get(CHANGES_PATH).header("cookie", cookie);
+        listening.push(rill.send(&listen).await);
+    }
+    sqlx::any::install_default_drivers();
+    let url = format!("sqlite://{}", rill.data.path().join("rill.db").display());
+    let mut other = <sqlx::AnyConnection as sqlx::Connection>::connect(&url)
+        .await
+        .expect("a database");
+    let mut run = async |sql: &'static str| {
+        sqlx::query(sql)
+            .execute(&mut other)
+            .await
+            .expect("it is right");
+    };
+    run("pragma foreign_keys = off").await;
+    run("alter table sessions rename to elsewhere").await;
+    run("update access_epoch set epoch = epoch + 1").await;
+    let failed = rill.state.access.refresh().await;
+    assert!(failed.is_err(), "the sessions cannot be read");
+    run("alter table elsewhere rename to sessions").await;
+    // A failure of the store ends no stream; what the change has ended, ends as soon as it can be read.
+    for answer in &mut listening {
+        let go_on = tokio::time::timeout(std::time::Duration::from_millis(50), async {
+            while let Ok(Some(_)) = answer.next_frame().await {}
+        });
+        assert!(go_on.await.is_err(), "it has ended");
+    }
+    run("delete from sessions").await;
+    let _ = rill.state.access.refresh().await;
+    for answer in listening {
+        assert!(within_a_second(is_cut(answer)).await);
+    }
+}
