@@ -15,11 +15,9 @@ lazy_part! {
     /// Replaces the server's list by the interactive one. The focus stays at the same item, and the button that was
     /// clicked meanwhile is clicked again.
     pub(in crate::ui) fn rest(place: web_sys::HtmlDivElement, owner: Owner, clicked: EarlyClick) -> () {
-        let position = |element: Option<web_sys::Element>| {
-            items(&place).into_iter().position(|item| Some(&item) == element.as_ref())
-        };
-        let at = position(document().active_element());
-        let clicked = position(clicked.take());
+        let focused = document().active_element();
+        let at = focused.and_then(|focused| position(&place, &focused));
+        let clicked = clicked.take();
         place.set_text_content(None);
         owner.with(|| mount_to(place.clone().unchecked_into(), Rest).forget());
         let item = at.and_then(|at| items(&place).into_iter().nth(at));
@@ -33,14 +31,15 @@ lazy_part! {
     }
 }
 
-/// The button that was clicked before the list is interactive.
+/// The button that was clicked before the list is interactive, by its place among the elements that can have the focus.
+/// The element itself could not be kept here: the server renders a page on one thread and drops it on another.
 #[derive(Clone, Copy)]
-pub(in crate::ui) struct EarlyClick(StoredValue<Option<web_sys::Element>, LocalStorage>);
+pub(in crate::ui) struct EarlyClick(StoredValue<Option<usize>>);
 
 impl EarlyClick {
     /// No button was clicked.
     pub(in crate::ui) fn new() -> Self {
-        Self(StoredValue::new_local(None))
+        Self(StoredValue::new(None))
     }
 
     /// Notes a click on a button. A link works without scripts.
@@ -49,12 +48,21 @@ impl EarlyClick {
             .target()
             .and_then(|target| target.dyn_into::<web_sys::Element>().ok());
         let button = target.and_then(|target| target.closest("button").ok().flatten());
-        self.0.set_value(button);
+        let at = button.and_then(|button| {
+            let place = button.closest(".rest").ok().flatten()?;
+            position(&place, &button)
+        });
+        self.0.set_value(at);
     }
 
-    fn take(self) -> Option<web_sys::Element> {
+    fn take(self) -> Option<usize> {
         self.0.try_update_value(Option::take).flatten()
     }
+}
+
+/// The place of an element among those that can have the focus.
+fn position(place: &web_sys::Element, element: &web_sys::Element) -> Option<usize> {
+    items(place).iter().position(|item| item == element)
 }
 
 /// The elements that can have the focus.

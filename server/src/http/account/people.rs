@@ -1,5 +1,6 @@
 //! The pages of admins: people, their sessions and keys, invitations and the record. Conversations are not shown.
 
+use app::protocol::Id;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -59,7 +60,7 @@ pub(super) async fn invite(
 /// `GET /people/{id}`
 pub(super) async fn show(
     State(state): State<AppState>,
-    Path(id): Path<String>,
+    Path(id): Path<Id>,
 ) -> Result<Response, AppError> {
     person_page(&state, &id, StatusCode::OK, "", "").await
 }
@@ -67,7 +68,7 @@ pub(super) async fn show(
 /// `POST /people/{id}`
 pub(super) async fn change(
     State(state): State<AppState>,
-    Path(id): Path<String>,
+    Path(id): Path<Id>,
     caller: Caller,
     request: Request,
 ) -> Result<Response, AppError> {
