@@ -2,6 +2,8 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use app::ui::transcript::welcome::ARCHES;
+
 /// HTML that grows.
 #[derive(Debug, Default)]
 pub(super) struct Html(String);
@@ -59,14 +61,32 @@ impl Html {
     }
 }
 
-/// A whole page with this title and content.
+/// A page within which somebody works who is let in.
 pub(super) fn frame(title: &str, body: Html) -> Html {
+    document(title, Html::new().raw("<main>").add(body).raw("</main>"))
+}
+
+/// A page for those who are outside: the title within the arches of the mark, and a sheet below it.
+pub(super) fn door(title: &str, body: Html) -> Html {
+    let content = Html::new()
+        .raw("<main class=\"door\"><div class=\"greeting\"><span class=\"spring\" aria-hidden=\"true\">")
+        .raw(ARCHES)
+        .raw("</span><svg class=\"mark\" viewBox=\"0 0 24 24\" aria-hidden=\"true\"><path d=\"M4.5 21v-9a7.5 7.5 0 0 1 15 0v1M10 21v-8.5a2.75 2.75 0 0 1 5.5 0V21\"/></svg><h1>")
+        .text(title)
+        .raw("</h1></div><div class=\"sheet\">")
+        .add(body)
+        .raw("</div></main>");
+    document(title, content)
+}
+
+/// A whole document with this title and content.
+fn document(title: &str, content: Html) -> Html {
     Html::new()
         .raw("<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><meta name=\"robots\" content=\"noindex\"><title>")
         .text(title)
-        .raw(" – Rill</title><link rel=\"icon\" href=\"/icon.svg\" type=\"image/svg+xml\"><link rel=\"stylesheet\" href=\"/account.css\"></head><body><main>")
-        .add(body)
-        .raw("</main></body></html>")
+        .raw(" – Rill</title><link rel=\"icon\" href=\"/icon.svg\" type=\"image/svg+xml\"><link rel=\"stylesheet\" href=\"/account.css\"></head><body>")
+        .add(content)
+        .raw("</body></html>")
 }
 
 /// A sentence that says what was done, for screen readers too.

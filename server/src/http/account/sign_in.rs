@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::form::{Form, return_path, see_other};
-use super::html::{Html, alert, frame};
+use super::html::{Html, alert, door};
 use super::{SIGN_IN, page, refusal};
 use crate::access::{Caller, Refused};
 use crate::http::cookies;
@@ -182,7 +182,6 @@ pub(super) fn with_retry_after(mut response: Response, refused: &Refused) -> Res
 
 fn sign_in_page(next: &str, email: &str, wrong: &str) -> Html {
     let body = Html::new()
-        .raw("<h1>Sign in</h1>")
         .add(alert(wrong))
         .raw("<form method=\"post\" action=\"/signin\"><input type=\"hidden\" name=\"next\" value=\"")
         .text(next)
@@ -190,16 +189,16 @@ fn sign_in_page(next: &str, email: &str, wrong: &str) -> Html {
         .text(email)
         .raw("\"><label for=\"password\">Password</label><input id=\"password\" name=\"password\" type=\"password\" autocomplete=\"current-password\" required><button>Sign in</button></form>")
         .raw("<p class=\"hint\">Forgotten? An admin can send you a link to set a new password.</p>");
-    frame("Sign in", body)
+    door("Sign in to Rill", body)
 }
 
 fn not_set_up() -> Html {
     let body = Html::new().raw(
-        "<h1>Not set up yet</h1><p>Nobody can sign in here before there is an admin. On the machine of the \
+        "<p>Nobody can sign in here before there is an admin. On the machine of the \
          server, run</p><pre><code>rill user invite you@example.com --admin</code></pre><p>and open the link \
          that it prints.</p>",
     );
-    frame("Not set up yet", body)
+    door("Not set up yet", body)
 }
 
 fn invitation_page(secret: &str, (email, is_reset): (&str, bool), name: &str, wrong: &str) -> Html {
@@ -209,9 +208,7 @@ fn invitation_page(secret: &str, (email, is_reset): (&str, bool), name: &str, wr
         "Welcome to Rill"
     };
     let body = Html::new()
-        .raw("<h1>")
-        .text(title)
-        .raw("</h1><p>")
+        .raw("<p>")
         .text(if is_reset { "For " } else { "You are invited as " })
         .raw("<strong>")
         .text(email)
@@ -231,13 +228,12 @@ fn invitation_page(secret: &str, (email, is_reset): (&str, bool), name: &str, wr
         .raw("<label for=\"password\">Password</label><input id=\"password\" name=\"password\" type=\"password\" autocomplete=\"new-password\" required minlength=\"12\" aria-describedby=\"rule\"><p class=\"hint\" id=\"rule\">At least 12 characters. A few words in a row are easy to remember.</p><button>")
         .text(if is_reset { "Set the password" } else { "Create the account" })
         .raw("</button></form>");
-    frame(title, body)
+    door(title, body)
 }
 
 fn no_invitation(status: StatusCode, sentence: &str) -> Response {
     let body = Html::new()
-        .raw("<h1>No invitation</h1>")
         .add(alert(sentence))
         .raw("<p>Ask an admin of this server for another link, or <a href=\"/signin\">sign in</a> if you have an account.</p>");
-    page(status, frame("No invitation", body))
+    page(status, door("No invitation", body))
 }
