@@ -203,7 +203,7 @@ async fn a_store_that_fails_is_logged_once_for_each_reply() {
 async fn a_reply_streams_when_the_disk_is_full() {
     let upstream = ScriptedUpstream::playing(vec![scripts::saying(&"x".repeat(300_000))]).await;
     // No file of the program may become larger than this.
-    let program = Program::with_file_limit(&upstream, 700).await;
+    let program = Program::with_file_limit(&upstream, 900).await;
     let first = id();
     let mut was_full = ask(&program, &first).await.transcript.notice.is_some();
     assert!(!was_full, "there is room for one");
