@@ -95,8 +95,11 @@ test("a session that the command line revokes ends the page's stream within a se
   await upstream.send("It begins");
   await ann.expectText(ann.answer(), "It begins");
   await rill.command("session", "revoke", "ann@example.com");
-  await ann.page.reload();
-  await expect(ann.page).toHaveURL(/\/signin\?next=/);
+  // The server learns of it within a moment.
+  await expect(async () => {
+    await ann.page.reload();
+    await expect(ann.page).toHaveURL(/\/signin\?next=/, { timeout: 500 });
+  }).toPass();
   // The reply is finished all the same.
   await upstream.send(" and ends.");
   await upstream.finish();

@@ -121,6 +121,8 @@ fn on_key(key: &KeyboardEvent, chat: Chat, sends_now: impl Fn() -> bool, send: i
         return;
     }
     match key.key().as_str() {
+        // Alt and Enter is a shortcut of the page.
+        "Enter" if key.alt_key() => {}
         "Enter" if key.ctrl_key() || key.meta_key() || (!key.shift_key() && sends_now()) => {
             key.prevent_default();
             send();

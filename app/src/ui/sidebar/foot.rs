@@ -74,7 +74,7 @@ pub fn Foot() -> impl IntoView {
                             {icon("settings")}<span class="words">"Settings"</span>
                         </button>
                         <button type="button" class="row" role="menuitem" tabindex="-1" on:click=move |_| open(Panel::Shortcuts)>
-                            {icon("keyboard")}<span class="words">"Keyboard shortcuts"</span><kbd>"?"</kbd>
+                            {icon("keyboard")}<span class="words">"Keyboard shortcuts"</span><kbd aria-hidden="true">"?"</kbd>
                         </button>
                         <hr/>
                         <div class="choice"><span>"Theme"</span><ThemeSwitch group="theme-in-menu" is_in_menu=true/></div>
