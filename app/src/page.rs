@@ -28,7 +28,7 @@ use crate::ui::controls::link::Link;
 use crate::ui::controls::local_number::local_number;
 use crate::ui::controls::theme_switch::ChosenTheme;
 use crate::ui::header::Header;
-use crate::ui::panels::{Panel, PanelHost, Panels};
+use crate::ui::panels::{PanelHost, Panels};
 use crate::ui::sidebar::{Sidebar, SidebarState};
 use crate::ui::suggestions::Suggestions;
 use crate::ui::text;
@@ -88,7 +88,7 @@ pub fn ChatPage(
     provide_context(follow);
     provide_context(earlier);
     sync.begin(initial.conversation);
-    listen_to_keys(chat, field, earlier, panels);
+    listen_to_keys(chat, field, earlier);
     // Memos, so that views are built again only when the value changes.
     let is_missing = Memo::new(move |_| sync.is_missing.get());
     let is_empty = Memo::new(move |_| chat.is_empty() && !sync.is_missing.get());
@@ -136,7 +136,7 @@ fn MissingConversation() -> impl IntoView {
 }
 
 /// Handles keys that work anywhere on the page: Escape stops the reply, and typing focuses the composer.
-fn listen_to_keys(chat: Chat, field: ComposerField, earlier: Earlier, panels: Panels) {
+fn listen_to_keys(chat: Chat, field: ComposerField, earlier: Earlier) {
     // Effects run in the browser only.
     Effect::new(move |_| {
         let listener = window_event_listener(leptos::ev::keydown, move |key| {
@@ -152,11 +152,6 @@ fn listen_to_keys(chat: Chat, field: ComposerField, earlier: Earlier, panels: Pa
                 earlier.want_all(true);
             }
             let name = key.key();
-            // The other shortcuts are a part of the panels, which the first key loads.
-            if (key.ctrl_key() || key.meta_key()) && name == "k" {
-                key.prevent_default();
-                return panels.open(Panel::Palette);
-            }
             let is_typing = name.chars().count() == 1 && name != " " && name != "?";
             if is_typing
                 && !(key.ctrl_key() || key.meta_key() || key.alt_key())

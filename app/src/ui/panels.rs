@@ -17,11 +17,12 @@ use leptos::mount::mount_to;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 
+use self::commands::{Command, Commands};
 use self::conversation_title::ConversationTitle;
 use self::model_picker::ModelPicker;
 use self::palette::Palette;
 use self::settings::Settings;
-use self::shortcuts::{Shortcuts, listen_to_shortcuts};
+use self::shortcuts::{Shortcuts, is_writing, listen_to_shortcuts};
 use self::toast::ToastView;
 use crate::library::list::Conversations;
 use crate::page::lazy::{FIRST_INTERACTION, LazyPart, lazy_part, on_each};
@@ -104,13 +105,15 @@ pub fn PanelHost() -> impl IntoView {
     let conversations = expect_context::<Conversations>();
     let place = NodeRef::<Div>::new();
     let part = LazyPart::new();
+    let early = StoredValue::new(None::<Command>);
     let owner = Owner::current().expect("a component has one");
     let load = move || {
         if let Some(place) = place.get_untracked() {
-            part.load(panels(place, owner.clone()));
+            part.load(panels(place, owner.clone(), early));
         }
     };
     on_each(FIRST_INTERACTION, load.clone());
+    note_early_shortcut(part, early);
     Effect::new(move |_| {
         if opened.open.get().is_some() || conversations.toast().is_some() {
             load();
@@ -119,9 +122,25 @@ pub fn PanelHost() -> impl IntoView {
     view! { <div class="panels" node_ref=place></div> }
 }
 
+/// Notes the command of a shortcut that is pressed before the part is loaded, which performs it then.
+fn note_early_shortcut(part: LazyPart, early: StoredValue<Option<Command>>) {
+    Effect::new(move |_| {
+        let keys = window_event_listener(leptos::ev::keydown, move |key| {
+            if untrack(|| part.is_live()) || key.is_composing() || key.default_prevented() {
+                return;
+            }
+            if let Some(command) = Command::of_key(&key, is_writing()) {
+                key.prevent_default();
+                early.set_value(Some(command));
+            }
+        });
+        on_cleanup(move || keys.remove());
+    });
+}
+
 lazy_part! {
-    /// Mounts the panels.
-    fn panels(place: web_sys::HtmlDivElement, owner: Owner) -> () {
+    /// Mounts the panels, and performs the command that was called for meanwhile.
+    fn panels(place: web_sys::HtmlDivElement, owner: Owner, early: StoredValue<Option<Command>>) -> () {
         owner.with(|| {
             listen_to_shortcuts();
             let title = expect_context::<Panels>().title;
@@ -139,6 +158,11 @@ lazy_part! {
                 }
             })
             .forget();
+            let commands = Commands::of_page();
+            let early = early.try_update_value(Option::take).flatten();
+            if let Some(command) = early.filter(|command| commands.is_possible(*command)) {
+                commands.run(command);
+            }
         });
     }
 }

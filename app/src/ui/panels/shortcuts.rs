@@ -24,7 +24,7 @@ pub fn listen_to_shortcuts() {
 }
 
 /// Whether the focus is in a field with text.
-fn is_writing() -> bool {
+pub fn is_writing() -> bool {
     let active = document().active_element();
     active
         .is_some_and(|active| matches!(active.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT"))
