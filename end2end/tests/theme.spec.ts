@@ -23,6 +23,8 @@ test("a theme that was chosen stays chosen, from the first picture on", async ({
   });
   await page.reload({ waitUntil: "commit" });
   await expect(chat.composer).toBeVisible();
+  // Nothing is painted before the style sheet is there.
+  await expect.poll(() => background(chat)).not.toBe("rgba(0, 0, 0, 0)");
   expect(await background(chat)).toBe(dark);
   release();
   await chat.ready();

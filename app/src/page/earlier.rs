@@ -73,10 +73,9 @@ impl Earlier {
     /// The state of the loading.
     #[must_use]
     pub fn loading(self) -> Loading {
-        match self.loading.get() {
-            Loading::Idle | Loading::Part if self.wants_all.get() => Loading::All,
-            loading => loading,
-        }
+        // It must not depend on `wants_all`: a key can come before the row is hydrated, which takes the text of the
+        // server for the text of its first state.
+        self.loading.get()
     }
 
     /// Requests all messages, or ends the request. The view that loads them may be a lazy part that is not loaded yet.
@@ -134,6 +133,9 @@ impl Earlier {
         while !is_over() {
             // Another task is loading.
             if self.is_busy.get_value() {
+                if what == Loading::All {
+                    self.loading.set(what);
+                }
                 next_frame(&BrowserClock).await;
                 continue;
             }
@@ -146,7 +148,10 @@ impl Earlier {
                 return Err(error);
             }
         }
-        self.loading.set(Loading::Idle);
+        // A part that ends while all are being loaded is not the end of that.
+        if what == Loading::All || !self.wants_all.get_untracked() {
+            self.loading.set(Loading::Idle);
+        }
         Ok(())
     }
 
