@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Redirect, Response};
 use secrecy::SecretString;
 
-use crate::access::Actor;
+use crate::access::{Actor, Caller};
 use crate::http::body::{BodyLimits, read_decoded};
 use crate::http::error::AppError;
 use crate::http::listen::Peer;
@@ -30,6 +30,17 @@ pub(super) struct Form {
 }
 
 impl Form {
+    /// Reads a form of a person who is signed in. The record names them as the one who acts.
+    pub(super) async fn read_of(
+        state: &AppState,
+        caller: &Caller,
+        request: Request,
+    ) -> Result<Self, AppError> {
+        let mut form = Self::read(state, request).await?;
+        form.actor.name = caller.person().email().to_owned();
+        Ok(form)
+    }
+
     /// Reads a form. It must come from a page of this server: the guard has refused other origins, but lets requests
     /// without any origin through, since programs send none. Here a browser is expected, which sends one.
     pub(super) async fn read(state: &AppState, request: Request) -> Result<Self, AppError> {

@@ -29,8 +29,7 @@ pub(super) async fn invite(
     caller: Caller,
     request: Request,
 ) -> Result<Response, AppError> {
-    let mut form = Form::read(&state, request).await?;
-    form.actor.name = caller.person().email().to_owned();
+    let form = Form::read_of(&state, &caller, request).await?;
     if state.access.settings().mode != Mode::Accounts {
         return Ok(refusal_page(
             StatusCode::NOT_FOUND,
@@ -72,8 +71,7 @@ pub(super) async fn change(
     caller: Caller,
     request: Request,
 ) -> Result<Response, AppError> {
-    let mut form = Form::read(&state, request).await?;
-    form.actor.name = caller.person().email().to_owned();
+    let form = Form::read_of(&state, &caller, request).await?;
     match run(&state, &id, &form).await {
         Ok(None) if form.get("do") == "delete" => Ok(see_other("/people")),
         Ok(None) => Ok(see_other(&format!("/people/{id}"))),

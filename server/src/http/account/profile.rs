@@ -60,8 +60,7 @@ pub(super) async fn change(
     caller: Caller,
     request: Request,
 ) -> Result<Response, AppError> {
-    let mut form = Form::read(&state, request).await?;
-    form.actor.name = caller.person().email().to_owned();
+    let form = Form::read_of(&state, &caller, request).await?;
     match run(&state, &caller, &form).await {
         Ok(Outcome::Done(done)) => Ok(see_other(&format!("/account?done={done}"))),
         Ok(Outcome::NewSession(secret)) => {

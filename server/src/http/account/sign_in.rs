@@ -77,8 +77,7 @@ pub(super) async fn sign_out(
     caller: Caller,
     request: Request,
 ) -> Result<Response, AppError> {
-    let mut form = Form::read(&state, request).await?;
-    form.actor.name = caller.person().email().to_owned();
+    let form = Form::read_of(&state, &caller, request).await?;
     if let Some(session) = caller.session() {
         let ended = PeopleChange::EndSession {
             person: caller.person().id().to_owned(),
