@@ -9,8 +9,8 @@ use super::listen::Peer;
 use crate::access::AccessSettings;
 
 /// The address from which a request comes: the peer, or, if that is a trusted proxy, the last address in
-/// `X-Forwarded-For` (or else `Forwarded`, RFC 7239) that is no trusted proxy. What stands before it in the header is
-/// the client's word.
+/// `X-Forwarded-For` (or else `Forwarded`, RFC 7239) that is no trusted proxy. A client can write
+/// whatever it likes before that address.
 pub(super) fn address(
     settings: &AccessSettings,
     peer: Option<Peer>,
@@ -123,7 +123,7 @@ mod tests {
         check("10.0.0.1", &[], "10.0.0.1");
         check("10.0.0.1", &[(xff, "198.51.100.1")], "198.51.100.1");
         check("::ffff:10.0.0.1", &[(xff, "198.51.100.1")], "198.51.100.1");
-        // The client's word stands before what the proxies add.
+        // A client's own entries precede those that the proxies append.
         check(
             "10.0.0.1",
             &[(xff, "127.0.0.1, 198.51.100.1")],
