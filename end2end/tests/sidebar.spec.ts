@@ -95,6 +95,23 @@ test("a pinned conversation stands above the others", async ({ chat, upstream, p
   await expect(chat.entries.first()).toContainText("The one to keep");
 });
 
+test("a change is stored although the page is reloaded in the same moment", async ({ chat, upstream, page }) => {
+  await chat.open();
+  await talk(chat, upstream, "The one to keep", "An answer.");
+  await talk(chat, upstream, "A newer one", "An answer.");
+  const pin = (await menu(chat, /The one to keep/)).getByRole("menuitem", { name: "Pin", exact: true });
+  await Promise.all([
+    page.waitForEvent("load"),
+    pin.evaluate((item: HTMLElement) => {
+      item.click();
+      location.reload();
+    }),
+  ]);
+  await chat.ready();
+  await expect(chat.sidebar.getByRole("heading", { name: "Pinned" })).toBeVisible();
+  await expect(chat.entries.first()).toContainText("The one to keep");
+});
+
 test("a conversation is deleted, and that can be taken back", async ({ chat, upstream, rill, page }) => {
   await chat.open();
   await talk(chat, upstream, "Deleted by mistake", "Precious words.");

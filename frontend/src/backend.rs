@@ -6,7 +6,6 @@ use app::protocol::{ErrorBody, ErrorKind, MODELS_PATH, ModelList, ReplyError};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use futures::stream::LocalBoxStream;
-use gloo_net::http::{Method, Request};
 use web_sys::File;
 
 use crate::changes::shared_changes;
@@ -28,10 +27,11 @@ impl Backend for HttpBackend {
     ) -> LocalBoxFuture<'static, Result<String, ErrorBody>> {
         async move {
             let call = Call {
-                method: Method::POST,
+                method: "POST",
                 path,
                 accept: "application/json",
                 json: Some(json),
+                outlives_page: true,
             };
             let response = fetch::send(call)
                 .await
@@ -60,8 +60,15 @@ impl Backend for HttpBackend {
 
     fn models(&self) -> LocalBoxFuture<'static, Option<ModelList>> {
         async {
-            let text = Request::get(MODELS_PATH).send().await.ok()?.text().await;
-            serde_json::from_str(&text.ok()?).ok()
+            let call = Call {
+                method: "GET",
+                path: MODELS_PATH,
+                accept: "application/json",
+                json: None,
+                outlives_page: false,
+            };
+            let text = fetch::send(call).await.ok()?.text(RESPONSE_LIMIT).await;
+            serde_json::from_str(&text).ok()
         }
         .boxed_local()
     }

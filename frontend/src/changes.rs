@@ -13,7 +13,6 @@ use app::sse::Decoder;
 use futures::channel::mpsc::{UnboundedSender, unbounded};
 use futures::future::{Either, select};
 use futures::stream::{LocalBoxStream, StreamExt};
-use gloo_net::http::Method;
 use std::pin::pin;
 use std::time::Duration;
 use wasm_bindgen::prelude::Closure;
@@ -116,10 +115,11 @@ impl Leader {
     /// Reads one connection to its end. Returns whether the server accepted it.
     async fn read_once(&self) -> bool {
         let call = Call {
-            method: Method::GET,
+            method: "GET",
             path: CHANGES_PATH,
             accept: EVENT_STREAM,
             json: None,
+            outlives_page: false,
         };
         let Ok(mut response) = fetch::send(call).await else {
             return false;

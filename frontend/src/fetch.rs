@@ -2,11 +2,14 @@
 //! point.
 
 use app::protocol::{ErrorKind, ReplyError};
-use gloo_net::http::{Headers, Method, RequestBuilder};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::js_sys::{Reflect, Uint8Array};
-use web_sys::{AbortController, ReadableStreamDefaultReader};
+use web_sys::{AbortController, Headers, ReadableStreamDefaultReader, RequestInit};
+
+/// The longest body of a request that outlives its page, in bytes. Browsers refuse such requests if the bodies under way
+/// have more than 64 KiB together (Fetch standard, "HTTP-network-or-cache fetch").
+const KEEPALIVE_LIMIT: usize = 16 * 1024;
 
 /// Aborts a request when it is dropped.
 struct AbortOnDrop(AbortController);
@@ -20,7 +23,7 @@ impl Drop for AbortOnDrop {
 /// The response to a request.
 pub(crate) struct Response {
     pub(crate) status: u16,
-    pub(crate) headers: Headers,
+    headers: Headers,
     /// `None` if the response has no body.
     reader: Option<ReadableStreamDefaultReader>,
     _abort: AbortOnDrop,
@@ -28,11 +31,13 @@ pub(crate) struct Response {
 
 /// A request.
 pub(crate) struct Call<'a> {
-    pub(crate) method: Method,
+    pub(crate) method: &'a str,
     pub(crate) path: &'a str,
     pub(crate) accept: &'a str,
     /// The JSON body.
     pub(crate) json: Option<String>,
+    /// If a small request arrives even if the page is left or reloaded meanwhile: a change that the person sees as made.
+    pub(crate) outlives_page: bool,
 }
 
 /// Sends a request and waits for the headers of the response.
@@ -43,18 +48,22 @@ pub(crate) async fn send(call: Call<'_>) -> Result<Response, JsValue> {
     let controller = AbortController::new()?;
     let signal = controller.signal();
     let abort = AbortOnDrop(controller);
-    let failed = |error: gloo_net::Error| JsValue::from(error.to_string());
-    let request = RequestBuilder::new(call.path)
-        .method(call.method)
-        .header("accept", call.accept)
-        .abort_signal(Some(&signal));
-    let request = match call.json {
-        Some(json) => request
-            .header("content-type", "application/json")
-            .body(json),
-        None => request.build(),
-    };
-    let response = request.map_err(failed)?.send().await.map_err(failed)?;
+    let headers = Headers::new()?;
+    headers.set("accept", call.accept)?;
+    let init = RequestInit::new();
+    init.set_method(call.method);
+    init.set_signal(Some(&signal));
+    if let Some(json) = &call.json {
+        headers.set("content-type", "application/json")?;
+        init.set_body(&json.into());
+    }
+    if call.outlives_page && call.json.as_ref().map_or(0, String::len) <= KEEPALIVE_LIMIT {
+        Reflect::set(&init, &"keepalive".into(), &true.into())?;
+    }
+    init.set_headers(&headers);
+    let window = web_sys::window().ok_or(JsValue::UNDEFINED)?;
+    let response = JsFuture::from(window.fetch_with_str_and_init(call.path, &init)).await?;
+    let response: web_sys::Response = response.unchecked_into();
     let reader = response
         .body()
         .map(|body| body.get_reader().unchecked_into());
@@ -67,6 +76,11 @@ pub(crate) async fn send(call: Call<'_>) -> Result<Response, JsValue> {
 }
 
 impl Response {
+    /// A header of the response, if it has it.
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
+        self.headers.get(name).ok().flatten()
+    }
+
     /// The next bytes; `None` at the end of the body.
     ///
     /// # Errors

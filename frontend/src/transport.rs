@@ -7,7 +7,6 @@ use app::reply::transport::{ChatTransport, Connection, ConnectionError, Received
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use futures::stream::{StreamExt, unfold};
-use gloo_net::http::Method;
 use serde::Serialize;
 
 use crate::fetch::{self, Call, Response, failure};
@@ -28,10 +27,11 @@ impl ChatTransport for HttpTransport {
         async move {
             let path = generation_path(&generation);
             let call = Call {
-                method: Method::DELETE,
+                method: "DELETE",
                 path: &path,
                 accept: "application/json",
                 json: None,
+                outlives_page: true,
             };
             let response = fetch::send(call)
                 .await
@@ -86,20 +86,14 @@ async fn next(state: RequestState) -> Option<(Result<Received, ConnectionError>,
 /// Sends the request and waits until the server has accepted or rejected it.
 async fn open(request: ReplyRequest) -> Result<Response, ConnectionError> {
     let (method, path, json) = match request {
-        ReplyRequest::Ephemeral(request) => {
-            (Method::POST, CHAT_PATH.to_owned(), Some(json(&request)))
-        }
+        ReplyRequest::Ephemeral(request) => ("POST", CHAT_PATH.to_owned(), Some(json(&request))),
         ReplyRequest::Send {
             conversation,
             message,
-        } => (
-            Method::POST,
-            messages_path(&conversation),
-            Some(json(&message)),
-        ),
+        } => ("POST", messages_path(&conversation), Some(json(&message))),
         ReplyRequest::Resume { generation, after } => {
             let after = after.map_or_else(String::new, |after| format!("?after={after}"));
-            (Method::GET, events_path(&generation) + &after, None)
+            ("GET", events_path(&generation) + &after, None)
         }
     };
     let call = Call {
@@ -107,11 +101,12 @@ async fn open(request: ReplyRequest) -> Result<Response, ConnectionError> {
         path: &path,
         accept: EVENT_STREAM,
         json,
+        outlives_page: false,
     };
     let response = fetch::send(call)
         .await
         .map_err(|_| ConnectionError::unreachable())?;
-    let content_type = response.headers.get("content-type").unwrap_or_default();
+    let content_type = response.header("content-type").unwrap_or_default();
     if response.status == 200 && content_type.starts_with(EVENT_STREAM) {
         return Ok(response);
     }
@@ -125,7 +120,7 @@ fn json(value: &impl Serialize) -> String {
 /// The error of a response: the server's, or a general one if something else answered.
 async fn rejection(response: Response) -> ConnectionError {
     let status = response.status;
-    let retry_after = response.headers.get("retry-after");
+    let retry_after = response.header("retry-after");
     let retry_after_ms =
         retry_after.and_then(|seconds| seconds.parse::<u64>().ok()?.checked_mul(1000));
     let body = response.text(ERROR_LIMIT).await;
