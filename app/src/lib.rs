@@ -21,6 +21,7 @@ use leptos::prelude::*;
 use leptos_meta::MetaTags;
 
 use crate::page::ChatPage;
+use crate::page::base::{base, below};
 use crate::page::navigation::{Address, Navigation};
 use crate::protocol::PageInfo;
 use crate::protocol::saved::InitialData;
@@ -41,15 +42,17 @@ pub struct BuildFiles {
 /// disk for each page, where a server that is one file has none.
 #[must_use]
 pub fn shell(options: LeptosOptions, files: &BuildFiles) -> impl IntoView + use<> {
-    let style = format!("/pkg/{}.css", files.style);
-    let script = format!("/pkg/{}.js", files.script);
-    let wasm = format!("/pkg/{}.wasm", files.wasm);
+    let file = |name: &str| below(&format!("/{name}"));
+    let style = file(&format!("pkg/{}.css", files.style));
+    let script = file(&format!("pkg/{}.js", files.script));
+    let wasm = file(&format!("pkg/{}.wasm", files.wasm));
+    let base = Some(base()).filter(|base| !base.is_empty());
     let start = format!(
         "import({script:?}).then(page => page.default({{module_or_path: {wasm:?}}}).then(() => page.hydrate()));"
     );
     view! {
         <!DOCTYPE html>
-        <html lang="en">
+        <html lang="en" data-base=base>
             <head>
                 <meta charset="utf-8"/>
                 <meta name="viewport" content="width=device-width, initial-scale=1, interactive-widget=resizes-content"/>
@@ -60,11 +63,11 @@ pub fn shell(options: LeptosOptions, files: &BuildFiles) -> impl IntoView + use<
                 <meta name="theme-color" content="#fcfbf8" media="(prefers-color-scheme: light)"/>
                 <meta name="theme-color" content="#161919" media="(prefers-color-scheme: dark)"/>
                 // The script sets the theme before the first paint, so it must not be deferred.
-                <script src="/theme.js" nonce=use_nonce()></script>
-                <link rel="icon" href="/favicon.ico" sizes="32x32"/>
-                <link rel="icon" href="/icon.svg" type="image/svg+xml"/>
-                <link rel="apple-touch-icon" href="/icon-180.png"/>
-                <link rel="manifest" href="/manifest.webmanifest"/>
+                <script src=file("theme.js") nonce=use_nonce()></script>
+                <link rel="icon" href=file("favicon.ico") sizes="32x32"/>
+                <link rel="icon" href=file("icon.svg") type="image/svg+xml"/>
+                <link rel="apple-touch-icon" href=file("icon-180.png")/>
+                <link rel="manifest" href=file("manifest.webmanifest")/>
                 <link id="style" rel="stylesheet" href=style/>
                 <AutoReload options/>
                 <link rel="modulepreload" href=script crossorigin="anonymous"/>
@@ -106,6 +109,7 @@ pub fn App() -> impl IntoView {
         model: SharedValue::new_str(|| info().model).into_inner(),
         demo: SharedValue::new_str(|| info().demo).into_inner(),
         unsaved: SharedValue::new_str(|| info().unsaved).into_inner(),
+        base: base(),
         person: SharedValue::new_str(|| info().person).into_inner(),
     });
     let rendered_at = SharedValue::new_str(now_on_the_server).into_inner();
@@ -116,7 +120,7 @@ pub fn App() -> impl IntoView {
         view! {
             <main class="missing">
                 <h1>"There is no such page."</h1>
-                <a href="/">"To the chat"</a>
+                <a href=below("/")>"To the chat"</a>
             </main>
         }
         .into_any()

@@ -1,5 +1,6 @@
 //! The page: the sidebar, the header, the conversation, the composer.
 
+pub mod base;
 pub mod earlier;
 pub mod lazy;
 pub mod navigation;

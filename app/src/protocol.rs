@@ -313,6 +313,8 @@ pub struct PageInfo {
     pub demo: bool,
     /// Whether conversations are kept in memory only, because no folder for them could be created.
     pub unsaved: bool,
+    /// The path below which the server is, as `/chat`; empty where it has the whole host.
+    pub base: String,
     /// Who is signed in: the name, or else the email. Empty where nobody signs in.
     pub person: String,
 }

@@ -1,6 +1,7 @@
 //! One HTTP request, and the bytes of its response as they arrive. Dropping the request or the response aborts it at any
 //! point.
 
+use app::page::base::below;
 use app::protocol::{ErrorKind, ReplyError};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -32,6 +33,7 @@ pub(crate) struct Response {
 /// A request.
 pub(crate) struct Call<'a> {
     pub(crate) method: &'a str,
+    /// One of the server's own paths.
     pub(crate) path: &'a str,
     pub(crate) accept: &'a str,
     /// The JSON body.
@@ -62,7 +64,7 @@ pub(crate) async fn send(call: Call<'_>) -> Result<Response, JsValue> {
     }
     init.set_headers(&headers);
     let window = web_sys::window().ok_or(JsValue::UNDEFINED)?;
-    let response = JsFuture::from(window.fetch_with_str_and_init(call.path, &init)).await?;
+    let response = JsFuture::from(window.fetch_with_str_and_init(&below(call.path), &init)).await?;
     let response: web_sys::Response = response.unchecked_into();
     let reader = response
         .body()

@@ -1,5 +1,6 @@
 //! Uploads a file with `XMLHttpRequest`, which reports the progress of an upload; `fetch` does not.
 
+use app::page::base::below;
 use app::protocol::saved::{IMPORT_PATH, ImportReport};
 use app::protocol::{ErrorBody, ErrorKind, NOT_THE_SERVER, ReplyError};
 use futures::channel::oneshot;
@@ -33,7 +34,9 @@ pub(crate) async fn upload(
     request.set_onloadend(Some(on_end.as_ref().unchecked_ref()));
     let upload = request.upload().map_err(unreachable)?;
     upload.set_onprogress(Some(on_progress.as_ref().unchecked_ref()));
-    request.open("POST", IMPORT_PATH).map_err(unreachable)?;
+    request
+        .open("POST", &below(IMPORT_PATH))
+        .map_err(unreachable)?;
     request
         .set_request_header("content-type", "application/json")
         .map_err(unreachable)?;

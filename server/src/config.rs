@@ -7,6 +7,7 @@ mod access;
 mod capacity;
 pub mod file;
 mod observing;
+mod public_url;
 mod retention;
 mod saving;
 
@@ -18,6 +19,7 @@ use std::time::Duration;
 pub use self::access::{AccessFile, AccessOptions};
 pub use self::capacity::Capacity;
 pub use self::observing::{LogFormat, Observing};
+pub use self::public_url::PublicUrl;
 pub use self::retention::Retention;
 pub use self::saving::{Command, Saving, Switch};
 
@@ -57,9 +59,9 @@ pub struct Config {
     #[arg(long, env = "RILL_LISTEN", global = true, value_name = "ADDRESS", default_value = "127.0.0.1:3000", value_parser = address())]
     pub listen: SocketAddr,
 
-    /// The public address, if a proxy in front of Rill has another one (`https://chat.example.com`). Without
-    /// accounts the proxy must require a password itself.
-    #[arg(long, env = "RILL_PUBLIC_URL", global = true, value_name = "URL", value_parser = public_url)]
+    /// The public address, if a proxy in front of Rill has another one (`https://chat.example.com`, or
+    /// `https://example.com/chat/` below a path). Without accounts the proxy must require a password itself.
+    #[arg(long, env = "RILL_PUBLIC_URL", global = true, value_name = "URL", value_parser = public_url::parse)]
     pub public_url: Option<PublicUrl>,
 
     /// How people are let in.
@@ -283,30 +285,6 @@ fn ollama_url(text: &str) -> Result<OllamaUrl, String> {
     parse_url(text).map(|url| OllamaUrl(Some(url)))
 }
 
-/// The public address of a proxy in front of Rill, as browsers send it in `Origin`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PublicUrl {
-    /// `https://chat.example.com`, in lower case, without a path.
-    pub origin: String,
-    /// `chat.example.com`, with the port if it is not the default of the scheme.
-    pub host: String,
-}
-
-impl PublicUrl {
-    /// Whether only this machine can open it.
-    #[must_use]
-    pub fn is_loopback(&self) -> bool {
-        let url = Url::parse(&self.origin);
-        let host = url.as_ref().ok().and_then(Url::host_str);
-        let host = host.unwrap_or_default();
-        let address = host.trim_start_matches('[').trim_end_matches(']');
-        host == "localhost"
-            || address
-                .parse::<std::net::IpAddr>()
-                .is_ok_and(|address| address.is_loopback())
-    }
-}
-
 fn time() -> ValueParser {
     ValueParser::new(|text: &str| match parse_time(text) {
         Ok(time) if time.is_zero() => Err("a time limit must be longer than nothing".to_owned()),
@@ -350,19 +328,6 @@ fn parse_key(text: &str) -> Result<SecretString, String> {
         return Err("the key holds a character that no key has; copy it again".to_owned());
     }
     Ok(SecretString::from(key))
-}
-
-fn public_url(text: &str) -> Result<PublicUrl, String> {
-    let url = reqwest::Url::parse(text)
-        .map_err(|_| "write a URL as https://chat.example.com".to_owned())?;
-    if !matches!(url.scheme(), "http" | "https") || url.path() != "/" || url.query().is_some() {
-        return Err("write scheme and host only, as https://chat.example.com".to_owned());
-    }
-    let origin = url.origin().ascii_serialization();
-    let host = origin
-        .split_once("://")
-        .map_or(String::new(), |(_, host)| host.to_owned());
-    Ok(PublicUrl { origin, host })
 }
 
 #[cfg(test)]
@@ -512,17 +477,6 @@ mod tests {
         );
         assert_eq!(url(&["--ollama", "off"]), Ok(None));
         assert!(url(&["--ollama", "yes"]).is_err());
-    }
-
-    #[test]
-    fn the_public_url_is_read_as_browsers_write_an_origin() {
-        let config = parse(&["--public-url", "HTTPS://Chat.Example.com:443/"]).expect("valid");
-        let expect = PublicUrl {
-            origin: "https://chat.example.com".into(),
-            host: "chat.example.com".into(),
-        };
-        assert_eq!(config.public_url, Some(expect));
-        assert!(parse(&["--public-url", "https://chat.example.com/path"]).is_err());
     }
 
     #[test]

@@ -97,7 +97,7 @@ pub async fn examine(config: &Config) -> Vec<Finding> {
         Err(sentence) => Finding::new(Grade::Note, sentence),
     });
     if let Some(public) = &config.public_url {
-        findings.push(of_proxy(&public.origin).await);
+        findings.push(of_proxy(&public.address()).await);
     }
     findings
 }

@@ -11,6 +11,7 @@ pub mod workers;
 // Layers that every request passes.
 mod access;
 mod authorize;
+mod below;
 mod body;
 mod content_coding;
 mod cookies;

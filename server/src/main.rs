@@ -120,7 +120,7 @@ async fn account(config: &Config, command: AccountCommand) -> Result<String, Str
     {
         export_to_file(&store, email, file).await?;
     }
-    let done = access::command::run(command, &store, &config.origin()).await;
+    let done = access::command::run(command, &store, &config.address()).await;
     store.close().await;
     done
 }

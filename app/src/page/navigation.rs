@@ -7,6 +7,7 @@ use leptos::prelude::*;
 use leptos_router::location::RequestUrl;
 use wasm_bindgen::JsValue;
 
+use crate::page::base::base;
 use crate::protocol::Id;
 
 /// The query parameter of a conversation's URL that names a message.
@@ -35,12 +36,13 @@ impl Address {
         }
     }
 
-    /// The path of the address.
+    /// The path of the address on the host.
     #[must_use]
     pub fn path(&self) -> String {
+        let base = base();
         match self {
-            Self::New | Self::Missing => "/".to_owned(),
-            Self::Conversation(id) => format!("/c/{id}"),
+            Self::New | Self::Missing => base + "/",
+            Self::Conversation(id) => base + "/c/" + id,
         }
     }
 }
@@ -167,7 +169,10 @@ fn here() -> Address {
     if is_server() {
         return Address::New;
     }
-    location_pathname().map_or(Address::New, |path| Address::of(&path))
+    location_pathname().map_or(Address::New, |path| {
+        // Without the path, if somebody opens the server and not its proxy.
+        Address::of(path.strip_prefix(&base()).unwrap_or(&path))
+    })
 }
 
 #[cfg(test)]

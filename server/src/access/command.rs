@@ -123,13 +123,13 @@ pub enum AccountCommand {
     Audit(Duration),
 }
 
-/// Runs a command. `origin` is the address that people open. Returns what to print.
+/// Runs a command. `address` is the one that people open. Returns what to print.
 ///
 /// # Errors
 /// A sentence.
-pub async fn run(command: AccountCommand, store: &Store, origin: &str) -> Result<String, String> {
+pub async fn run(command: AccountCommand, store: &Store, address: &str) -> Result<String, String> {
     let done = match command {
-        AccountCommand::User(command) => user(command, store, origin).await,
+        AccountCommand::User(command) => user(command, store, address).await,
         AccountCommand::Session(command) => session(command, store).await,
         AccountCommand::Key(command) => key(command, store).await,
         AccountCommand::Audit(since) => audit(since, store).await,
@@ -153,11 +153,11 @@ async fn person(store: &Store, email: &str) -> Result<StoredPerson, Refused> {
     }
 }
 
-async fn user(command: UserCommand, store: &Store, origin: &str) -> Result<String, Refused> {
+async fn user(command: UserCommand, store: &Store, address: &str) -> Result<String, Refused> {
     let actor = Actor::command_line();
     let link = |secret: String| {
         format!(
-            "{origin}/invite/{secret}\nThe link works once, for 24 hours. Send it to the person alone."
+            "{address}/invite/{secret}\nThe link works once, for 24 hours. Send it to the person alone."
         )
     };
     let (email, what, change, done): (_, _, fn(String) -> PeopleChange, &str) = match &command {

@@ -27,6 +27,8 @@ pub struct AccessSettings {
     pub mode: Mode,
     /// Whether people open the server by HTTPS, so that cookies are sent by HTTPS only.
     pub is_https: bool,
+    /// The path below which the server is, as `/chat`; empty at the root of a host.
+    pub base: String,
     /// The networks of trusted proxies, whose headers are believed.
     pub trusted: Vec<IpNet>,
     /// The header in which a trusted proxy names the person, in lower case.
@@ -51,6 +53,7 @@ impl Default for AccessSettings {
         Self {
             mode: Mode::Local,
             is_https: false,
+            base: String::new(),
             trusted: Vec::new(),
             user_header: None,
             groups_header: None,

@@ -158,6 +158,7 @@ impl Config {
                 .public_url
                 .as_ref()
                 .is_some_and(|public| public.origin.starts_with("https://")),
+            base: self.base().to_owned(),
             trusted: file.trusted.clone(),
             user_header: name(&file.user_header),
             groups_header: name(&file.groups_header),
@@ -167,11 +168,17 @@ impl Config {
         }
     }
 
-    /// The address that people open.
+    /// The path below which the server's addresses are, as `/chat`; empty at the root of a host.
     #[must_use]
-    pub fn origin(&self) -> String {
+    pub fn base(&self) -> &str {
+        self.public_url.as_ref().map_or("", |public| &public.path)
+    }
+
+    /// The address that people open, without a slash at its end.
+    #[must_use]
+    pub fn address(&self) -> String {
         match &self.public_url {
-            Some(public) => public.origin.clone(),
+            Some(public) => public.address(),
             None => format!("http://{}", self.listen),
         }
     }

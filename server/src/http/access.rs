@@ -87,7 +87,7 @@ fn is_interface(path: &str, has_accounts: bool) -> bool {
 }
 
 /// The host that the request names, in its target or its header, if it is unambiguous.
-fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+pub(super) fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
     let mut values = headers.get_all(HOST).iter();
     let header = values.next().map(|value| value.to_str());
     if values.next().is_some() {
@@ -137,6 +137,7 @@ mod tests {
         let public = PublicUrl {
             origin: "https://chat.example.com".into(),
             host: "chat.example.com".into(),
+            path: String::new(),
         };
         let uri: Uri = uri.parse().expect("a URI");
         match check(

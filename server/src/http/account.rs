@@ -85,7 +85,7 @@ async fn style() -> Response {
 }
 
 /// A page. The browser sends the origin with its forms, because the policy of referrers allows it for this server.
-fn page(status: StatusCode, html: Html) -> Response {
+fn page(state: &AppState, status: StatusCode, html: Html) -> Response {
     let headers = [
         (CONTENT_TYPE, "text/html; charset=utf-8"),
         (
@@ -95,7 +95,7 @@ fn page(status: StatusCode, html: Html) -> Response {
         ),
         (REFERRER_POLICY, "same-origin"),
     ];
-    let mut response = (status, headers, html.into_string()).into_response();
+    let mut response = (status, headers, html.below(state.config.base())).into_response();
     never_stored(&mut response);
     response
 }
@@ -107,7 +107,7 @@ pub(super) fn never_stored(response: &mut Response) {
 }
 
 /// A page that says why something is refused.
-pub(super) fn refusal_page(status: StatusCode, sentence: &str) -> Response {
+pub(super) fn refusal_page(state: &AppState, status: StatusCode, sentence: &str) -> Response {
     let body = Html::new()
         .raw("<h1>")
         .text("Not allowed")
@@ -116,7 +116,7 @@ pub(super) fn refusal_page(status: StatusCode, sentence: &str) -> Response {
         .raw("</p><p><a href=\"/\">")
         .text("To the chats")
         .raw("</a></p>");
-    page(status, html::frame("Not allowed", body))
+    page(state, status, html::frame("Not allowed", body))
 }
 
 /// The status and the sentence of a refusal.

@@ -53,8 +53,7 @@ pub(super) async fn authorize(
         Ok(Some(caller)) => caller,
         Ok(None) => return next.run(request).await,
         Err(refusal) => {
-            let mode = access.settings().mode;
-            return refuse(mode, request.method(), request.uri(), refusal);
+            return refuse(&checkpoint.state, request.method(), request.uri(), refusal);
         }
     };
     request.extensions_mut().insert(caller.clone());
@@ -102,7 +101,7 @@ async fn identify(
     }
     match access.settings().mode {
         Mode::Local => Ok(None),
-        Mode::Accounts => match cookies::session(headers, access.settings().is_https) {
+        Mode::Accounts => match cookies::session(headers, access.settings()) {
             Some(secret) => Ok(access.by_session(secret).await?),
             None => Ok(None),
         },
@@ -173,7 +172,8 @@ async fn by_proxy(
 }
 
 /// The refusal in the format of the route. Who opens a page and is not signed in is led to the form.
-fn refuse(mode: Mode, method: &Method, uri: &Uri, error: AppError) -> Response {
+fn refuse(state: &AppState, method: &Method, uri: &Uri, error: AppError) -> Response {
+    let mode = state.access.settings().mode;
     let path = uri.path();
     if path.starts_with("/v1/") {
         return OpenAiError::from(error).into_response();
@@ -181,6 +181,7 @@ fn refuse(mode: Mode, method: &Method, uri: &Uri, error: AppError) -> Response {
     let is_page = *method == Method::GET && !path.starts_with("/api/");
     if is_page && error.kind() == ErrorKind::NotSignedIn && mode == Mode::Proxy {
         return super::account::refusal_page(
+            state,
             StatusCode::UNAUTHORIZED,
             "The proxy in front of this server has not said who you are.",
         );
@@ -196,7 +197,7 @@ fn refuse(mode: Mode, method: &Method, uri: &Uri, error: AppError) -> Response {
         return response;
     }
     if is_page && error.kind() == ErrorKind::NotAllowed {
-        return super::account::refusal_page(StatusCode::FORBIDDEN, error.message());
+        return super::account::refusal_page(state, StatusCode::FORBIDDEN, error.message());
     }
     error.into_response()
 }

@@ -1,23 +1,27 @@
 //! The cookie that holds the secret of a session.
 //!
 //! With HTTPS its name begins with `__Host-`: browsers take such a cookie only from this host, by HTTPS, for every
-//! path. So no other host of the domain, and nobody between, can put a session of their own into it.
+//! path. So no other host of the domain, and nobody between, can put a session of their own into it. Below a path
+//! the cookie is sent there only, and its name begins with `__Secure-`, since the other prefix needs the path `/`.
 
 use std::time::Duration;
 
 use axum::http::HeaderMap;
 use axum::http::header::{COOKIE, HeaderValue};
 
-const SECURE: &str = "__Host-rill";
-const PLAIN: &str = "rill";
+use crate::access::AccessSettings;
 
-fn name(is_https: bool) -> &'static str {
-    if is_https { SECURE } else { PLAIN }
+fn name(settings: &AccessSettings) -> &'static str {
+    match (settings.is_https, settings.base.as_str()) {
+        (true, "") => "__Host-rill",
+        (true, _) => "__Secure-rill",
+        (false, _) => "rill",
+    }
 }
 
 /// The secret in the cookie, if there is exactly one cookie of that name.
-pub(super) fn session(headers: &HeaderMap, is_https: bool) -> Option<&str> {
-    let name = name(is_https);
+pub(super) fn session<'a>(headers: &'a HeaderMap, settings: &AccessSettings) -> Option<&'a str> {
+    let name = name(settings);
     let mut found = headers
         .get_all(COOKIE)
         .iter()
@@ -31,19 +35,20 @@ pub(super) fn session(headers: &HeaderMap, is_https: bool) -> Option<&str> {
 }
 
 /// The header that sets the cookie.
-pub(super) fn set(secret: &str, is_https: bool, lives: Duration) -> HeaderValue {
-    cookie(secret, is_https, lives.as_secs())
+pub(super) fn set(secret: &str, settings: &AccessSettings) -> HeaderValue {
+    cookie(secret, settings, settings.longest)
 }
 
 /// The header that removes the cookie.
-pub(super) fn remove(is_https: bool) -> HeaderValue {
-    cookie("", is_https, 0)
+pub(super) fn remove(settings: &AccessSettings) -> HeaderValue {
+    cookie("", settings, Duration::ZERO)
 }
 
-fn cookie(value: &str, is_https: bool, seconds: u64) -> HeaderValue {
-    let name = name(is_https);
-    let secure = if is_https { "; Secure" } else { "" };
-    let text = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
+fn cookie(value: &str, settings: &AccessSettings, lives: Duration) -> HeaderValue {
+    let (name, base, seconds) = (name(settings), &settings.base, lives.as_secs());
+    let secure = if settings.is_https { "; Secure" } else { "" };
+    let text =
+        format!("{name}={value}; Path={base}/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
     let mut header = HeaderValue::from_str(&text).expect("a secret is hexadecimal");
     header.set_sensitive(true);
     header
@@ -53,14 +58,30 @@ fn cookie(value: &str, is_https: bool, seconds: u64) -> HeaderValue {
 mod tests {
     use super::*;
 
+    fn settings(is_https: bool, base: &str) -> AccessSettings {
+        AccessSettings {
+            is_https,
+            base: base.to_owned(),
+            longest: Duration::from_secs(86400),
+            ..AccessSettings::default()
+        }
+    }
+
     #[test]
     fn a_session_is_in_the_one_cookie_of_its_name() {
-        let check = |cookies: &[&'static str], is_https: bool, expect: Option<&str>| {
+        let check_below = |base: &str, cookies: &[&'static str], is_https, expect: Option<&str>| {
             let mut headers = HeaderMap::new();
             for cookie in cookies {
                 headers.append(COOKIE, HeaderValue::from_static(cookie));
             }
-            assert_eq!(session(&headers, is_https), expect, "{cookies:?}");
+            assert_eq!(
+                session(&headers, &settings(is_https, base)),
+                expect,
+                "{base} {cookies:?}"
+            );
+        };
+        let check = |cookies: &[&'static str], is_https, expect| {
+            check_below("", cookies, is_https, expect);
         };
         check(&[], true, None);
         check(&["__Host-rill=a"], true, Some("a"));
@@ -72,19 +93,34 @@ mod tests {
         check(&["__Host-rill=a; __Host-rill=b"], true, None);
         check(&["__Host-rill=a", "__Host-rill=b"], true, None);
         check(&["__Host-rill"], true, None);
+        check_below(
+            "/chat",
+            &["__Secure-rill=a; __Host-rill=b"],
+            true,
+            Some("a"),
+        );
+        check_below("/chat", &["rill=a"], false, Some("a"));
+        check_below("/chat", &["__Host-rill=a"], true, None);
     }
 
     #[test]
-    fn the_cookie_is_for_this_host_alone() {
+    fn the_cookie_is_for_this_host_and_its_path_alone() {
         let text = |header: HeaderValue| header.to_str().expect("ASCII").to_owned();
-        let day = Duration::from_secs(86400);
         assert_eq!(
-            text(set("a1", true, day)),
+            text(set("a1", &settings(true, ""))),
             "__Host-rill=a1; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax; Secure"
         );
         assert_eq!(
-            text(remove(false)),
+            text(remove(&settings(false, ""))),
             "rill=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"
+        );
+        assert_eq!(
+            text(set("a1", &settings(true, "/chat"))),
+            "__Secure-rill=a1; Path=/chat/; Max-Age=86400; HttpOnly; SameSite=Lax; Secure"
+        );
+        assert_eq!(
+            text(set("a1", &settings(false, "/chat"))),
+            "rill=a1; Path=/chat/; Max-Age=86400; HttpOnly; SameSite=Lax"
         );
     }
 }

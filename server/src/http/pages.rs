@@ -13,7 +13,7 @@ mod threads;
 use any_spawner::Executor;
 use app::page::render_budget::{RenderBudget, RenderLimits};
 use app::protocol::saved::InitialData;
-use app::protocol::{ErrorKind, Id};
+use app::protocol::{ErrorKind, Id, PageInfo};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, Request};
 use axum::handler::HandlerWithoutStateExt;
@@ -87,7 +87,7 @@ impl Pages {
         Self {
             state: state.clone(),
             options: leptos_options(&state.config, &site),
-            split: site.split_manifest(&names),
+            split: site.split_manifest(&names, state.config.base()),
             names: Arc::new(names),
             site,
             threads: PageThreads::new(),
@@ -185,9 +185,13 @@ impl Pages {
         let info = request
             .extensions()
             .get::<Caller>()
-            .map(|caller| self.state.page_info(caller));
+            .map(|caller| self.state.page_info(caller))
+            .unwrap_or_else(|| PageInfo {
+                base: self.state.config.base().to_owned(),
+                ..PageInfo::default()
+            });
         let context = move || {
-            provide_context(info.clone().unwrap_or_default());
+            provide_context(info.clone());
             provide_context(suggestions::suggestions(&state));
             provide_context(opened.clone());
             provide_context(RenderBudget::new(RenderLimits::default()));

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use futures::FutureExt;
 
+use super::below::below;
 use super::error::AppError;
 use super::pages::Pages;
 use super::routes::Needs::{Key, Nothing, Person, Session};
@@ -30,10 +31,14 @@ pub fn router(state: AppState) -> Router {
         .layer(from_fn(catch_panic))
         .layer(from_fn_with_state(state.clone(), access::guard))
         .layer(from_fn_with_state(state.clone(), metrics::measure));
-    let router = pages::safe_headers()
+    let router = router.with_state(state.clone());
+    let router = match &state.config.public_url {
+        Some(public) if !public.path.is_empty() => below(public, router),
+        _ => router,
+    };
+    pages::safe_headers()
         .into_iter()
-        .fold(router, Router::layer);
-    router.with_state(state)
+        .fold(router, Router::layer)
 }
 
 /// The table of the routes, for tests of who may use them.

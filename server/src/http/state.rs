@@ -205,6 +205,7 @@ impl AppState {
             person.name()
         };
         PageInfo {
+            base: self.config.base().to_owned(),
             person: name.to_owned(),
             model: self.upstreams.default_model(),
             demo: self.upstreams.is_demo(),

@@ -19,6 +19,7 @@ use web_sys::{
 };
 
 use crate::markdown::node::DRAW;
+use crate::page::base::below;
 use crate::protocol::DIAGRAM_PAGE;
 use crate::ui::dom::{append, create, create_frame, set};
 use crate::ui::text;
@@ -66,7 +67,7 @@ pub(in crate::ui) fn toggle_diagram(block: &Element, follow: Follow) {
     // Drawing needs the width of the frame; the height is set when the drawing is complete.
     set(&frame, "height", "0");
     set(&frame, "sandbox", "allow-scripts");
-    set(&frame, "src", DIAGRAM_PAGE);
+    set(&frame, "src", &below(DIAGRAM_PAGE));
     name_button(block, DRAWING);
     let loaded = {
         let (block, frame) = (block.clone(), frame.clone());

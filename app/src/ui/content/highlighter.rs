@@ -4,6 +4,7 @@ use std::cell::Cell;
 
 use leptos::prelude::document;
 
+use crate::page::base::below;
 use crate::ui::dom::{append, create, set};
 
 /// The script of the highlighter, built from `frontend/code`. It finds the code blocks by itself.
@@ -19,7 +20,7 @@ pub(in crate::ui) fn load_highlighter() {
     }
     let script = create("script");
     set(&script, "type", "module");
-    set(&script, "src", HIGHLIGHTER);
+    set(&script, "src", &below(HIGHLIGHTER));
     if let Some(head) = document().head() {
         append(&head, &script);
     }

@@ -9,6 +9,7 @@ use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlElement};
 
 use crate::markdown::node::SHOW_IMAGE;
+use crate::page::base::below;
 use crate::protocol::IMAGE_PATH;
 use crate::ui::dom::{append, create_frame, set};
 use crate::ui::transcript::follow::Follow;
@@ -53,5 +54,5 @@ fn name_of(link: &Element) -> String {
 /// The path at which our server shows the image of this URL.
 fn path_of(address: &str) -> String {
     let address: String = js_sys::encode_uri_component(address).into();
-    format!("{IMAGE_PATH}?src={address}")
+    below(IMAGE_PATH) + "?src=" + &address
 }

@@ -7,6 +7,7 @@ use crate::chat::tree::MessageId;
 use crate::chat::{Chat, Message};
 use crate::library::index::ConversationIndex;
 use crate::library::list::Conversations;
+use crate::page::base::below;
 use crate::page::navigation::{Address, Navigation};
 use crate::protocol::saved::EXPORT_PATH;
 use crate::ui::composer::composer_field::ComposerField;
@@ -246,7 +247,7 @@ impl Commands {
             Command::Theme(theme) => self.theme.choose(theme),
             Command::ExportAll => {
                 // This fails only where the browser forbids any navigation.
-                let _ = window().location().set_href(EXPORT_PATH);
+                let _ = window().location().set_href(&below(EXPORT_PATH));
             }
         }
     }

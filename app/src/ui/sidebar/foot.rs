@@ -7,6 +7,7 @@ use leptos::task::spawn_local;
 use crate::chat::Chat;
 use crate::library::backend::use_backend;
 use crate::library::list::Conversations;
+use crate::page::base::below;
 use crate::protocol::PageInfo;
 use crate::protocol::saved::EXPORT_PATH;
 use crate::ui::controls::icon::{icon, small_icon};
@@ -66,7 +67,7 @@ pub fn Foot() -> impl IntoView {
                 view! {
                     <PopupMenu label="Menu" button close>
                         {(!person.with_value(String::is_empty)).then(|| view! {
-                            <a class="row" role="menuitem" tabindex="-1" href="/account" rel="external">
+                            <a class="row" role="menuitem" tabindex="-1" href=below("/account") rel="external">
                                 {icon("person")}<span class="words">"Account"</span>
                             </a>
                         }.into_any())}
@@ -89,7 +90,7 @@ pub fn Foot() -> impl IntoView {
                         >
                             {icon("upload")}<span class="words">"Import…"</span>
                         </button>
-                        <a class="row" role="menuitem" tabindex="-1" href=EXPORT_PATH download="" on:click=move |_| close(true)>
+                        <a class="row" role="menuitem" tabindex="-1" href=below(EXPORT_PATH) download="" on:click=move |_| close(true)>
                             {icon("download")}<span class="words">"Export all"</span>
                         </a>
                     </PopupMenu>

@@ -5,6 +5,7 @@ use leptos::prelude::*;
 
 use crate::chat::Chat;
 use crate::library::list::Conversations;
+use crate::page::base::below;
 use crate::page::navigation::{Address, Navigation};
 use crate::protocol::saved::export_path;
 use crate::ui::controls::icon::icon;
@@ -29,7 +30,10 @@ pub fn Menu(
     let is_pinned = conversations
         .index()
         .with_untracked(|index| index.get(&id).is_some_and(|one| one.pinned));
-    let (markdown, json) = (export_path(&id, "markdown"), export_path(&id, "json"));
+    let (markdown, json) = (
+        below(&export_path(&id, "markdown")),
+        below(&export_path(&id, "json")),
+    );
     let id = StoredValue::new(id);
 
     let rename = move |_| {

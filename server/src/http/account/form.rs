@@ -25,8 +25,8 @@ pub(super) struct Form {
     pub(super) actor: Actor,
     /// The secret of the session with which it came.
     pub(super) secret: Option<String>,
-    /// The origin of the page.
-    pub(super) origin: String,
+    /// The address of this server as its sender knows it.
+    pub(super) address: String,
 }
 
 impl Form {
@@ -57,8 +57,8 @@ impl Form {
             ));
         }
         let actor = actor(state, &request);
-        let secret = cookies::session(headers, state.access.settings().is_https);
-        let (secret, origin) = (secret.map(str::to_owned), origin_of(state, headers));
+        let secret = cookies::session(headers, state.access.settings());
+        let (secret, address) = (secret.map(str::to_owned), address_of(state, headers));
         let limits = BodyLimits {
             bytes: MOST,
             ..BodyLimits::of_request(&state.config)
@@ -72,7 +72,7 @@ impl Form {
             fields,
             actor,
             secret,
-            origin,
+            address,
         })
     }
 
@@ -112,9 +112,9 @@ pub(super) fn actor(state: &AppState, request: &Request) -> Actor {
 }
 
 /// The address that people open.
-fn origin_of(state: &AppState, headers: &HeaderMap) -> String {
+fn address_of(state: &AppState, headers: &HeaderMap) -> String {
     match &state.config.public_url {
-        Some(public) => public.origin.clone(),
+        Some(public) => public.address(),
         None => {
             let host = headers.get("host").and_then(|host| host.to_str().ok());
             format!("http://{}", host.unwrap_or("localhost"))

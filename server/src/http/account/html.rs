@@ -56,8 +56,17 @@ impl Html {
         if condition { self.add(html()) } else { self }
     }
 
-    pub(super) fn into_string(self) -> String {
-        self.0
+    /// The document, with its links below a path. No text is a link by accident, since quotes in it are escaped.
+    pub(super) fn below(self, base: &str) -> String {
+        if base.is_empty() {
+            return self.0;
+        }
+        [" href=\"/", " action=\"/"]
+            .iter()
+            .fold(self.0, |html, link| {
+                let link_below = link.replace('/', &format!("{base}/"));
+                html.replace(link, &link_below)
+            })
     }
 }
 
@@ -130,17 +139,32 @@ mod tests {
             .text("\"><script>'&")
             .raw("\">");
         assert_eq!(
-            html.into_string(),
+            html.below(""),
             "<p title=\"&quot;&gt;&lt;script&gt;&#39;&amp;\">"
+        );
+    }
+
+    #[test]
+    fn links_and_forms_lead_below_the_path_and_nothing_else_changes() {
+        let html = Html::new()
+            .raw("<a href=\"/account\"></a><form action=\"")
+            .text("/people/1")
+            .raw("\"><input value=\"")
+            .text("/c/1 href=\"/x")
+            .raw("\">");
+        assert_eq!(
+            html.below("/chat"),
+            "<a href=\"/chat/account\"></a><form action=\"/chat/people/1\">\
+             <input value=\"/c/1 href=&quot;/x\">"
         );
     }
 
     #[test]
     fn a_time_is_shown_to_the_minute() {
         assert_eq!(
-            time(1_764_255_599_000).into_string(),
+            time(1_764_255_599_000).below(""),
             "<time datetime=\"2025-11-27T14:59:59Z\">2025-11-27 14:59 UTC</time>"
         );
-        assert!(time(-5).into_string().contains("1970-01-01 00:00 UTC"));
+        assert!(time(-5).below("").contains("1970-01-01 00:00 UTC"));
     }
 }

@@ -20,7 +20,11 @@ const LINES: i64 = 500;
 
 /// `GET /people`
 pub(super) async fn list(State(state): State<AppState>) -> Result<Response, AppError> {
-    Ok(page(StatusCode::OK, people_page(&state, "", "").await?))
+    Ok(page(
+        &state,
+        StatusCode::OK,
+        people_page(&state, "", "").await?,
+    ))
 }
 
 /// `POST /people`: invites somebody.
@@ -32,6 +36,7 @@ pub(super) async fn invite(
     let form = Form::read_of(&state, &caller, request).await?;
     if state.access.settings().mode != Mode::Accounts {
         return Ok(refusal_page(
+            &state,
             StatusCode::NOT_FOUND,
             "Here the proxy lets people in.",
         ));
@@ -46,12 +51,16 @@ pub(super) async fn invite(
         .await;
     Ok(match invited {
         Ok(secret) => {
-            let link = format!("{}/invite/{secret}", form.origin);
-            page(StatusCode::OK, people_page(&state, &link, "").await?)
+            let link = format!("{}/invite/{secret}", form.address);
+            page(
+                &state,
+                StatusCode::OK,
+                people_page(&state, &link, "").await?,
+            )
         }
         Err(refused) => {
             let (status, sentence) = refusal(&refused);
-            page(status, people_page(&state, "", &sentence).await?)
+            page(&state, status, people_page(&state, "", &sentence).await?)
         }
     })
 }
@@ -76,7 +85,7 @@ pub(super) async fn change(
         Ok(None) if form.get("do") == "delete" => Ok(see_other("/people")),
         Ok(None) => Ok(see_other(&format!("/people/{id}"))),
         Ok(Some(secret)) => {
-            let link = format!("{}/invite/{secret}", form.origin);
+            let link = format!("{}/invite/{secret}", form.address);
             person_page(&state, &id, StatusCode::OK, &link, "").await
         }
         Err(refused) => {
@@ -158,7 +167,7 @@ pub(super) async fn audit(State(state): State<AppState>) -> Result<Response, App
                 .raw("</td></tr>")
         })
         .raw("</tbody></table></div>");
-    Ok(page(StatusCode::OK, frame("Record", body)))
+    Ok(page(&state, StatusCode::OK, frame("Record", body)))
 }
 
 async fn people_page(state: &AppState, link: &str, wrong: &str) -> Result<Html, AppError> {
@@ -259,5 +268,5 @@ async fn person_page(
         .raw("</section><section aria-labelledby=\"delete\"><h2 id=\"delete\">Delete the account</h2><p>Its conversations are removed for good.</p><form method=\"post\" action=\"")
         .text(&action)
         .raw("\"><input type=\"hidden\" name=\"do\" value=\"delete\"><label for=\"email\">Its email, to be sure</label><input id=\"email\" name=\"email\" autocomplete=\"off\" required><button class=\"danger\">Delete the account</button></form></section>");
-    Ok(page(status, frame(&person.email, body)))
+    Ok(page(state, status, frame(&person.email, body)))
 }

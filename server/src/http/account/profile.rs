@@ -49,6 +49,7 @@ pub(super) async fn show(
         ..Notice::default()
     };
     Ok(page(
+        &state,
         StatusCode::OK,
         account_page(&state, &caller, notice).await?,
     ))
@@ -72,6 +73,7 @@ pub(super) async fn change(
                 ..Notice::default()
             };
             Ok(page(
+                &state,
                 StatusCode::OK,
                 account_page(&state, &caller, notice).await?,
             ))
@@ -82,7 +84,7 @@ pub(super) async fn change(
                 wrong: &sentence,
                 ..Notice::default()
             };
-            let response = page(status, account_page(&state, &caller, notice).await?);
+            let response = page(&state, status, account_page(&state, &caller, notice).await?);
             Ok(with_retry_after(response, &refused))
         }
     }

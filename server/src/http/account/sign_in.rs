@@ -35,8 +35,8 @@ pub(super) async fn form(
         return see_other(&next);
     }
     match state.store.has_admin().await {
-        Ok(true) => page(StatusCode::OK, sign_in_page(&next, "", "")),
-        Ok(false) => page(StatusCode::OK, not_set_up()),
+        Ok(true) => page(&state, StatusCode::OK, sign_in_page(&next, "", "")),
+        Ok(false) => page(&state, StatusCode::OK, not_set_up()),
         Err(error) => AppError::from(error).into_response(),
     }
 }
@@ -65,7 +65,7 @@ pub(super) async fn sign_in(
                 (StatusCode::BAD_REQUEST, sentence) => (StatusCode::UNAUTHORIZED, sentence),
                 other => other,
             };
-            let response = page(status, sign_in_page(&next, email, &sentence));
+            let response = page(&state, status, sign_in_page(&next, email, &sentence));
             with_retry_after(response, &refused)
         }
     })
@@ -90,15 +90,12 @@ pub(super) async fn sign_out(
             .await;
         if let Err(refused @ Refused::Failed) = signed_out {
             let (status, sentence) = refusal(&refused);
-            return Ok(super::refusal_page(status, &sentence));
+            return Ok(super::refusal_page(&state, status, &sentence));
         }
     }
     let mut response = see_other(SIGN_IN);
     let headers = response.headers_mut();
-    headers.insert(
-        SET_COOKIE,
-        cookies::remove(state.access.settings().is_https),
-    );
+    headers.insert(SET_COOKIE, cookies::remove(state.access.settings()));
     // Drafts stay in the browser otherwise, for whoever signs in next.
     headers.insert(CLEAR_SITE_DATA, HeaderValue::from_static("\"storage\""));
     Ok(response)
@@ -112,18 +109,24 @@ pub(super) async fn invitation(
     match state.access.invitation(&secret).await {
         Ok(invitation) if invitation.is_open(now()) => {
             let invited = (invitation.email(), invitation.is_reset());
-            page(StatusCode::OK, invitation_page(&secret, invited, "", ""))
+            page(
+                &state,
+                StatusCode::OK,
+                invitation_page(&secret, invited, "", ""),
+            )
         }
         Ok(invitation) if invitation.is_used() => {
-            no_invitation(StatusCode::GONE, "This link was used already.")
+            no_invitation(&state, StatusCode::GONE, "This link was used already.")
         }
-        Ok(_) => no_invitation(StatusCode::GONE, "This link has expired."),
-        Err(Refused::NotFound) => {
-            no_invitation(StatusCode::NOT_FOUND, "This link is not known here.")
-        }
+        Ok(_) => no_invitation(&state, StatusCode::GONE, "This link has expired."),
+        Err(Refused::NotFound) => no_invitation(
+            &state,
+            StatusCode::NOT_FOUND,
+            "This link is not known here.",
+        ),
         Err(refused) => {
             let (status, sentence) = refusal(&refused);
-            no_invitation(status, &sentence)
+            no_invitation(&state, status, &sentence)
         }
     }
 }
@@ -152,9 +155,17 @@ pub(super) async fn join(
             Ok(invitation) => {
                 let (status, sentence) = refusal(&refused);
                 let invited = (invitation.email(), invitation.is_reset());
-                page(status, invitation_page(&secret, invited, name, &sentence))
+                page(
+                    &state,
+                    status,
+                    invitation_page(&secret, invited, name, &sentence),
+                )
             }
-            Err(_) => no_invitation(StatusCode::NOT_FOUND, "This link is not known here."),
+            Err(_) => no_invitation(
+                &state,
+                StatusCode::NOT_FOUND,
+                "This link is not known here.",
+            ),
         },
         // Used, expired or unknown: the page of the link says which.
         Err(_) => invitation(State(state), Path(secret)).await,
@@ -163,9 +174,8 @@ pub(super) async fn join(
 
 /// The answer that sets the cookie of a new session and leads on.
 pub(super) fn signed_in_at(state: &AppState, secret: &str, next: &str) -> Response {
-    let settings = state.access.settings();
     let mut response = see_other(next);
-    let cookie = cookies::set(secret, settings.is_https, settings.longest);
+    let cookie = cookies::set(secret, state.access.settings());
     response.headers_mut().insert(SET_COOKIE, cookie);
     response
 }
@@ -230,9 +240,9 @@ fn invitation_page(secret: &str, (email, is_reset): (&str, bool), name: &str, wr
     door(title, body)
 }
 
-fn no_invitation(status: StatusCode, sentence: &str) -> Response {
+fn no_invitation(state: &AppState, status: StatusCode, sentence: &str) -> Response {
     let body = Html::new()
         .add(alert(sentence))
         .raw("<p>Ask an admin of this server for another link, or <a href=\"/signin\">sign in</a> if you have an account.</p>");
-    page(status, door("No invitation", body))
+    page(state, status, door("No invitation", body))
 }

@@ -102,10 +102,14 @@ impl Site {
     }
 
     /// The list of the wasm's parts, from which Leptos knows what to load early.
-    pub(super) fn split_manifest(&self, names: &BuildNames) -> Option<WasmSplitManifest> {
+    pub(super) fn split_manifest(
+        &self,
+        names: &BuildNames,
+        base: &str,
+    ) -> Option<WasmSplitManifest> {
         let text = self.read(&format!("pkg/{}", names.manifest))?;
         let parts: HashMap<String, Vec<String>> = serde_json::from_str(&text).ok()?;
-        let value = ("/pkg".to_owned(), parts, names.split.clone());
+        let value = (format!("{base}/pkg"), parts, names.split.clone());
         Some(WasmSplitManifest(ArcStoredValue::new(value)))
     }
 
