@@ -17,6 +17,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::access::host;
+use super::routes::before_routes;
 use crate::config::PublicUrl;
 
 struct Below {
@@ -31,10 +32,7 @@ pub(super) fn below(public: &PublicUrl, router: Router) -> Router {
         public: public.clone(),
         is_told: AtomicBool::new(false),
     };
-    // A layer runs after a route was chosen, so the routes are a service within another router.
-    Router::new()
-        .fallback_service(router)
-        .layer(from_fn_with_state(Arc::new(below), translate))
+    before_routes(router).layer(from_fn_with_state(Arc::new(below), translate))
 }
 
 /// Passes a request on without the path, and its answer back with it.

@@ -138,3 +138,8 @@ impl Routes {
         BoxCloneSyncService::<Request, Response, _>::new(service)
     }
 }
+
+/// A router that leaves all requests to another one. A layer around it runs before a route is chosen.
+pub(super) fn before_routes(routes: Router) -> Router {
+    Router::new().fallback_service(routes)
+}
