@@ -182,14 +182,13 @@ impl Pages {
             .map(|_| state.config.reload_port);
         let split = self.split.clone();
         // Whoever renders a page without a caller renders nothing of a person.
-        let info = request
-            .extensions()
-            .get::<Caller>()
-            .map(|caller| self.state.page_info(caller))
-            .unwrap_or_else(|| PageInfo {
+        let info = match request.extensions().get::<Caller>() {
+            Some(caller) => self.state.page_info(caller),
+            None => PageInfo {
                 base: self.state.config.base().to_owned(),
                 ..PageInfo::default()
-            });
+            },
+        };
         let context = move || {
             provide_context(info.clone());
             provide_context(suggestions::suggestions(&state));
