@@ -52,7 +52,7 @@ export class Chat {
 
   /** Opens the page and waits until it can be used. */
   async open(): Promise<void> {
-    await this.page.goto("/");
+    await this.page.goto("./");
     await this.ready();
   }
 

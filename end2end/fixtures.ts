@@ -53,11 +53,11 @@ export const test = base.extend<Options & Fixtures>({
   },
 
   baseURL: async ({ rill }, use) => {
-    await use(rill.url);
+    await use(`${rill.url}/`);
   },
 
   context: async ({ context, rill, guard }, use) => {
-    await guard.watch(context, rill.url);
+    await guard.watch(context, rill.origin);
     await use(context);
     guard.expectCalm();
   },

@@ -23,10 +23,10 @@ export class Proxy {
     const server = createServer();
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
-    const proxy = new Proxy(server, `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    const proxy = new Proxy(server, `http://127.0.0.1:${(server.address() as AddressInfo).port}${rill.base}`);
     const { host, hostname, port } = new URL(rill.url);
     server.on("request", (request, response) => {
-      const headers = { ...request.headers, host, ...(request.headers.origin ? { origin: rill.url } : {}) };
+      const headers = { ...request.headers, host, ...(request.headers.origin ? { origin: rill.origin } : {}) };
       const onward = ask({ hostname, port, path: request.url, method: request.method, headers }, (answer) => {
         if (request.url?.endsWith("/messages") && proxy.lose > 0) {
           proxy.lose -= 1;

@@ -12,6 +12,8 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 
+import { BASE, Front } from "./front.ts";
+
 /** The key that the server holds. It must not appear anywhere else. */
 export const KEY = "sk-test-SECRET";
 
@@ -29,8 +31,8 @@ export class Rill {
 
   private constructor(
     private readonly folder: string,
-    /** The address of the page, without a path. */
-    readonly url: string,
+    private readonly port: number,
+    private readonly front: Front,
     private readonly flags: string[],
     private readonly environment: Record<string, string>,
   ) {
@@ -41,7 +43,8 @@ export class Rill {
   static async start(flags: string[], environment: Record<string, string>): Promise<Rill> {
     const port = await freePort();
     const folder = mkdtempSync(join(tmpdir(), "rill-end2end-"));
-    const rill = new Rill(folder, `http://127.0.0.1:${port}`, flags, environment);
+    const front = await Front.before(port, await freePort(), folder);
+    const rill = new Rill(folder, port, front, flags, environment);
     try {
       await rill.answers();
     } catch (error) {
@@ -49,6 +52,24 @@ export class Rill {
       throw error;
     }
     return rill;
+  }
+
+  /** What browsers send as the origin of the page. */
+  get origin(): string {
+    return `http://127.0.0.1:${this.front.port}`;
+  }
+
+  /** The path below which the server is: empty at the root of its host. */
+  readonly base = BASE;
+
+  /** The address of the page, without a slash at its end. */
+  get url(): string {
+    return this.origin + BASE;
+  }
+
+  /** How the policy of a page names what is its own. */
+  get self(): string {
+    return BASE ? `${this.url}/` : "'self'";
   }
 
   /** All that it has written to its log. */
@@ -59,6 +80,7 @@ export class Rill {
   /** Ends it at once and for good. */
   async kill(): Promise<void> {
     await this.crash();
+    await this.front.close();
     rmSync(this.folder, { recursive: true, force: true });
   }
 
@@ -86,15 +108,19 @@ export class Rill {
   /** Runs a command over the data of this server, and gives its output. */
   async command(...words: string[]): Promise<string> {
     const run = promisify(execFile);
-    const { stdout } = await run(binary, [...words, "--listen", new URL(this.url).host, "--data-dir", join(this.folder, "data")], {
+    const { stdout } = await run(binary, [...words, ...this.address, "--data-dir", join(this.folder, "data")], {
       cwd: this.folder,
       env: {},
     });
     return stdout;
   }
 
+  private get address(): string[] {
+    return ["--listen", `127.0.0.1:${this.port}`, ...this.front.flags];
+  }
+
   private spawn(): ChildProcess {
-    const child = spawn(binary, ["--listen", new URL(this.url).host, ...this.flags], {
+    const child = spawn(binary, [...this.address, ...this.flags], {
       cwd: this.folder,
       env: {
         LEPTOS_SITE_ROOT: siteRoot,

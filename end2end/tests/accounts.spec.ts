@@ -12,7 +12,7 @@ const PASSWORD = "tidal window forks";
 
 /** Lets a person in by a link of the command line, in a browser of the person's own. */
 async function join(browser: Browser, rill: Rill, email: string, ...flags: string[]): Promise<Chat> {
-  const context = await browser.newContext({ baseURL: rill.url });
+  const context = await browser.newContext({ baseURL: `${rill.url}/` });
   const page = await context.newPage();
   const [link] = (await rill.command("user", "invite", email, ...flags)).split("\n");
   await page.goto(link!);
@@ -53,17 +53,17 @@ test("two people in two browsers have conversations of their own", async ({ brow
 test("signing in works without a script, and loads none of the page", async ({ browser, rill }) => {
   const joined = await join(browser, rill, "ann@example.com", "--admin");
   await joined.page.context().close();
-  const context = await browser.newContext({ baseURL: rill.url, javaScriptEnabled: false });
+  const context = await browser.newContext({ baseURL: `${rill.url}/`, javaScriptEnabled: false });
   const page = await context.newPage();
   const paths: string[] = [];
   page.on("request", (request) => paths.push(new URL(request.url()).pathname));
-  await page.goto("/account");
+  await page.goto("account");
   await expect(page).toHaveURL(/\/signin\?next=/);
   await signIn(page, "ann@example.com", "not the password");
   await expect(page.getByRole("alert")).toContainText("do not belong together");
   await signIn(page, "ann@example.com", PASSWORD);
   await expect(page.getByRole("heading", { name: "Your account" })).toBeVisible();
-  expect(paths.filter((path) => path.startsWith("/pkg"))).toEqual([]);
+  expect(paths.filter((path) => path.includes("/pkg/"))).toEqual([]);
   await page.getByRole("button", { name: "Sign out", exact: true }).last().click();
   await expect(page).toHaveURL(/\/signin$/);
   await context.close();
@@ -74,10 +74,10 @@ test("the pages of accounts are accessible, on a phone and in the dark as well",
   const cookies = await joined.page.context().cookies();
   await joined.page.context().close();
   for (const colorScheme of ["light", "dark"] as const) {
-    const context = await browser.newContext({ baseURL: rill.url, colorScheme, viewport: { width: 360, height: 700 } });
+    const context = await browser.newContext({ baseURL: `${rill.url}/`, colorScheme, viewport: { width: 360, height: 700 } });
     const page = await context.newPage();
-    for (const path of ["/signin", "/account", "/people", "/people/audit"]) {
-      if (path === "/account") await context.addCookies(cookies);
+    for (const path of ["signin", "account", "people", "people/audit"]) {
+      if (path === "account") await context.addCookies(cookies);
       await page.goto(path);
       const { violations } = await new AxeBuilder({ page }).analyze();
       expect(violations.map(({ id }) => id), path).toEqual([]);

@@ -134,7 +134,7 @@ test("what is written before the page is ready stays", async ({ chat, upstream, 
     await released;
     await route.continue();
   });
-  await page.goto("/", { waitUntil: "commit" });
+  await page.goto("./", { waitUntil: "commit" });
   await chat.composer.click();
   await page.keyboard.type("Written very early");
   await expect(chat.composer).toHaveValue("Written very early");

@@ -17,7 +17,7 @@ test("a first visit transfers less than 200 KB", async ({ chat }) => {
   });
   devtools.on("Network.loadingFinished", ({ requestId, encodedDataLength }) => sizes.set(requestId, encodedDataLength));
   // The stream of changes stays open, so the network is never idle.
-  await chat.page.goto("/");
+  await chat.page.goto("./");
   await chat.ready();
 
   const lines = [...sizes].map(([id, bytes]) => `${bytes.toLocaleString("en").padStart(9)}  ${names.get(id) ?? id}`);
@@ -32,23 +32,23 @@ test("a first visit transfers less than 200 KB", async ({ chat }) => {
   expect(total).toBeLessThan(isSplit ? LIMIT_BYTES : UNSPLIT_LIMIT_BYTES);
 });
 
-test("files with a hash in their name are kept for ever, the page is not", async ({ page, chat }) => {
+test("files with a hash in their name are kept for ever, the page is not", async ({ page, chat, rill }) => {
   const cached = new Map<string, string>();
   page.on("response", async (response) => {
     cached.set(new URL(response.url()).pathname, response.headers()["cache-control"] ?? "");
   });
   await chat.open();
-  const files = [...cached].filter(([path]) => path.startsWith("/pkg/"));
+  const files = [...cached].filter(([path]) => path.startsWith(`${rill.base}/pkg/`));
   expect(files.length).toBeGreaterThanOrEqual(3);
   for (const [path, control] of files) {
     expect(path).toMatch(/\.[\w-]{8,}\.(js|wasm|css)$/);
     expect(control, path).toContain("immutable");
     expect(control, path).toMatch(/max-age=31536000/);
   }
-  expect(cached.get("/")).toContain("no-store");
+  expect(cached.get(`${rill.base}/`)).toContain("no-store");
 });
 
-test("a second visit loads no file again", async ({ chat, page }) => {
+test("a second visit loads no file again", async ({ chat, page, rill }) => {
   await chat.open();
   const devtools = await chat.devtools();
   await devtools.send("Network.enable");
@@ -59,20 +59,23 @@ test("a second visit loads no file again", async ({ chat, page }) => {
   devtools.on("Network.responseReceived", ({ requestId, response }) => {
     if (response.fromDiskCache) kept.add(requestId);
   });
-  await page.goto("/");
+  await page.goto("./");
   await chat.ready();
-  const files = [...asked].filter(([, path]) => path.startsWith("/pkg/"));
+  const files = [...asked].filter(([, path]) => path.startsWith(`${rill.base}/pkg/`));
   expect(files.length).toBeGreaterThanOrEqual(3);
   expect(files.filter(([id]) => !kept.has(id)).map(([, path]) => path)).toEqual([]);
 });
 
-test("every file that the page and its manifest name is there", async ({ page, chat }) => {
+test("every file that the page and its manifest name is there", async ({ page, chat, rill }) => {
   await chat.open();
   const named = await page.locator("link[href], script[src]").evaluateAll((elements) =>
     elements.map((element) => element.getAttribute("href") ?? element.getAttribute("src") ?? ""),
   );
-  const manifest = (await (await page.request.get("/manifest.webmanifest")).json()) as { icons: { src: string }[] };
-  for (const path of [...named, ...manifest.icons.map((icon) => icon.src)]) {
+  const address = `${rill.url}/manifest.webmanifest`;
+  const manifest = (await (await page.request.get(address)).json()) as { start_url: string; icons: { src: string }[] };
+  const inManifest = [manifest.start_url, ...manifest.icons.map((icon) => icon.src)].map((path) => new URL(path, address).href);
+  expect(inManifest[0]).toBe(`${rill.url}/`);
+  for (const path of [...named, ...inManifest]) {
     expect((await page.request.get(path)).status(), path).toBe(200);
   }
 });

@@ -7,6 +7,7 @@ import type { Request } from "@playwright/test";
 
 import type { Chat } from "../chat.ts";
 import { expect, test } from "../fixtures.ts";
+import { BASE } from "../front.ts";
 import type { Guard } from "../guard.ts";
 import type { Rill } from "../rill.ts";
 import type { Upstream } from "../upstream.ts";
@@ -26,10 +27,10 @@ const button = (chat: Chat, name: string) => chat.answer().getByRole("button", {
 const code = (chat: Chat) => chat.answer().locator("pre code");
 const drawing = (chat: Chat) => chat.answer().frameLocator("iframe[title=Diagram]").locator("svg").first();
 
-/** The paths that are asked for from now on. */
+/** The paths that are asked for from now on, below that of the server. */
 function paths(chat: Chat): string[] {
   const paths: string[] = [];
-  chat.page.on("request", (request) => paths.push(new URL(request.url()).pathname));
+  chat.page.on("request", (request) => paths.push(new URL(request.url()).pathname.replace(BASE, "")));
   return paths;
 }
 
@@ -193,15 +194,15 @@ test("the document of a diagram reaches neither the page nor the server", async 
   await answered(chat, upstream, inFence(DIAGRAM));
   await button(chat, "Draw").click();
   await expect(drawing(chat)).toBeVisible();
-  const reached = await drawing(chat).evaluate(async () => {
+  const reached = await drawing(chat).evaluate(async (_, base) => {
     const tries: [string, () => unknown][] = [
       ["the page", () => parent.document.body.textContent],
       ["storage", () => localStorage.length],
       ["cookies", () => document.cookie],
-      ["the server", () => fetch("/api/models").then(({ ok }) => ok)],
+      ["the server", () => fetch(`${base}/api/models`).then(({ ok }) => ok)],
       ["the network by a picture", () => seen("img", { src: "https://evil.test/a" })],
       ["text as a script", () => seen("script", { textContent: "window.slippedIn = true" })],
-      ["another document", () => seen("iframe", { src: "/image?src=https%3A%2F%2Fevil.test%2Fb" })],
+      ["another document", () => seen("iframe", { src: `${base}/image?src=https%3A%2F%2Fevil.test%2Fb` })],
     ];
     /** What is not refused. */
     function seen(tag: string, what: object): Promise<void> {
@@ -224,7 +225,7 @@ test("the document of a diagram reaches neither the page nor the server", async 
       }
     }
     return { origin: self.origin, reached };
-  });
+  }, BASE);
   expect(reached).toEqual({ origin: "null", reached: [] });
 });
 
@@ -329,7 +330,7 @@ test("only a picture of the web that is in no link has a button, and what is cop
 });
 
 test("a picture cannot be used to ask our own server for anything", async ({ chat, upstream, rill, guard }) => {
-  allowPicture(guard, rill.url);
+  allowPicture(guard, rill.origin);
   guard.allow(/403|ERR_BLOCKED_BY_RESPONSE/);
   await answered(chat, upstream, `![free of charge](${rill.url}/api/chat?q=Spend)`);
   const refused = chat.page.waitForEvent("requestfailed", (request) => request.url() === `${rill.url}/api/chat?q=Spend`);
@@ -361,9 +362,9 @@ test("the documents of frames come with policies of their own", async ({ rill })
   expect(diagram.get("script-src")).toMatch(/^'sha256-[A-Za-z0-9+/]{43}='$/);
   diagram.delete("script-src");
   expect(Object.fromEntries(diagram)).toEqual({ ...closed, sandbox: "allow-scripts", "style-src": "'unsafe-inline'", "img-src": "data:" });
-  const page = await fetch(rill.url);
-  expect(page.headers.get("content-security-policy")).toContain("frame-src 'self';");
-  expect(page.headers.get("content-security-policy")).toContain("img-src 'self' data:;");
+  const page = await fetch(`${rill.url}/`);
+  expect(page.headers.get("content-security-policy")).toContain(`frame-src ${rill.self};`);
+  expect(page.headers.get("content-security-policy")).toContain(`img-src ${rill.self} data:;`);
 });
 
 test("only our own page is given them, and only addresses of the web are shown", async ({ rill }) => {

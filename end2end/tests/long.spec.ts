@@ -15,7 +15,7 @@ test.use({ trace: "off" });
 
 const MESSAGES = 1000;
 async function openLong(rill: Rill, page: Page): Promise<void> {
-  await page.goto(`/c/${await saveLong(rill, { messages: MESSAGES, filler: 20 })}`);
+  await page.goto(`c/${await saveLong(rill, { messages: MESSAGES, filler: 20 })}`);
   await expect(page.locator(".send")).toBeEnabled({ timeout: 20_000 });
 }
 

@@ -85,7 +85,7 @@ test("an imported conversation of texts that nest without end is a page like any
   });
   expect(response.ok).toBe(true);
   const [only] = await new Store(rill).list();
-  await page.goto(`/c/${only!.id}`);
+  await page.goto(`c/${only!.id}`);
   await expect(page.getByRole("button", { name: "Send", exact: true })).toBeEnabled();
   // The page begins with the end; the rest is loaded before one can have typed what to look for.
   await page.keyboard.press("Control+f");

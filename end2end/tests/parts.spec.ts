@@ -13,7 +13,7 @@ const MESSAGES = 5000;
 
 async function openLong(rill: Rill, page: Page, messages = MESSAGES): Promise<string> {
   const id = await saveLong(rill, { messages });
-  await page.goto(`/c/${id}`);
+  await page.goto(`c/${id}`);
   await expect(page.locator(".send")).toBeEnabled({ timeout: 20_000 });
   return id;
 }
@@ -34,7 +34,7 @@ async function scrollUpTo(page: Page, what: Locator): Promise<void> {
 
 test("a conversation of 5,000 messages is a small page that shows its end", async ({ rill, page }) => {
   const id = await saveLong(rill, { messages: MESSAGES });
-  const response = await page.goto(`/c/${id}`);
+  const response = await page.goto(`c/${id}`);
   expect((await response!.body()).length).toBeLessThan(1_500_000);
   await expect(page.getByText(`So ends answer ${MESSAGES - 1}.`)).toBeInViewport();
   expect(await articles(page).count()).toBeLessThan(200);
@@ -138,7 +138,7 @@ test("a version of which nothing is loaded is loaded with the path that it leads
     { number: 6001, after: 6000, text: "An answer beside." },
   ];
   const id = await saveLong(rill, { messages: 300, branches });
-  await page.goto(`/c/${id}`);
+  await page.goto(`c/${id}`);
   await expect(page.locator(".send")).toBeEnabled({ timeout: 20_000 });
   const question = page.locator("article.question").last();
   await expect(question).toContainText("1 of 2");
@@ -154,7 +154,7 @@ test("a version of which nothing is loaded is loaded with the path that it leads
 test("a link to a message loads up to it and shows it", async ({ chat, rill, page }) => {
   const id = await saveLong(rill, { messages: 600 });
   const { messages } = await new Store(rill).get(id);
-  await page.goto(`/c/${id}?message=${messages[301]!.id}`);
+  await page.goto(`c/${id}?message=${messages[301]!.id}`);
   await expect(chat.send).toBeEnabled({ timeout: 20_000 });
   await expect(page).toHaveURL(new RegExp(`/c/${id}$`));
   await expect(page.getByText("Answer 301 begins.")).toBeInViewport({ timeout: 20_000 });
@@ -189,7 +189,7 @@ test("where earlier messages cannot be loaded, one is told and can try again", a
   guard.allow(/path/);
   const id = await saveLong(rill, { messages: 300 });
   await page.route("**/api/conversations/path", (route) => route.abort());
-  await page.goto(`/c/${id}`);
+  await page.goto(`c/${id}`);
   await expect(page.locator(".send")).toBeEnabled({ timeout: 20_000 });
   const again = page.getByRole("link", { name: "Earlier messages could not be loaded. Try again" });
   await scrollUpTo(page, again);
@@ -203,7 +203,7 @@ test.describe("without JavaScript", () => {
 
   test("links lead to what was said before, and back to the end", async ({ rill, page }) => {
     const id = await saveLong(rill, { messages: 120 });
-    await page.goto(`/c/${id}`);
+    await page.goto(`c/${id}`);
     await expect(page.getByText("So ends answer 119.")).toBeAttached();
     await expect(page.getByText("Question 68?", { exact: true })).toHaveCount(0);
     await page.getByRole("link", { name: "Earlier messages" }).click();

@@ -210,7 +210,7 @@ const PAGE = `<!doctype html>
   document.forms[0].onsubmit = (event) => {
     event.preventDefault();
     const log = document.querySelector("pre");
-    const source = new EventSource("/api/chat?q=" + encodeURIComponent(event.target.q.value));
+    const source = new EventSource("api/chat?q=" + encodeURIComponent(event.target.q.value));
     source.onmessage = (e) => log.append(JSON.parse(e.data));
     source.addEventListener("done", () => { source.close(); log.append(" (done)"); });
     source.addEventListener("error", (e) => { if (e.data) { source.close(); log.append(JSON.parse(e.data).message); } });
@@ -235,7 +235,7 @@ test("a plain page reads it with the browser's own EventSource", async ({ page, 
   await page.getByRole("button", { name: "Ask" }).click();
   await expect(page.getByRole("log")).toContainText("The provider's connection ended before the answer did");
   await page.evaluate(async () => {
-    const again = await fetch("/api/chat?q=again", { headers: { accept: "text/event-stream", "last-event-id": "1" } });
+    const again = await fetch("api/chat?q=again", { headers: { accept: "text/event-stream", "last-event-id": "1" } });
     if (again.status !== 204) throw new Error(`status ${again.status}`);
   });
   expect(upstream.exchanges.length).toBe(2);

@@ -80,7 +80,7 @@ test("an answer that was lost on its way asks the model once", async ({ page, co
   try {
     proxy.lose = 2;
     upstream.willAnswer(["Asked once."]);
-    await page.goto(proxy.url);
+    await page.goto(`${proxy.url}/`);
     const chat = new Chat(page, context);
     await chat.ready();
     await chat.ask("Is anybody listening?");
@@ -98,7 +98,7 @@ test("a proxy that holds the text back is noticed, and the page says what to set
   guard.allow(/request to another host/);
   const proxy = await Proxy.before(rill);
   try {
-    await page.goto(proxy.url);
+    await page.goto(`${proxy.url}/`);
     const chat = new Chat(page, context);
     await chat.ready();
     proxy.holdMs = 2_600;

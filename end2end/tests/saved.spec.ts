@@ -212,7 +212,7 @@ test("Continue goes on where the limit of tokens cut the answer off", async ({ c
 
 test("a conversation that does not exist is said to be missing", async ({ chat, page, guard }) => {
   guard.allow(/404/);
-  const answer = await page.goto("/c/0190a0a0-0000-7000-8000-000000000000");
+  const answer = await page.goto("c/0190a0a0-0000-7000-8000-000000000000");
   expect(answer!.status()).toBe(404);
   await expect(page.getByText("There is no such conversation.")).toBeVisible();
   await chat.ready();

@@ -21,7 +21,7 @@ function post(rill: Rill, headers: Record<string, string>, body = question): Pro
 }
 
 test("the page comes with a strict policy", async ({ rill }) => {
-  const { headers } = await fetch(rill.url);
+  const { headers } = await fetch(`${rill.url}/`);
   const policy = new Map(headers.get("content-security-policy")!.split(";").map((rule) => rule.trim()).filter(Boolean).map((rule) => {
     const [name, ...sources] = rule.split(/\s+/);
     return [name!, sources];
@@ -42,7 +42,7 @@ test("the page comes with a strict policy", async ({ rill }) => {
 test("every page has a nonce of its own, which its scripts carry", async ({ rill }) => {
   const nonces = new Set<string>();
   for (let visit = 0; visit < 3; visit += 1) {
-    const response = await fetch(rill.url);
+    const response = await fetch(`${rill.url}/`);
     const nonce = /'nonce-([^']+)'/.exec(response.headers.get("content-security-policy")!)![1]!;
     const html = await response.text();
     const scripts = html.match(/<script\b[^>]*>/g) ?? [];
@@ -77,7 +77,7 @@ test("what comes from another site is refused, and costs nothing", async ({ rill
     ["another port of this machine", 403, { ...json, origin: "http://127.0.0.1:4000" }],
     ["another name of this machine", 403, { ...json, origin: `http://localhost:${port}` }],
     ["fetch metadata that says so", 403, { ...json, "sec-fetch-site": "cross-site" }],
-    ["fetch metadata that says so, with a right origin", 403, { ...json, origin: rill.url, "sec-fetch-site": "cross-site" }],
+    ["fetch metadata that says so, with a right origin", 403, { ...json, origin: rill.origin, "sec-fetch-site": "cross-site" }],
     ["a simple request of another site", 403, { "content-type": "text/plain", origin: "https://attacker.example" }],
     ["a form", 415, { "content-type": "application/x-www-form-urlencoded" }],
     ["text", 415, { "content-type": "text/plain" }],
@@ -86,7 +86,7 @@ test("what comes from another site is refused, and costs nothing", async ({ rill
   for (const [what, status, headers] of refused) expect(await post(rill, headers), what).toBe(status);
   expect(upstream.exchanges.length).toBe(0);
   upstream.willAnswer(["Welcome."]);
-  expect(await post(rill, { ...json, origin: rill.url, "sec-fetch-site": "same-origin" }), "the page itself").toBe(200);
+  expect(await post(rill, { ...json, origin: rill.origin, "sec-fetch-site": "same-origin" }), "the page itself").toBe(200);
 });
 
 test("a page of another site cannot ask", async ({ page, rill, upstream, guard }) => {
