@@ -10,6 +10,7 @@
 //! conversations.
 
 pub mod announcement;
+pub mod branches;
 pub mod draft;
 pub mod enter_key;
 mod load;

@@ -52,7 +52,15 @@ pub trait Library: Send + Sync {
     fn pin(&self, id: Id, pinned: bool) -> Answer<'_, ()>;
     /// Deletes a conversation. It can be restored for a limited time.
     fn delete(&self, id: Id) -> Answer<'_, ()>;
-    /// Restores a deleted conversation.
+    /// Adds a text of the person as another version of a reply, and shows it. Returns its id.
+    fn edit_reply(&self, id: Id, message: Id, text: String) -> Answer<'_, String>;
+    /// Copies the path up to a message as a new conversation, with the id `into` if that is free. Returns its id. A
+    /// repeated request makes no second copy.
+    fn fork(&self, id: Id, message: Id, into: Id) -> Answer<'_, String>;
+    /// Deletes a message and all that follows it. Returns the id with which [`Library::restore`] restores them: that
+    /// of the conversation if nothing is left of it, and otherwise another.
+    fn delete_messages(&self, id: Id, message: Id) -> Answer<'_, String>;
+    /// Restores a deleted conversation, or deleted messages.
     fn restore(&self, id: Id) -> Answer<'_, ()>;
     /// Stores which path of a conversation is shown: the one that ends with the message `leaf`.
     fn show(&self, id: Id, leaf: Id) -> Answer<'_, ()>;

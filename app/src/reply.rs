@@ -30,6 +30,8 @@ pub struct Reply {
     retry_at: Option<Duration>,
     /// How often the reply restarted from its beginning.
     restarts: u32,
+    /// Whether a person wrote or changed the text.
+    is_edited: bool,
 }
 
 /// The figures of a reply: tokens and times.
@@ -60,6 +62,7 @@ impl Reply {
             ended_at: None,
             retry_at: None,
             restarts: 0,
+            is_edited: false,
         }
     }
 
@@ -108,6 +111,7 @@ impl Reply {
             thought_until,
             retry_at: None,
             restarts: 0,
+            is_edited: message.edited,
         }
     }
 
@@ -241,6 +245,12 @@ impl Reply {
             writing: self.begun_at.and_then(|begun| since(begun, self.ended_at)),
             end: self.transcript.end.clone(),
         }
+    }
+
+    /// Whether a person wrote or changed the text.
+    #[must_use]
+    pub fn is_edited(&self) -> bool {
+        self.is_edited
     }
 
     /// How long the model reasoned, once the reasoning is over.
@@ -382,6 +392,7 @@ mod tests {
             }),
             state,
             could_not_be_saved: false,
+            edited: false,
         };
         Reply::saved(&message, at(100))
     }

@@ -62,6 +62,7 @@ fn conversation(id: &str, number: usize, messages: usize) -> Vec<ImportPart> {
                 finish: Finish::Stop,
             },
             could_not_be_saved: false,
+            edited: false,
         })));
     }
     parts.push(ImportPart::End(ConversationHead {

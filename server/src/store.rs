@@ -37,6 +37,7 @@ use self::database::connections::Connections;
 use self::database::slice::SLICE;
 use self::database::transaction::{WRITE_LIMIT, WRITE_TOTAL};
 use self::database::{Database, failure};
+pub use self::edit::CutMessages;
 pub use self::maintenance::{backup, check, count_unused, examine, running_process};
 pub use self::model::{
     Begun, ConversationHead, ConversationKey, Finished, GenerationEnd, ImportCursor, ImportPart,

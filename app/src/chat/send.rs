@@ -255,6 +255,6 @@ impl Chat {
 }
 
 /// A new id, for a conversation or a request. Later ones sort after earlier ones.
-fn new_id() -> String {
+pub(super) fn new_id() -> String {
     uuid::Uuid::now_v7().to_string()
 }

@@ -295,6 +295,7 @@ fn saved(id: &str, parent: Option<&str>, text: &str, state: MessageState) -> Sav
         timing: None,
         state,
         could_not_be_saved: false,
+        edited: false,
     }
 }
 

@@ -248,6 +248,28 @@ impl<T> Conversation<T> {
         self.versions_mut(self.nodes[id.0].parent).withdraw(id);
     }
 
+    /// Removes a message that was deleted, with all messages after it. The version before it is shown instead.
+    pub fn remove(&mut self, id: MessageId) {
+        for removed in self.with_followers(id) {
+            // The server may restore them under the same ids; then they are added anew.
+            self.nodes[removed.0].server_id = None;
+        }
+        self.withdraw(id);
+    }
+
+    /// A message and all loaded messages after it, on all paths.
+    #[must_use]
+    pub fn with_followers(&self, id: MessageId) -> Vec<MessageId> {
+        let mut found = vec![id];
+        let mut at = 0;
+        while let Some(id) = found.get(at) {
+            let after = self.nodes[id.0].replies.ids.iter();
+            found.extend(after.map(|(_, id)| *id));
+            at += 1;
+        }
+        found
+    }
+
     /// Shows this version of a message.
     pub fn show(&mut self, id: MessageId) {
         self.versions_mut(self.nodes[id.0].parent).show(Some(id));

@@ -63,6 +63,21 @@ pub async fn restore(id: Id) -> Result<(), ErrorBody> {
     super::use_library()?.restore(id).await
 }
 
+#[server(name = EditReply, prefix = "/api/conversations", endpoint = "edit_reply", input = Json, output = Json)]
+pub async fn edit_reply(id: Id, message: Id, text: String) -> Result<String, ErrorBody> {
+    super::use_library()?.edit_reply(id, message, text).await
+}
+
+#[server(name = ForkConversation, prefix = "/api/conversations", endpoint = "fork", input = Json, output = Json)]
+pub async fn fork(id: Id, message: Id, into: Id) -> Result<String, ErrorBody> {
+    super::use_library()?.fork(id, message, into).await
+}
+
+#[server(name = DeleteMessages, prefix = "/api/conversations", endpoint = "delete_messages", input = Json, output = Json)]
+pub async fn delete_messages(id: Id, message: Id) -> Result<String, ErrorBody> {
+    super::use_library()?.delete_messages(id, message).await
+}
+
 #[server(name = ShowMessage, prefix = "/api/conversations", endpoint = "show", input = Json, output = Json)]
 pub async fn show(id: Id, leaf: Id) -> Result<(), ErrorBody> {
     super::use_library()?.show(id, leaf).await

@@ -135,7 +135,7 @@ impl ConversationIndex {
         match change {
             Change::Changed(conversation) => self.change(conversation.clone()),
             Change::Removed(id) => self.remove(id),
-            Change::Reload => {}
+            Change::Reload | Change::MessagesRemoved(_) => {}
         }
     }
 

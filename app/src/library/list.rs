@@ -41,6 +41,8 @@ pub enum Toast {
         /// The title of the conversation.
         title: String,
     },
+    /// Messages were deleted and can be restored by this id.
+    DeletedMessages(String),
     /// A sentence, such as an error.
     Text(String),
 }
@@ -197,6 +199,20 @@ impl Conversations {
 
     /// Deletes a conversation, and shows a toast with which it can be restored.
     pub fn delete(self, id: String) {
+        self.deleted(id.clone());
+        let server = self.server.get_value();
+        spawn_local(
+            async move { self.settle(server.call(DeleteConversation { id: id.into() }).await) },
+        );
+    }
+
+    /// Shows a toast with which messages that were deleted can be restored.
+    pub fn deleted_messages(self, id: String) {
+        self.show(Toast::DeletedMessages(id));
+    }
+
+    /// Removes a conversation that was deleted, and shows a toast with which it can be restored.
+    pub fn deleted(self, id: String) {
         let title = self
             .get_untracked(&id)
             .map_or_else(String::new, |one| one.title);
@@ -206,17 +222,10 @@ impl Conversations {
                 hits.retain(|hit| hit.conversation != id);
             }
         });
-        self.show(Toast::Deleted {
-            id: id.clone(),
-            title,
-        });
-        let server = self.server.get_value();
-        spawn_local(
-            async move { self.settle(server.call(DeleteConversation { id: id.into() }).await) },
-        );
+        self.show(Toast::Deleted { id, title });
     }
 
-    /// Restores a deleted conversation, and calls `then` if that succeeded.
+    /// Restores a deleted conversation, or deleted messages, and calls `then` if that succeeded.
     pub fn restore(self, id: String, then: impl FnOnce() + 'static) {
         self.toast.set(None);
         let server = self.server.get_value();

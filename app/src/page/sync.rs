@@ -358,7 +358,10 @@ impl Sync {
                 }
             }
             Change::Reload => self.catch_up(),
-            Change::Changed(_) | Change::Removed(_) => {}
+            Change::MessagesRemoved(removed) if removed.conversation == open => {
+                self.chat.remove(&removed.message);
+            }
+            Change::Changed(_) | Change::Removed(_) | Change::MessagesRemoved(_) => {}
         }
     }
 

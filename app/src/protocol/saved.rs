@@ -197,6 +197,9 @@ pub struct SavedMessage {
     /// Whether the end of the reply is only in the server's memory, because it could not be saved.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub could_not_be_saved: bool,
+    /// Whether a person wrote or changed the text of this reply.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub edited: bool,
 }
 
 /// The state of a message.
@@ -265,13 +268,15 @@ pub struct SnippetPart {
     pub marked: bool,
 }
 
-/// An event of the stream at [`CHANGES_PATH`], named `changed`, `removed` or `reload`.
+/// An event of the stream at [`CHANGES_PATH`], named `changed`, `removed`, `messages_removed` or `reload`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// A conversation was added, or its summary changed.
     Changed(ConversationSummary),
     /// A conversation was deleted.
     Removed(String),
+    /// A message was deleted, with all that follows it.
+    MessagesRemoved(RemovedMessages),
     /// Changes may have been missed: the list must be reloaded.
     Reload,
 }
@@ -281,6 +286,15 @@ pub enum Change {
 pub struct Removed {
     /// The id of the conversation.
     pub id: String,
+}
+
+/// Data of a `messages_removed` event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemovedMessages {
+    /// The id of the conversation.
+    pub conversation: String,
+    /// The id of the first deleted message.
+    pub message: String,
 }
 
 impl Change {
@@ -293,6 +307,7 @@ impl Change {
         Ok(Some(match name {
             "changed" => Self::Changed(serde_json::from_str(data)?),
             "removed" => Self::Removed(serde_json::from_str::<Removed>(data)?.id),
+            "messages_removed" => Self::MessagesRemoved(serde_json::from_str(data)?),
             "reload" => Self::Reload,
             _ => return Ok(None),
         }))

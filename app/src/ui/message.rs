@@ -2,6 +2,7 @@
 
 pub mod continue_reply;
 pub mod figures;
+pub mod more;
 pub mod question;
 pub mod reasoning;
 pub mod regenerate;

@@ -6,24 +6,29 @@
 pub mod chooser;
 pub mod commands;
 pub mod conversation_title;
+pub mod edit_reply;
+pub mod message_menu;
 pub mod model_picker;
 pub mod palette;
 pub mod settings;
 pub mod shortcuts;
 pub mod toast;
 
-use leptos::html::{Dialog, Div};
+use leptos::html::{Button, Dialog, Div};
 use leptos::mount::mount_to;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 
 use self::commands::{Command, Commands};
 use self::conversation_title::ConversationTitle;
+use self::edit_reply::EditReplyDialog;
+use self::message_menu::MessageMenu;
 use self::model_picker::ModelPicker;
 use self::palette::Palette;
 use self::settings::Settings;
 use self::shortcuts::{Shortcuts, is_writing, listen_to_shortcuts};
 use self::toast::ToastView;
+use crate::chat::tree::MessageId;
 use crate::library::list::Conversations;
 use crate::page::lazy::{FIRST_INTERACTION, LazyPart, lazy_part, on_each};
 
@@ -38,12 +43,18 @@ pub enum Panel {
     Settings,
     /// The list of keyboard shortcuts.
     Shortcuts,
+    /// The menu of a message.
+    Menu(MessageId),
+    /// The text of a reply, to be edited.
+    EditReply(MessageId),
 }
 
 /// Which panel is open, and the place of the title in the header. The handle is `Copy`.
 #[derive(Clone, Copy)]
 pub struct Panels {
     open: RwSignal<Option<Panel>>,
+    /// The button that opened the menu of a message.
+    menu_button: StoredValue<Option<NodeRef<Button>>>,
     /// The element in the header that contains the title.
     pub title: NodeRef<Div>,
 }
@@ -54,6 +65,7 @@ impl Panels {
     pub fn new() -> Self {
         Self {
             open: RwSignal::new(None),
+            menu_button: StoredValue::new(None),
             title: NodeRef::new(),
         }
     }
@@ -61,6 +73,14 @@ impl Panels {
     /// Opens a panel.
     pub fn open(self, panel: Panel) {
         self.open.set(Some(panel));
+    }
+
+    /// Opens the menu of a message at its button, or closes it.
+    pub fn toggle_menu(self, message: MessageId, button: NodeRef<Button>) {
+        self.menu_button.set_value(Some(button));
+        let menu = Panel::Menu(message);
+        let is_open = self.open.get_untracked() == Some(menu);
+        self.open.set((!is_open).then_some(menu));
     }
 
     /// Notes that a panel was closed.
@@ -154,6 +174,8 @@ lazy_part! {
                     <Palette/>
                     <Settings/>
                     <Shortcuts/>
+                    <MessageMenu/>
+                    <EditReplyDialog/>
                     <ToastView/>
                 }
             })

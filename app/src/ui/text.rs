@@ -22,6 +22,9 @@ pub const NO_SCRIPT: &str = "Rill needs JavaScript and WebAssembly to send messa
 /// The lazy part with the messages could not be loaded.
 pub const MESSAGES_NOT_LOADED: &str = "A part of this page could not be loaded, so the conversation cannot be shown. Nothing of it is lost.";
 
+/// The mark of a reply that a person changed.
+pub const EDITED: &str = "Edited";
+
 /// The link to the end of a conversation that is shown only up to a message.
 pub const LATEST: &str = "Latest messages";
 

@@ -56,6 +56,7 @@ fn to_bytes(seq: u64, change: &Change) -> Bytes {
             "removed",
             serde_json::to_string(&Removed { id: id.clone() }),
         ),
+        Change::MessagesRemoved(messages) => ("messages_removed", serde_json::to_string(messages)),
         Change::Reload => ("reload", Ok("{}".to_owned())),
     };
     let mut out = Vec::new();

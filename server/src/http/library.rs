@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use app::library::{Answer, Library, PathPart};
 use app::protocol::saved::{
-    Change, ConversationDetail, ConversationList, InitialData, MessageState, SearchHits,
+    Change, ConversationDetail, ConversationList, InitialData, MessageState, RemovedMessages,
+    SearchHits,
 };
 use app::protocol::{ErrorBody, ErrorKind, Id, Refusal};
 use futures::FutureExt;
@@ -108,6 +109,14 @@ impl StoredLibrary {
         }
     }
 
+    async fn stop_all(&self, generations: Vec<String>) {
+        for generation in generations {
+            if let Some(running) = self.state.replies.running.get(&self.owner, &generation) {
+                running.stop().await;
+            }
+        }
+    }
+
     async fn announced<T>(&self, id: &str, done: Result<T, StoreError>) -> Result<T, ErrorBody> {
         let done = done.map_err(refusal)?;
         self.state
@@ -191,11 +200,7 @@ impl Library for StoredLibrary {
     fn delete(&self, id: Id) -> Answer<'_, ()> {
         async move {
             let deleted = self.state.store.delete(&self.owner, &id, now()).await;
-            for generation in deleted.map_err(refusal)? {
-                if let Some(running) = self.state.replies.running.get(&self.owner, &generation) {
-                    running.stop().await;
-                }
-            }
+            self.stop_all(deleted.map_err(refusal)?).await;
             self.state
                 .changes
                 .announce(&self.owner, Change::Removed(id.into()));
@@ -207,7 +212,53 @@ impl Library for StoredLibrary {
     fn restore(&self, id: Id) -> Answer<'_, ()> {
         async move {
             let done = self.state.store.restore(&self.owner, &id).await;
-            self.announced(&id, done).await
+            let conversation = done.map_err(refusal)?;
+            if conversation != *id {
+                // Pages must read the messages that are back.
+                self.state.changes.announce(&self.owner, Change::Reload);
+            }
+            self.announced(&conversation, Ok(())).await
+        }
+        .boxed()
+    }
+
+    fn edit_reply(&self, id: Id, message: Id, text: String) -> Answer<'_, String> {
+        async move {
+            if text.trim().is_empty() {
+                return Err(refusal(StoreError::Invalid("text must not be empty.")));
+            }
+            let store = &self.state.store;
+            let done = store.edit_reply(&self.owner, &id, &message, &text, now());
+            self.announced(&id, done.await).await
+        }
+        .boxed()
+    }
+
+    fn fork(&self, id: Id, message: Id, into: Id) -> Answer<'_, String> {
+        async move {
+            let store = &self.state.store;
+            let copied = store.fork(&self.owner, &id, &message, &into, now()).await;
+            let copy = copied.map_err(refusal)?;
+            self.announced(&copy, Ok(copy.clone())).await
+        }
+        .boxed()
+    }
+
+    fn delete_messages(&self, id: Id, message: Id) -> Answer<'_, String> {
+        async move {
+            let cut = self.state.store.cut(&self.owner, &id, &message, now());
+            let cut = cut.await.map_err(refusal)?;
+            self.stop_all(cut.running).await;
+            let change = if cut.id == *id {
+                Change::Removed(id.into())
+            } else {
+                Change::MessagesRemoved(RemovedMessages {
+                    conversation: id.into(),
+                    message: message.into(),
+                })
+            };
+            self.state.changes.announce(&self.owner, change);
+            Ok(cut.id)
         }
         .boxed()
     }

@@ -1,10 +1,12 @@
 //! Changes of a conversation as a whole: title, pin, deletion, shown path and time of reading.
 
+mod branch;
 mod expire;
 mod purge;
 
 use sqlx::{query, query_scalar};
 
+pub use self::branch::CutMessages;
 pub(super) use self::expire::UNUSED;
 pub(super) use self::purge::{PurgeTarget, REMOVED};
 use super::database::rows;
@@ -81,23 +83,28 @@ impl Store {
         Ok(running)
     }
 
-    /// Restores a deleted conversation.
+    /// Restores a deleted conversation, or messages that [`Store::cut`] has deleted. Returns the id of the
+    /// conversation.
     ///
     /// # Errors
     /// `NotFound`, also where a purge has begun to remove it.
-    pub async fn restore(&self, owner: &str, id: &str) -> Result<()> {
+    pub async fn restore(&self, owner: &str, id: &str) -> Result<String> {
+        if let Some(conversation) = self.restore_cut(owner, id).await? {
+            return Ok(conversation);
+        }
         let mut tx = self.transaction().await?;
         // A conversation that is partly purged has the import `REMOVED`.
         let changed = query(
             "update conversations set deleted_at = null
-             where owner = $1 and id = $2 and import is null",
+             where owner = $1 and id = $2 and import is null and cut_from is null",
         )
         .bind(owner)
         .bind(id)
         .execute(&mut *tx)
         .await?;
         found(changed.rows_affected())?;
-        tx.commit().await
+        tx.commit().await?;
+        Ok(id.to_owned())
     }
 
     /// Shows the path that ends with this message.

@@ -271,13 +271,13 @@ async fn end(
 }
 
 /// The number of columns of each message in [`insert_messages`], without `conversation` and `owner`.
-const COLUMNS: usize = 15;
+const COLUMNS: usize = 16;
 
 /// The statement that adds this many messages. Its first two parameters are `conversation` and `owner`.
 fn insert_messages(database: Database, count: usize) -> String {
     let mut sql = String::from(
         "insert into messages (conversation, owner, id, parent, role, text, reasoning, model, usage,
-             first_token_ms, duration_ms, thinking_ms, state, finish, error, created_at",
+             first_token_ms, duration_ms, thinking_ms, state, finish, error, created_at, edited",
     );
     let (columns, end) = match database {
         Database::Sqlite => (COLUMNS - 1, " returning key, id"),
@@ -331,7 +331,8 @@ async fn add_messages(
             .bind(state)
             .bind(finish)
             .bind(error)
-            .bind(message.created_at);
+            .bind(message.created_at)
+            .bind(i64::from(message.edited));
         match database {
             Database::Sqlite => terms.push((message.id, row.terms)),
             Database::Postgres => insert = insert.bind(row.terms),

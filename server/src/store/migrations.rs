@@ -62,6 +62,13 @@ pub(super) const STEPS: &[SchemaStep] = &[
         postgres: include_str!("migrations/postgres/0006_people.sql"),
         changes_data: false,
     },
+    SchemaStep {
+        version: 8,
+        name: "branches",
+        sqlite: include_str!("migrations/sqlite/0008_branches.sql"),
+        postgres: include_str!("migrations/postgres/0008_branches.sql"),
+        changes_data: false,
+    },
 ];
 
 /// The migrations of a database system, as sqlx runs them.

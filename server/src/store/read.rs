@@ -5,6 +5,8 @@ mod message;
 mod pages;
 mod path;
 
+pub(super) use self::path::{newest_child, newest_leaf_below};
+
 use app::protocol::saved::{ConversationDetail, ConversationList, ConversationSummary};
 use sqlx::query_as;
 

@@ -108,6 +108,7 @@ pub(in crate::store) fn to_import() -> Vec<ImportPart> {
                 finish: Finish::Stop,
             },
             could_not_be_saved: false,
+            edited: false,
         }))
     };
     let (question, answer) = (new_id(), new_id());

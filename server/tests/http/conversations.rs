@@ -1,5 +1,6 @@
 //! Saved conversations over HTTP.
 
+mod branches;
 mod functions;
 mod ids;
 mod import_export;

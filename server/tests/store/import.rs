@@ -24,6 +24,7 @@ fn exported(id: &str, texts: &[&str]) -> ExportedConversation {
             finish: Finish::Stop,
         },
         could_not_be_saved: false,
+        edited: false,
     };
     ExportedConversation {
         id: id.to_owned(),

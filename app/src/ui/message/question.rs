@@ -12,6 +12,7 @@ use crate::chat::tree::MessageId;
 use crate::ui::composer::composer_field::ComposerField;
 use crate::ui::controls::copy_button::CopyButton;
 use crate::ui::controls::icon::icon;
+use crate::ui::message::more::MoreButton;
 use crate::ui::message::versions::Versions;
 
 /// A question as plain text.
@@ -36,6 +37,7 @@ pub fn QuestionView(
                     field.focus();
                 }>{icon("edit")}</button>
                 <CopyButton text=Box::new(move || copied.to_string())/>
+                <MoreButton id/>
             </div>
         </article>
     }

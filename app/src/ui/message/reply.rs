@@ -8,6 +8,7 @@ use crate::ui::content::streamed_text::{Source, StreamedText};
 use crate::ui::controls::copy_button::CopyButton;
 use crate::ui::message::continue_reply::ContinueButton;
 use crate::ui::message::figures::Figures;
+use crate::ui::message::more::MoreButton;
 use crate::ui::message::reasoning::Reasoning;
 use crate::ui::message::regenerate::RegenerateButton;
 use crate::ui::message::versions::Versions;
@@ -20,6 +21,7 @@ struct Ended {
     note: Option<EndNote>,
     has_text: bool,
     can_continue: bool,
+    is_edited: bool,
 }
 
 /// A reply, streaming or complete.
@@ -46,6 +48,7 @@ pub fn ReplyView(
                     .and_then(|end| text::end_note(end, transcript.text.trim().is_empty())),
                 has_text: !transcript.text.is_empty(),
                 can_continue: reply.can_continue(),
+                is_edited: reply.is_edited(),
             })
         })
     });
@@ -98,6 +101,8 @@ pub fn ReplyView(
                     {ended.can_continue.then(|| view! { <ContinueButton id/> }.into_any())}
                     <RegenerateButton id reply/>
                         <Figures reply/>
+                        <MoreButton id/>
+                        {ended.is_edited.then(|| view! { <span class="edited always">{text::EDITED}</span> }.into_any())}
                     }.into_any(),
                     None => ().into_any(),
                 }}

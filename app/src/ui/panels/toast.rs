@@ -22,12 +22,25 @@ pub fn ToastView() -> impl IntoView {
             }
         });
     };
+    let undo_messages = move |id: String| {
+        conversations.restore(id, move || {
+            chat.announce("Messages restored".to_owned());
+            chat.restored();
+        });
+    };
     move || {
         match conversations.toast() {
             Some(Toast::Deleted { id, title }) => view! {
                 <div class="toast">
                     <span>"Deleted “"<span dir="auto">{title}</span>"”"</span>
                     <button type="button" on:click=move |_| undo(id.clone())>"Undo"</button>
+                </div>
+            }
+            .into_any(),
+            Some(Toast::DeletedMessages(id)) => view! {
+                <div class="toast">
+                    <span>"Messages deleted"</span>
+                    <button type="button" on:click=move |_| undo_messages(id.clone())>"Undo"</button>
                 </div>
             }
             .into_any(),

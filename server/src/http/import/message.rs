@@ -40,7 +40,7 @@ const TIMES: [&str; 5] = [
     "updated_at",
 ];
 const MODELS: [&str; 3] = ["model", "modelName", "model_slug"];
-const OTHERS: [&str; 7] = [
+const OTHERS: [&str; 8] = [
     "childrenIds",
     "isCreatedByUser",
     "attachments",
@@ -49,6 +49,7 @@ const OTHERS: [&str; 7] = [
     "timing",
     "state",
     "could_not_be_saved",
+    "edited",
 ];
 const COUNTED: [&str; 2] = ["files", "images"];
 
@@ -107,6 +108,8 @@ pub(super) fn node(key: Option<&str>, raw: &RawValue) -> TreeNode {
     node.created_at = at.and_then(times::time);
     node.odd += u64::from(at.is_some() && node.created_at.is_none());
     node.model = expect(first(raw, MODELS), &mut node.odd);
+    let [edited] = pick(Some(raw), ["edited"]);
+    node.edited = edited.is_some_and(|edited| edited.get() == "true");
     for count in pick(Some(raw), COUNTED).into_iter().flatten() {
         node.left_out += value::<u64>(count).unwrap_or(0);
     }

@@ -41,6 +41,8 @@ pub(super) struct TreeNode {
     /// In milliseconds.
     pub(super) created_at: Option<i64>,
     pub(super) model: Option<String>,
+    /// Whether a person changed the text. Only in our own export.
+    pub(super) edited: bool,
 }
 
 /// The parent that a node names.
@@ -98,6 +100,7 @@ struct KeptNode {
     created_at: Option<i64>,
     /// An index into `Tree::models`.
     model: Option<u32>,
+    edited: bool,
 }
 
 impl Tree {
@@ -179,6 +182,7 @@ impl Tree {
             reasoning,
             left_out: node.left_out,
             created_at: node.created_at,
+            edited: node.edited,
             model,
             ..*kept
         };
@@ -254,6 +258,7 @@ impl Tree {
                     finish: Finish::Stop,
                 },
                 could_not_be_saved: false,
+                edited: node.edited,
             })?;
         }
         let shown = facts

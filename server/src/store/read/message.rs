@@ -14,7 +14,7 @@ macro_rules! message_columns {
          m.marks as spans, m.state as state, m.finish as finish, m.error as error,
          m.generation as generation, m.model as model, m.created_at as created_at, m.usage as usage,
          m.first_token_ms as first_token_ms, m.duration_ms as duration_ms,
-         m.thinking_ms as thinking_ms"
+         m.thinking_ms as thinking_ms, m.edited as edited"
     };
 }
 pub(super) use message_columns;
@@ -38,6 +38,7 @@ row! {
         first_token_ms: Option<i64>,
         duration_ms: Option<i64>,
         thinking_ms: Option<i64>,
+        edited: i64,
     }
 }
 
@@ -76,6 +77,7 @@ impl MessageRow {
             timing: (timing != Timing::default()).then_some(timing),
             state,
             could_not_be_saved: false,
+            edited: self.edited != 0,
         })
     }
 

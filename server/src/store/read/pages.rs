@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, query_as, query_scalar};
 
 use super::message::{complete, message_columns};
 use crate::store::database::rows::row;
+use crate::store::database::transaction::TransactionConnection;
 use crate::store::{ConversationHead, ConversationKey, MessageKey, MessagePage, Result, Store};
 
 /// The most messages of a page, and the most bytes of text and reasoning of a page with more than one.
@@ -153,7 +154,7 @@ impl Store {
         conversation: ConversationKey,
     ) -> Result<Vec<MessageKey>> {
         let mut tx = self.snapshot().await?;
-        let mut next: Option<i64> = query_scalar(
+        let last: Option<i64> = query_scalar(
             "select coalesce(
                  (select m.key from messages m join conversations c on c.leaf = m.id
                   where c.key = $1 and m.conversation = $1),
@@ -163,34 +164,29 @@ impl Store {
         .bind(owner)
         .fetch_one(&mut *tx)
         .await?;
-        let mut path = Vec::new();
-        while let Some(key) = next {
-            let found: Vec<KeyRow> = query_as(
-                "with recursive line (key, parent, size, step) as (
-                     select key, parent, octet_length(text) + octet_length(reasoning), 1 from messages
-                     where key = $1 and conversation + 0 = $2 and owner = $3
-                     union all
-                     select m.key, m.parent, octet_length(m.text) + octet_length(m.reasoning),
-                         line.step + 1
-                     from line join messages m on m.id = line.parent
-                     where m.conversation + 0 = $2 and m.key + 0 < line.key and line.step <= $4
-                 )
-                 select key, cast(size as bigint) as size from line order by key desc",
-            )
-            .bind(key)
-            .bind(conversation.0)
-            .bind(owner)
-            .bind(STEPS)
-            .fetch_all(&mut *tx)
-            .await?;
-            let mut found: Vec<MessageKey> = found.into_iter().map(Into::into).collect();
-            // One message more than `STEPS` begins the next query.
-            next = found.get(STEPS as usize).map(|last| last.key);
-            found.truncate(STEPS as usize);
-            path.append(&mut found);
-        }
-        path.reverse();
-        Ok(path)
+        path_up(&mut tx, owner, conversation, last).await
+    }
+
+    /// The keys of the path to a message, the root first.
+    ///
+    /// # Errors
+    /// `NotFound` for a message of another conversation.
+    pub async fn path_to(
+        &self,
+        owner: &str,
+        conversation: ConversationKey,
+        message: &str,
+    ) -> Result<Vec<MessageKey>> {
+        let mut tx = self.snapshot().await?;
+        let last = query_scalar(
+            "select key from messages where id = $1 and conversation + 0 = $2 and owner = $3",
+        )
+        .bind(message)
+        .bind(conversation.0)
+        .bind(owner)
+        .fetch_one(&mut *tx)
+        .await?;
+        path_up(&mut tx, owner, conversation, Some(last)).await
     }
 
     /// The first page of the messages with these keys, and how many of the keys it covers.
@@ -216,6 +212,44 @@ impl Store {
         tx.commit().await?;
         Ok((messages, taken))
     }
+}
+
+/// The keys of the path that ends with this message, the root first.
+async fn path_up(
+    tx: &mut TransactionConnection,
+    owner: &str,
+    conversation: ConversationKey,
+    last: Option<i64>,
+) -> Result<Vec<MessageKey>> {
+    let mut next = last;
+    let mut path = Vec::new();
+    while let Some(key) = next {
+        let found: Vec<KeyRow> = query_as(
+                "with recursive line (key, parent, size, step) as (
+                     select key, parent, octet_length(text) + octet_length(reasoning), 1 from messages
+                     where key = $1 and conversation + 0 = $2 and owner = $3
+                     union all
+                     select m.key, m.parent, octet_length(m.text) + octet_length(m.reasoning),
+                         line.step + 1
+                     from line join messages m on m.id = line.parent
+                     where m.conversation + 0 = $2 and m.key + 0 < line.key and line.step <= $4
+                 )
+                 select key, cast(size as bigint) as size from line order by key desc",
+            )
+            .bind(key)
+            .bind(conversation.0)
+            .bind(owner)
+            .bind(STEPS)
+            .fetch_all(&mut *tx)
+            .await?;
+        let mut found: Vec<MessageKey> = found.into_iter().map(Into::into).collect();
+        // One message more than `STEPS` begins the next query.
+        next = found.get(STEPS as usize).map(|last| last.key);
+        found.truncate(STEPS as usize);
+        path.append(&mut found);
+    }
+    path.reverse();
+    Ok(path)
 }
 
 /// How many of these messages make a page: at least one, unless there are none.

@@ -99,7 +99,7 @@ async fn exists(tx: &mut TransactionConnection, conversation: i64, message: &str
 }
 
 /// The newest of the messages with this parent; without one, of the messages that have none.
-async fn newest_child(
+pub(in crate::store) async fn newest_child(
     tx: &mut TransactionConnection,
     conversation: i64,
     parent: Option<&str>,
@@ -153,7 +153,7 @@ async fn version_of(
 }
 
 /// The leaf of the path that leads from this message to the newest child each time.
-async fn newest_leaf_below(
+pub(in crate::store) async fn newest_leaf_below(
     tx: &mut TransactionConnection,
     conversation: i64,
     message: &str,

@@ -114,7 +114,11 @@ impl Cutting {
                 match self.repeat(write, &there).await {
                     Ok(()) => {}
                     // What is deleted already cannot be deleted once more.
-                    Err(StoreError::NotFound) if write == Write::Delete => {}
+                    Err(StoreError::NotFound)
+                        if matches!(
+                            write,
+                            Write::Delete | Write::Cut | Write::CutAll | Write::RestoreCut
+                        ) => {}
                     Err(error) => panic!("{case}: then {error}"),
                 }
                 let repeated = shape(&rows(&mut self.other).await);

@@ -14,7 +14,7 @@ use super::{finished, open_memory, question, settings};
 use crate::store::{LOCAL_OWNER, Store, new_id, open};
 
 /// What only reads, and the probe, which changes nothing.
-const READS: [&str; 26] = [
+const READS: [&str; 27] = [
     "probe",
     "reply",
     "list",
@@ -25,6 +25,7 @@ const READS: [&str; 26] = [
     "head",
     "messages_after",
     "shown",
+    "path_to",
     "messages",
     "path",
     "search",

@@ -14,7 +14,7 @@ use crate::store::{
 
 /// Every method of the store that writes, with the ways to call it. All other methods are in
 /// `READS`.
-pub(super) const WRITES: [(&str, &[Write]); 17] = [
+pub(super) const WRITES: [(&str, &[Write]); 20] = [
     (
         "begin",
         &[
@@ -30,7 +30,10 @@ pub(super) const WRITES: [(&str, &[Write]); 17] = [
     ("rename", &[Write::Rename]),
     ("pin", &[Write::Pin]),
     ("delete", &[Write::Delete]),
-    ("restore", &[Write::Restore]),
+    ("restore", &[Write::Restore, Write::RestoreCut]),
+    ("edit_reply", &[Write::EditReply]),
+    ("fork", &[Write::Fork]),
+    ("cut", &[Write::Cut, Write::CutAll]),
     ("show", &[Write::Show]),
     ("mark_read", &[Write::Read]),
     ("purge", &[Write::Purge]),
@@ -70,6 +73,11 @@ pub(super) enum Write {
     Pin,
     Delete,
     Restore,
+    RestoreCut,
+    EditReply,
+    Fork,
+    Cut,
+    CutAll,
     Show,
     Read,
     Purge,
@@ -207,6 +215,10 @@ pub(super) async fn empty(other: &mut AnyConnection) {
 pub(super) struct Prepared {
     pub(super) conversation: String,
     question: String,
+    /// The answer to the question.
+    answer: String,
+    /// The id by which deleted messages are restored.
+    cut: String,
     running: String,
     pub(super) import: String,
     /// A request that begins another reply.
@@ -239,6 +251,11 @@ pub(super) async fn prepare(store: &Store, write: Write) -> Prepared {
         let deleted = store.delete(LOCAL_OWNER, &conversation, 7);
         deleted.await.expect("saved");
     }
+    let mut cut = String::new();
+    if write == Write::RestoreCut {
+        let deleted = store.cut(LOCAL_OWNER, &conversation, &begun.message, 7);
+        cut = deleted.await.expect("saved").id;
+    }
     for change in people_before() {
         let added = store.change_people(&change, &record("before")).await;
         added.expect("saved");
@@ -253,6 +270,8 @@ pub(super) async fn prepare(store: &Store, write: Write) -> Prepared {
     Prepared {
         conversation,
         question: begun.user_message.expect("it was asked"),
+        answer,
+        cut,
         running: running.generation,
         import,
         reply,
@@ -371,7 +390,26 @@ impl Write {
             Self::Rename => store.rename(owner, id, "New", TitledBy::Person).await?,
             Self::Pin => store.pin(owner, id, true).await?,
             Self::Delete => return Ok(format!("{:?}", store.delete(owner, id, 9).await?)),
-            Self::Restore => store.restore(owner, id).await?,
+            Self::Restore => {
+                store.restore(owner, id).await?;
+            }
+            Self::RestoreCut => {
+                store.restore(owner, &there.cut).await?;
+            }
+            Self::EditReply => {
+                let edited = store.edit_reply(owner, id, &there.answer, "better", 9);
+                edited.await?;
+            }
+            Self::Fork => {
+                let copied = store.fork(owner, id, &there.answer, &there.import, 9);
+                copied.await?;
+            }
+            Self::Cut => {
+                store.cut(owner, id, &there.answer, 9).await?;
+            }
+            Self::CutAll => {
+                store.cut(owner, id, &there.question, 9).await?;
+            }
             Self::Show => store.show(owner, id, &there.question).await?,
             Self::Read => store.mark_read(owner, id, 11).await?,
             Self::Purge => return Ok(store.purge(8).await?.to_string()),
