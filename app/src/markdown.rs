@@ -35,6 +35,8 @@ mod waiting;
 
 #[cfg(test)]
 mod as_written_tests;
+#[cfg(test)]
+mod direction_tests;
 #[cfg(any(test, fuzzing))]
 mod fake_dom;
 #[cfg(test)]

@@ -141,6 +141,21 @@ pub enum Direction {
 }
 
 impl Direction {
+    /// That of a container by its first letter, if it has one, within another that has a direction or on the page itself.
+    pub(super) fn new(is_rtl: Option<bool>, is_nested: bool) -> Self {
+        match (is_rtl, is_nested) {
+            (None, _) => Self::Unknown,
+            (Some(true), _) => Self::Rtl,
+            (Some(false), true) => Self::NestedLtr,
+            (Some(false), false) => Self::Ltr,
+        }
+    }
+
+    /// This one, or another where no letter has come.
+    pub(super) fn or(self, other: Self) -> Self {
+        if self == Self::Unknown { other } else { self }
+    }
+
     fn attribute(self) -> Option<&'static str> {
         match self {
             Self::Unknown | Self::Ltr => None,
@@ -219,10 +234,29 @@ impl Kind {
             *loose |= also_loose;
             *has_text |= also_text;
         }
-        if let (Some(direction @ Direction::Unknown), Some(found)) =
-            (self.direction_mut(), later.direction())
+        if let (Some(known), Some(found)) = (self.direction(), later.direction()) {
+            self.set_direction(known.or(found));
+        }
+    }
+
+    /// Takes back what is not certain of a container, if only this is.
+    pub(super) fn take_back(&mut self, certain: &Self) {
+        if let (
+            Self::List {
+                loose, has_text, ..
+            },
+            Self::List {
+                loose: is_loose,
+                has_text: has_certain_text,
+                ..
+            },
+        ) = (&mut *self, certain)
         {
-            *direction = found;
+            *loose = *is_loose;
+            *has_text = *has_certain_text;
+        }
+        if let Some(direction) = certain.direction() {
+            self.set_direction(direction);
         }
     }
 
@@ -236,13 +270,11 @@ impl Kind {
         }
     }
 
-    /// The same, to be changed.
-    pub(super) fn direction_mut(&mut self) -> Option<&mut Direction> {
-        match self {
-            Self::Quote(direction) | Self::Table(direction) | Self::List { direction, .. } => {
-                Some(direction)
-            }
-            _ => None,
+    /// Sets that, if it has one.
+    pub(super) fn set_direction(&mut self, new: Direction) {
+        if let Self::Quote(direction) | Self::Table(direction) | Self::List { direction, .. } = self
+        {
+            *direction = new;
         }
     }
 

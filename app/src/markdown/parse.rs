@@ -18,6 +18,7 @@ use std::ops::Range;
 use self::builder::Builder;
 use super::definitions::{Definition, Definitions, Label};
 use super::depth::LEVELS;
+use super::direction;
 use super::formulas::{LineDollars, Pending};
 use super::masks::{Masked, masked};
 use super::node::Node;
@@ -131,6 +132,7 @@ pub fn parse(text: &str, own: Own, known: &Definitions) -> Parsed {
         parts::split(&mut parsed, text, own, known);
         parsed.has_parts = true;
     }
+    direction::set(&mut parsed.nodes, own.to);
     parsed
 }
 

@@ -217,13 +217,19 @@ pub fn check(text: &str, lengths: &[u8], step: usize) {
         (step, PARTED),
         (768, Limits::default()),
     ] {
-        let nodes = read(text, limits);
-        let (depth, most) = (depth(&nodes), deepest(limits.levels));
-        assert!(depth <= most, "{depth} levels: {text:?}");
-        assert_eq!(
-            streamed(&pieces, step, limits),
-            plain_html(&nodes),
-            "{text:?} with {limits:?}, cut after {step} bytes"
-        );
+        check_within(text, &pieces, step, limits);
     }
+}
+
+/// The same, for a text that streams in these pieces within these limits.
+#[track_caller]
+pub(super) fn check_within(text: &str, pieces: &[&str], step: usize, limits: Limits) {
+    let nodes = read(text, limits);
+    let (depth, most) = (depth(&nodes), deepest(limits.levels));
+    assert!(depth <= most, "{depth} levels: {text:?}");
+    assert_eq!(
+        streamed(pieces, step, limits),
+        plain_html(&nodes),
+        "{text:?} with {limits:?}, cut after {step} bytes"
+    );
 }

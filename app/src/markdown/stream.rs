@@ -47,6 +47,8 @@ pub struct Stream<D: Dom> {
     base: usize,
     /// What is open there.
     open: Vec<Open>,
+    /// What is certain of each of these. More may be shown of it, by what may still turn out to be something else.
+    certain: Vec<Kind>,
     is_mid_line: bool,
     /// The dollars of the line that continues at `base`, counted up to there.
     dollars: LineDollars,
@@ -102,6 +104,7 @@ impl<D: Dom> Stream<D> {
             shown: Vec::new(),
             base: 0,
             open: Vec::new(),
+            certain: Vec::new(),
             is_mid_line: false,
             dollars: LineDollars::default(),
             paragraph: 0,
@@ -255,6 +258,7 @@ impl<D: Dom> Stream<D> {
         let outers = self.shown.iter().map(|shown| shown.outer.clone()).collect();
         self.base = self.block.start;
         self.open.clear();
+        self.certain.clear();
         self.is_mid_line = false;
         self.block.is_whole = true;
         let mut tail = self.parse_tail(&text[self.base..]);

@@ -30,8 +30,6 @@ pub(super) struct Builder<'a> {
     pub(super) masked: Option<&'a Masked>,
     /// The addresses of definitions that the parser does not see as they were written, by the label as it sees that.
     pub(super) written_addresses: HashMap<Label, String>,
-    /// Whether a container may be open in which no letter has come.
-    pub(super) is_undirected: bool,
     /// Whether the heading that is open stands for a display formula.
     pub(super) is_in_formula: bool,
     pub(super) own: Own,
@@ -60,7 +58,6 @@ impl<'a> Builder<'a> {
             source,
             masked: None,
             written_addresses: HashMap::new(),
-            is_undirected: false,
             is_in_formula: false,
             own,
             too_deep: None,
@@ -107,9 +104,6 @@ impl<'a> Builder<'a> {
                 self.begin_implied(range.start);
                 let mut node = Node::new(Kind::Code, range.start, range.end);
                 let code = self.unmasked(&code, range.clone()).into_owned();
-                if range.start >= self.own.from {
-                    self.note_direction(&code, range.start);
-                }
                 node.children.push(Node::new(
                     Kind::Text(code, Vec::new()),
                     range.start,
@@ -223,7 +217,6 @@ impl<'a> Builder<'a> {
         } else {
             self.end_implied();
         }
-        self.is_undirected |= kind.direction().is_some();
         self.open.push(Node::new(kind, range.start, range.end));
     }
 

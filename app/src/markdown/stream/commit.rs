@@ -7,8 +7,9 @@ use std::ops::Range;
 
 use super::super::commit_point::{self, CommitPoint, Limits};
 use super::super::definitions::Label;
+use super::super::direction;
 use super::super::formulas::{self, LineDollars};
-use super::super::node::{Kind, Node};
+use super::super::node::{Direction, Kind, Node};
 use super::super::open::{Open, reopening_prefix};
 use super::super::parse::Own;
 use super::super::patch::{Dom, Shown, units};
@@ -191,7 +192,8 @@ impl<D: Dom> Stream<D> {
             }
             let is_same = match (&a.kind, &b.kind, point.text_at) {
                 (Kind::Text(a, _), Kind::Text(b, _), Some(at)) => a.get(..at) == b.get(..at),
-                (a, b, _) => discriminant(a) == discriminant(b) && a.direction() == b.direction(),
+                // What more is known of it may still change.
+                (a, b, _) => discriminant(a) == discriminant(b),
             };
             if !is_same {
                 return false;
@@ -231,9 +233,6 @@ impl<D: Dom> Stream<D> {
                 let Some(first) = level.first_mut() else {
                     return false;
                 };
-                if let Some(certain) = node_at(&tail.parsed.nodes, &way[..=depth]) {
-                    first.kind.join(&certain.kind);
-                }
                 level = &mut first.children;
             }
         }
@@ -257,6 +256,7 @@ impl<D: Dom> Stream<D> {
             }
         }
         self.base = at;
+        self.certain = self.certain_before(point, tail);
         self.open.clone_from(&point.open);
         self.is_mid_line = point.is_mid_line;
         self.dollars = dollars_before(point, tail);
@@ -265,6 +265,32 @@ impl<D: Dom> Stream<D> {
             self.require_reparse();
         }
         true
+    }
+
+    /// What is certain of each block that is open at a commit point: what stands before that says it.
+    fn certain_before(&self, point: &CommitPoint, tail: &Tail) -> Vec<Kind> {
+        let mut all = Vec::with_capacity(point.path.len());
+        let (mut level, mut was_open, mut is_nested) = (tail.parsed.nodes.as_slice(), true, false);
+        for (depth, index) in point.path.iter().enumerate() {
+            let Some(node) = level.get(*index) else { break };
+            was_open &= *index == 0;
+            let mut kind = node.kind.clone();
+            kind.set_direction(Direction::new(
+                direction::of_node(node, point.at),
+                is_nested,
+            ));
+            if let Kind::List { has_text, .. } = &mut kind {
+                *has_text = has_text_before(&node.children, point.at);
+            }
+            if let Some(known) = self.certain.get(depth).filter(|_| was_open) {
+                let found = std::mem::replace(&mut kind, known.clone());
+                kind.join(&found);
+            }
+            all.push(kind);
+            is_nested |= direction::gives_direction(&node.kind);
+            level = &node.children;
+        }
+        all
     }
 
     /// Notes what the first blocks of the end define and lack before they are forgotten. All of them
@@ -364,11 +390,16 @@ fn dollars_before(point: &CommitPoint, tail: &Tail) -> LineDollars {
     own.dollars.on_line(&tail.source, own.from, point.at)
 }
 
+/// Whether an item of a list has text of its own before this place.
+fn has_text_before(items: &[Node], at: usize) -> bool {
+    let mut children = items.iter().flat_map(|item| &item.children);
+    children.any(|child| child.kind == Kind::Paragraph && child.start < at)
+}
+
 /// Whether this is what is shown.
 fn shows<N>(shown: &Shown<N>, node: &Node) -> bool {
     let is_same = match (&shown.kind, &node.kind) {
         (Kind::Text(a, _), Kind::Text(b, _)) => a == b,
-        (a @ Kind::List { .. }, b) => a.is_like(b) && a.direction() == b.direction(),
         (a, b) => a == b,
     };
     is_same

@@ -108,20 +108,24 @@ impl<D: Dom> Stream<D> {
             let Some(expected) = shown.first() else {
                 return false;
             };
+            let mut kind = expected.kind.clone();
+            if let Some(certain) = self.certain.get(depth) {
+                kind.take_back(certain);
+            }
             match level.first_mut() {
                 Some(first) if first.start < from => {
-                    if !first.kind.is_same_block(&expected.kind) {
+                    if !first.kind.is_same_block(&kind) {
                         return false;
                     }
-                    let found = std::mem::replace(&mut first.kind, expected.kind.clone());
-                    first.kind.join(&found);
+                    kind.join(&first.kind);
+                    first.kind = kind;
                 }
                 _ => {
                     // Nothing new stands in it. Only a word cannot be taken for another block's.
                     if self.is_mid_line && depth + 1 == self.open.len() && !level.is_empty() {
                         return false;
                     }
-                    level.insert(0, Node::new(expected.kind.clone(), 0, from));
+                    level.insert(0, Node::new(kind, 0, from));
                 }
             }
             level = &mut level[0].children;

@@ -1,4 +1,4 @@
-//! Text within a block: words, formulas, addresses, line breaks and the direction of their script.
+//! Text within a block: words, formulas, addresses and line breaks.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -7,8 +7,7 @@ use pulldown_cmark::LinkType;
 
 use super::Builder;
 use crate::markdown::definitions::Label;
-use crate::markdown::direction;
-use crate::markdown::node::{Direction, Kind, Node, Origin};
+use crate::markdown::node::{Kind, Node, Origin};
 
 impl Builder<'_> {
     /// What the parser made of a part of the text, as it was written.
@@ -146,7 +145,6 @@ impl Builder<'_> {
             return;
         }
         let text = self.unmasked(text, range.clone());
-        self.note_direction(&text, range.start);
         let is_as_written = self.source.get(range.clone()) == Some(&text);
         let origin = is_as_written.then_some(Origin {
             at: 0,
@@ -155,33 +153,6 @@ impl Builder<'_> {
         });
         let kind = Kind::Text(text.into_owned(), origin.into_iter().collect());
         self.add(Node::new(kind, range.start, range.end));
-    }
-
-    /// Notes the direction of what is open from the first letter in it. The lines before the text's own have none, and
-    /// neither have the characters that complete it, nor code.
-    pub(super) fn note_direction(&mut self, text: &str, start: usize) {
-        if !self.is_undirected || start >= self.own.to || self.is_in_code() {
-            return;
-        }
-        let Some(is_rtl) = direction::of(text) else {
-            return;
-        };
-        self.is_undirected = false;
-        let mut is_nested = false;
-        for node in &mut self.open {
-            let is_footnote = matches!(node.kind, Kind::Footnote(_));
-            if let Some(direction) = node.kind.direction_mut() {
-                if *direction == Direction::Unknown {
-                    *direction = match (is_rtl, is_nested) {
-                        (true, _) => Direction::Rtl,
-                        (false, true) => Direction::NestedLtr,
-                        (false, false) => Direction::Ltr,
-                    };
-                }
-                is_nested = true;
-            }
-            is_nested |= is_footnote;
-        }
     }
 }
 
