@@ -46,4 +46,6 @@ mod parts_tests;
 #[cfg(any(test, fuzzing))]
 pub mod proof;
 #[cfg(test)]
+mod random_tests;
+#[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::proof::{PARTED, SHALLOW, SHORT, check_within, pieces};
-use super::tests::random_cases;
+use super::random_tests::random_cases;
 
 /// Streams a text by characters, and in two pieces that meet at places near its end.
 #[track_caller]

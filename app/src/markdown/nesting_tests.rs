@@ -8,7 +8,7 @@ use super::depth::LEVELS;
 use super::html::html;
 use super::parse::parse_whole;
 use super::proof::{SHALLOW, deepest, depth, pieces, streamed, whole, whole_within};
-use super::tests::random_cases;
+use super::random_tests::random_cases;
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;

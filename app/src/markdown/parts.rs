@@ -75,12 +75,15 @@ pub(super) fn is_long(node: &Node, end: usize, own: Own) -> bool {
     signed(end.min(own.to)) - begin_of(node, own) > signed(own.part)
 }
 
+/// What the parser leaves out at the end of a paragraph. It keeps a line of any other white space.
+const BLANK: [char; 4] = [' ', '\t', '\n', '\r'];
+
 /// Where the text of a paragraph or a heading ends: neither spaces behind it nor the line below a heading are text.
 fn end_of_text(node: &Node, source: &str, own: Own) -> usize {
-    let mut text = source[..node.end.min(own.to)].trim_end();
+    let mut text = source[..node.end.min(own.to)].trim_end_matches(BLANK);
     if matches!(node.kind, Kind::Heading(_)) && text_of_heading(node, source, own).is_none() {
         let line = memchr::memrchr(b'\n', text.as_bytes());
-        text = line.map_or(text, |line| text[..line].trim_end());
+        text = line.map_or(text, |line| text[..line].trim_end_matches(BLANK));
     }
     text.len().max(node.start)
 }
@@ -171,7 +174,8 @@ impl Splitter<'_> {
         let own = self.own;
         let is_heading = matches!(around.last(), Some(Open::Part { is_heading: true }));
         let end = end_of_text(node, self.source, own);
-        let is_last = self.source[end..own.to.max(end)].trim_end().is_empty();
+        let rest = &self.source[end..own.to.max(end)];
+        let is_last = rest.trim_end_matches(BLANK).is_empty();
         // What marks a heading is no text of it.
         let text = text_of_heading(node, self.source, self.own).unwrap_or(node.start);
         let (mut begin, mut from) = (begin_of(node, own), text.max(own.from));

@@ -10,8 +10,8 @@ use super::node::{Kind, Node, Tag};
 use super::parse::{Own, parse, parse_whole};
 use super::parts::PART;
 use super::proof;
+use super::random_tests::random_cases;
 use super::stream::Stream;
-use super::tests::random_cases;
 
 /// Parts as short as can be, so that short texts have many.
 fn limits(part: usize) -> Limits {
@@ -274,6 +274,32 @@ fn no_part_is_empty_where_spaces_and_line_breaks_stand_at_its_border() {
     }
 }
 
+/// Not all of these are white space to the parser, nor are they everywhere where one is.
+#[test]
+fn white_space_of_any_kind_ends_a_part_alike_however_it_comes() {
+    for white in [
+        "\u{b}", "\u{c}", "\u{85}", "\u{a0}", "\u{2028}", "\u{3000}", "\\",
+    ] {
+        for length in 40..56 {
+            for after in [
+                "",
+                "\n\nafter",
+                "\r\rafter",
+                "\n===\nafter",
+                "\n# after",
+                "\nafter",
+            ] {
+                for (before, lines) in [("", "\n"), ("> ", "\n> "), ("# ", " ")] {
+                    let words = format!("{before}{}", "(".repeat(length));
+                    check_streams(&format!("{words}{lines}{white}{after}"), 48);
+                    check_streams(&format!("{words}{white}{lines}{white}{white}{after}"), 48);
+                    check_streams(&format!("{words}  {lines}{white} {after}"), 48);
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn a_line_that_goes_on_in_the_next_part_is_no_rule_and_no_underline() {
     let words = "&amp; some words\n";
@@ -373,6 +399,10 @@ fn fragment() -> impl Strategy<Value = String> {
         "\n",
         "long_words_that_go_on_",
         "  ",
+        "\u{b}",
+        "\u{c}",
+        "\u{a0}",
+        "\u{3000}",
     ])
     .prop_map(str::to_owned)
 }
