@@ -1,7 +1,7 @@
 //! The kinds of hostile text that are measured, and how a text of each is made at any size.
 
 /// How the text of a kind is made.
-pub enum Make {
+pub(super) enum Make {
     /// A beginning, then the same over and over, then an end.
     Repeat(&'static str, &'static str, &'static str),
     /// The first half is the one over and over, the second half the other.
@@ -16,7 +16,7 @@ pub enum Make {
 
 impl Make {
     /// The text of this many bytes, or a little more.
-    pub fn text(&self, bytes: usize) -> String {
+    pub(super) fn text(&self, bytes: usize) -> String {
         let mut text = String::with_capacity(bytes + 64);
         let mut fill = |to: usize, part: &mut dyn FnMut(usize, &mut String)| {
             let mut number = 0;
@@ -62,7 +62,7 @@ impl Make {
 use Make::{Halves, Numbered, Repeat, Sized, TwoNumbered};
 
 /// The kinds, by name.
-pub const KINDS: &[(&str, Make)] = &[
+pub(super) const KINDS: &[(&str, Make)] = &[
     // Plain text.
     ("words", Repeat("", "word ", "")),
     ("one word", Repeat("", "a", "")),
