@@ -32,6 +32,7 @@ use secrecy::SecretString;
 use crate::providers::api::Api;
 use crate::providers::settings::UpstreamSettings;
 use crate::providers::{self, base_url, ollama};
+use crate::traces::TraceSettings;
 
 /// The configuration file in the current folder that is read by default.
 pub const FILE: &str = "rill.toml";
@@ -127,6 +128,10 @@ pub struct Config {
     #[command(flatten)]
     pub observing: Observing,
 
+    /// How traces are sent to a collector, if one is configured. From the environment alone.
+    #[arg(skip)]
+    pub traces: Option<TraceSettings>,
+
     /// How long conversations are kept.
     #[command(flatten)]
     pub retention: Retention,
@@ -191,8 +196,8 @@ impl Config {
         Ok(self)
     }
 
-    /// Adds the upstreams of the environment, unless the file describes them. An empty variable counts as not
-    /// set.
+    /// Adds the upstreams of the environment, unless the file describes them, and the collector of traces. An empty
+    /// variable counts as not set.
     ///
     /// # Errors
     /// A sentence that names the variable and says what is wrong with its value.
@@ -200,6 +205,7 @@ impl Config {
         mut self,
         variable: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, String> {
+        self.traces = TraceSettings::read(variable)?;
         let filled = |name: &str| {
             variable(name)
                 .map(|text| text.trim().to_owned())

@@ -282,6 +282,7 @@ async fn run(variables: Variables, flags: Config, config: Config) -> Result<(), 
         () = stop.next() => tracing::warn!("stopped at once"),
     }
     let _ = timeout(Duration::from_secs(2), state.store.close()).await;
+    state.flush_traces().await;
     drop(workers);
     Ok(())
 }
@@ -310,6 +311,9 @@ fn tell_settings(state: &AppState) {
         Mode::Proxy => "a proxy signs people in",
     };
     tracing::info!("{mode}");
+    if let Some(traces) = &state.config.traces {
+        tracing::info!("traces are sent to {}", traces.collector());
+    }
     tell_upstreams(state);
 }
 

@@ -20,3 +20,4 @@ mod routes;
 mod shutdown;
 mod streams_left;
 mod targets;
+mod traces;

@@ -32,6 +32,7 @@ const SERVER: Layers = Layers {
                 "reference",
                 "replies",
                 "store",
+                "traces",
             ],
         ),
         (
@@ -44,18 +45,26 @@ const SERVER: Layers = Layers {
                 "reference",
                 "replies",
                 "store",
+                "traces",
             ],
         ),
         ("access", &["store"]),
-        ("replies", &["metrics", "providers", "reference", "store"]),
+        (
+            "replies",
+            &["metrics", "providers", "reference", "store", "traces"],
+        ),
         ("providers", &["metrics"]),
-        ("store", &["metrics"]),
+        ("store", &["metrics", "traces"]),
+        ("metrics", &["traces"]),
         // These two use no other.
-        ("metrics", &[]),
         ("reference", &[]),
+        ("traces", &[]),
         ("doctor", &["config", "metrics", "providers", "store"]),
         // It builds the settings of the layers, which are types of these.
-        ("config", &["access", "providers", "replies", "store"]),
+        (
+            "config",
+            &["access", "providers", "replies", "store", "traces"],
+        ),
     ],
     forbidden: &[
         ("replies", &["axum::", "app::ui", "app::page"]),

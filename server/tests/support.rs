@@ -1,6 +1,7 @@
 //! The harness of the tests: a scripted upstream, a plain HTTP client, the server under test, and its log.
 
 pub(crate) mod caching_provider;
+pub(crate) mod collector;
 pub(crate) mod conversations;
 pub(crate) mod guarded;
 pub(crate) mod http;

@@ -19,6 +19,7 @@ use super::limits::Gate;
 use super::state::AppState;
 use crate::metrics::RequestLabels;
 use crate::reference::Reference;
+use crate::traces::CurrentSpan;
 
 /// The most connections of readers of the metrics.
 pub const MOST_CONNECTIONS: usize = 16;
@@ -28,8 +29,8 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Counts a request when the head of its response is known, and gives it a reference. A path without a route is one
-/// label, whatever it is.
+/// Counts a request when the head of its response is known, and gives it a reference and a span. A path without a route
+/// is one label, whatever it is.
 pub(super) async fn measure(
     State(state): State<AppState>,
     request: Request,
@@ -48,7 +49,13 @@ pub(super) async fn measure(
     let given = request.headers().get(X_REQUEST_ID);
     let given = given.and_then(|value| Reference::given(value.to_str().ok()?));
     let reference = given.unwrap_or_else(Reference::new);
-    let mut response = reference.clone().scope(next.run(request)).await;
+    let mut span = state.traces.request(traceparent(request.headers()), || {
+        format!("{http_request_method} {http_route}")
+            .trim_end()
+            .to_owned()
+    });
+    let handled = CurrentSpan::carried(span.as_current(), next.run(request));
+    let mut response = reference.clone().scope(handled).await;
     // The provider's own id of a request that was passed on is of more use to a program.
     if let Entry::Vacant(header) = response.headers_mut().entry(X_REQUEST_ID)
         && let Ok(value) = HeaderValue::from_str(reference.as_str())
@@ -61,7 +68,22 @@ pub(super) async fn measure(
         http_response_status_code: response.status().as_u16(),
     };
     state.metrics.request(&labels, began.elapsed());
+    let status = labels.http_response_status_code;
+    span.set("http.request.method", || labels.http_request_method);
+    span.set("http.route", || labels.http_route.to_string());
+    span.set("http.response.status_code", || status);
+    span.set("rill.reference", || reference.to_string());
+    if status >= 500 {
+        span.fail(status.to_string());
+    }
     response
+}
+
+/// The header that names the span of the caller, if there is exactly one.
+fn traceparent(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all("traceparent").iter();
+    let value = values.next()?.to_str().ok()?;
+    values.next().is_none().then_some(value)
 }
 
 /// What the listener for metrics answers. It has one path and is no part of the table of routes.

@@ -16,7 +16,7 @@ use app::protocol::ErrorKind;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
@@ -89,6 +89,11 @@ async fn pass(
     }
     let body = head.with_model(body, &model);
     let operation = upstream.operation(&model);
+    let mut headers = headers::of_request(&parts.headers);
+    let traceparent = operation.traceparent();
+    if let Some(traceparent) = traceparent.and_then(|text| HeaderValue::try_from(text).ok()) {
+        headers.insert("traceparent", traceparent);
+    }
     let report = PassReport::new(path, upstream.settings().name.clone(), model, started)
         .measured(operation, head.is_stream);
 
@@ -99,7 +104,7 @@ async fn pass(
     } else {
         total
     };
-    let sent = upstream.pass(path, headers::of_request(&parts.headers), body);
+    let sent = upstream.pass(path, headers, body);
     let answer = tokio::select! {
         biased;
         () = state.shutdown.cancelled() => return Err(report.failed(ErrorKind::Shutdown)),

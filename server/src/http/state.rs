@@ -22,6 +22,7 @@ use crate::providers::{Registry, Upstream, UpstreamLimits, demo, ollama};
 use crate::replies::pieces::PieceWriter;
 use crate::replies::{self, Replies};
 use crate::store::{self, ChangeFeed, Store};
+use crate::traces::Traces;
 
 /// The state of the server. It is cheap to clone.
 #[derive(Clone)]
@@ -40,6 +41,8 @@ pub struct AppState {
     pub readiness: Arc<Readiness>,
     /// What the server counts.
     pub metrics: Arc<Metrics>,
+    /// Where the spans of requests go.
+    pub(crate) traces: Traces,
     /// The engine of replies.
     pub replies: Replies,
     /// The store of conversations.
@@ -57,7 +60,7 @@ pub struct AppState {
 /// The reason why the server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// No HTTP client for an upstream could be built.
+    /// No HTTP client for an upstream or the collector of traces could be built.
     #[error("no connection to providers can be made: {0}")]
     Client(#[from] reqwest::Error),
     /// The store could not be opened.
@@ -95,6 +98,7 @@ impl AppState {
             .into_iter()
             .map(|settings| Upstream::new(settings, limits, &metrics).map(Arc::new))
             .collect::<Result<_, _>>()?;
+        let traces = Traces::start(config.traces.clone())?;
         let fallback = std::mem::take(&mut config.fallback);
         let model = config.model.clone();
         let upstreams = Registry::new(upstreams, model, fallback, limits, Arc::clone(&metrics));
@@ -143,6 +147,7 @@ impl AppState {
             max_connections: counts.connections,
             readiness: Arc::default(),
             metrics,
+            traces,
             replies,
             store,
             changes,
@@ -179,6 +184,9 @@ impl AppState {
         if differs(|config| format!("{:?}", config.observing)) {
             needs_restart.push("metrics_listen and log_format");
         }
+        if differs(|config| format!("{:?}", config.traces)) {
+            needs_restart.push("the variables OTEL_…");
+        }
         if differs(|config| format!("{:?}", config.retention)) {
             needs_restart.push("[retention]");
         }
@@ -186,6 +194,11 @@ impl AppState {
             needs_restart.push("[access]");
         }
         Ok(needs_restart)
+    }
+
+    /// Sends the spans that have ended to the collector, within a time limit.
+    pub async fn flush_traces(&self) {
+        self.traces.flush().await;
     }
 
     /// Looks for an Ollama on this machine, if that is configured.

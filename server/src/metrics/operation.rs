@@ -7,6 +7,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::Instant;
 
+use crate::traces::{Span, SpanKind};
+
 use super::histogram::{Histogram, NewHistogram};
 use super::{FIRST_TIME, GAP_TIME, OPERATION_TIME, Registrar, TOKENS};
 
@@ -91,6 +93,7 @@ pub struct OperationTimer {
     chunk_gap: Histogram,
     active: Gauge,
     error_type: &'static str,
+    span: Span,
 }
 
 impl OperationTimer {
@@ -102,6 +105,14 @@ impl OperationTimer {
         };
         let active = all.active.get_or_create_owned(&model);
         active.inc();
+        let mut span = Span::child(SpanKind::Client, || {
+            format!("chat {}", model.gen_ai_request_model)
+        });
+        span.set("gen_ai.operation.name", || model.gen_ai_operation_name);
+        span.set("gen_ai.provider.name", || provider.to_string());
+        span.set("gen_ai.request.model", || {
+            model.gen_ai_request_model.to_string()
+        });
         Self {
             first_chunk: all.first_chunk.get_or_create_owned(&model),
             chunk_gap: all.chunk_gap.get_or_create_owned(&model),
@@ -111,19 +122,30 @@ impl OperationTimer {
             began: Instant::now(),
             last_chunk: None,
             error_type: CANCELLED,
+            span,
         }
+    }
+
+    /// The header `traceparent` of the request, if it is traced.
+    pub(crate) fn traceparent(&self) -> Option<String> {
+        self.span.traceparent()
     }
 
     /// Counts a chunk of a streamed answer, which came at this time.
     pub fn chunk(&mut self, now: Instant) {
         match self.last_chunk.replace(now) {
-            None => self.first_chunk.observe_time(now - self.began),
+            None => {
+                let time = now - self.began;
+                self.first_chunk.observe_time(time);
+                self.span
+                    .set("rill.time_to_first_chunk_ms", || milliseconds(time));
+            }
             Some(last) => self.chunk_gap.observe_time(now - last),
         }
     }
 
     /// Counts the tokens that the provider told.
-    pub(crate) fn tokens(&self, input: Option<u64>, output: Option<u64>) {
+    pub(crate) fn tokens(&mut self, input: Option<u64>, output: Option<u64>) {
         for (token_type, tokens) in [("input", input), ("output", output)] {
             let Some(tokens) = tokens else {
                 continue;
@@ -135,6 +157,11 @@ impl OperationTimer {
                 gen_ai_token_type: token_type,
             };
             self.all.tokens.get_or_create(&labels).observe(tokens);
+            let attribute = match token_type {
+                "input" => "gen_ai.usage.input_tokens",
+                _ => "gen_ai.usage.output_tokens",
+            };
+            self.span.set(attribute, || tokens);
         }
     }
 
@@ -160,5 +187,12 @@ impl Drop for OperationTimer {
         };
         let time = self.all.time.get_or_create(&labels);
         time.observe_time(self.began.elapsed());
+        if !self.error_type.is_empty() {
+            self.span.fail(self.error_type);
+        }
     }
+}
+
+fn milliseconds(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -157,7 +157,7 @@ impl UpstreamAnswer {
     }
 
     fn measure_end(&mut self, progress: &Result<Progress, Failure>) {
-        let Some(operation) = self.operation.take() else {
+        let Some(mut operation) = self.operation.take() else {
             return;
         };
         match progress {

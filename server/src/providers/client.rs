@@ -140,7 +140,8 @@ impl Upstream {
         loop {
             let first_byte = (Instant::now() + self.limits.first_byte).min(deadline);
             let operation = self.metrics.operation(model);
-            let failure = match timeout_at(first_byte, self.send(body.clone(), attempts)).await {
+            let sent = self.send(body.clone(), operation.traceparent(), attempts);
+            let failure = match timeout_at(first_byte, sent).await {
                 Ok(Ok(response)) if response.status().is_success() => {
                     self.learn(model, quirks);
                     let limit = quirks.limit(prompt.max_tokens);
@@ -255,7 +256,12 @@ impl Upstream {
     }
 
     /// Sends a request for an answer. Counts each request in `sent`.
-    async fn send(&self, body: Bytes, sent: &mut u32) -> Result<Response, reqwest::Error> {
+    async fn send(
+        &self,
+        body: Bytes,
+        traceparent: Option<String>,
+        sent: &mut u32,
+    ) -> Result<Response, reqwest::Error> {
         let url = self.url(self.settings.api.path());
         let request = |client: &reqwest::Client| {
             let request = client
@@ -265,6 +271,10 @@ impl Upstream {
                 // A compressed stream arrives in blocks instead of token by token.
                 .header(ACCEPT_ENCODING, "identity")
                 .body(body.clone());
+            let request = match &traceparent {
+                Some(traceparent) => request.header(TRACEPARENT, traceparent),
+                None => request,
+            };
             self.identify(request)
         };
         let builder = || client(&self.settings, self.limits);
@@ -344,6 +354,8 @@ impl Upstream {
     }
 }
 
+/// The header that names the span of the request (W3C Trace Context).
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 

@@ -13,6 +13,7 @@ use super::saved::{self, ReplyContext};
 use super::{Guard, Replies, new_id, title};
 use crate::reference::Reference;
 use crate::store::{self, Begun, NewReply, PathEnd, PathLimit, Piece, Store, StoreError, Turn};
+use crate::traces::CurrentSpan;
 
 /// A validated message.
 pub(crate) struct NewMessage {
@@ -63,6 +64,7 @@ impl Replies {
         // running reply that no task makes.
         let reference = Reference::current();
         let begin = async move { replies.begin_once(new, admit).await };
+        let begin = CurrentSpan::carried(CurrentSpan::get(), begin);
         tokio::spawn(Reference::carried(reference, begin))
             .await
             .unwrap_or(Err(BeginError::Panicked))

@@ -19,6 +19,7 @@ use crate::providers::Reuse;
 use crate::providers::error::Failure;
 use crate::providers::{DispatchStep, Progress, Registry, UpstreamAnswer};
 use crate::reference::{Reference, with_reference};
+use crate::traces::{CurrentSpan, Span, SpanKind};
 
 /// The most bytes that are gathered before a flush.
 const FRAME_BYTES: usize = 16 * 1024;
@@ -160,12 +161,20 @@ pub(crate) struct Report {
     cause: Cow<'static, str>,
     /// The request that began the reply.
     reference: Option<Reference>,
+    /// Ends with the report.
+    span: Span,
 }
 
 impl Report {
-    /// The report of a reply that begins now, by the request that is handled.
-    pub(crate) fn new() -> Self {
+    /// The report of a reply that begins now, by the request that is handled. Its span has this name.
+    pub(crate) fn new(name: &'static str) -> Self {
+        let reference = Reference::current();
+        let mut span = Span::child(SpanKind::Internal, || name);
+        if let Some(reference) = &reference {
+            span.set("rill.reference", || reference.to_string());
+        }
         Self {
+            span,
             started: Instant::now(),
             attempts: 0,
             first_token: None,
@@ -175,8 +184,13 @@ impl Report {
             bytes: 0,
             usage: None,
             cause: Cow::Borrowed(""),
-            reference: Reference::current(),
+            reference,
         }
+    }
+
+    /// The span of the reply, as the current one of the task that makes it.
+    pub(crate) fn span(&self) -> Option<CurrentSpan> {
+        self.span.as_current()
     }
 
     /// The time at which the reply began.
@@ -221,7 +235,7 @@ impl Report {
     }
 
     /// Counts the reply.
-    pub(crate) fn measure(&self, metrics: &Metrics, kind: ReplyKind, outcome: &Outcome) {
+    pub(crate) fn measure(&mut self, metrics: &Metrics, kind: ReplyKind, outcome: &Outcome) {
         let (outcome, error_type) = match outcome {
             Outcome::Done(finish) => (finish.as_str(), None),
             Outcome::Left => ("left", None),
@@ -229,6 +243,11 @@ impl Report {
         };
         let time = self.started.elapsed();
         metrics.reply(kind, outcome, error_type, time, self.first_token);
+        self.span.set("rill.outcome", || outcome);
+        self.span.set("rill.attempts", || u64::from(self.attempts));
+        if let Some(error_type) = error_type {
+            self.span.fail(error_type);
+        }
     }
 
     /// Writes the one log line of the reply.

@@ -21,6 +21,7 @@ use super::{Guard, Replies};
 use crate::metrics::ReplyKind;
 use crate::providers::Reuse;
 use crate::store::{Begun, Finished, GenerationEnd, NewPiece, Piece, StoreError, now};
+use crate::traces::CurrentSpan;
 
 /// The least time between two stored pieces of a running reply.
 const SNAPSHOT: Duration = Duration::from_secs(1);
@@ -74,15 +75,18 @@ pub(crate) fn run(
         running.log.note_not_saved();
     }
     replies.running.add(&running);
-    replies.tasks.spawn(make(
+    let report = Report::new("reply");
+    let span = report.span();
+    let made = make(
         replies.clone(),
         Arc::clone(&running),
         request,
         model,
         is_stored,
-        Report::new(),
+        report,
         context.guard,
-    ));
+    );
+    replies.tasks.spawn(CurrentSpan::carried(span, made));
     running
 }
 

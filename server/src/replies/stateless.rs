@@ -18,6 +18,7 @@ use super::stream::with_pings;
 use super::{Replies, new_id};
 use crate::metrics::ReplyKind;
 use crate::providers::Reuse;
+use crate::traces::CurrentSpan;
 
 /// How many frames wait for a reader. A frame has about 16 KiB of events, or one that is larger.
 const PIPE_FRAMES: usize = 4;
@@ -39,14 +40,17 @@ pub(crate) fn start<S: Send + 'static, R: Send + 'static>(
         writer,
         frame: Frame::default(),
     };
-    replies.tasks.spawn(run(
+    let report = Report::new("reply");
+    let span = report.span();
+    let made = run(
         replies.clone(),
         request,
         pipe,
         gone.clone(),
-        Report::new(),
+        report,
         reply_guard,
-    ));
+    );
+    replies.tasks.spawn(CurrentSpan::carried(span, made));
     with_pings(
         stream::poll_fn(move |context| frames.poll_recv(context).map(|frame| frame.map(Ok))),
         (gone.drop_guard(), stream_guard),

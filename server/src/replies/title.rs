@@ -15,6 +15,7 @@ use super::running::RunningReply;
 use super::title_text::{outside_reasoning, title_in};
 use crate::providers::Reuse;
 use crate::store::TitledBy;
+use crate::traces::CurrentSpan;
 
 /// The most characters of a question that become its title.
 const FIRST_WORDS: usize = 60;
@@ -63,16 +64,24 @@ pub(crate) fn request_title(
     }]);
     let (replies, running, model) = (replies.clone(), Arc::clone(running), model.to_owned());
     let tracker = replies.tasks.clone();
-    tracker.spawn(async move {
+    let report = Report::new("title");
+    let span = report.span();
+    tracker.spawn(CurrentSpan::carried(span, async move {
         let drain = replies.drain.clone();
         tokio::select! {
             () = drain.cancelled() => {}
-            _ = timeout(LIMIT, title(&replies, &running, &request, &model)) => {}
+            _ = timeout(LIMIT, title(&replies, &running, &request, &model, report)) => {}
         }
-    });
+    }));
 }
 
-async fn title(replies: &Replies, running: &RunningReply, request: &ChatRequest, model: &str) {
+async fn title(
+    replies: &Replies,
+    running: &RunningReply,
+    request: &ChatRequest,
+    model: &str,
+    mut report: Report,
+) {
     let answer = running
         .log
         .read_after(Some(running.log.last_seq()))
@@ -88,7 +97,7 @@ async fn title(replies: &Replies, running: &RunningReply, request: &ChatRequest,
     let mut collect = Collect {
         text: String::new(),
     };
-    let (mut model, mut report) = (model.to_owned(), Report::new());
+    let mut model = model.to_owned();
     let outcome = relay(
         &replies.providers,
         request,

@@ -31,6 +31,7 @@ use self::task::{Rules, Task};
 use super::batch::{Batch, BatchResults};
 use super::connections::Connections;
 use crate::store::{Database, Result, Store};
+use crate::traces::Span;
 
 pub(in crate::store) use self::task::execute;
 
@@ -43,10 +44,15 @@ pub(in crate::store) const WRITE_TOTAL: Duration = Duration::from_secs(4);
 const READ_LIMIT: Duration = Duration::from_secs(30);
 const READ_TOTAL: Duration = Duration::from_secs(600);
 
+/// The error types of spans.
+const NOT_BEGUN: &str = "not_begun";
+const NOT_COMMITTED: &str = "not_committed";
+
 /// A transaction. Dropping it without [`Transaction::commit`] rolls it back.
 #[derive(Debug)]
 pub(in crate::store) struct Transaction {
     connection: TransactionConnection,
+    span: Span,
 }
 
 /// Runs statements in a transaction. After a statement has failed, all later ones fail.
@@ -81,7 +87,7 @@ impl From<StatementRefusal> for sqlx::Error {
 impl Store {
     /// Begins a write transaction. With SQLite, waits until no other one of this process is open.
     pub(in crate::store) async fn transaction(&self) -> Result<Transaction> {
-        Transaction::begin(self.write.clone(), self.write_rules()).await
+        Transaction::begin(self.write.clone(), self.write_rules(), "write").await
     }
 
     fn write_rules(&self) -> Rules {
@@ -105,7 +111,7 @@ impl Store {
             begins_at_once: false,
             ..self.write_rules()
         };
-        Transaction::begin(self.write.clone(), rules).await
+        Transaction::begin(self.write.clone(), rules, "write").await
     }
 
     /// Begins a read transaction: all of its statements see the database as it was at the first one. It
@@ -118,7 +124,7 @@ impl Store {
             },
             ..self.rules()
         };
-        Transaction::begin(self.read.clone(), rules).await
+        Transaction::begin(self.read.clone(), rules, "read").await
     }
 
     /// Reads with one statement. This costs less than a snapshot.
@@ -145,13 +151,18 @@ impl Store {
 }
 
 impl Transaction {
-    async fn begin(connections: Connections, rules: Rules) -> Result<Self> {
+    async fn begin(connections: Connections, rules: Rules, name: &'static str) -> Result<Self> {
+        let mut span = rules.span(name);
         let (requests, received) = mpsc::channel(1);
         let (ready, begun) = oneshot::channel();
         tokio::spawn(Task::run(connections, rules, received, ready));
-        begun.await.unwrap_or_else(|_| Err(stopped()))?;
+        if let Err(error) = begun.await.unwrap_or_else(|_| Err(stopped())) {
+            span.fail(NOT_BEGUN);
+            return Err(error.into());
+        }
         Ok(Self {
             connection: TransactionConnection { requests },
+            span,
         })
     }
 
@@ -160,11 +171,11 @@ impl Transaction {
     /// # Errors
     /// Nothing was written, unless the connection broke after the database had committed and before it
     /// answered.
-    pub(in crate::store) async fn commit(self) -> Result<()> {
+    pub(in crate::store) async fn commit(mut self) -> Result<()> {
         let (answer, committed) = oneshot::channel();
         let request = TransactionRequest::Commit(answer);
-        self.connection.ask(request, committed).await?;
-        Ok(())
+        let committed = self.connection.ask(request, committed).await;
+        Ok(self.told(committed)?)
     }
 
     /// Runs the last statements and commits, all in one batch. A statement that changes nothing is no failure, so it
@@ -172,10 +183,19 @@ impl Transaction {
     ///
     /// # Errors
     /// As [`Transaction::commit`].
-    pub(in crate::store) async fn commit_with(self, batch: Batch) -> Result<BatchResults> {
+    pub(in crate::store) async fn commit_with(mut self, batch: Batch) -> Result<BatchResults> {
         let (answer, results) = oneshot::channel();
         let request = TransactionRequest::Batch(batch, Then::Commit, answer);
-        Ok(self.connection.ask(request, results).await?)
+        let results = self.connection.ask(request, results).await;
+        Ok(self.told(results)?)
+    }
+
+    /// Marks the span if nothing was committed.
+    fn told<T>(&mut self, result: sqlx::Result<T>) -> sqlx::Result<T> {
+        if result.is_err() {
+            self.span.fail(NOT_COMMITTED);
+        }
+        result
     }
 }
 

@@ -45,6 +45,7 @@ impl Store {
 impl SingleRead {
     async fn run(self, statement: sqlx::Result<Statement>) -> sqlx::Result<Steps> {
         let statement = statement?;
+        let mut span = self.rules.span("read");
         // A connection whose statement did not end is closed.
         let mut held = self.rules.connection(&self.connections).await?;
         held.is_settled = self.rules.is_memory;
@@ -53,6 +54,9 @@ impl SingleRead {
             TaskFailure::by(error, self.rules.database) == TaskFailure::Connection
         });
         held.is_settled = !is_broken || self.rules.is_memory;
+        if result.is_err() {
+            span.fail("not_read");
+        }
         result
     }
 }

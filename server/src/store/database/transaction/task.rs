@@ -15,6 +15,7 @@ use crate::store::database::batch;
 use crate::store::database::batch::{Batch, BatchFailure, BatchResults, BoundStatement};
 use crate::store::database::connections::{Connections, HeldConnection};
 use crate::store::database::failure::DatabaseFailure;
+use crate::traces::{Span, SpanKind};
 
 /// The longest time that one statement may take.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(30);
@@ -41,6 +42,17 @@ pub(super) struct Rules {
 }
 
 impl Rules {
+    /// Begins the span of a transaction with this name.
+    pub(super) fn span(&self, name: &'static str) -> Span {
+        let mut span = Span::child(SpanKind::Client, || name);
+        span.set("db.system.name", || match self.database {
+            Database::Sqlite => "sqlite",
+            Database::Postgres => "postgresql",
+        });
+        span.set("db.operation.name", || name);
+        span
+    }
+
     /// Waits for a connection.
     pub(super) async fn connection(
         &self,
