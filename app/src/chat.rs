@@ -308,6 +308,11 @@ impl Chat {
         }
     }
 
+    /// Quotes a text in the draft.
+    pub fn quote(self, text: &str) {
+        self.change_draft(|draft| draft.quote(text));
+    }
+
     /// Cancels editing. The new message is back in the composer.
     pub fn cancel_edit(self) {
         self.notice.set(None);

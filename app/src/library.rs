@@ -16,7 +16,7 @@ use leptos::prelude::{FromServerFnError, ServerFnErrorErr, provide_context, use_
 use leptos::server_fn::codec::JsonEncoding;
 
 pub use self::functions::*;
-use crate::protocol::saved::{ConversationDetail, ConversationList, SearchHits};
+use crate::protocol::saved::{ConversationDetail, ConversationList, OutlineQuestion, SearchHits};
 use crate::protocol::{ErrorBody, ErrorKind, Id, NOT_THE_SERVER, Refusal};
 
 /// The result of a method of [`Library`].
@@ -46,6 +46,8 @@ pub trait Library: Send + Sync {
     fn get(&self, id: Id) -> Answer<'_, ConversationDetail>;
     /// A part of a path through a conversation.
     fn path(&self, part: PathPart) -> Answer<'_, ConversationDetail>;
+    /// The questions of the shown path, the first one first, at most the newest 2,000.
+    fn outline(&self, id: Id) -> Answer<'_, Vec<OutlineQuestion>>;
     /// Changes the title of a conversation.
     fn rename(&self, id: Id, title: String) -> Answer<'_, ()>;
     /// Pins a conversation to the top of the list, or unpins it.

@@ -6,6 +6,7 @@ pub mod lazy;
 pub mod navigation;
 pub mod render_budget;
 pub mod sync;
+pub mod tab;
 
 use std::sync::Arc;
 

@@ -86,6 +86,25 @@ impl Draft {
         }
     }
 
+    /// Adds a text as a Markdown quotation, with an empty line after it for the answer.
+    pub fn quote(&mut self, text: &str) {
+        let text = text.trim();
+        if text.is_empty() {
+            return;
+        }
+        let before = self.text.trim_end().len();
+        self.text.truncate(before);
+        if !self.text.is_empty() {
+            self.text.push_str("\n\n");
+        }
+        for line in text.lines().map(str::trim_end) {
+            self.text.push_str(if line.is_empty() { ">" } else { "> " });
+            self.text.push_str(line);
+            self.text.push('\n');
+        }
+        self.text.push('\n');
+    }
+
     /// Takes the message out to send it. `None` if the text is blank.
     pub fn take(&mut self) -> Option<Outgoing> {
         if self.text.trim().is_empty() {
@@ -133,6 +152,19 @@ pub fn recovered(stored: String, typed: String) -> String {
 mod tests {
     use super::*;
     use crate::chat::tree::Conversation;
+
+    #[test]
+    fn a_quotation_is_added_below_what_was_written() {
+        let check = |before: &str, quoted: &str, expect: &str| {
+            let mut draft = Draft::default();
+            draft.write(before.to_owned());
+            draft.quote(quoted);
+            assert_eq!(draft.text(), expect);
+        };
+        check("", "One.", "> One.\n\n");
+        check("Before \n", "a\n\nb ", "Before\n\n> a\n>\n> b\n\n");
+        check("Before", " \n ", "Before");
+    }
 
     fn question() -> MessageId {
         Conversation::default().append(None, ())

@@ -9,7 +9,7 @@
 use leptos::prelude::server;
 use leptos::server_fn::codec::Json;
 
-use crate::protocol::saved::{ConversationDetail, ConversationList, SearchHits};
+use crate::protocol::saved::{ConversationDetail, ConversationList, OutlineQuestion, SearchHits};
 use crate::protocol::{ErrorBody, Id};
 
 #[server(name = ListConversations, prefix = "/api/conversations", endpoint = "list", input = Json, output = Json)]
@@ -41,6 +41,11 @@ pub async fn path(
         limit,
     };
     super::use_library()?.path(part).await
+}
+
+#[server(name = GetOutline, prefix = "/api/conversations", endpoint = "outline", input = Json, output = Json)]
+pub async fn outline(id: Id) -> Result<Vec<OutlineQuestion>, ErrorBody> {
+    super::use_library()?.outline(id).await
 }
 
 #[server(name = RenameConversation, prefix = "/api/conversations", endpoint = "rename", input = Json, output = Json)]

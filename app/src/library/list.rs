@@ -43,6 +43,8 @@ pub enum Toast {
     },
     /// Messages were deleted and can be restored by this id.
     DeletedMessages(String),
+    /// Notifications are offered.
+    OfferNotices,
     /// A sentence, such as an error.
     Text(String),
 }
@@ -288,6 +290,11 @@ impl Conversations {
                 }
             }
         });
+    }
+
+    /// Offers notifications.
+    pub fn offer_notices(self) {
+        self.toast.set(Some(Toast::OfferNotices));
     }
 
     /// Shows a sentence as a toast.

@@ -97,7 +97,7 @@ impl Sync {
         self.subscribe_to_changes();
         let is_seen = Self::is_seen();
         self.mark_as_read(is_seen);
-        self.set_page_title(is_seen);
+        self.show_in_tab(is_seen);
     }
 
     /// Opens a conversation when the URL changes: by a link, or by the browser's back and forward.
@@ -398,19 +398,6 @@ impl Sync {
             }
         });
     }
-
-    /// Sets the title of the browser's tab, which also tells whether a reply runs or has ended unseen.
-    fn set_page_title(self, is_seen: RwSignal<bool>) {
-        Effect::new(move |before: Option<TabState>| {
-            let listed = self.chat.id().and_then(|id| self.conversations.get(&id));
-            let is_running =
-                self.chat.is_streaming() || listed.as_ref().is_some_and(|one| one.running);
-            let state = TabState::next(before.unwrap_or_default(), is_running, is_seen.get());
-            let title = listed.map(|one| one.title).or_else(|| self.chat.title());
-            document().set_title(&page_title(state, title.as_deref()));
-            state
-        });
-    }
 }
 
 /// A request for the end of the path that is shown.
@@ -421,41 +408,6 @@ fn end_of(id: String) -> GetPath {
         through: None,
         version: None,
         limit: None,
-    }
-}
-
-/// What the title of the tab tells about the reply.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum TabState {
-    /// Nothing.
-    #[default]
-    Still,
-    /// A reply is being made.
-    Running,
-    /// A reply has ended while the page was hidden, and was not seen since.
-    EndedUnseen,
-}
-
-impl TabState {
-    fn next(self, is_running: bool, is_seen: bool) -> Self {
-        match (self, is_running, is_seen) {
-            (_, true, _) => Self::Running,
-            (Self::Running | Self::EndedUnseen, false, false) => Self::EndedUnseen,
-            _ => Self::Still,
-        }
-    }
-}
-
-/// The title of the browser's tab.
-fn page_title(state: TabState, conversation: Option<&str>) -> String {
-    let mark = match state {
-        TabState::Still => "",
-        TabState::Running => "… ",
-        TabState::EndedUnseen => "✓ ",
-    };
-    match conversation {
-        Some(title) if !title.trim().is_empty() => format!("{mark}{title} · Rill"),
-        _ => format!("{mark}Rill"),
     }
 }
 
@@ -470,29 +422,5 @@ fn today() -> Today {
     Today {
         now: whole(now.get_time()),
         ahead: whole(-now.get_timezone_offset() * 60_000.0),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_title_of_the_tab_tells_that_a_reply_runs_and_that_it_ended_unseen() {
-        // What happens is whether a reply runs, and whether the page is visible.
-        let check = |steps: &[(bool, bool)], expect: &str| {
-            let step = |state: TabState, &(is_running, is_seen): &(bool, bool)| {
-                state.next(is_running, is_seen)
-            };
-            let state = steps.iter().fold(TabState::default(), step);
-            assert_eq!(page_title(state, Some("A")), expect, "{steps:?}");
-        };
-        check(&[(false, true)], "A · Rill");
-        check(&[(true, true)], "… A · Rill");
-        check(&[(true, true), (false, true)], "A · Rill");
-        check(&[(true, true), (true, false), (false, false)], "✓ A · Rill");
-        check(&[(true, false), (false, false), (false, true)], "A · Rill");
-        check(&[(false, false)], "A · Rill");
-        assert_eq!(page_title(TabState::Running, None), "… Rill");
     }
 }

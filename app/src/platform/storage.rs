@@ -22,6 +22,8 @@ pub enum StorageKey {
     FavouriteModels,
     /// Whether the sidebar is hidden. `public/theme.js` reads it, too.
     Sidebar,
+    /// Whether the person wants to be notified of answers.
+    Notices,
 }
 
 impl StorageKey {
@@ -35,6 +37,7 @@ impl StorageKey {
             Self::EnterSends => "rill.enter",
             Self::FavouriteModels => "rill.favourites",
             Self::Sidebar => "rill.sidebar",
+            Self::Notices => "rill.notices",
         }
     }
 }

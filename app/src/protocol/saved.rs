@@ -238,6 +238,15 @@ pub struct Timing {
     pub thinking_ms: Option<u64>,
 }
 
+/// A question of an outline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutlineQuestion {
+    /// The id of the message.
+    pub message: String,
+    /// The first 160 characters of its text.
+    pub text: String,
+}
+
 /// The result of a search, the newest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SearchHits {

@@ -9,9 +9,12 @@ pub mod conversation_title;
 pub mod edit_reply;
 pub mod message_menu;
 pub mod model_picker;
+pub mod outline;
 pub mod palette;
 pub mod settings;
 pub mod shortcuts;
+pub mod table_text;
+pub mod text_tools;
 pub mod toast;
 
 use leptos::html::{Button, Dialog, Div};
@@ -24,9 +27,11 @@ use self::conversation_title::ConversationTitle;
 use self::edit_reply::EditReplyDialog;
 use self::message_menu::MessageMenu;
 use self::model_picker::ModelPicker;
+use self::outline::Outline;
 use self::palette::Palette;
 use self::settings::Settings;
 use self::shortcuts::{Shortcuts, is_writing, listen_to_shortcuts};
+use self::text_tools::TextTools;
 use self::toast::ToastView;
 use crate::chat::tree::MessageId;
 use crate::library::list::Conversations;
@@ -43,6 +48,8 @@ pub enum Panel {
     Settings,
     /// The list of keyboard shortcuts.
     Shortcuts,
+    /// The questions of the conversation.
+    Outline,
     /// The menu of a message.
     Menu(MessageId),
     /// The text of a reply, to be edited.
@@ -172,10 +179,12 @@ lazy_part! {
                 view! {
                     <ModelPicker/>
                     <Palette/>
+                    <Outline/>
                     <Settings/>
                     <Shortcuts/>
                     <MessageMenu/>
                     <EditReplyDialog/>
+                    <TextTools/>
                     <ToastView/>
                 }
             })

@@ -25,6 +25,12 @@ pub const MESSAGES_NOT_LOADED: &str = "A part of this page could not be loaded, 
 /// The mark of a reply that a person changed.
 pub const EDITED: &str = "Edited";
 
+/// The error where notifications are not allowed.
+pub const NO_NOTIFICATIONS: &str = "Your browser does not allow them for this page. Allow them in its settings, then switch them on here.";
+
+/// The error for an edited answer without a text.
+pub const NO_TEXT: &str = "An answer needs a text. To take it back, delete it.";
+
 /// The link to the end of a conversation that is shown only up to a message.
 pub const LATEST: &str = "Latest messages";
 

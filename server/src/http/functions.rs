@@ -19,7 +19,7 @@ use crate::http::error::AppError;
 use crate::http::state::AppState;
 
 /// The functions that only read. A key of a program may call these.
-const READING: [&str; 4] = ["list", "get", "path", "search"];
+const READING: [&str; 5] = ["list", "get", "path", "outline", "search"];
 
 /// Adds the server functions.
 pub(super) fn add(routes: Routes) -> Routes {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use app::library::{Answer, Library, PathPart};
 use app::protocol::saved::{
-    Change, ConversationDetail, ConversationList, InitialData, MessageState, RemovedMessages,
-    SearchHits,
+    Change, ConversationDetail, ConversationList, InitialData, MessageState, OutlineQuestion,
+    RemovedMessages, SearchHits,
 };
 use app::protocol::{ErrorBody, ErrorKind, Id, Refusal};
 use futures::FutureExt;
@@ -169,6 +169,14 @@ impl Library for StoredLibrary {
                 ..PART
             };
             self.part(&id, &end, limit).await.map_err(refusal)
+        }
+        .boxed()
+    }
+
+    fn outline(&self, id: Id) -> Answer<'_, Vec<OutlineQuestion>> {
+        async move {
+            let outline = self.state.store.outline(&self.owner, &id).await;
+            outline.map_err(refusal)
         }
         .boxed()
     }

@@ -2,6 +2,7 @@
 
 mod conversation;
 mod message;
+mod outline;
 mod pages;
 mod path;
 

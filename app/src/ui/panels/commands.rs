@@ -2,6 +2,8 @@
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use wasm_bindgen::JsCast;
+use web_sys::Element;
 
 use crate::chat::tree::MessageId;
 use crate::chat::{Chat, Message};
@@ -13,6 +15,8 @@ use crate::protocol::saved::EXPORT_PATH;
 use crate::ui::composer::composer_field::ComposerField;
 use crate::ui::controls::copy_button::copy_to_clipboard;
 use crate::ui::controls::theme_switch::{ChosenTheme, Theme};
+use crate::ui::panels::outline::has_outline;
+use crate::ui::panels::table_text::{TableFormat, table_text};
 use crate::ui::panels::{Panel, Panels};
 use crate::ui::sidebar::{SidebarState, begin};
 use crate::ui::transcript::follow::Follow;
@@ -36,6 +40,8 @@ pub enum Command {
     CopyReply,
     /// Copies the last block of code.
     CopyCode,
+    /// Copies the last table.
+    CopyTable(TableFormat),
     /// Opens the conversation above the open one in the list.
     Previous,
     /// Opens the conversation below the open one.
@@ -44,6 +50,8 @@ pub enum Command {
     ToggleSidebar,
     /// Opens the model picker.
     ChooseModel,
+    /// Lists the questions of the conversation.
+    Outline,
     /// Opens the settings.
     Settings,
     /// Opens the list of shortcuts.
@@ -56,7 +64,7 @@ pub enum Command {
 
 impl Command {
     /// All commands, in the order of the palette and of the list of shortcuts.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::NewChat,
         Self::Palette,
         Self::Stop,
@@ -64,8 +72,11 @@ impl Command {
         Self::EditLast,
         Self::CopyReply,
         Self::CopyCode,
+        Self::CopyTable(TableFormat::Csv),
+        Self::CopyTable(TableFormat::Markdown),
         Self::Previous,
         Self::Next,
+        Self::Outline,
         Self::ToggleSidebar,
         Self::TemporaryChat,
         Self::ChooseModel,
@@ -89,8 +100,11 @@ impl Command {
             Self::EditLast => "Edit the last question",
             Self::CopyReply => "Copy the last answer",
             Self::CopyCode => "Copy the last block of code",
+            Self::CopyTable(TableFormat::Csv) => "Copy the last table as CSV",
+            Self::CopyTable(TableFormat::Markdown) => "Copy the last table as Markdown",
             Self::Previous => "Previous conversation",
             Self::Next => "Next conversation",
+            Self::Outline => "Outline of the conversation",
             Self::ToggleSidebar => "Show or hide the sidebar",
             Self::ChooseModel => "Choose a model",
             Self::Settings => "Settings",
@@ -112,9 +126,10 @@ impl Command {
             Self::Stop => "stop",
             Self::Regenerate => "again",
             Self::EditLast => "edit",
-            Self::CopyReply | Self::CopyCode => "copy",
+            Self::CopyReply | Self::CopyCode | Self::CopyTable(_) => "copy",
             Self::Previous => "up",
             Self::Next => "down",
+            Self::Outline => "outline",
             Self::ToggleSidebar => "sidebar",
             Self::ChooseModel => "star",
             Self::Settings => "settings",
@@ -208,6 +223,8 @@ impl Commands {
             Command::EditLast => !self.chat.is_empty(),
             Command::CopyReply => self.last_reply().is_some(),
             Command::CopyCode => last_code().is_some(),
+            Command::CopyTable(_) => last_table().is_some(),
+            Command::Outline => has_outline(self.chat),
             Command::Previous | Command::Next => {
                 !self.conversations.index().with(ConversationIndex::is_empty)
             }
@@ -238,8 +255,14 @@ impl Commands {
                     self.copy(code, "The last block of code was copied.");
                 }
             }
+            Command::CopyTable(format) => {
+                if let Some(table) = last_table() {
+                    self.copy_table(&table, format);
+                }
+            }
             Command::Previous => self.step(false),
             Command::Next => self.step(true),
+            Command::Outline => self.panels.open(Panel::Outline),
             Command::ToggleSidebar => self.sidebar.toggle(),
             Command::ChooseModel => self.panels.open(Panel::Models),
             Command::Settings => self.panels.open(Panel::Settings),
@@ -276,6 +299,11 @@ impl Commands {
         }
     }
 
+    /// Copies a table.
+    pub fn copy_table(self, table: &Element, format: TableFormat) {
+        self.copy(table_text(table, format), "The table was copied.");
+    }
+
     fn copy(self, text: String, sentence: &'static str) {
         spawn_local(async move {
             if copy_to_clipboard(&text).await.is_ok() {
@@ -304,6 +332,13 @@ impl Commands {
             self.navigation.go(Address::Conversation(id));
         }
     }
+}
+
+/// The last table of a reply on the page.
+fn last_table() -> Option<Element> {
+    let tables = document().query_selector_all(".reply .prose .table").ok()?;
+    let last = tables.item(tables.length().checked_sub(1)?)?;
+    last.dyn_into().ok()
 }
 
 /// The text of the last block of code on the page.

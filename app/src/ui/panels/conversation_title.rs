@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use crate::chat::Chat;
 use crate::library::list::Conversations;
+use crate::ui::panels::outline::OutlineButton;
 use crate::ui::sidebar::rename::Rename;
 
 /// The title, which a click changes into a field. There is none for a new or a temporary conversation.
@@ -19,7 +20,7 @@ pub fn ConversationTitle() -> impl IntoView {
             conversations.rename(id, title);
         }
     };
-    move || match (title.get(), is_renaming.get()) {
+    let title = move || match (title.get(), is_renaming.get()) {
         (None, _) => ().into_any(),
         (Some(title), true) => view! { <Rename title done=renamed/> }.into_any(),
         (Some(title), false) => view! {
@@ -33,7 +34,8 @@ pub fn ConversationTitle() -> impl IntoView {
             </button>
         }
         .into_any(),
-    }
+    };
+    view! { {title} <OutlineButton/> }
 }
 
 /// The title of the open conversation, if it has one. Reactive.

@@ -10,6 +10,7 @@ use crate::chat::{Chat, Message};
 use crate::library::backend::use_server;
 use crate::ui::controls::icon::icon;
 use crate::ui::panels::{Panel, Panels, is_beside};
+use crate::ui::text;
 
 /// The dialog. A text that was not saved is there again when the same reply is edited again.
 #[component]
@@ -54,13 +55,16 @@ pub fn EditReplyDialog() -> impl IntoView {
         let (Some(message), Some(field)) = (edited.get_untracked(), field.get_untracked()) else {
             return;
         };
-        let text = field.value();
-        if text == source(chat, message) {
+        let written = field.value();
+        if written == source(chat, message) {
             return close();
+        }
+        if written.trim().is_empty() {
+            return error.set(text::NO_TEXT.to_owned());
         }
         let server = server.get_value();
         spawn_local(async move {
-            match chat.edit_reply(server, message, text).await {
+            match chat.edit_reply(server, message, written).await {
                 Ok(()) => {
                     unsaved.set_value(None);
                     chat.announce("Answer changed".to_owned());

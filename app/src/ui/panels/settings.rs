@@ -4,27 +4,34 @@
 //! plain HTML, filled in when the dialog opens and read on input: as views with a signal each they would make the
 //! page's wasm a tenth larger.
 
+use std::sync::Arc;
+
 use leptos::ev::{Event, KeyboardEvent};
 use leptos::html::Dialog;
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlDialogElement, HtmlInputElement};
 
 use crate::chat::enter_key::EnterSends;
 use crate::chat::preferences::{Preferences, read_max_tokens, read_temperature};
+use crate::page::tab::{Notices, ask_permission};
+use crate::platform::storage::{Storage, use_storage};
 use crate::ui::controls::icon::icon;
 use crate::ui::controls::theme_switch::ThemeSwitch;
 use crate::ui::panels::{Panel, Panels, is_beside};
+use crate::ui::text;
 
 /// The dialog.
 #[component]
 pub fn Settings() -> impl IntoView {
     let preferences = expect_context::<Preferences>();
     let panels = expect_context::<Panels>();
+    let storage = StoredValue::new(use_storage());
     let dialog = NodeRef::<Dialog>::new();
     panels.follow(Panel::Settings, dialog, move || {
         if let Some(dialog) = dialog.get_untracked() {
-            fill_in(&dialog, preferences);
+            storage.with_value(|storage| fill_in(&dialog, preferences, storage.as_deref()));
         }
     });
     let on_input = move |input: Event| {
@@ -32,6 +39,9 @@ pub fn Settings() -> impl IntoView {
             .target()
             .map(JsCast::unchecked_into::<HtmlInputElement>);
         if let (Some(field), Some(dialog)) = (field, dialog.get_untracked()) {
+            if field.name() == "notices" {
+                return set_notices(dialog, storage, field);
+            }
             read(preferences, &dialog, &field.name(), field.value());
         }
     };
@@ -94,6 +104,15 @@ fn fields() -> impl IntoView {
             <span class="wrong" id="length-error"></span>
         </label>
         <label class="setting">
+            <span class="name">"Notifications"</span>
+            <span class="help">"When an answer is ready and this page is not in sight. Without its text."</span>
+            <select class="field" name="notices" aria-describedby="notices-error">
+                <option value="">"Off"</option>
+                <option value="on">"On"</option>
+            </select>
+            <span class="wrong" id="notices-error"></span>
+        </label>
+        <label class="setting">
             <span class="name">"Enter sends"</span>
             <span class="help">"Automatic: it does with a keyboard, and on a touch screen it makes a new line."</span>
             <select class="field" name="enter">
@@ -106,7 +125,7 @@ fn fields() -> impl IntoView {
 }
 
 /// Fills the fields with the current settings.
-fn fill_in(dialog: &HtmlDialogElement, preferences: Preferences) {
+fn fill_in(dialog: &HtmlDialogElement, preferences: Preferences, storage: Option<&dyn Storage>) {
     let choices = preferences.get_untracked();
     for (name, value) in [
         ("system", choices.system.as_str()),
@@ -114,6 +133,14 @@ fn fill_in(dialog: &HtmlDialogElement, preferences: Preferences) {
         ("effort", &choices.reasoning_effort),
         ("length", &choices.max_tokens),
         ("enter", preferences.enter_sends_untracked().name()),
+        (
+            "notices",
+            if Notices::stored(storage) == Notices::On {
+                "on"
+            } else {
+                ""
+            },
+        ),
     ] {
         if let Some(field) = find(dialog, &format!("[name={name}]")) {
             // Text areas and selects have a `value`, too.
@@ -122,6 +149,29 @@ fn fill_in(dialog: &HtmlDialogElement, preferences: Preferences) {
     }
     show_error(dialog, "temperature", "");
     show_error(dialog, "length", "");
+    show_error(dialog, "notices", "");
+}
+
+/// Switches notifications on, if the browser allows them, or off.
+fn set_notices(
+    dialog: HtmlDialogElement,
+    storage: StoredValue<Option<Arc<dyn Storage>>>,
+    field: HtmlInputElement,
+) {
+    spawn_local(async move {
+        let is_wanted = field.value() == "on";
+        let notices = match is_wanted {
+            true if ask_permission().await => Notices::On,
+            _ => Notices::Off,
+        };
+        storage.with_value(|storage| notices.store(storage.as_deref()));
+        if is_wanted && notices == Notices::Off {
+            field.set_value("");
+            show_error(&dialog, "notices", text::NO_NOTIFICATIONS);
+        } else {
+            show_error(&dialog, "notices", "");
+        }
+    });
 }
 
 /// Stores the value of a field if it is valid, and shows an error below the field otherwise.

@@ -132,15 +132,23 @@ impl Store {
     ) -> Result<String> {
         let from = self.key(owner, conversation).await?;
         let path = self.path_to(owner, from, message).await?;
+        if self.key(owner, into).await.is_ok() {
+            return Ok(into.to_owned());
+        }
+        // A repeated request removes what an attempt that failed has left.
+        let import = format!("copy {owner} {into}");
+        self.abandon_import(&import).await?;
         let head = ConversationHead {
-            id: into.to_owned(),
+            id: new_id(),
             created_at: now,
             updated_at: now,
             pinned: false,
             ..self.head(owner, from).await?
         };
-        let import = new_id();
-        let copied = self.copy(owner, &import, &path, head).await;
+        let copied = match self.copy(owner, &import, &path, head).await {
+            Ok(id) => self.show_copy(owner, &id, into).await,
+            Err(error) => Err(error),
+        };
         if copied.is_err() {
             // If this fails, too, the purge after the next start removes what is left.
             let _ = self.abandon_import(&import).await;
@@ -148,7 +156,7 @@ impl Store {
         copied
     }
 
-    /// Copies messages, each the parent of the next, as a conversation. Returns its id.
+    /// Copies messages, each the parent of the next, as a hidden conversation. Returns its id.
     async fn copy(
         &self,
         owner: &str,
@@ -158,7 +166,7 @@ impl Store {
     ) -> Result<String> {
         let mut cursor = ImportCursor::default();
         let mut leaf: Option<String> = None;
-        let mut parts = vec![ImportPart::Begin(Some(head.id.clone()))];
+        let mut parts = vec![ImportPart::Begin(None)];
         while !path.is_empty() {
             let (messages, count) = self.messages(owner, path).await?;
             path = &path[count..];
@@ -174,17 +182,32 @@ impl Store {
             let parts = std::mem::take(&mut parts);
             self.import(owner, import, &mut cursor, parts).await?;
         }
-        let into = head.id.clone();
+        let id = head.id.clone();
         let end = ImportPart::End(ConversationHead { leaf, ..head });
         self.import(owner, import, &mut cursor, vec![end]).await?;
-        let id = query_scalar("select id from conversations where owner = $1 and import = $2")
-            .bind(owner)
-            .bind(import)
-            .fetch_optional(self.single_read())
+        Ok(id)
+    }
+
+    /// Shows a hidden copy, under the id `into` unless another owner or a deleted conversation has it. Returns its id.
+    async fn show_copy(&self, owner: &str, copy: &str, into: &str) -> Result<String> {
+        let mut tx = self.transaction().await?;
+        let taken: Option<i64> = query_scalar("select key from conversations where id = $1")
+            .bind(into)
+            .fetch_optional(&mut *tx)
             .await?;
-        self.finish_import(owner, import).await?;
-        // Without one, the owner has the conversation already.
-        Ok(id.unwrap_or(into))
+        let id = if taken.is_some() { copy } else { into };
+        let shown =
+            query("update conversations set import = null, id = $3 where owner = $1 and id = $2")
+                .bind(owner)
+                .bind(copy)
+                .bind(id)
+                .execute(&mut *tx)
+                .await?;
+        if shown.rows_affected() == 0 {
+            return Err(StoreError::NotFound);
+        }
+        tx.commit().await?;
+        Ok(id.to_owned())
     }
 
     /// Deletes a message with all that follows it. They can be restored until they are purged. If nothing is left, the

@@ -14,7 +14,7 @@ use super::{finished, open_memory, question, settings};
 use crate::store::{LOCAL_OWNER, Store, new_id, open};
 
 /// What only reads, and the probe, which changes nothing.
-const READS: [&str; 27] = [
+const READS: [&str; 28] = [
     "probe",
     "reply",
     "list",
@@ -26,6 +26,7 @@ const READS: [&str; 27] = [
     "messages_after",
     "shown",
     "path_to",
+    "outline",
     "messages",
     "path",
     "search",
