@@ -139,7 +139,7 @@ impl Metrics {
                 "Time from a request to the head of its response",
                 REQUEST_TIME,
             ),
-            replies: all.add("rill_replies", "Replies that have ended", Family::default()),
+            replies: all.add("rill_replies", "Replies that have ended"),
             reply_time: all.times(
                 "rill_reply_duration",
                 "Time of a reply from its request to its end",
@@ -154,27 +154,22 @@ impl Metrics {
             retries: all.add(
                 "rill_retries",
                 "Requests to a provider that are repeated after a pause",
-                Family::default(),
             ),
             fallbacks: all.add(
                 "rill_fallbacks",
                 "Replies that another model answers because this provider failed",
-                Family::default(),
             ),
             connections: all.add(
                 "rill_provider_connections_opened",
                 "Connections that were opened to a provider",
-                Family::default(),
             ),
             failed_statements: all.add(
                 "rill_store_failures",
                 "Statements and connections that the database failed",
-                Family::default(),
             ),
             waiting: all.add(
                 "db_client_connection_pending_requests",
                 "Transactions that wait for a connection to the database",
-                Family::default(),
             ),
             waits: all.times(
                 "db_client_connection_wait_time",
@@ -184,34 +179,19 @@ impl Metrics {
             resumes: all.add(
                 "rill_resumes",
                 "Streams of saved replies that were continued after an event that the reader had",
-                Counter::default(),
             ),
-            readers: all.add(
-                "rill_readers_open",
-                "Open streams of saved replies",
-                Gauge::default(),
-            ),
+            readers: all.add("rill_readers_open", "Open streams of saved replies"),
             unsaved: all.add(
                 "rill_replies_unsaved",
                 "Replies whose end could not be saved in time",
-                Counter::default(),
             ),
-            open_streams: all.add("rill_streams_open", "Open streams", Gauge::default()),
-            most_streams: all.add(
-                "rill_streams_limit",
-                "The most open streams",
-                Gauge::default(),
-            ),
-            running_replies: all.add("rill_replies_running", "Running replies", Gauge::default()),
-            most_replies: all.add(
-                "rill_replies_limit",
-                "The most running replies",
-                Gauge::default(),
-            ),
+            open_streams: all.add("rill_streams_open", "Open streams"),
+            most_streams: all.add("rill_streams_limit", "The most open streams"),
+            running_replies: all.add("rill_replies_running", "Running replies"),
+            most_replies: all.add("rill_replies_limit", "The most running replies"),
             queued_pieces: all.add(
                 "rill_store_pieces_queued",
                 "Pieces of running replies that wait for a transaction",
-                Gauge::default(),
             ),
             registry: Registry::default(),
         };
@@ -369,29 +349,49 @@ impl PoolMetrics {
 struct Registrar<'a>(&'a mut Registry);
 
 impl Registrar<'_> {
-    fn add<M>(&mut self, name: &str, help: &str, metric: M) -> M
+    fn add<M>(&mut self, name: &str, help: &str) -> M
     where
-        M: prometheus_client::registry::Metric + Clone,
+        M: prometheus_client::registry::Metric + Clone + Default,
     {
+        let metric = M::default();
         self.0.register(name, help, metric.clone());
         metric
     }
 
-    /// A histogram of times in seconds. The unit becomes part of the name.
-    fn times<L>(
+    fn histograms<L: Labels>(
         &mut self,
         name: &str,
         help: &str,
         buckets: Buckets,
-    ) -> Family<L, Histogram, NewHistogram>
-    where
-        L: Clone + std::hash::Hash + Eq + EncodeLabelSet + std::fmt::Debug + Send + Sync + 'static,
-    {
+    ) -> Family<L, Histogram, NewHistogram> {
+        let family = Family::new_with_constructor(NewHistogram(buckets));
+        self.0.register(name, help, family.clone());
+        family
+    }
+
+    /// Histograms of times in seconds. The unit becomes part of the name.
+    fn times<L: Labels>(
+        &mut self,
+        name: &str,
+        help: &str,
+        buckets: Buckets,
+    ) -> Family<L, Histogram, NewHistogram> {
         let family = Family::new_with_constructor(NewHistogram(buckets));
         self.0
             .register_with_unit(name, help, Unit::Seconds, family.clone());
         family
     }
+}
+
+/// What the labels of a family have to be.
+trait Labels:
+    Clone + std::hash::Hash + Eq + EncodeLabelSet + std::fmt::Debug + Send + Sync + 'static
+{
+}
+
+impl<L> Labels for L where
+    L: Clone + std::hash::Hash + Eq + EncodeLabelSet + std::fmt::Debug + Send + Sync + 'static
+{
 }
 
 #[cfg(test)]

@@ -88,30 +88,44 @@ pub fn Composer() -> impl IntoView {
                     <span class="room"></span>
                     <span class="count">{move || draft_field.count()}</span>
                     {move || if chat.is_streaming() {
-                        view! {
-                            <button
-                                type="button"
-                                class="send stop"
-                                aria-label="Stop"
-                                on:click=move |click| stop(&click, chat, field)
-                            >{icon("stop")}</button>
-                        }.into_any()
+                        stop_button(chat, field)
                     } else {
-                        view! {
-                            <button
-                                type="button"
-                                class="send"
-                                class:idle=move || draft_field.is_blank()
-                                aria-label="Send"
-                                disabled=move || !is_ready.get()
-                                on:click=move |_| send()
-                            >{icon("send")}</button>
-                        }.into_any()
+                        send_button(is_ready, draft_field, send)
                     }}
                 </div>
             </div>
         </div>
     }
+}
+
+fn stop_button(chat: Chat, field: ComposerField) -> AnyView {
+    view! {
+        <button
+            type="button"
+            class="send stop"
+            aria-label="Stop"
+            on:click=move |click| stop(&click, chat, field)
+        >{icon("stop")}</button>
+    }
+    .into_any()
+}
+
+fn send_button(
+    is_ready: RwSignal<bool>,
+    draft_field: DraftField,
+    send: impl Fn() + 'static,
+) -> AnyView {
+    view! {
+        <button
+            type="button"
+            class="send"
+            class:idle=move || draft_field.is_blank()
+            aria-label="Send"
+            disabled=move || !is_ready.get()
+            on:click=move |_| send()
+        >{icon("send")}</button>
+    }
+    .into_any()
 }
 
 /// Handles a key in the field: Enter sends, ↑ in an empty field edits the last question, Escape cancels an edit.

@@ -68,15 +68,14 @@ impl Operations {
                 "Time between two chunks of a streamed answer",
                 GAP_TIME,
             ),
-            tokens: all.add(
+            tokens: all.histograms(
                 "gen_ai_client_token_usage",
                 "Tokens of a request and its answer, where the provider tells them",
-                Family::new_with_constructor(NewHistogram(TOKENS)),
+                TOKENS,
             ),
             active: all.add(
                 "rill_operations_active",
                 "Requests for answers whose answer has not ended",
-                Family::default(),
             ),
         }
     }

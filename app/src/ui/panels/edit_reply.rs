@@ -1,6 +1,6 @@
 //! The dialog in which the text of a reply is edited.
 
-use leptos::ev::KeyboardEvent;
+use leptos::ev::{Event, KeyboardEvent};
 use leptos::html::{Dialog, Textarea};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -89,28 +89,41 @@ pub fn EditReplyDialog() -> impl IntoView {
             on:click=move |click| if is_beside(&click) { close() }
             on:close=move |_| close()
         >
-            <div class="sheet">
-                <h2 id="edit-reply-title">"Edit answer"</h2>
-                <p class="help">"It becomes another version, which the model reads from then on."</p>
-                <textarea
-                    node_ref=field
-                    class="field"
-                    rows="16"
-                    dir="auto"
-                    aria-label="Answer"
-                    aria-describedby="edit-reply-error"
-                    on:input=note
-                ></textarea>
-                <span class="wrong" id="edit-reply-error" role="alert">{move || error.get()}</span>
-                <div class="buttons">
-                    <button type="button" class="button" on:click=move |_| close()>"Cancel"</button>
-                    <button type="button" class="button primary" on:click=move |_| save()>"Save"</button>
-                </div>
-                <button type="button" class="icon-button close" aria-label="Close" on:click=move |_| close()>
-                    {icon("close")}
-                </button>
-            </div>
+            {sheet(field, error, note, save, close)}
         </dialog>
+    }
+}
+
+/// The heading, the field and the buttons.
+fn sheet(
+    field: NodeRef<Textarea>,
+    error: RwSignal<String>,
+    note: impl Fn(Event) + 'static,
+    save: impl Fn() + 'static,
+    close: impl Fn() + Copy + 'static,
+) -> impl IntoView {
+    view! {
+        <div class="sheet">
+            <h2 id="edit-reply-title">"Edit answer"</h2>
+            <p class="help">"It becomes another version, which the model reads from then on."</p>
+            <textarea
+                node_ref=field
+                class="field"
+                rows="16"
+                dir="auto"
+                aria-label="Answer"
+                aria-describedby="edit-reply-error"
+                on:input=note
+            ></textarea>
+            <span class="wrong" id="edit-reply-error" role="alert">{move || error.get()}</span>
+            <div class="buttons">
+                <button type="button" class="button" on:click=move |_| close()>"Cancel"</button>
+                <button type="button" class="button primary" on:click=move |_| save()>"Save"</button>
+            </div>
+            <button type="button" class="icon-button close" aria-label="Close" on:click=move |_| close()>
+                {icon("close")}
+            </button>
+        </div>
     }
 }
 

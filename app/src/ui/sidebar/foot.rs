@@ -1,5 +1,6 @@
 //! The foot of the sidebar: a button with a menu for the settings, the theme, import and export.
 
+use leptos::ev::MouseEvent;
 use leptos::html::{Button, Input};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -66,33 +67,7 @@ pub fn Foot() -> impl IntoView {
             {move || if has_menu.get() {
                 view! {
                     <PopupMenu label="Menu" button close>
-                        {(!person.with_value(String::is_empty)).then(|| view! {
-                            <a class="row" role="menuitem" tabindex="-1" href=below("/account") rel="external">
-                                {icon("person")}<span class="words">"Account"</span>
-                            </a>
-                        }.into_any())}
-                        <button type="button" class="row" role="menuitem" tabindex="-1" on:click=move |_| open(Panel::Settings)>
-                            {icon("settings")}<span class="words">"Settings"</span>
-                        </button>
-                        <button type="button" class="row" role="menuitem" tabindex="-1" on:click=move |_| open(Panel::Shortcuts)>
-                            {icon("keyboard")}<span class="words">"Keyboard shortcuts"</span><kbd aria-hidden="true">"?"</kbd>
-                        </button>
-                        <hr/>
-                        <div class="choice"><span>"Theme"</span><ThemeSwitch group="theme-in-menu" is_in_menu=true/></div>
-                        <hr/>
-                        <button
-                            type="button"
-                            class="row"
-                            role="menuitem"
-                            tabindex="-1"
-                            disabled=move || progress.get().is_some()
-                            on:click=choose_file
-                        >
-                            {icon("upload")}<span class="words">"Import…"</span>
-                        </button>
-                        <a class="row" role="menuitem" tabindex="-1" href=below(EXPORT_PATH) download="" on:click=move |_| close(true)>
-                            {icon("download")}<span class="words">"Export all"</span>
-                        </a>
+                        {menu_items(person, progress, close, open, choose_file)}
                     </PopupMenu>
                 }.into_any()
             } else {
@@ -100,6 +75,45 @@ pub fn Foot() -> impl IntoView {
             }}
             <ImportField file progress/>
         </div>
+    }
+}
+
+/// The entries of the menu.
+fn menu_items(
+    person: StoredValue<String>,
+    progress: RwSignal<Option<u8>>,
+    close: impl Fn(bool) + 'static,
+    open: impl Fn(Panel) + Copy + 'static,
+    choose_file: impl Fn(MouseEvent) + 'static,
+) -> impl IntoView {
+    view! {
+        {(!person.with_value(String::is_empty)).then(|| view! {
+            <a class="row" role="menuitem" tabindex="-1" href=below("/account") rel="external">
+                {icon("person")}<span class="words">"Account"</span>
+            </a>
+        }.into_any())}
+        <button type="button" class="row" role="menuitem" tabindex="-1" on:click=move |_| open(Panel::Settings)>
+            {icon("settings")}<span class="words">"Settings"</span>
+        </button>
+        <button type="button" class="row" role="menuitem" tabindex="-1" on:click=move |_| open(Panel::Shortcuts)>
+            {icon("keyboard")}<span class="words">"Keyboard shortcuts"</span><kbd aria-hidden="true">"?"</kbd>
+        </button>
+        <hr/>
+        <div class="choice"><span>"Theme"</span><ThemeSwitch group="theme-in-menu" is_in_menu=true/></div>
+        <hr/>
+        <button
+            type="button"
+            class="row"
+            role="menuitem"
+            tabindex="-1"
+            disabled=move || progress.get().is_some()
+            on:click=choose_file
+        >
+            {icon("upload")}<span class="words">"Import…"</span>
+        </button>
+        <a class="row" role="menuitem" tabindex="-1" href=below(EXPORT_PATH) download="" on:click=move |_| close(true)>
+            {icon("download")}<span class="words">"Export all"</span>
+        </a>
     }
 }
 
