@@ -29,7 +29,7 @@ use leptos::prelude::*;
 
 use crate::chat::announcement::Announcement;
 use crate::chat::draft::Draft;
-use crate::chat::preferences::Preferences;
+use crate::chat::preferences::{Choices, Preferences};
 use crate::chat::tree::{Conversation, MessageId, Version, VersionStep};
 use crate::platform::clock::Clock;
 use crate::platform::keys::Keys;
@@ -90,6 +90,8 @@ pub struct Chat {
     notice: RwSignal<Option<String>>,
     announcement: RwSignal<Announcement>,
     preferences: Preferences,
+    /// The choices of the open conversation; `None` for those of the preferences.
+    own_choices: RwSignal<Option<Choices>>,
     /// The times of key presses.
     keys: StoredValue<Keys>,
     deps: StoredValue<Deps>,
@@ -145,9 +147,61 @@ impl Chat {
             notice: RwSignal::new(None),
             announcement: RwSignal::new(Announcement::Nothing),
             preferences,
+            own_choices: RwSignal::new(None),
             keys: StoredValue::new(Keys::default()),
             deps: StoredValue::new(deps),
         }
+    }
+
+    /// What the next message of the open conversation asks for.
+    #[must_use]
+    pub fn choices(self) -> Choices {
+        self.own_choices
+            .get()
+            .unwrap_or_else(|| self.preferences.get())
+    }
+
+    /// [`Chat::choices`] without subscribing.
+    #[must_use]
+    pub fn choices_untracked(self) -> Choices {
+        untrack(|| self.choices())
+    }
+
+    /// The name of the preset of the open conversation, in words.
+    #[must_use]
+    pub fn preset_name(self) -> String {
+        self.own_choices.with(|own| match own {
+            Some(own) if !own.preset.is_empty() => own.preset.clone(),
+            Some(own) if !own.system.trim().is_empty() => "Own prompt".to_owned(),
+            _ => "Default".to_owned(),
+        })
+    }
+
+    /// Changes what the open conversation asks for from the next message on, and new ones.
+    pub fn choose(self, change: impl Fn(&mut Choices)) {
+        let mut preferences = self.preferences.get_untracked();
+        change(&mut preferences);
+        self.preferences.set(preferences);
+        if let Some(mut own) = self.own_choices.get_untracked() {
+            change(&mut own);
+            self.own_choices.set(Some(own));
+        }
+    }
+
+    /// Changes what new conversations ask for, and the open one if it has no preset.
+    pub fn choose_default(self, change: impl Fn(&mut Choices)) {
+        let own = self.own_choices.get_untracked();
+        if own.as_ref().is_none_or(|own| own.preset.is_empty()) {
+            return self.choose(change);
+        }
+        let mut preferences = self.preferences.get_untracked();
+        change(&mut preferences);
+        self.preferences.set(preferences);
+    }
+
+    /// Changes what this conversation alone asks for from the next message on; `None` for the preferences.
+    pub fn choose_here(self, choices: Option<Choices>) {
+        self.own_choices.set(choices);
     }
 
     /// Records a key press. The page paints it before new text of a reply.

@@ -17,7 +17,7 @@ use leptos::server_fn::codec::JsonEncoding;
 
 pub use self::functions::*;
 use crate::protocol::saved::{ConversationDetail, ConversationList, OutlineQuestion, SearchHits};
-use crate::protocol::{ErrorBody, ErrorKind, Id, NOT_THE_SERVER, Refusal};
+use crate::protocol::{ErrorBody, ErrorKind, Id, NOT_THE_SERVER, Preset, Refusal};
 
 /// The result of a method of [`Library`].
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, ErrorBody>>;
@@ -64,6 +64,12 @@ pub trait Library: Send + Sync {
     fn delete_messages(&self, id: Id, message: Id) -> Answer<'_, String>;
     /// Restores a deleted conversation, or deleted messages.
     fn restore(&self, id: Id) -> Answer<'_, ()>;
+    /// The presets: those of the owner, and those for all people that no preset of the owner replaces by its name.
+    fn presets(&self) -> Answer<'_, Vec<Preset>>;
+    /// Stores a preset, in the place of one with the same name and of the one named `replaces`.
+    fn save_preset(&self, preset: Preset, replaces: Option<String>) -> Answer<'_, ()>;
+    /// Deletes a preset of the owner.
+    fn delete_preset(&self, name: String) -> Answer<'_, ()>;
     /// Stores which path of a conversation is shown: the one that ends with the message `leaf`.
     fn show(&self, id: Id, leaf: Id) -> Answer<'_, ()>;
     /// Marks a conversation as read.

@@ -5,6 +5,7 @@
 
 mod error;
 mod id;
+mod preset;
 pub mod saved;
 
 use std::borrow::Cow;
@@ -16,6 +17,7 @@ pub use self::error::{
     ReplyError, Retry, UNREADABLE_STREAM,
 };
 pub use self::id::Id;
+pub use self::preset::{ChatSettings, LONGEST_PRESET_NAME, Preset};
 
 /// The path to which a chat request is posted.
 pub const CHAT_PATH: &str = "/api/chat";

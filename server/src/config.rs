@@ -23,7 +23,7 @@ pub use self::public_url::PublicUrl;
 pub use self::retention::Retention;
 pub use self::saving::{Command, Saving, Switch};
 
-use app::protocol::Suggestion;
+use app::protocol::{Preset, Suggestion};
 use clap::Parser;
 use clap::builder::ValueParser;
 use reqwest::Url;
@@ -123,6 +123,9 @@ pub struct Config {
     /// The suggestions of an empty page; `None` for the built-in ones. From the file alone.
     #[arg(skip)]
     pub suggestions: Option<Vec<Suggestion>>,
+    /// The presets for all people. From the file alone.
+    #[arg(skip)]
+    pub presets: Vec<Preset>,
 
     /// The settings of what the server tells about itself.
     #[command(flatten)]
@@ -193,6 +196,7 @@ impl Config {
         self.observing = self.observing.or(file.observing);
         self.retention = self.retention.or(file.retention);
         self.suggestions = file.suggestions;
+        self.presets = file.presets;
         Ok(self)
     }
 

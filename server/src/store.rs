@@ -17,6 +17,7 @@ mod maintenance;
 mod migrations;
 mod open;
 pub mod people;
+mod presets;
 mod probe;
 mod read;
 mod replies;

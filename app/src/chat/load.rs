@@ -6,6 +6,7 @@ use leptos::prelude::*;
 use super::receive::OnRejected;
 use super::{Chat, ConnectionState, Message};
 use crate::chat::announcement::Announcement;
+use crate::chat::preferences::Choices;
 use crate::chat::tree::{Conversation, MessageId, Version};
 use crate::protocol::Role;
 use crate::protocol::saved::{ConversationDetail, MessageState, MessageVersion, SavedMessage};
@@ -26,6 +27,8 @@ impl Chat {
         show_leaf(&mut conversation, detail);
         self.put(conversation, Some(detail.id.clone()), false);
         self.title.set(Some(detail.title.clone()));
+        self.own_choices
+            .set(detail.settings.clone().map(Choices::from));
         self.has_later.set(detail.later);
     }
 
@@ -173,6 +176,7 @@ impl Chat {
         self.is_temporary.set(is_temporary);
         self.has_later.set(false);
         self.title.set(None);
+        self.own_choices.set(None);
         self.id.set(id);
     }
 

@@ -10,7 +10,7 @@ use leptos::prelude::*;
 
 use crate::chat::enter_key::EnterSends;
 use crate::platform::storage::{Storage, StorageKey, use_storage};
-use crate::protocol::{ChatMessage, ChatRequest, ReasoningEffort, Role};
+use crate::protocol::{ChatMessage, ChatRequest, ChatSettings, ReasoningEffort, Role};
 
 /// The choices, each as the user wrote it; empty if nothing was chosen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct Choices {
     pub max_tokens: String,
     /// The system prompt.
     pub system: String,
+    /// The name of the preset that they were taken from. It is not stored.
+    pub preset: String,
 }
 
 impl Choices {
@@ -106,7 +108,48 @@ impl Choices {
             reasoning_effort: next(),
             max_tokens: next(),
             system: next(),
+            preset: String::new(),
         }
+    }
+}
+
+impl From<ChatSettings> for Choices {
+    fn from(settings: ChatSettings) -> Self {
+        let effort = |effort| match effort {
+            ReasoningEffort::Low => "low",
+            ReasoningEffort::Medium => "medium",
+            ReasoningEffort::High => "high",
+        };
+        Self {
+            model: settings.model.unwrap_or_default(),
+            temperature: written(settings.temperature),
+            reasoning_effort: settings
+                .reasoning_effort
+                .map_or_else(String::new, |one| effort(one).to_owned()),
+            max_tokens: settings
+                .max_tokens
+                .map_or_else(String::new, |most| most.to_string()),
+            system: settings.system.unwrap_or_default(),
+            preset: settings.preset.unwrap_or_default(),
+        }
+    }
+}
+
+/// A temperature as a person would write it, with at most three decimal places.
+fn written(temperature: Option<f64>) -> String {
+    let Some(temperature) = temperature.filter(|one| (0.0..=2.0).contains(one)) else {
+        return String::new();
+    };
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is from 0 to 2000"
+    )]
+    let thousandths = (temperature * 1000.0).round() as u32;
+    let places = format!("{:03}", thousandths % 1000);
+    match places.trim_end_matches('0') {
+        "" => (thousandths / 1000).to_string(),
+        places => format!("{}.{places}", thousandths / 1000),
     }
 }
 
@@ -282,6 +325,7 @@ mod tests {
             reasoning_effort: "low".into(),
             max_tokens: "9".into(),
             system: "Be brief.\nIn French.\n".into(),
+            preset: String::new(),
         }
     }
 
@@ -323,6 +367,29 @@ mod tests {
         for wrong in ["0", "-1", "1.5", "many"] {
             assert!(read_max_tokens(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn settings_of_a_conversation_are_read_as_they_were_chosen() {
+        for text in ["", "0", "0.2", "0.125", "1", "1.05", "2"] {
+            let temperature = read_temperature(text).expect("it is valid");
+            assert_eq!(written(temperature), text);
+        }
+        assert_eq!(written(Some(f64::NAN)), "");
+        let settings = ChatSettings {
+            system: Some("Be brief.".into()),
+            max_tokens: Some(9),
+            reasoning_effort: Some(ReasoningEffort::High),
+            preset: Some("Brief".into()),
+            ..ChatSettings::default()
+        };
+        let choices = Choices::from(settings);
+        assert_eq!(choices.system().as_deref(), Some("Be brief."));
+        assert_eq!(
+            (choices.max_tokens(), choices.preset.as_str()),
+            (Some(9), "Brief")
+        );
+        assert_eq!(choices.reasoning_effort(), Some(ReasoningEffort::High));
     }
 
     #[test]

@@ -199,13 +199,13 @@ impl Chat {
     /// A request with the whole conversation and the user's choices.
     fn temporary_request(self, question: MessageId) -> ChatRequest {
         let mut request = ChatRequest::new(self.history(question));
-        self.preferences.get_untracked().apply(&mut request);
+        self.choices_untracked().apply(&mut request);
         request
     }
 
     /// The user's choices, for a message of a saved conversation.
     fn with_choices(self, request_id: String) -> SendMessage {
-        let choices = self.preferences.get_untracked();
+        let choices = self.choices_untracked();
         SendMessage {
             request_id,
             model: choices.model(),
@@ -213,6 +213,7 @@ impl Chat {
             max_tokens: choices.max_tokens(),
             reasoning_effort: choices.reasoning_effort(),
             system: choices.system(),
+            preset: Some(choices.preset).filter(|name| !name.is_empty()),
             ..SendMessage::default()
         }
     }

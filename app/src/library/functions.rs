@@ -10,7 +10,7 @@ use leptos::prelude::server;
 use leptos::server_fn::codec::Json;
 
 use crate::protocol::saved::{ConversationDetail, ConversationList, OutlineQuestion, SearchHits};
-use crate::protocol::{ErrorBody, Id};
+use crate::protocol::{ErrorBody, Id, Preset};
 
 #[server(name = ListConversations, prefix = "/api/conversations", endpoint = "list", input = Json, output = Json)]
 pub async fn list(
@@ -81,6 +81,21 @@ pub async fn fork(id: Id, message: Id, into: Id) -> Result<String, ErrorBody> {
 #[server(name = DeleteMessages, prefix = "/api/conversations", endpoint = "delete_messages", input = Json, output = Json)]
 pub async fn delete_messages(id: Id, message: Id) -> Result<String, ErrorBody> {
     super::use_library()?.delete_messages(id, message).await
+}
+
+#[server(name = ListPresets, prefix = "/api/presets", endpoint = "list", input = Json, output = Json)]
+pub async fn presets() -> Result<Vec<Preset>, ErrorBody> {
+    super::use_library()?.presets().await
+}
+
+#[server(name = SavePreset, prefix = "/api/presets", endpoint = "save", input = Json, output = Json)]
+pub async fn save_preset(preset: Preset, replaces: Option<String>) -> Result<(), ErrorBody> {
+    super::use_library()?.save_preset(preset, replaces).await
+}
+
+#[server(name = DeletePreset, prefix = "/api/presets", endpoint = "delete", input = Json, output = Json)]
+pub async fn delete_preset(name: String) -> Result<(), ErrorBody> {
+    super::use_library()?.delete_preset(name).await
 }
 
 #[server(name = ShowMessage, prefix = "/api/conversations", endpoint = "show", input = Json, output = Json)]

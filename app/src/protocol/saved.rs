@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Finish, ReasoningEffort, ReplyError, Role, Usage};
+use super::{ChatSettings, Finish, ReasoningEffort, ReplyError, Role, Usage};
 
 /// The prefix of all paths about saved conversations.
 pub const CONVERSATIONS_PATH: &str = "/api/conversations";
@@ -75,6 +75,9 @@ pub struct SendMessage {
     /// The system prompt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system: Option<String>,
+    /// The name of the preset that the options were taken from. It is shown; the options count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preset: Option<String>,
 }
 
 /// The entry of a conversation in the list.
@@ -118,6 +121,9 @@ pub struct ConversationDetail {
     /// The last message of the path that is shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leaf: Option<String>,
+    /// The settings of the last reply of the shown path; `None` if they are not known, as after an import.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<ChatSettings>,
     /// The messages, each after its parent, siblings in the order of their creation.
     pub messages: Vec<SavedMessage>,
     /// In a part of a path: the message before the first one, which is the last one of the previous part.

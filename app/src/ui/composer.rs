@@ -7,12 +7,14 @@ pub mod composer_field;
 mod direction;
 mod draft_field;
 pub mod effort;
+pub mod preset_button;
 
 use leptos::ev::{KeyboardEvent, MouseEvent};
 use leptos::prelude::*;
 
 use self::draft_field::DraftField;
 use self::effort::Effort;
+use self::preset_button::PresetButton;
 use crate::chat::draft::Draft;
 use crate::chat::preferences::Preferences;
 use crate::chat::{Chat, ConnectionState};
@@ -84,6 +86,7 @@ pub fn Composer() -> impl IntoView {
                     ></textarea>
                 </div>
                 <div class="below">
+                    <PresetButton/>
                     <Effort/>
                     <span class="room"></span>
                     <span class="count">{move || draft_field.count()}</span>

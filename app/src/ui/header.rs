@@ -4,7 +4,6 @@ use leptos::html::Span;
 use leptos::prelude::*;
 
 use crate::chat::Chat;
-use crate::chat::preferences::Preferences;
 use crate::library::list::Conversations;
 use crate::page::navigation::{Address, Navigation};
 use crate::protocol::PageInfo;
@@ -72,7 +71,7 @@ fn title_on_server() -> impl IntoView {
 /// The name of the chosen model.
 #[component]
 fn ModelName() -> impl IntoView {
-    let preferences = expect_context::<Preferences>();
+    let chat = expect_context::<Chat>();
     let default = use_context::<PageInfo>().unwrap_or_default().model;
     let default = if default.is_empty() {
         "the model".to_owned()
@@ -84,7 +83,7 @@ fn ModelName() -> impl IntoView {
         let default = default.clone();
         // The text is set rather than rendered, because the server does not know the choice.
         Effect::new(move |_| {
-            let model = preferences.get().model().unwrap_or_else(|| default.clone());
+            let model = chat.choices().model().unwrap_or_else(|| default.clone());
             if let Some(name) = name.get() {
                 name.set_text_content(Some(&model));
             }

@@ -3,6 +3,7 @@
 //! All of it is one lazy part, loaded at the first interaction or when something of it is opened. The first file of the
 //! page contains the buttons and [`Panels`] only.
 
+pub mod choice_fields;
 pub mod chooser;
 pub mod commands;
 pub mod conversation_title;
@@ -11,6 +12,8 @@ pub mod message_menu;
 pub mod model_picker;
 pub mod outline;
 pub mod palette;
+pub mod preset_form;
+pub mod presets;
 pub mod settings;
 pub mod shortcuts;
 pub mod table_text;
@@ -29,6 +32,8 @@ use self::message_menu::MessageMenu;
 use self::model_picker::ModelPicker;
 use self::outline::Outline;
 use self::palette::Palette;
+use self::preset_form::PresetForm;
+use self::presets::{PresetList, Presets, SlashPresets};
 use self::settings::Settings;
 use self::shortcuts::{Shortcuts, is_writing, listen_to_shortcuts};
 use self::text_tools::TextTools;
@@ -50,6 +55,10 @@ pub enum Panel {
     Shortcuts,
     /// The questions of the conversation.
     Outline,
+    /// The presets.
+    Presets,
+    /// The form of a preset.
+    PresetForm,
     /// The menu of a message.
     Menu(MessageId),
     /// The text of a reply, to be edited.
@@ -170,6 +179,7 @@ lazy_part! {
     fn panels(place: web_sys::HtmlDivElement, owner: Owner, early: StoredValue<Option<Command>>) -> () {
         owner.with(|| {
             listen_to_shortcuts();
+            provide_context(PresetList::of_page());
             let title = expect_context::<Panels>().title;
             if let Some(title) = title.get_untracked() {
                 title.set_text_content(None);
@@ -180,6 +190,9 @@ lazy_part! {
                     <ModelPicker/>
                     <Palette/>
                     <Outline/>
+                    <Presets/>
+                    <PresetForm/>
+                    <SlashPresets/>
                     <Settings/>
                     <Shortcuts/>
                     <MessageMenu/>

@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use app::protocol::Suggestion;
+use app::protocol::{Preset, Suggestion};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use toml::Spanned;
@@ -41,6 +41,8 @@ pub struct File {
     pub retention: Retention,
     /// The suggestions of an empty page; `None` for the built-in ones.
     pub suggestions: Option<Vec<Suggestion>>,
+    /// The presets for all people.
+    pub presets: Vec<Preset>,
 }
 
 #[derive(Deserialize)]
@@ -60,6 +62,8 @@ struct Document {
     #[serde(default)]
     fallback: BTreeMap<String, Spanned<Vec<String>>>,
     suggestion: Option<Vec<Suggestion>>,
+    #[serde(default)]
+    preset: Vec<Spanned<Preset>>,
 }
 
 #[derive(Deserialize)]
@@ -129,6 +133,17 @@ pub fn read(
         file.access = section
             .read()
             .map_err(|(span, message)| at(span, message))?;
+    }
+    for preset in document.preset {
+        let span = preset.span();
+        let preset = Preset {
+            shared: true,
+            ..preset.into_inner()
+        };
+        if let Some(fault) = preset.fault() {
+            return Err(at(span, fault.to_owned()));
+        }
+        file.presets.push(preset);
     }
     for entry in document.upstream {
         let span = entry.name.span();
@@ -279,6 +294,24 @@ mod tests {
         assert!(read_text("").expect("it is right").suggestions.is_none());
         let without_prompt = read_text("[[suggestion]]\ntitle = \"a\"");
         assert!(without_prompt.is_err_and(|error| error.contains("prompt")));
+    }
+
+    #[test]
+    fn presets_are_for_all_people_and_a_wrong_one_is_named_by_its_line() {
+        let file =
+            read_text("[[preset]]\nname = \"Brief\"\nsystem = \"Be brief.\"\ntemperature = 0.5");
+        let presets = file.expect("it is right").presets;
+        assert!(presets.len() == 1 && presets[0].shared);
+        assert_eq!(presets[0].temperature, Some(0.5));
+        for wrong in [
+            "[[preset]]\nsystem = \"a\"",
+            "[[preset]]\nname = \"\"",
+            "[[preset]]\nname = \"a\"\ntemperature = 3.0",
+            "[[preset]]\nname = \"a\"\nprompt = \"b\"",
+        ] {
+            let error = read_text(wrong).expect_err("it is wrong");
+            assert!(error.contains("line"), "{error}");
+        }
     }
 
     #[test]

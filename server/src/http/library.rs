@@ -7,7 +7,7 @@ use app::protocol::saved::{
     Change, ConversationDetail, ConversationList, InitialData, MessageState, OutlineQuestion,
     RemovedMessages, SearchHits,
 };
-use app::protocol::{ErrorBody, ErrorKind, Id, Refusal};
+use app::protocol::{ErrorBody, ErrorKind, Id, Preset, Refusal};
 use futures::FutureExt;
 
 use crate::access::Caller;
@@ -267,6 +267,47 @@ impl Library for StoredLibrary {
             };
             self.state.changes.announce(&self.owner, change);
             Ok(cut.id)
+        }
+        .boxed()
+    }
+
+    fn presets(&self) -> Answer<'_, Vec<Preset>> {
+        async move {
+            let mut presets = self
+                .state
+                .store
+                .presets(&self.owner)
+                .await
+                .map_err(refusal)?;
+            let own: Vec<String> = presets.iter().map(|own| own.name.to_lowercase()).collect();
+            let shared = self.state.config.presets.iter().cloned();
+            presets.extend(shared.filter(|shared| !own.contains(&shared.name.to_lowercase())));
+            Ok(presets)
+        }
+        .boxed()
+    }
+
+    fn save_preset(&self, preset: Preset, replaces: Option<String>) -> Answer<'_, ()> {
+        async move {
+            if let Some(fault) = preset.fault() {
+                return Err(refusal(StoreError::Invalid(fault)));
+            }
+            let preset = Preset {
+                name: preset.name.trim().to_owned(),
+                shared: false,
+                ..preset
+            };
+            let store = &self.state.store;
+            let saved = store.save_preset(&self.owner, &preset, replaces.as_deref());
+            saved.await.map_err(refusal)
+        }
+        .boxed()
+    }
+
+    fn delete_preset(&self, name: String) -> Answer<'_, ()> {
+        async move {
+            let deleted = self.state.store.delete_preset(&self.owner, &name).await;
+            deleted.map_err(refusal)
         }
         .boxed()
     }

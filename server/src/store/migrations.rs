@@ -69,6 +69,13 @@ pub(super) const STEPS: &[SchemaStep] = &[
         postgres: include_str!("migrations/postgres/0008_branches.sql"),
         changes_data: false,
     },
+    SchemaStep {
+        version: 9,
+        name: "presets",
+        sqlite: include_str!("migrations/sqlite/0009_presets.sql"),
+        postgres: include_str!("migrations/postgres/0009_presets.sql"),
+        changes_data: false,
+    },
 ];
 
 /// The migrations of a database system, as sqlx runs them.

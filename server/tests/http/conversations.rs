@@ -6,3 +6,4 @@ mod ids;
 mod import_export;
 mod imports;
 mod parts;
+mod presets;

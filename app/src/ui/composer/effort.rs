@@ -6,17 +6,17 @@ use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use web_sys::HtmlSelectElement;
 
-use crate::chat::preferences::{Choices, Preferences};
+use crate::chat::Chat;
 use crate::ui::controls::icon::small_icon;
 use crate::ui::server_rendered::ServerRendered;
 
 /// The list. Its options are the server's HTML alone.
 #[component]
 pub fn Effort() -> impl IntoView {
-    let preferences = expect_context::<Preferences>();
+    let chat = expect_context::<Chat>();
     let label = NodeRef::<Label>::new();
     Effect::new(move |_| {
-        let effort = preferences.get().reasoning_effort;
+        let effort = chat.choices().reasoning_effort;
         let Some(label) = label.get() else { return };
         let list = label.query_selector("select").ok().flatten();
         if let Some(list) = list.and_then(|list| list.dyn_into::<HtmlSelectElement>().ok()) {
@@ -35,10 +35,8 @@ pub fn Effort() -> impl IntoView {
             .target()
             .and_then(|target| target.dyn_into::<HtmlSelectElement>().ok());
         if let Some(list) = list {
-            preferences.set(Choices {
-                reasoning_effort: list.value(),
-                ..preferences.get_untracked()
-            });
+            let effort = list.value();
+            chat.choose(|choices| choices.reasoning_effort.clone_from(&effort));
         }
     };
     view! {

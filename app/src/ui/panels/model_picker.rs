@@ -7,7 +7,7 @@ use std::sync::Arc;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use crate::chat::preferences::{Choices, Preferences};
+use crate::chat::Chat;
 use crate::library::backend::use_backend;
 use crate::platform::storage::{Storage, StorageKey, use_storage};
 use crate::protocol::{ModelChoice, PageInfo};
@@ -127,21 +127,15 @@ impl Favourites {
 }
 
 /// Chooses a model for the next messages.
-pub fn choose_model(preferences: Preferences, default: &str, model: String) {
-    preferences.set(Choices {
-        model: if default == model {
-            String::new()
-        } else {
-            model
-        },
-        ..preferences.get_untracked()
-    });
+fn choose_model(chat: Chat, default: &str, model: &str) {
+    let name = if default == model { "" } else { model };
+    chat.choose(|choices| name.clone_into(&mut choices.model));
 }
 
 /// The model picker.
 #[component]
 pub fn ModelPicker() -> impl IntoView {
-    let preferences = expect_context::<Preferences>();
+    let chat = expect_context::<Chat>();
     let composer = expect_context::<ComposerField>();
     let panels = expect_context::<Panels>();
     let backend = StoredValue::new(use_backend());
@@ -150,8 +144,8 @@ pub fn ModelPicker() -> impl IntoView {
     let favourites = Favourites(StoredValue::new(use_storage()));
     let find = move |typed: &str| {
         let default = default.get_value();
-        let chosen = preferences
-            .get_untracked()
+        let chosen = chat
+            .choices_untracked()
             .model()
             .unwrap_or_else(|| default.clone());
         models.with_value(|models| {
@@ -169,7 +163,7 @@ pub fn ModelPicker() -> impl IntoView {
             favourites.toggle(&model);
             return false;
         }
-        choose_model(preferences, &default.get_value(), model);
+        choose_model(chat, &default.get_value(), &model);
         composer.focus();
         true
     };

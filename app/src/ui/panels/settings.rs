@@ -1,8 +1,6 @@
-//! The settings dialog: the theme, and the parameters of all requests.
+//! The settings dialog: the theme, the parameters of new chats, and how the page behaves.
 //!
-//! An empty field is not sent. An invalid value shows an error below its field and changes nothing. The fields are
-//! plain HTML, filled in when the dialog opens and read on input: as views with a signal each they would make the
-//! page's wasm a tenth larger.
+//! An empty field is not sent. An invalid value shows an error below its field and changes nothing.
 
 use std::sync::Arc;
 
@@ -11,20 +9,23 @@ use leptos::html::Dialog;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen::JsCast;
-use web_sys::{Element, HtmlDialogElement, HtmlInputElement};
+use web_sys::{HtmlDialogElement, HtmlInputElement};
 
+use crate::chat::Chat;
 use crate::chat::enter_key::EnterSends;
-use crate::chat::preferences::{Preferences, read_max_tokens, read_temperature};
+use crate::chat::preferences::Preferences;
 use crate::page::tab::{Notices, ask_permission};
 use crate::platform::storage::{Storage, use_storage};
 use crate::ui::controls::icon::icon;
 use crate::ui::controls::theme_switch::ThemeSwitch;
+use crate::ui::panels::choice_fields::{self, choice_fields, set_field, show_error};
 use crate::ui::panels::{Panel, Panels, is_beside};
 use crate::ui::text;
 
 /// The dialog.
 #[component]
 pub fn Settings() -> impl IntoView {
+    let chat = expect_context::<Chat>();
     let preferences = expect_context::<Preferences>();
     let panels = expect_context::<Panels>();
     let storage = StoredValue::new(use_storage());
@@ -42,7 +43,7 @@ pub fn Settings() -> impl IntoView {
             if field.name() == "notices" {
                 return set_notices(dialog, storage, field);
             }
-            read(preferences, &dialog, &field.name(), field.value());
+            read(chat, preferences, &dialog, &field.name(), field.value());
         }
     };
     let close = move || panels.closed(Panel::Settings);
@@ -64,6 +65,7 @@ pub fn Settings() -> impl IntoView {
                     <span class="help">"As the system, or always one of them."</span>
                     <ThemeSwitch group="theme-in-settings"/>
                 </div>
+                {choice_fields("settings", "What the model is told before each new chat without a preset.")}
                 {fields()}
                 <button type="button" class="icon-button close" aria-label="Close" on:click=move |_| close()>
                     {icon("close")}
@@ -73,36 +75,9 @@ pub fn Settings() -> impl IntoView {
     }
 }
 
-/// The fields of the dialog. Their names are those that [`fill_in`] and [`read`] use.
+/// The fields of the page itself. Their names are those that [`fill_in`] and [`read`] use.
 fn fields() -> impl IntoView {
     view! {
-        <label class="setting wide">
-            <span class="name">"System prompt"</span>
-            <span class="help">"What the model is told before each conversation."</span>
-            <textarea class="field" name="system" rows="4" dir="auto" placeholder="Nothing"></textarea>
-        </label>
-        <label class="setting">
-            <span class="name">"Temperature"</span>
-            <span class="help">"0 to 2. Higher answers vary more."</span>
-            <input class="field" name="temperature" type="text" inputmode="decimal" autocomplete="off" placeholder="The model's own" aria-describedby="temperature-error"/>
-            <span class="wrong" id="temperature-error"></span>
-        </label>
-        <label class="setting">
-            <span class="name">"Reasoning effort"</span>
-            <span class="help">"How long a model that can reason may think."</span>
-            <select class="field" name="effort">
-                <option value="">"The model's own"</option>
-                <option value="low">"Low"</option>
-                <option value="medium">"Medium"</option>
-                <option value="high">"High"</option>
-            </select>
-        </label>
-        <label class="setting">
-            <span class="name">"Maximum length"</span>
-            <span class="help">"Of an answer, in tokens."</span>
-            <input class="field" name="length" type="text" inputmode="numeric" autocomplete="off" placeholder="No limit" aria-describedby="length-error"/>
-            <span class="wrong" id="length-error"></span>
-        </label>
         <label class="setting">
             <span class="name">"Notifications"</span>
             <span class="help">"When an answer is ready and this page is not in sight. Without its text."</span>
@@ -110,7 +85,7 @@ fn fields() -> impl IntoView {
                 <option value="">"Off"</option>
                 <option value="on">"On"</option>
             </select>
-            <span class="wrong" id="notices-error"></span>
+            <span class="wrong" id="notices-error" data-error="notices"></span>
         </label>
         <label class="setting">
             <span class="name">"Enter sends"</span>
@@ -126,29 +101,10 @@ fn fields() -> impl IntoView {
 
 /// Fills the fields with the current settings.
 fn fill_in(dialog: &HtmlDialogElement, preferences: Preferences, storage: Option<&dyn Storage>) {
-    let choices = preferences.get_untracked();
-    for (name, value) in [
-        ("system", choices.system.as_str()),
-        ("temperature", &choices.temperature),
-        ("effort", &choices.reasoning_effort),
-        ("length", &choices.max_tokens),
-        ("enter", preferences.enter_sends_untracked().name()),
-        (
-            "notices",
-            if Notices::stored(storage) == Notices::On {
-                "on"
-            } else {
-                ""
-            },
-        ),
-    ] {
-        if let Some(field) = find(dialog, &format!("[name={name}]")) {
-            // Text areas and selects have a `value`, too.
-            field.unchecked_into::<HtmlInputElement>().set_value(value);
-        }
-    }
-    show_error(dialog, "temperature", "");
-    show_error(dialog, "length", "");
+    choice_fields::fill(dialog, &preferences.get_untracked());
+    set_field(dialog, "enter", preferences.enter_sends_untracked().name());
+    let notices = Notices::stored(storage) == Notices::On;
+    set_field(dialog, "notices", if notices { "on" } else { "" });
     show_error(dialog, "notices", "");
 }
 
@@ -175,41 +131,20 @@ fn set_notices(
 }
 
 /// Stores the value of a field if it is valid, and shows an error below the field otherwise.
-fn read(preferences: Preferences, dialog: &HtmlDialogElement, name: &str, value: String) {
+fn read(
+    chat: Chat,
+    preferences: Preferences,
+    dialog: &HtmlDialogElement,
+    name: &str,
+    value: String,
+) {
+    if name == "enter" {
+        return preferences.set_enter_sends(EnterSends::named(&value));
+    }
     let mut choices = preferences.get_untracked();
-    let wrong = match name {
-        "temperature" => read_temperature(&value).err(),
-        "length" => read_max_tokens(&value).err(),
-        _ => None,
-    };
-    show_error(dialog, name, wrong.unwrap_or_default());
-    if wrong.is_some() {
-        return;
+    if choice_fields::read(dialog, name, value.clone(), &mut choices) {
+        chat.choose_default(|choices| {
+            choice_fields::read(dialog, name, value.clone(), choices);
+        });
     }
-    match name {
-        "system" => choices.system = value,
-        "temperature" => choices.temperature = value,
-        "effort" => choices.reasoning_effort = value,
-        "length" => choices.max_tokens = value,
-        "enter" => return preferences.set_enter_sends(EnterSends::named(&value)),
-        _ => return,
-    }
-    preferences.set(choices);
-}
-
-/// Shows the error of a field; an empty sentence clears it.
-fn show_error(dialog: &HtmlDialogElement, name: &str, sentence: &str) {
-    let Some(place) = find(dialog, &format!("#{name}-error")) else {
-        return;
-    };
-    place.set_text_content(Some(sentence));
-    if let Some(field) = find(dialog, &format!("[name={name}]")) {
-        let is_wrong = if sentence.is_empty() { "false" } else { "true" };
-        // Setting fails only for an invalid attribute name.
-        let _ = field.set_attribute("aria-invalid", is_wrong);
-    }
-}
-
-fn find(dialog: &HtmlDialogElement, selector: &str) -> Option<Element> {
-    dialog.query_selector(selector).ok()?
 }

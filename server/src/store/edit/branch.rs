@@ -31,6 +31,7 @@ row! {
         role: String,
         state: String,
         model: Option<String>,
+        parameters: Option<String>,
     }
 }
 
@@ -72,7 +73,7 @@ impl Store {
         let mut tx = self.transaction().await?;
         let reply: ReplyRow = query_as(
             "select m.conversation as conversation, m.parent as parent, m.role as role, m.state as state,
-                 m.model as model
+                 m.model as model, m.parameters as parameters
              from messages m join conversations c on c.key = m.conversation
              where m.id = $3 and c.owner = $1 and c.id = $2 and c.deleted_at is null and c.import is null",
         )
@@ -95,9 +96,9 @@ impl Store {
             return Ok(known);
         }
         let key: i64 = query_scalar(
-            "insert into messages (id, conversation, owner, parent, role, text, model, edited, state, finish,
-                 created_at)
-             values ($1, $2, $3, $4, 'assistant', $5, $6, 1, 'done', 'stop', $7) returning key",
+            "insert into messages (id, conversation, owner, parent, role, text, model, parameters, edited,
+                 state, finish, created_at)
+             values ($1, $2, $3, $4, 'assistant', $5, $6, $7, 1, 'done', 'stop', $8) returning key",
         )
         .bind(&id)
         .bind(reply.conversation)
@@ -105,6 +106,7 @@ impl Store {
         .bind(reply.parent.clone())
         .bind(&text)
         .bind(reply.model)
+        .bind(reply.parameters)
         .bind(now)
         .fetch_one(&mut *tx)
         .await?;
@@ -146,7 +148,7 @@ impl Store {
             ..self.head(owner, from).await?
         };
         let copied = match self.copy(owner, &import, &path, head).await {
-            Ok(id) => self.show_copy(owner, &id, into).await,
+            Ok(id) => self.show_copy(owner, &id, into, message).await,
             Err(error) => Err(error),
         };
         if copied.is_err() {
@@ -189,7 +191,14 @@ impl Store {
     }
 
     /// Shows a hidden copy, under the id `into` unless another owner or a deleted conversation has it. Returns its id.
-    async fn show_copy(&self, owner: &str, copy: &str, into: &str) -> Result<String> {
+    /// The copy has the settings of the reply that `message` is or follows.
+    async fn show_copy(
+        &self,
+        owner: &str,
+        copy: &str,
+        into: &str,
+        message: &str,
+    ) -> Result<String> {
         let mut tx = self.transaction().await?;
         let taken: Option<i64> = query_scalar("select key from conversations where id = $1")
             .bind(into)
@@ -206,6 +215,18 @@ impl Store {
         if shown.rows_affected() == 0 {
             return Err(StoreError::NotFound);
         }
+        query(
+            "update messages set parameters = (
+                 select parameters from messages
+                 where parameters is not null
+                     and id in ($2, (select parent from messages where id = $2))
+                 order by key desc limit 1)
+             where id = (select leaf from conversations where id = $1)",
+        )
+        .bind(id)
+        .bind(message)
+        .execute(&mut *tx)
+        .await?;
         tx.commit().await?;
         Ok(id.to_owned())
     }

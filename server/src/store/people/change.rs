@@ -510,6 +510,10 @@ async fn delete(tx: &mut TransactionConnection, person: &str) -> Result<()> {
         .await?;
     // The purge removes them in small steps. The time lies so far back that nothing can be restored.
     query("update conversations set deleted_at = 1 where owner = $1")
+        .bind(&owner)
+        .execute(&mut *tx)
+        .await?;
+    query("delete from presets where owner = $1")
         .bind(owner)
         .execute(&mut *tx)
         .await?;

@@ -8,6 +8,7 @@
 //! A message is found by its id. The `+ 0` behind another column keeps PostgreSQL from finding it by that
 //! column, which it does where its statistics are old: for each message it then reads the conversation.
 
+use app::protocol::ChatSettings;
 use app::protocol::saved::{ConversationDetail, MessageVersion};
 use sqlx::any::AnyRow;
 use sqlx::{FromRow, Row, query_as, query_scalar};
@@ -52,6 +53,7 @@ impl Store {
             detail.earlier = earlier;
             detail.later = matches!(end, PathEnd::At(_))
                 && newest_child(&mut tx, row.key, Some(&last)).await?.is_some();
+            detail.settings = settings(&mut tx, row.key, &last).await?;
             if !detail.later {
                 detail.leaf = Some(last);
             }
@@ -85,6 +87,25 @@ async fn start_of(
             Ok(Some(found))
         }
     }
+}
+
+/// The settings of the reply with which a path ends, or of the reply before its last question.
+pub(in crate::store) async fn settings(
+    tx: &mut TransactionConnection,
+    conversation: i64,
+    last: &str,
+) -> Result<Option<ChatSettings>> {
+    let found: Option<String> = query_scalar(
+        "select parameters from messages
+         where conversation + 0 = $2 and parameters is not null
+             and id in ($1, (select parent from messages where id = $1))
+         order by key desc limit 1",
+    )
+    .bind(last)
+    .bind(conversation)
+    .fetch_optional(tx)
+    .await?;
+    Ok(found.and_then(|json| serde_json::from_str(&json).ok()))
 }
 
 /// Whether a conversation has this message.

@@ -14,7 +14,7 @@ use super::{finished, open_memory, question, settings};
 use crate::store::{LOCAL_OWNER, Store, new_id, open};
 
 /// What only reads, and the probe, which changes nothing.
-const READS: [&str; 28] = [
+const READS: [&str; 29] = [
     "probe",
     "reply",
     "list",
@@ -27,6 +27,7 @@ const READS: [&str; 28] = [
     "shown",
     "path_to",
     "outline",
+    "presets",
     "messages",
     "path",
     "search",

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use app::protocol::Preset;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, query, query_scalar};
 
 use super::{finished, piece, question, reply, settings, to_import};
@@ -14,7 +15,7 @@ use crate::store::{
 
 /// Every method of the store that writes, with the ways to call it. All other methods are in
 /// `READS`.
-pub(super) const WRITES: [(&str, &[Write]); 20] = [
+pub(super) const WRITES: [(&str, &[Write]); 22] = [
     (
         "begin",
         &[
@@ -34,6 +35,8 @@ pub(super) const WRITES: [(&str, &[Write]); 20] = [
     ("edit_reply", &[Write::EditReply]),
     ("fork", &[Write::Fork]),
     ("cut", &[Write::Cut, Write::CutAll]),
+    ("save_preset", &[Write::SavePreset]),
+    ("delete_preset", &[Write::DeletePreset]),
     ("show", &[Write::Show]),
     ("mark_read", &[Write::Read]),
     ("purge", &[Write::Purge]),
@@ -78,6 +81,8 @@ pub(super) enum Write {
     Fork,
     Cut,
     CutAll,
+    SavePreset,
+    DeletePreset,
     Show,
     Read,
     Purge,
@@ -168,6 +173,7 @@ pub(super) async fn rows(other: &mut AnyConnection) -> Vec<String> {
         "select hash || ' ' || seen_at from sessions order by hash",
         "select hash || ' ' || coalesce(used_at, 0) from invitations order by hash",
         "select what || ' ' || subject from audit order by key",
+        "select owner || ' ' || content from presets order by folded",
         "select 'epoch ' || epoch from access_epoch",
     ] {
         let found: Vec<String> = query_scalar(sql).fetch_all(&mut *other).await.expect("rows");
@@ -204,6 +210,7 @@ pub(super) async fn empty(other: &mut AnyConnection) {
         "invitations",
         "people",
         "audit",
+        "presets",
     ];
     let all = tables.map(|table| format!("delete from {table};"));
     let all = all.concat() + "update access_epoch set epoch = 1;";
@@ -256,6 +263,9 @@ pub(super) async fn prepare(store: &Store, write: Write) -> Prepared {
         let deleted = store.cut(LOCAL_OWNER, &conversation, &begun.message, 7);
         cut = deleted.await.expect("saved").id;
     }
+    let old = preset("Old");
+    let saved = store.save_preset(LOCAL_OWNER, &old, None).await;
+    saved.expect("saved");
     for change in people_before() {
         let added = store.change_people(&change, &record("before")).await;
         added.expect("saved");
@@ -276,6 +286,13 @@ pub(super) async fn prepare(store: &Store, write: Write) -> Prepared {
         import,
         reply,
         to_import,
+    }
+}
+
+fn preset(name: &str) -> Preset {
+    Preset {
+        name: name.to_owned(),
+        ..Preset::default()
     }
 }
 
@@ -407,6 +424,12 @@ impl Write {
             Self::Cut => {
                 store.cut(owner, id, &there.answer, 9).await?;
             }
+            Self::SavePreset => {
+                store
+                    .save_preset(owner, &preset("New"), Some("old"))
+                    .await?
+            }
+            Self::DeletePreset => store.delete_preset(owner, "OLD").await?,
             Self::CutAll => {
                 store.cut(owner, id, &there.question, 9).await?;
             }
