@@ -9,6 +9,7 @@ pub mod command;
 mod email;
 mod guesses;
 mod live;
+pub mod openid;
 mod password;
 mod person;
 mod secret;
@@ -16,9 +17,11 @@ pub mod settings;
 
 use std::sync::Arc;
 
+pub(crate) use self::accounts::NewSignIn;
 pub use self::accounts::{Actor, LINK_LIVES, Refused, WRONG};
 use self::guesses::Guesses;
 use self::live::LiveCredentials;
+use self::openid::OpenId;
 pub use self::person::{Caller, Person, Role, Scope};
 pub use self::settings::{AccessSettings, Mode};
 use crate::store::Store;
@@ -31,6 +34,7 @@ pub struct Access {
     local: Caller,
     live: LiveCredentials,
     guesses: Guesses,
+    openid: Option<OpenId>,
 }
 
 impl Access {
@@ -41,6 +45,7 @@ impl Access {
             password::prepare();
         }
         Self {
+            openid: settings.openid.clone().map(OpenId::new),
             settings,
             store,
             local: Caller::local(),

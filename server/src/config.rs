@@ -7,6 +7,7 @@ mod access;
 mod capacity;
 pub mod file;
 mod observing;
+mod openid;
 mod public_url;
 mod retention;
 mod saving;

@@ -265,6 +265,7 @@ async fn run(variables: Variables, flags: Config, config: Config) -> Result<(), 
         tracing::info!("metrics are at http://{address}/metrics");
     }
     tokio::spawn(find_upstreams(state.clone()));
+    tokio::spawn(look_at_provider(state.clone()));
     tell_systemd(NotifyState::Ready);
     loop {
         tokio::select! {
@@ -329,6 +330,18 @@ async fn find_upstreams(state: AppState) {
     state.look_for_ollama().await;
     if state.upstreams.is_demo() {
         tracing::info!("neither a key nor a base URL nor rill.toml: the built-in demo answers");
+    }
+}
+
+/// Looks whether people can sign in by OpenID Connect, so that an admin reads early what is wrong.
+async fn look_at_provider(state: AppState) {
+    let Some(openid) = state.access.openid() else {
+        return;
+    };
+    let name = &openid.settings().name;
+    match openid.look().await {
+        Ok(()) => tracing::info!("people can sign in by OpenID Connect with {name}"),
+        Err(failure) => tracing::warn!("OpenID Connect with {name}: {failure}"),
     }
 }
 

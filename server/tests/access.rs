@@ -2,6 +2,7 @@
 
 mod commands;
 mod matrix;
+mod openid;
 mod proxy;
 mod sessions;
 mod sign_in;

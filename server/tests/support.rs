@@ -6,6 +6,7 @@ pub(crate) mod conversations;
 pub(crate) mod guarded;
 pub(crate) mod http;
 pub(crate) mod log;
+pub(crate) mod openid_provider;
 pub(crate) mod over_http2;
 pub(crate) mod panics;
 pub(crate) mod people;

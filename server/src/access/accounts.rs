@@ -42,6 +42,29 @@ impl Actor {
     }
 }
 
+/// Who signs in.
+pub(crate) struct NewSignIn<'a> {
+    /// The id of the person.
+    pub(super) person: &'a str,
+    /// The email of the person, for the record.
+    pub(super) email: &'a str,
+    /// The secret of the session that ends by it.
+    pub(super) replaces: Option<&'a str>,
+    /// The token by which a provider recognizes the session.
+    pub(super) id_token: Option<String>,
+}
+
+impl<'a> NewSignIn<'a> {
+    fn of(person: &'a str, email: &'a str, replaces: Option<&'a str>) -> Self {
+        Self {
+            person,
+            email,
+            replaces,
+            id_token: None,
+        }
+    }
+}
+
 /// Why a change was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
@@ -335,28 +358,33 @@ impl Access {
             name: person.email.clone(),
             ..actor.clone()
         };
-        self.begin_session(&person.id, &person.email, &actor, replaces)
-            .await
+        let sign_in = NewSignIn::of(&person.id, &person.email, replaces);
+        self.begin_session(sign_in, &actor).await
     }
 
-    async fn begin_session(
+    /// Begins a session. Returns its secret.
+    pub(super) async fn begin_session(
         &self,
-        person: &str,
-        email: &str,
+        sign_in: NewSignIn<'_>,
         actor: &Actor,
-        replaces: Option<&str>,
     ) -> Result<String, Refused> {
         let secret = new_secret();
         let session = NewSession {
             hash: hash_of(&secret).expect("a new secret"),
             id: new_id(),
-            person: person.to_owned(),
+            person: sign_in.person.to_owned(),
             expires_at: after(self.settings.longest),
             agent: actor.agent.chars().take(200).collect(),
-            replaces: replaces.and_then(hash_of),
+            replaces: sign_in.replaces.and_then(hash_of),
+            id_token: sign_in.id_token,
         };
-        self.change("signed in", actor, email, PeopleChange::SignIn(session))
-            .await?;
+        self.change(
+            "signed in",
+            actor,
+            sign_in.email,
+            PeopleChange::SignIn(session),
+        )
+        .await?;
         Ok(secret)
     }
 
@@ -411,8 +439,8 @@ impl Access {
                 "This account is disabled: ask an admin of this server.",
             ));
         }
-        self.begin_session(&person.id, &email, &actor, replaces)
-            .await
+        let sign_in = NewSignIn::of(&person.id, &email, replaces);
+        self.begin_session(sign_in, &actor).await
     }
 
     /// Changes the password of a person who knows the present one. All sessions end; returns the secret of a new one.
@@ -447,8 +475,8 @@ impl Access {
         };
         self.change("changed the password", actor, &person.email, changed)
             .await?;
-        self.begin_session(&person.id, &person.email, actor, None)
-            .await
+        let sign_in = NewSignIn::of(&person.id, &person.email, None);
+        self.begin_session(sign_in, actor).await
     }
 
     /// Changes the name of a person.

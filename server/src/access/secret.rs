@@ -21,7 +21,8 @@ pub(crate) fn hash_of(secret: &str) -> Option<String> {
     is_secret(secret).then(|| hex(&Sha256::digest(secret.as_bytes())))
 }
 
-fn is_secret(text: &str) -> bool {
+/// Whether a text has the form of a secret.
+pub(super) fn is_secret(text: &str) -> bool {
     let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     text.len() == LENGTH && text.bytes().all(is_hex)
 }
@@ -33,7 +34,8 @@ pub(crate) fn hash_of_key(key: &str) -> Option<String> {
     has_form.then(|| hex(&Sha256::digest(key.as_bytes())))
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes in hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |number: u8| char::from(DIGITS[usize::from(number)]);
     bytes

@@ -7,6 +7,8 @@ use clap::ValueEnum;
 use ipnet::IpNet;
 use serde::Deserialize;
 
+use super::openid::OpenIdSettings;
+
 /// How people are let in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -41,6 +43,8 @@ pub struct AccessSettings {
     pub idle: Duration,
     /// The time after which every session ends.
     pub longest: Duration,
+    /// Signing in by OpenID Connect.
+    pub openid: Option<OpenIdSettings>,
 }
 
 /// The default of [`AccessSettings::idle`].
@@ -60,6 +64,7 @@ impl Default for AccessSettings {
             admin_groups: Vec::new(),
             idle: IDLE,
             longest: LONGEST,
+            openid: None,
         }
     }
 }

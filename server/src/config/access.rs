@@ -10,6 +10,9 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::Config;
+use super::file::Place;
+use super::openid::OpenIdSection;
+use crate::access::openid::OpenIdSettings;
 use crate::access::settings::{IDLE, LONGEST};
 use crate::access::{AccessSettings, Mode};
 
@@ -42,6 +45,7 @@ pub struct AccessFile {
     admin_groups: Vec<String>,
     idle: Option<Duration>,
     longest: Option<Duration>,
+    openid: Option<OpenIdSettings>,
 }
 
 /// The same, as it is written.
@@ -52,6 +56,7 @@ pub(super) struct AccessSection {
     session_idle: Option<Spanned<String>>,
     session_max: Option<Spanned<String>>,
     proxy: Option<ProxySection>,
+    openid: Option<OpenIdSection>,
 }
 
 #[derive(Deserialize)]
@@ -67,7 +72,7 @@ struct ProxySection {
 
 impl AccessSection {
     /// The section with its values read.
-    pub(super) fn read(self) -> Result<AccessFile, (Range<usize>, String)> {
+    pub(super) fn read(self, place: &Place<'_>) -> Result<AccessFile, (Range<usize>, String)> {
         let time = |text: Option<Spanned<String>>| match text {
             None => Ok(None),
             Some(text) => match super::parse_time(text.get_ref()) {
@@ -89,6 +94,7 @@ impl AccessSection {
             mode: self.mode,
             idle: time(self.session_idle)?,
             longest: time(self.session_max)?,
+            openid: self.openid.map(|openid| openid.read(place)).transpose()?,
             ..AccessFile::default()
         };
         let Some(proxy) = self.proxy else {
@@ -165,6 +171,7 @@ impl Config {
             admin_groups: file.admin_groups.clone(),
             idle: file.idle.unwrap_or(IDLE),
             longest: file.longest.unwrap_or(LONGEST),
+            openid: file.openid.clone(),
         }
     }
 
@@ -198,6 +205,9 @@ impl Config {
                     .to_owned(),
             );
         }
+        if file.openid.is_some() && mode != Mode::Accounts {
+            return Err("[access.openid] of rill.toml needs --access accounts".to_owned());
+        }
         if mode == Mode::Local {
             return Ok(());
         }
@@ -230,6 +240,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::openid::Admit;
     use clap::Parser;
 
     fn parse(arguments: &[&str], file: &str) -> Result<Config, String> {
@@ -320,6 +331,99 @@ mod tests {
         );
         check("[access.proxy]\nuser_header = \"X User\"", "2:15", "header");
         check("[access.proxy]\nuser_header = \"Host\"", "2:15", "header");
+        let openid = |fields: &str| {
+            let usual = "issuer = \"https://login.example.com\"\nclient_id = \"rill\"";
+            format!("[access.openid]\n{usual}\n{fields}")
+        };
+        check(&openid("allow = \"everybody\""), "4:9", "unknown variant");
+        check(&openid("allow = \"domains\""), "4:9", "`domains`");
+        check(
+            &openid("allow = \"domains\"\ndomains = [\"a.com\", \"@b.com\"]"),
+            "5:21",
+            "example.com",
+        );
+        check(
+            &openid("allow = \"groups\"\ngroups = [\"a\"]"),
+            "4:9",
+            "`groups_claim`",
+        );
+        check(
+            &openid("allow = \"all\"\nrole_claim = \"r\""),
+            "5:14",
+            "`admins`",
+        );
+        check(
+            &openid("allow = \"all\"\nadmins = [\"r\"]"),
+            "2:10",
+            "`role_claim`",
+        );
+        check(
+            &openid("allow = \"all\"\nscopes = [\"a b\"]"),
+            "5:11",
+            "scope",
+        );
+        check(
+            &openid("allow = \"all\"\nclock_skew = \"1h\""),
+            "5:14",
+            "10m",
+        );
+        check(
+            &openid("allow = \"all\"\nclient_secret = \"x\""),
+            "5:1",
+            "unknown field",
+        );
+        check(
+            &openid("allow = \"all\"\nclient_secret_env = \"NONE\""),
+            "5:21",
+            "NONE is not set",
+        );
+        check(
+            &openid("allow = \"all\"\nclient_secret_file = \"/none\""),
+            "5:22",
+            "cannot be read",
+        );
+        check(&openid(""), "1:1", "missing field `allow`");
+        let issuer = |issuer: &str| {
+            format!("[access.openid]\nclient_id = \"rill\"\nallow = \"all\"\nissuer = \"{issuer}\"")
+        };
+        check(&issuer("login.example.com"), "4:10", "https://");
+        check(&issuer("http://login.example.com"), "4:10", "https://");
+        check(&issuer("https://login.example.com?x=1"), "4:10", "query");
+    }
+
+    #[test]
+    fn openid_connect_is_described_field_by_field_and_needs_accounts() {
+        let text = r#"
+            [access.openid]
+            issuer = "http://127.0.0.1:9000/realm"
+            client_id = "rill"
+            scopes = ["openid", "email", "groups"]
+            name = "Example"
+            allow = "domains"
+            domains = ["Example.com"]
+            groups_claim = "groups"
+            role_claim = "realm_access.roles"
+            admins = ["chat-admin"]
+            verified_email = false
+            clock_skew = "5s"
+        "#;
+        let config = parse(&["--access=accounts"], text).expect("a good file");
+        let openid = config.access_settings().openid.expect("it is configured");
+        assert_eq!(openid.issuer, "http://127.0.0.1:9000/realm");
+        assert_eq!(openid.scopes, ["email", "groups"]);
+        assert_eq!(openid.admit, Admit::Domains(vec!["example.com".to_owned()]));
+        assert!(!openid.needs_verified_email && openid.client_secret.is_none());
+        assert_eq!(openid.skew, Duration::from_secs(5));
+        assert!(parse(&[], text).is_err_and(|error| error.contains("--access accounts")));
+        let least =
+            "[access.openid]\nissuer = \"https://x.test\"\nclient_id = \"a\"\nallow = \"invited\"";
+        let config = parse(&["--access=accounts"], least).expect("a good file");
+        let openid = config.access_settings().openid.expect("it is configured");
+        assert_eq!(
+            (&*openid.name, openid.needs_verified_email),
+            ("x.test", true)
+        );
+        assert_eq!(openid.scopes, ["email", "profile"]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use app::protocol::{Preset, Suggestion};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use secrecy::SecretString;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -106,6 +107,10 @@ pub fn read(
         let (line, column) = position(text, span.start);
         format!("{}:{line}:{column}: {message}", path.display())
     };
+    let place = Place {
+        file: path,
+        variable,
+    };
     let document: Document = toml::from_str(text)
         .map_err(|error| at(error.span().unwrap_or(0..0), without_value(error.message())))?;
     let metrics_listen = document.metrics_listen.map(|address| {
@@ -131,7 +136,7 @@ pub fn read(
     };
     if let Some(section) = document.access {
         file.access = section
-            .read()
+            .read(&place)
             .map_err(|(span, message)| at(span, message))?;
     }
     for preset in document.preset {
@@ -147,8 +152,7 @@ pub fn read(
     }
     for entry in document.upstream {
         let span = entry.name.span();
-        let settings =
-            settings(entry, path, variable).map_err(|(span, message)| at(span, message))?;
+        let settings = settings(entry, &place).map_err(|(span, message)| at(span, message))?;
         if file
             .upstreams
             .iter()
@@ -173,11 +177,50 @@ pub fn read(
 /// A mistake and its range in the text.
 type Mistake = (Range<usize>, String);
 
-fn settings(
-    entry: Entry,
-    path: &Path,
-    variable: &dyn Fn(&str) -> Option<String>,
-) -> Result<UpstreamSettings, Mistake> {
+/// Where secrets come from.
+pub(super) struct Place<'a> {
+    /// The configuration file. A relative path in it is relative to its folder.
+    pub(super) file: &'a Path,
+    /// Returns the values of environment variables.
+    pub(super) variable: &'a dyn Fn(&str) -> Option<String>,
+}
+
+/// Reads a secret that the configuration names by a variable or a file. `names` are those of the two fields.
+pub(super) fn read_secret(
+    variable: Option<Spanned<String>>,
+    file: Option<Spanned<PathBuf>>,
+    names: (&str, &str),
+    place: &Place<'_>,
+) -> Result<Option<SecretString>, Mistake> {
+    match (variable, file) {
+        (None, None) => Ok(None),
+        (Some(name), None) => {
+            let key = (place.variable)(name.get_ref()).filter(|key| !key.trim().is_empty());
+            let key = key.ok_or_else(|| {
+                let message = format!("the variable {} is not set", name.get_ref());
+                (name.span(), message)
+            })?;
+            let key = parse_key(&key).map_err(|message| (name.span(), message))?;
+            Ok(Some(key))
+        }
+        (None, Some(file)) => {
+            let folder = place.file.parent().unwrap_or(Path::new(""));
+            let key = std::fs::read_to_string(folder.join(file.get_ref()))
+                .map_err(|error| (file.span(), format!("the key cannot be read: {error}")))?;
+            let key = parse_key(&key).map_err(|message| (file.span(), message))?;
+            Ok(Some(key))
+        }
+        (Some(_), Some(file)) => Err((
+            file.span(),
+            format!(
+                "the key comes by {} or by {}, not by both",
+                names.0, names.1
+            ),
+        )),
+    }
+}
+
+fn settings(entry: Entry, place: &Place<'_>) -> Result<UpstreamSettings, Mistake> {
     let name = entry.name.get_ref();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || !name.chars().all(is_plain) {
@@ -208,30 +251,8 @@ fn settings(
         value.set_sensitive(true);
         headers.insert(name, value);
     }
-    let key = match (entry.key_env, entry.key_file) {
-        (None, None) => None,
-        (Some(name), None) => {
-            let key = variable(name.get_ref()).filter(|key| !key.trim().is_empty());
-            let key = key.ok_or_else(|| {
-                let message = format!("the variable {} is not set", name.get_ref());
-                (name.span(), message)
-            })?;
-            Some(parse_key(&key).map_err(|message| (name.span(), message))?)
-        }
-        (None, Some(file)) => {
-            // A relative path is relative to the configuration file.
-            let place = path.parent().unwrap_or(Path::new("")).join(file.get_ref());
-            let key = std::fs::read_to_string(&place)
-                .map_err(|error| (file.span(), format!("the key cannot be read: {error}")))?;
-            Some(parse_key(&key).map_err(|message| (file.span(), message))?)
-        }
-        (Some(_), Some(file)) => {
-            return Err((
-                file.span(),
-                "the key comes by key_env or by key_file, not by both".to_owned(),
-            ));
-        }
-    };
+    let names = ("key_env", "key_file");
+    let key = read_secret(entry.key_env, entry.key_file, names, place)?;
     let is_version_guessed = entry
         .base_url
         .as_ref()

@@ -23,15 +23,18 @@ impl PublicUrl {
     /// Whether only this machine can open it.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        let url = Url::parse(&self.origin);
-        let host = url.as_ref().ok().and_then(Url::host_str);
-        let host = host.unwrap_or_default();
-        let address = host.trim_start_matches('[').trim_end_matches(']');
-        host == "localhost"
-            || address
-                .parse::<std::net::IpAddr>()
-                .is_ok_and(|address| address.is_loopback())
+        Url::parse(&self.origin).is_ok_and(|url| is_loopback(&url))
     }
+}
+
+/// Whether only this machine can open a URL.
+pub(super) fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || address
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 /// The first parts of the server's own paths. Below one of them it could not be told whether a proxy has removed it.

@@ -5,6 +5,7 @@
 
 mod form;
 mod html;
+mod openid;
 mod people;
 mod profile;
 mod sign_in;
@@ -35,6 +36,12 @@ const STYLE: &str = concat!(
 /// Adds the pages that the mode has.
 pub(super) fn add(routes: Routes, state: &AppState) -> Routes {
     let mode = state.access.settings().mode;
+    let routes = match state.access.openid() {
+        None => routes,
+        Some(_) => routes
+            .add(&["GET"], openid::BEGIN, Nothing, get(openid::begin))
+            .add(&["GET"], openid::RETURN, Nothing, get(openid::finish)),
+    };
     let routes = match mode {
         Mode::Local => return routes,
         Mode::Proxy => routes,

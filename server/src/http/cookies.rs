@@ -1,8 +1,8 @@
-//! The cookie that holds the secret of a session.
+//! The cookies: one that holds the secret of a session, and short-lived ones of attempts to sign in.
 //!
 //! With HTTPS its name begins with `__Host-`: browsers take such a cookie only from this host, by HTTPS, for every
 //! path. So no other host of the domain, and nobody between, can put a session of their own into it. Below a path
-//! the cookie is sent there only, and its name begins with `__Secure-`, since the other prefix needs the path `/`.
+//! the cookies are sent there only, and their names begin with `__Secure-`, since the other prefix needs the path `/`.
 
 use std::time::Duration;
 
@@ -11,58 +11,84 @@ use axum::http::header::{COOKIE, HeaderValue};
 
 use crate::access::AccessSettings;
 
-fn name(settings: &AccessSettings) -> &'static str {
-    match (settings.is_https, settings.base.as_str()) {
-        (true, "") => "__Host-rill",
-        (true, _) => "__Secure-rill",
-        (false, _) => "rill",
+/// A cookie of this server. The ends of its names are the same with HTTPS and without.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cookie([&'static str; 3]);
+
+/// The secret of a session.
+pub(super) const SESSION: Cookie = Cookie(["__Host-rill", "__Secure-rill", "rill"]);
+
+/// An attempt to sign in by OpenID Connect.
+pub(super) const OPENID: Cookie =
+    Cookie(["__Host-rill-openid", "__Secure-rill-openid", "rill-openid"]);
+
+impl Cookie {
+    fn name(self, settings: &AccessSettings) -> &'static str {
+        let [host, secure, plain] = self.0;
+        match (settings.is_https, settings.base.as_str()) {
+            (true, "") => host,
+            (true, _) => secure,
+            (false, _) => plain,
+        }
+    }
+
+    /// The value of the cookie, if there is exactly one of its name.
+    pub(super) fn get<'a>(
+        self,
+        headers: &'a HeaderMap,
+        settings: &AccessSettings,
+    ) -> Option<&'a str> {
+        let name = self.name(settings);
+        let mut found = headers
+            .get_all(COOKIE)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='))
+            .filter(|(key, _)| *key == name)
+            .map(|(_, value)| value);
+        let value = found.next()?;
+        found.next().is_none().then_some(value)
+    }
+
+    /// The header that sets the cookie.
+    pub(super) fn set(
+        self,
+        value: &str,
+        settings: &AccessSettings,
+        lives: Duration,
+    ) -> HeaderValue {
+        let (name, base, seconds) = (self.name(settings), &settings.base, lives.as_secs());
+        let secure = if settings.is_https { "; Secure" } else { "" };
+        let text = format!(
+            "{name}={value}; Path={base}/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"
+        );
+        let mut header = HeaderValue::from_str(&text).expect("values are made of plain characters");
+        header.set_sensitive(true);
+        header
+    }
+
+    /// The header that removes the cookie.
+    pub(super) fn remove(self, settings: &AccessSettings) -> HeaderValue {
+        self.set("", settings, Duration::ZERO)
     }
 }
 
-/// The secret in the cookie, if there is exactly one cookie of that name.
+/// The secret of a session in its cookie.
 pub(super) fn session<'a>(headers: &'a HeaderMap, settings: &AccessSettings) -> Option<&'a str> {
-    let name = name(settings);
-    let mut found = headers
-        .get_all(COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .filter(|(key, _)| *key == name)
-        .map(|(_, value)| value);
-    let secret = found.next()?;
-    found.next().is_none().then_some(secret)
-}
-
-/// The header that sets the cookie.
-pub(super) fn set(secret: &str, settings: &AccessSettings) -> HeaderValue {
-    cookie(secret, settings, settings.longest)
-}
-
-/// The header that removes the cookie.
-pub(super) fn remove(settings: &AccessSettings) -> HeaderValue {
-    cookie("", settings, Duration::ZERO)
-}
-
-fn cookie(value: &str, settings: &AccessSettings, lives: Duration) -> HeaderValue {
-    let (name, base, seconds) = (name(settings), &settings.base, lives.as_secs());
-    let secure = if settings.is_https { "; Secure" } else { "" };
-    let text =
-        format!("{name}={value}; Path={base}/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
-    let mut header = HeaderValue::from_str(&text).expect("a secret is hexadecimal");
-    header.set_sensitive(true);
-    header
+    SESSION.get(headers, settings)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const DAY: Duration = Duration::from_secs(86400);
+
     fn settings(is_https: bool, base: &str) -> AccessSettings {
         AccessSettings {
             is_https,
             base: base.to_owned(),
-            longest: Duration::from_secs(86400),
             ..AccessSettings::default()
         }
     }
@@ -107,19 +133,19 @@ mod tests {
     fn the_cookie_is_for_this_host_and_its_path_alone() {
         let text = |header: HeaderValue| header.to_str().expect("ASCII").to_owned();
         assert_eq!(
-            text(set("a1", &settings(true, ""))),
+            text(SESSION.set("a1", &settings(true, ""), DAY)),
             "__Host-rill=a1; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax; Secure"
         );
         assert_eq!(
-            text(remove(&settings(false, ""))),
+            text(SESSION.remove(&settings(false, ""))),
             "rill=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"
         );
         assert_eq!(
-            text(set("a1", &settings(true, "/chat"))),
+            text(SESSION.set("a1", &settings(true, "/chat"), DAY)),
             "__Secure-rill=a1; Path=/chat/; Max-Age=86400; HttpOnly; SameSite=Lax; Secure"
         );
         assert_eq!(
-            text(set("a1", &settings(false, "/chat"))),
+            text(SESSION.set("a1", &settings(false, "/chat"), DAY)),
             "rill=a1; Path=/chat/; Max-Age=86400; HttpOnly; SameSite=Lax"
         );
     }

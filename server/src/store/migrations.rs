@@ -63,6 +63,13 @@ pub(super) const STEPS: &[SchemaStep] = &[
         changes_data: false,
     },
     SchemaStep {
+        version: 7,
+        name: "ways to sign in",
+        sqlite: include_str!("migrations/sqlite/0007_ways_to_sign_in.sql"),
+        postgres: include_str!("migrations/postgres/0007_ways_to_sign_in.sql"),
+        changes_data: false,
+    },
+    SchemaStep {
         version: 8,
         name: "branches",
         sqlite: include_str!("migrations/sqlite/0008_branches.sql"),

@@ -4,9 +4,12 @@
 //! can end a session raises the epoch, which every server that uses the database watches.
 
 mod change;
+mod provider;
 mod read;
 
-pub use self::change::{NewInvitation, NewKey, NewPerson, NewSession, PeopleChange};
+pub use self::change::{
+    NewInvitation, NewKey, NewPerson, NewSession, PeopleChange, ProviderPerson,
+};
 pub use self::read::{InvitationRow, KeyHolder, SessionHolder};
 
 /// A person as stored.

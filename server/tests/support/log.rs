@@ -70,10 +70,14 @@ pub(crate) async fn outcome_of(generation: &str) -> Line {
 
 /// Waits for a line with this value of this field.
 pub(crate) async fn line_with(field: &str, value: &str) -> Line {
+    line_where(|line| line.get(field).is_some_and(|got| got == value)).await
+}
+
+/// Waits for the last line of which this holds.
+pub(crate) async fn line_where(is_it: impl Fn(&Line) -> bool) -> Line {
     loop {
         let lines = LOG.lock().expect("a whole log").lines.clone();
-        let is_it = |line: &Line| line.get(field).is_some_and(|got| got == value);
-        match lines.into_iter().find(is_it) {
+        match lines.into_iter().rfind(&is_it) {
             Some(line) => return line,
             None => tokio::task::yield_now().await,
         }

@@ -65,6 +65,7 @@ pub(crate) async fn session_until(rill: &Rill, person: &TestPerson, expires_at: 
         expires_at,
         agent: "a test".to_owned(),
         replaces: None,
+        id_token: None,
     };
     change(rill, PeopleChange::SignIn(session)).await;
     format!("rill={secret}")

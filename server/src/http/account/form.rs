@@ -112,7 +112,7 @@ pub(super) fn actor(state: &AppState, request: &Request) -> Actor {
 }
 
 /// The address that people open.
-fn address_of(state: &AppState, headers: &HeaderMap) -> String {
+pub(super) fn address_of(state: &AppState, headers: &HeaderMap) -> String {
     match &state.config.public_url {
         Some(public) => public.address(),
         None => {

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::form::{Form, return_path, see_other};
 use super::html::{Html, alert, door};
 use super::{SIGN_IN, page, refusal};
+use crate::access::openid::OpenId;
 use crate::access::{Caller, Refused};
 use crate::http::cookies;
 use crate::http::error::{AppError, in_seconds};
@@ -34,8 +35,11 @@ pub(super) async fn form(
     if request.extensions().get::<Caller>().is_some() {
         return see_other(&next);
     }
-    match state.store.has_admin().await {
-        Ok(true) => page(&state, StatusCode::OK, sign_in_page(&next, "", "")),
+    // An admin may come by the provider.
+    let gives_roles = |openid: &OpenId| openid.settings().role_claim.is_some();
+    let can_come = state.access.openid().is_some_and(gives_roles);
+    match state.store.has_admin().await.map(|has| has || can_come) {
+        Ok(true) => page(&state, StatusCode::OK, sign_in_page(&state, &next, "", "")),
         Ok(false) => page(&state, StatusCode::OK, not_set_up()),
         Err(error) => AppError::from(error).into_response(),
     }
@@ -65,7 +69,11 @@ pub(super) async fn sign_in(
                 (StatusCode::BAD_REQUEST, sentence) => (StatusCode::UNAUTHORIZED, sentence),
                 other => other,
             };
-            let response = page(&state, status, sign_in_page(&next, email, &sentence));
+            let response = page(
+                &state,
+                status,
+                sign_in_page(&state, &next, email, &sentence),
+            );
             with_retry_after(response, &refused)
         }
     })
@@ -78,6 +86,7 @@ pub(super) async fn sign_out(
     request: Request,
 ) -> Result<Response, AppError> {
     let form = Form::read_of(&state, &caller, request).await?;
+    let elsewhere = super::openid::sign_out_url(&state, &form).await;
     if let Some(session) = caller.session() {
         let ended = PeopleChange::EndSession {
             person: caller.person().id().to_owned(),
@@ -93,9 +102,12 @@ pub(super) async fn sign_out(
             return Ok(super::refusal_page(&state, status, &sentence));
         }
     }
-    let mut response = see_other(SIGN_IN);
+    let mut response = match elsewhere {
+        Some(url) => super::openid::sign_out_page(&state, &url),
+        None => see_other(SIGN_IN),
+    };
     let headers = response.headers_mut();
-    headers.insert(SET_COOKIE, cookies::remove(state.access.settings()));
+    headers.insert(SET_COOKIE, cookies::SESSION.remove(state.access.settings()));
     // Drafts stay in the browser otherwise, for whoever signs in next.
     headers.insert(CLEAR_SITE_DATA, HeaderValue::from_static("\"storage\""));
     Ok(response)
@@ -175,7 +187,8 @@ pub(super) async fn join(
 /// The answer that sets the cookie of a new session and leads on.
 pub(super) fn signed_in_at(state: &AppState, secret: &str, next: &str) -> Response {
     let mut response = see_other(next);
-    let cookie = cookies::set(secret, state.access.settings());
+    let settings = state.access.settings();
+    let cookie = cookies::SESSION.set(secret, settings, settings.longest);
     response.headers_mut().insert(SET_COOKIE, cookie);
     response
 }
@@ -189,9 +202,10 @@ pub(super) fn with_retry_after(mut response: Response, refused: &Refused) -> Res
     response
 }
 
-fn sign_in_page(next: &str, email: &str, wrong: &str) -> Html {
+fn sign_in_page(state: &AppState, next: &str, email: &str, wrong: &str) -> Html {
     let body = Html::new()
         .add(alert(wrong))
+        .add(super::openid::link(state, next))
         .raw("<form method=\"post\" action=\"/signin\"><input type=\"hidden\" name=\"next\" value=\"")
         .text(next)
         .raw("\"><label for=\"email\">Email</label><input id=\"email\" name=\"email\" type=\"email\" autocomplete=\"username\" required value=\"")

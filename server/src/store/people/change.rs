@@ -36,6 +36,23 @@ pub struct NewSession {
     pub agent: String,
     /// The hash of the session that it replaces.
     pub replaces: Option<String>,
+    /// The token by which a provider of OpenID Connect recognizes the session.
+    pub id_token: Option<String>,
+}
+
+/// A person as a provider of OpenID Connect names them.
+#[derive(Debug, Clone)]
+pub struct ProviderPerson {
+    /// The provider.
+    pub issuer: String,
+    /// The provider's name for the person.
+    pub subject: String,
+    /// The person as added if there is no account yet. The role is that of an invitation, if there is one.
+    pub person: NewPerson,
+    /// The role that the provider gives the person, if it gives roles.
+    pub role: Option<String>,
+    /// The groups that the provider gives the person, as a JSON list, if it gives any.
+    pub groups: Option<String>,
 }
 
 /// A new key for programs.
@@ -92,6 +109,9 @@ pub enum PeopleChange {
     },
     /// Adds a person whom a trusted proxy names.
     Add(NewPerson),
+    /// Adds a person whom a provider names, or notes by which name the provider knows the person with this email, and
+    /// what it says about role and groups. Other sessions end if the role changes.
+    Meet(ProviderPerson),
     /// Begins a session.
     SignIn(NewSession),
     /// Ends a session of a person.
@@ -238,6 +258,7 @@ impl Store {
                 join(tx, invitation, (new_id, &name, password), record.at).await
             }
             PeopleChange::Add(person) => add(tx, person, None, record.at).await,
+            PeopleChange::Meet(met) => self.meet(tx, met, record.at).await,
             PeopleChange::SignIn(session) => self.sign_in(tx, session, record).await,
             PeopleChange::EndSession { person, id } => {
                 let ended = query("delete from sessions where person = $1 and id = $2")
@@ -314,8 +335,8 @@ impl Store {
         }
         // The person may have been disabled since the password was checked.
         let begun = query(
-            "insert into sessions (hash, id, person, created_at, seen_at, expires_at, address, agent)
-             select $1, $2, id, $4, $4, $5, $6, $7 from people where id = $3 and disabled_at is null",
+            "insert into sessions (hash, id, person, created_at, seen_at, expires_at, address, agent, id_token)
+             select $1, $2, id, $4, $4, $5, $6, $7, $8 from people where id = $3 and disabled_at is null",
         )
         .bind(&session.hash)
         .bind(&session.id)
@@ -324,6 +345,7 @@ impl Store {
         .bind(session.expires_at)
         .bind(&record.address)
         .bind(self.database.text(&session.agent))
+        .bind(session.id_token.as_deref())
         .execute(tx)
         .await?;
         found(begun.rows_affected())
@@ -355,7 +377,7 @@ impl Store {
 /// How long invitations are kept after they have ended, so that their page can say so: 30 days in milliseconds.
 const INVITATIONS_KEPT: i64 = 30 * 24 * 60 * 60 * 1000;
 
-const TAKEN: StoreError =
+pub(super) const TAKEN: StoreError =
     StoreError::Invalid("There is an account with this email, or with one that looks the same.");
 
 async fn invite(tx: &mut TransactionConnection, new: &NewInvitation, now: i64) -> Result<()> {
@@ -437,7 +459,7 @@ async fn join(
     add(tx, &person, Some(password), now).await
 }
 
-async fn add(
+pub(super) async fn add(
     tx: &mut TransactionConnection,
     person: &NewPerson,
     password: Option<&str>,
@@ -463,7 +485,7 @@ async fn add(
 }
 
 /// Runs a statement that sets one value of a person.
-async fn set(
+pub(super) async fn set(
     tx: &mut TransactionConnection,
     sql: &'static str,
     person: &str,
@@ -473,7 +495,7 @@ async fn set(
     found(changed.rows_affected())
 }
 
-async fn end_sessions(
+pub(super) async fn end_sessions(
     tx: &mut TransactionConnection,
     person: &str,
     except: Option<&str>,
@@ -518,6 +540,9 @@ async fn delete(tx: &mut TransactionConnection, person: &str) -> Result<()> {
         .execute(&mut *tx)
         .await?;
     for sql in [
+        "delete from identities where person = $1",
+        "delete from passkeys where person = $1",
+        "delete from usage where person = $1",
         "delete from sessions where person = $1",
         "delete from api_keys where person = $1",
         "delete from invitations where person = $1",
@@ -565,7 +590,7 @@ async fn adopt(tx: &mut TransactionConnection, person: &str) -> Result<()> {
 }
 
 /// Refuses to take the only admin away, unless nobody else is there.
-async fn keep_an_admin(tx: &mut TransactionConnection, person: &str) -> Result<()> {
+pub(super) async fn keep_an_admin(tx: &mut TransactionConnection, person: &str) -> Result<()> {
     let (only, others): (i64, i64) = sqlx::query_as(
         "select
              (select count(*) from people where id = $1 and role = 'admin' and disabled_at is null

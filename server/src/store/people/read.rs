@@ -7,7 +7,7 @@ use crate::store::database::rows::row;
 use crate::store::{Result, Store};
 
 row! {
-    struct PersonRow {
+    pub(super) struct PersonRow {
         id: String,
         owner: String,
         email: String,

@@ -14,8 +14,11 @@ use super::{finished, open_memory, question, settings};
 use crate::store::{LOCAL_OWNER, Store, new_id, open};
 
 /// What only reads, and the probe, which changes nothing.
-const READS: [&str; 29] = [
+const READS: &[&str] = &[
     "probe",
+    "person_by_identity",
+    "is_invited",
+    "id_token_of",
     "reply",
     "list",
     "summary",
@@ -75,7 +78,7 @@ fn every_method_of_the_store_is_in_the_table() {
         let found = source.split("\n    pub async fn ").skip(1);
         methods.extend(found.filter_map(|rest| rest.split(['(', '<']).next().map(str::to_owned)));
     }
-    let listed = WRITES.iter().map(|(name, _)| *name).chain(READS);
+    let listed = WRITES.iter().map(|(name, _)| *name).chain(READS.iter().copied());
     assert_eq!(methods, listed.map(str::to_owned).collect());
 }
 

@@ -7,7 +7,9 @@ use app::protocol::Preset;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, query, query_scalar};
 
 use super::{finished, piece, question, reply, settings, to_import};
-use crate::store::people::{AuditRecord, NewInvitation, NewPerson, NewSession, PeopleChange};
+use crate::store::people::{
+    AuditRecord, NewInvitation, NewPerson, NewSession, PeopleChange, ProviderPerson,
+};
 use crate::store::{
     ImportCursor, ImportPart, LOCAL_OWNER, NewPiece, NewReply, Result, Store, TitledBy, Turn,
     new_id, open,
@@ -49,6 +51,7 @@ pub(super) const WRITES: [(&str, &[Write]); 22] = [
         &[
             Write::Invite,
             Write::Join,
+            Write::Meet,
             Write::SignIn,
             Write::Disable,
             Write::DeletePerson,
@@ -92,6 +95,7 @@ pub(super) enum Write {
     AbandonImport,
     Invite,
     Join,
+    Meet,
     SignIn,
     Disable,
     DeletePerson,
@@ -170,6 +174,7 @@ pub(super) async fn rows(other: &mut AnyConnection) -> Vec<String> {
         "select generation || ' ' || number || ' ' || text from pieces order by generation, number",
         "select email || ' ' || owner || ' ' || role || ' ' || coalesce(disabled_at, 0) || ' ' || coalesce(password, '-')
              from people order by email",
+        "select issuer || ' ' || subject || ' ' || person from identities order by issuer, subject",
         "select hash || ' ' || seen_at from sessions order by hash",
         "select hash || ' ' || coalesce(used_at, 0) from invitations order by hash",
         "select what || ' ' || subject from audit order by key",
@@ -205,6 +210,7 @@ pub(super) async fn empty(other: &mut AnyConnection) {
         "generations",
         "messages",
         "conversations",
+        "identities",
         "sessions",
         "api_keys",
         "invitations",
@@ -326,6 +332,7 @@ fn new_session(hash: &str) -> NewSession {
         expires_at: 1000,
         agent: "a browser".to_owned(),
         replaces: None,
+        id_token: None,
     }
 }
 
@@ -368,6 +375,13 @@ impl Write {
                 name: "Invited".to_owned(),
                 password: "hash".to_owned(),
             },
+            Self::Meet => PeopleChange::Meet(ProviderPerson {
+                issuer: "https://login.example.com".to_owned(),
+                subject: "1".to_owned(),
+                person: new_person("invited", "member"),
+                role: Some("admin".to_owned()),
+                groups: Some("[\"a\"]".to_owned()),
+            }),
             Self::SignIn => PeopleChange::SignIn(NewSession {
                 replaces: Some("used".to_owned()),
                 ..new_session("next")

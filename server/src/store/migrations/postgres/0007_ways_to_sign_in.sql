@@ -1,0 +1,34 @@
+-- Who a person is at a provider of OpenID Connect.
+create table identities (
+    issuer text not null,
+    -- The provider's name for the person, which never changes.
+    subject text not null,
+    person text not null references people (id),
+    created_at bigint not null,
+    primary key (issuer, subject)
+);
+create index identities_of_person on identities (person);
+-- The token by which the provider recognizes the session when the person signs out.
+alter table sessions add column id_token text;
+
+create table passkeys (
+    -- The id of the credential, in hexadecimal.
+    id text primary key,
+    person text not null references people (id),
+    name text not null,
+    -- JSON: the public key and what is checked with it.
+    credential text not null,
+    created_at bigint not null,
+    seen_at bigint
+);
+create index passkeys_of_person on passkeys (person);
+
+-- How much a person has used, for each day since 1970 (UTC).
+create table usage (
+    person text not null references people (id),
+    day bigint not null,
+    replies bigint not null,
+    input_tokens bigint not null,
+    output_tokens bigint not null,
+    primary key (person, day)
+);
