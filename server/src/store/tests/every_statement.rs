@@ -78,7 +78,10 @@ fn every_method_of_the_store_is_in_the_table() {
         let found = source.split("\n    pub async fn ").skip(1);
         methods.extend(found.filter_map(|rest| rest.split(['(', '<']).next().map(str::to_owned)));
     }
-    let listed = WRITES.iter().map(|(name, _)| *name).chain(READS.iter().copied());
+    let listed = WRITES
+        .iter()
+        .map(|(name, _)| *name)
+        .chain(READS.iter().copied());
     assert_eq!(methods, listed.map(str::to_owned).collect());
 }
 
