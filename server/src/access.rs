@@ -10,6 +10,7 @@ mod email;
 mod guesses;
 mod live;
 pub mod openid;
+mod passkeys;
 mod password;
 mod person;
 mod secret;
@@ -21,7 +22,10 @@ pub(crate) use self::accounts::NewSignIn;
 pub use self::accounts::{Actor, LINK_LIVES, Refused, WRONG};
 use self::guesses::Guesses;
 use self::live::LiveCredentials;
+pub use self::openid::ATTEMPT_LIVES;
 use self::openid::OpenId;
+use self::passkeys::Passkeys;
+pub use self::passkeys::has_passkeys;
 pub use self::person::{Caller, Person, Role, Scope};
 pub use self::settings::{AccessSettings, Mode};
 use crate::store::Store;
@@ -35,6 +39,7 @@ pub struct Access {
     live: LiveCredentials,
     guesses: Guesses,
     openid: Option<OpenId>,
+    passkeys: Passkeys,
 }
 
 impl Access {
@@ -51,6 +56,7 @@ impl Access {
             local: Caller::local(),
             live: LiveCredentials::default(),
             guesses: Guesses::default(),
+            passkeys: Passkeys::default(),
         }
     }
 

@@ -55,7 +55,7 @@ pub(crate) struct NewSignIn<'a> {
 }
 
 impl<'a> NewSignIn<'a> {
-    fn of(person: &'a str, email: &'a str, replaces: Option<&'a str>) -> Self {
+    pub(super) fn of(person: &'a str, email: &'a str, replaces: Option<&'a str>) -> Self {
         Self {
             person,
             email,

@@ -6,6 +6,7 @@
 mod form;
 mod html;
 mod openid;
+mod passkey;
 mod people;
 mod profile;
 mod sign_in;
@@ -58,6 +59,25 @@ pub(super) fn add(routes: Routes, state: &AppState) -> Routes {
                 Nothing,
                 get(sign_in::invitation).post(sign_in::join),
             )
+            .add(
+                &["POST"],
+                "/signin/passkey",
+                Nothing,
+                post(passkey::sign_in),
+            )
+            .add(
+                &["POST"],
+                "/signin/passkey/start",
+                Nothing,
+                post(passkey::begin),
+            )
+            .add(
+                &["POST"],
+                "/account/passkey/start",
+                Session,
+                post(passkey::begin_adding),
+            )
+            .add(&["GET"], "/account.js", Nothing, get(passkey::script))
             .add(&["POST"], "/signout", Session, post(sign_in::sign_out)),
     };
     routes
@@ -93,13 +113,26 @@ async fn style() -> Response {
 
 /// A page. The browser sends the origin with its forms, because the policy of referrers allows it for this server.
 fn page(state: &AppState, status: StatusCode, html: Html) -> Response {
+    page_under(POLICY, state, status, html)
+}
+
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; manifest-src 'self'; base-uri 'none'; \
+                      form-action 'self'; frame-ancestors 'none'";
+
+/// The policy of a page with the script for passkeys.
+const POLICY_WITH_SCRIPT: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; \
+                                  img-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; \
+                                  frame-ancestors 'none'";
+
+/// A page with the script for passkeys.
+fn page_with_script(state: &AppState, status: StatusCode, html: Html) -> Response {
+    page_under(POLICY_WITH_SCRIPT, state, status, html)
+}
+
+fn page_under(policy: &'static str, state: &AppState, status: StatusCode, html: Html) -> Response {
     let headers = [
         (CONTENT_TYPE, "text/html; charset=utf-8"),
-        (
-            CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'self'; img-src 'self'; manifest-src 'self'; base-uri 'none'; \
-             form-action 'self'; frame-ancestors 'none'",
-        ),
+        (CONTENT_SECURITY_POLICY, policy),
         (REFERRER_POLICY, "same-origin"),
     ];
     let mut response = (status, headers, html.below(state.config.base())).into_response();

@@ -22,6 +22,13 @@ pub(super) const SESSION: Cookie = Cookie(["__Host-rill", "__Secure-rill", "rill
 pub(super) const OPENID: Cookie =
     Cookie(["__Host-rill-openid", "__Secure-rill-openid", "rill-openid"]);
 
+/// An attempt to sign in with a passkey.
+pub(super) const PASSKEY: Cookie = Cookie([
+    "__Host-rill-passkey",
+    "__Secure-rill-passkey",
+    "rill-passkey",
+]);
+
 impl Cookie {
     fn name(self, settings: &AccessSettings) -> &'static str {
         let [host, secure, plain] = self.0;

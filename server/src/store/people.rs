@@ -8,7 +8,7 @@ mod provider;
 mod read;
 
 pub use self::change::{
-    NewInvitation, NewKey, NewPerson, NewSession, PeopleChange, ProviderPerson,
+    NewInvitation, NewKey, NewPasskey, NewPerson, NewSession, PeopleChange, ProviderPerson,
 };
 pub use self::read::{InvitationRow, KeyHolder, SessionHolder};
 
@@ -75,6 +75,23 @@ pub struct StoredKey {
     pub seen_at: Option<i64>,
     /// When it ends.
     pub expires_at: Option<i64>,
+}
+
+/// A passkey as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredPasskey {
+    /// The id of the credential, in hexadecimal.
+    pub id: String,
+    /// The id of the person.
+    pub person: String,
+    /// What the person knows it by.
+    pub name: String,
+    /// The public key and what is checked with it, as JSON.
+    pub credential: String,
+    /// When it was added.
+    pub created_at: i64,
+    /// When it was last used.
+    pub seen_at: Option<i64>,
 }
 
 /// One line of the record.

@@ -61,7 +61,7 @@ impl Html {
         if base.is_empty() {
             return self.0;
         }
-        [" href=\"/", " action=\"/"]
+        [" href=\"/", " action=\"/", " src=\"/"]
             .iter()
             .fold(self.0, |html, link| {
                 let link_below = link.replace('/', &format!("{base}/"));

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use axum::extract::{Query, Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::form::{Form, see_other};
+use super::form::{Form, address_of, see_other};
 use super::html::{Html, alert, frame, status, time};
 use super::sign_in::{signed_in_at, with_retry_after};
-use super::{page, refusal};
+use super::{page_with_script, passkey, refusal};
 use crate::access::{Caller, Mode, Refused, Role, Scope};
 use crate::http::error::AppError;
 use crate::http::state::AppState;
@@ -36,23 +36,24 @@ pub(super) async fn show(
     State(state): State<AppState>,
     Query(Done { done }): Query<Done>,
     caller: Caller,
+    headers: HeaderMap,
 ) -> Result<Response, AppError> {
     let done = match done.as_deref() {
         Some("name") => "Your name is changed.",
         Some("password") => "Your password is changed. Other devices are signed out.",
         Some("session") => "Signed out there.",
         Some("key") => "The key is revoked.",
+        Some("passkey") => "The passkey is added.",
+        Some("no-passkey") => "The passkey is removed.",
         _ => "",
     };
     let notice = Notice {
         done,
         ..Notice::default()
     };
-    Ok(page(
-        &state,
-        StatusCode::OK,
-        account_page(&state, &caller, notice).await?,
-    ))
+    let address = address_of(&state, &headers);
+    let html = account_page(&state, &caller, &address, notice).await?;
+    Ok(page_with_script(&state, StatusCode::OK, html))
 }
 
 /// `POST /account`
@@ -72,11 +73,8 @@ pub(super) async fn change(
                 key: &key,
                 ..Notice::default()
             };
-            Ok(page(
-                &state,
-                StatusCode::OK,
-                account_page(&state, &caller, notice).await?,
-            ))
+            let html = account_page(&state, &caller, &form.address, notice).await?;
+            Ok(page_with_script(&state, StatusCode::OK, html))
         }
         Err(refused) => {
             let (status, sentence) = refusal(&refused);
@@ -84,7 +82,8 @@ pub(super) async fn change(
                 wrong: &sentence,
                 ..Notice::default()
             };
-            let response = page(&state, status, account_page(&state, &caller, notice).await?);
+            let html = account_page(&state, &caller, &form.address, notice).await?;
+            let response = page_with_script(&state, status, html);
             Ok(with_retry_after(response, &refused))
         }
     }
@@ -149,6 +148,22 @@ async fn run(state: &AppState, caller: &Caller, form: &Form) -> Result<Outcome, 
                 .await?;
             Ok(Outcome::NewKey(key))
         }
+        "add-passkey" if access.settings().mode == Mode::Accounts => {
+            let name = device(&actor.agent);
+            let (address, made) = (&form.address, form.get("credential"));
+            access
+                .add_passkey(caller, address, made, &name, actor)
+                .await?;
+            Ok(Outcome::Done("passkey"))
+        }
+        "remove-passkey" => {
+            let id = form.get("id").to_owned();
+            let removed = PeopleChange::RemovePasskey { person, id };
+            access
+                .change("removed a passkey", actor, email, removed)
+                .await?;
+            Ok(Outcome::Done("no-passkey"))
+        }
         "revoke-key" => {
             let id = form.get("id").to_owned();
             let revoked = PeopleChange::RevokeKey { person, id };
@@ -164,12 +179,14 @@ async fn run(state: &AppState, caller: &Caller, form: &Form) -> Result<Outcome, 
 async fn account_page(
     state: &AppState,
     caller: &Caller,
+    address: &str,
     notice: Notice<'_>,
 ) -> Result<Html, AppError> {
     // The caller was read before the change.
     let person = state.store.person(caller.person().id()).await?;
     let sessions = state.store.sessions_of(&person.id).await?;
     let keys = state.store.keys_of(&person.id).await?;
+    let passkeys = state.store.passkeys_of(&person.id).await?;
     let has_sessions = state.access.settings().mode == Mode::Accounts;
     let is_admin = caller.person().role() == Role::Admin;
     let body = Html::new()
@@ -188,13 +205,14 @@ async fn account_page(
         .when(has_sessions, || {
             Html::new()
                 .raw("<section aria-labelledby=\"pw\"><h2 id=\"pw\">Password</h2><form method=\"post\" action=\"/account\"><input type=\"hidden\" name=\"do\" value=\"password\"><label for=\"present\">Present password</label><input id=\"present\" name=\"present\" type=\"password\" autocomplete=\"current-password\" required><label for=\"new\">New password</label><input id=\"new\" name=\"new\" type=\"password\" autocomplete=\"new-password\" required minlength=\"12\"><p class=\"hint\">At least 12 characters. All other devices are signed out.</p><button>Change the password</button></form></section>")
+                .add(passkey::section(&passkeys, address))
                 .add(devices(&sessions, caller.session(), "/account"))
                 .raw("<form method=\"post\" action=\"/account\"><input type=\"hidden\" name=\"do\" value=\"end-others\"><button class=\"quiet\">Sign out all other devices</button></form>")
         })
         .add(key_list(&keys, "/account"))
         .raw("<h3>A new key</h3><form method=\"post\" action=\"/account\"><input type=\"hidden\" name=\"do\" value=\"create-key\"><label for=\"key\">What it is for</label><input id=\"key\" name=\"name\" required maxlength=\"100\"><fieldset><legend>It may</legend><label class=\"choice\"><input type=\"checkbox\" name=\"scope\" value=\"chat\" checked> ask models</label><label class=\"choice\"><input type=\"checkbox\" name=\"scope\" value=\"models\" checked> list models</label><label class=\"choice\"><input type=\"checkbox\" name=\"scope\" value=\"read\"> read your conversations</label></fieldset><label for=\"lives\">Valid for</label><select id=\"lives\" name=\"lives\"><option value=\"30\">30 days</option><option value=\"90\" selected>90 days</option><option value=\"365\">a year</option><option value=\"never\">until it is revoked</option></select><button>Make a key</button></form></section>")
         .when(has_sessions, || {
-            Html::new().raw("<form method=\"post\" action=\"/signout\"><button class=\"quiet\">Sign out</button></form>")
+            Html::new().raw("<form method=\"post\" action=\"/signout\"><button class=\"quiet\">Sign out</button></form><script src=\"/account.js\" defer></script>")
         });
     Ok(frame("Your account", body))
 }

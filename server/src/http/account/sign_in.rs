@@ -6,9 +6,9 @@ use axum::http::header::{HeaderName, HeaderValue, RETRY_AFTER, SET_COOKIE};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::form::{Form, return_path, see_other};
+use super::form::{Form, address_of, return_path, see_other};
 use super::html::{Html, alert, door};
-use super::{SIGN_IN, page, refusal};
+use super::{SIGN_IN, page, page_with_script, refusal};
 use crate::access::openid::OpenId;
 use crate::access::{Caller, Refused};
 use crate::http::cookies;
@@ -39,7 +39,11 @@ pub(super) async fn form(
     let gives_roles = |openid: &OpenId| openid.settings().role_claim.is_some();
     let can_come = state.access.openid().is_some_and(gives_roles);
     match state.store.has_admin().await.map(|has| has || can_come) {
-        Ok(true) => page(&state, StatusCode::OK, sign_in_page(&state, &next, "", "")),
+        Ok(true) => {
+            let address = address_of(&state, request.headers());
+            let html = sign_in_page(&state, &address, &next, "", "");
+            page_with_script(&state, StatusCode::OK, html)
+        }
         Ok(false) => page(&state, StatusCode::OK, not_set_up()),
         Err(error) => AppError::from(error).into_response(),
     }
@@ -64,19 +68,23 @@ pub(super) async fn sign_in(
         .await;
     Ok(match signed_in {
         Ok(secret) => signed_in_at(&state, &secret, &next),
-        Err(refused) => {
-            let (status, sentence) = match refusal(&refused) {
-                (StatusCode::BAD_REQUEST, sentence) => (StatusCode::UNAUTHORIZED, sentence),
-                other => other,
-            };
-            let response = page(
-                &state,
-                status,
-                sign_in_page(&state, &next, email, &sentence),
-            );
-            with_retry_after(response, &refused)
-        }
+        Err(refused) => refused_sign_in(&state, &next, &form, &refused),
     })
+}
+
+/// The form again, with the reason.
+pub(super) fn refused_sign_in(
+    state: &AppState,
+    next: &str,
+    form: &Form,
+    refused: &Refused,
+) -> Response {
+    let (status, sentence) = match refusal(refused) {
+        (StatusCode::BAD_REQUEST, sentence) => (StatusCode::UNAUTHORIZED, sentence),
+        other => other,
+    };
+    let html = sign_in_page(state, &form.address, next, form.get("email"), &sentence);
+    with_retry_after(page_with_script(state, status, html), refused)
 }
 
 /// `POST /signout`
@@ -202,16 +210,17 @@ pub(super) fn with_retry_after(mut response: Response, refused: &Refused) -> Res
     response
 }
 
-fn sign_in_page(state: &AppState, next: &str, email: &str, wrong: &str) -> Html {
+fn sign_in_page(state: &AppState, address: &str, next: &str, email: &str, wrong: &str) -> Html {
     let body = Html::new()
         .add(alert(wrong))
         .add(super::openid::link(state, next))
         .raw("<form method=\"post\" action=\"/signin\"><input type=\"hidden\" name=\"next\" value=\"")
         .text(next)
-        .raw("\"><label for=\"email\">Email</label><input id=\"email\" name=\"email\" type=\"email\" autocomplete=\"username\" required value=\"")
+        .raw("\"><label for=\"email\">Email</label><input id=\"email\" name=\"email\" type=\"email\" autocomplete=\"username webauthn\" required value=\"")
         .text(email)
         .raw("\"><label for=\"password\">Password</label><input id=\"password\" name=\"password\" type=\"password\" autocomplete=\"current-password\" required><button>Sign in</button></form>")
-        .raw("<p class=\"hint\">Forgotten? An admin can send you a link to set a new password.</p>");
+        .add(super::passkey::sign_in_form(address, next))
+        .raw("<p class=\"hint\">Forgotten? An admin can send you a link to set a new password.</p><script src=\"/account.js\" defer></script>");
     door("Sign in to Rill", body)
 }
 

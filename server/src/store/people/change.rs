@@ -72,6 +72,19 @@ pub struct NewKey {
     pub expires_at: Option<i64>,
 }
 
+/// A new passkey.
+#[derive(Debug, Clone)]
+pub struct NewPasskey {
+    /// The id of the credential, in hexadecimal.
+    pub id: String,
+    /// The id of the person.
+    pub person: String,
+    /// What the person knows it by.
+    pub name: String,
+    /// The public key and what is checked with it, as JSON.
+    pub credential: String,
+}
+
 /// A new invitation.
 #[derive(Debug, Clone)]
 pub struct NewInvitation {
@@ -166,6 +179,22 @@ pub enum PeopleChange {
         /// The id of the person.
         person: String,
     },
+    /// Adds a passkey.
+    AddPasskey(NewPasskey),
+    /// Notes that a passkey was used.
+    UsePasskey {
+        /// The id of the credential.
+        id: String,
+        /// The credential as it is from now on.
+        credential: String,
+    },
+    /// Removes a passkey.
+    RemovePasskey {
+        /// The id of the person.
+        person: String,
+        /// The id of the credential.
+        id: String,
+    },
     /// Makes a key.
     CreateKey(NewKey),
     /// Revokes a key.
@@ -181,7 +210,13 @@ impl PeopleChange {
     /// Whether a session, a key or what they may do can end by it.
     fn ends_something(&self) -> bool {
         match self {
-            Self::Note | Self::Invite(_) | Self::Add(_) | Self::CreateKey(_) => false,
+            Self::Note
+            | Self::Invite(_)
+            | Self::Add(_)
+            | Self::CreateKey(_)
+            | Self::AddPasskey(_)
+            | Self::UsePasskey { .. }
+            | Self::RemovePasskey { .. } => false,
             Self::SignIn(session) => session.replaces.is_some(),
             _ => true,
         }
@@ -309,6 +344,24 @@ impl Store {
             }
             PeopleChange::Delete { person } => delete(tx, person).await,
             PeopleChange::Adopt { person } => adopt(tx, person).await,
+            PeopleChange::AddPasskey(passkey) => self.add_passkey(tx, passkey, record.at).await,
+            PeopleChange::UsePasskey { id, credential } => {
+                let used = query("update passkeys set credential = $2, seen_at = $3 where id = $1")
+                    .bind(id)
+                    .bind(credential)
+                    .bind(record.at)
+                    .execute(tx)
+                    .await?;
+                found(used.rows_affected())
+            }
+            PeopleChange::RemovePasskey { person, id } => {
+                let removed = query("delete from passkeys where person = $1 and id = $2")
+                    .bind(person)
+                    .bind(id)
+                    .execute(tx)
+                    .await?;
+                found(removed.rows_affected())
+            }
             PeopleChange::CreateKey(key) => self.create_key(tx, key, record.at).await,
             PeopleChange::RevokeKey { person, id } => {
                 let revoked = query("delete from api_keys where person = $1 and id = $2")
@@ -349,6 +402,26 @@ impl Store {
         .execute(tx)
         .await?;
         found(begun.rows_affected())
+    }
+
+    async fn add_passkey(
+        &self,
+        tx: &mut TransactionConnection,
+        passkey: &NewPasskey,
+        now: i64,
+    ) -> Result<()> {
+        let added = query(
+            "insert into passkeys (id, person, name, credential, created_at)
+             select $1, id, $3, $4, $5 from people where id = $2 and disabled_at is null on conflict do nothing",
+        )
+        .bind(&passkey.id)
+        .bind(&passkey.person)
+        .bind(self.database.text(&passkey.name))
+        .bind(&passkey.credential)
+        .bind(now)
+        .execute(tx)
+        .await?;
+        found(added.rows_affected())
     }
 
     async fn create_key(

@@ -2,7 +2,7 @@
 
 use sqlx::{query_as, query_scalar};
 
-use super::{AuditRecord, StoredKey, StoredPerson, StoredSession};
+use super::{AuditRecord, StoredKey, StoredPasskey, StoredPerson, StoredSession};
 use crate::store::database::rows::row;
 use crate::store::{Result, Store};
 
@@ -43,6 +43,17 @@ row! {
         created_at: i64,
         seen_at: Option<i64>,
         expires_at: Option<i64>,
+    }
+}
+
+row! {
+    struct PasskeyRow {
+        id: String,
+        person: String,
+        name: String,
+        credential: String,
+        created_at: i64,
+        seen_at: Option<i64>,
     }
 }
 
@@ -221,6 +232,31 @@ impl Store {
         Ok(found.into_iter().map(Into::into).collect())
     }
 
+    /// The passkeys of a person, the newest first.
+    ///
+    /// # Errors
+    /// `Failed`.
+    pub async fn passkeys_of(&self, person: &str) -> Result<Vec<StoredPasskey>> {
+        let found: Vec<PasskeyRow> =
+            query_as("select * from passkeys where person = $1 order by created_at desc, id")
+                .bind(person)
+                .fetch_all(self.single_read())
+                .await?;
+        Ok(found.into_iter().map(Into::into).collect())
+    }
+
+    /// The passkey with this id.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn passkey(&self, id: &str) -> Result<StoredPasskey> {
+        let found: PasskeyRow = query_as("select * from passkeys where id = $1")
+            .bind(id)
+            .fetch_one(self.single_read())
+            .await?;
+        Ok(found.into())
+    }
+
     /// The invitation with the hash, also if it was used.
     ///
     /// # Errors
@@ -316,6 +352,19 @@ impl From<KeyRow> for StoredKey {
             created_at: row.created_at,
             seen_at: row.seen_at,
             expires_at: row.expires_at,
+        }
+    }
+}
+
+impl From<PasskeyRow> for StoredPasskey {
+    fn from(row: PasskeyRow) -> Self {
+        Self {
+            id: row.id,
+            person: row.person,
+            name: row.name,
+            credential: row.credential,
+            created_at: row.created_at,
+            seen_at: row.seen_at,
         }
     }
 }

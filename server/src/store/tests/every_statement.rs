@@ -19,6 +19,8 @@ const READS: &[&str] = &[
     "person_by_identity",
     "is_invited",
     "id_token_of",
+    "passkeys_of",
+    "passkey",
     "reply",
     "list",
     "summary",
