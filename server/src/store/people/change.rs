@@ -615,7 +615,6 @@ async fn delete(tx: &mut TransactionConnection, person: &str) -> Result<()> {
     for sql in [
         "delete from identities where person = $1",
         "delete from passkeys where person = $1",
-        "delete from usage where person = $1",
         "delete from sessions where person = $1",
         "delete from api_keys where person = $1",
         "delete from invitations where person = $1",

@@ -22,13 +22,3 @@ create table passkeys (
     seen_at bigint
 );
 create index passkeys_of_person on passkeys (person);
-
--- How much a person has used, for each day since 1970 (UTC).
-create table usage (
-    person text not null references people (id),
-    day bigint not null,
-    replies bigint not null,
-    input_tokens bigint not null,
-    output_tokens bigint not null,
-    primary key (person, day)
-);

@@ -22,13 +22,3 @@ create table passkeys (
     seen_at integer
 );
 create index passkeys_of_person on passkeys (person);
-
--- How much a person has used, for each day since 1970 (UTC).
-create table usage (
-    person text not null references people (id),
-    day integer not null,
-    replies integer not null,
-    input_tokens integer not null,
-    output_tokens integer not null,
-    primary key (person, day)
-);
