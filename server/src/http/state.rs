@@ -277,13 +277,14 @@ async fn expire(store: &Store, changes: &ChangeFeed, retention: Duration) {
 }
 
 /// Deletes conversations by their age, and purges those that were deleted long ago and unfinished imports, at the
-/// start and then regularly.
+/// start and then regularly. What is left of them in the file is overwritten.
 async fn purge(
     changes: ChangeFeed,
     store: Arc<Store>,
     retention: Option<Duration>,
     drain: CancellationToken,
 ) {
+    let mut has_remains = false;
     loop {
         if let Some(retention) = retention {
             tokio::select! {
@@ -299,8 +300,20 @@ async fn purge(
         };
         match purged {
             Ok(0) => {}
-            Ok(conversations) => tracing::info!(conversations, "removed what was deleted"),
+            Ok(conversations) => {
+                tracing::info!(conversations, "removed what was deleted");
+                has_remains = true;
+            }
             Err(error) => tracing::error!(%error, "what was deleted could not be removed"),
+        }
+        if has_remains {
+            has_remains = tokio::select! {
+                scrubbed = store.scrub() => !scrubbed.unwrap_or_else(|error| {
+                    tracing::error!(%error, "what was removed could not be overwritten");
+                    false
+                }),
+                () = drain.cancelled() => return,
+            };
         }
         tokio::select! {
             () = tokio::time::sleep(PURGE) => {}

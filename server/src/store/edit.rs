@@ -3,6 +3,7 @@
 mod branch;
 mod expire;
 mod purge;
+mod scrub;
 
 use sqlx::{query, query_scalar};
 

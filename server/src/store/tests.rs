@@ -11,6 +11,7 @@ mod postgres_faults;
 mod postgres_plans;
 mod postgres_proxy;
 mod removal;
+mod scrub;
 mod single_reads;
 mod writes;
 

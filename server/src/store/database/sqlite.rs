@@ -17,10 +17,12 @@ pub(in crate::store) const JOURNAL: &str = "pragma journal_mode = wal";
 
 /// The settings of every connection. None of them writes to the disk, so a connection can be opened when
 /// the disk is full.
-pub(in crate::store) const SETTINGS: [&str; 4] = [
+pub(in crate::store) const SETTINGS: [&str; 5] = [
     "pragma busy_timeout = 2000",
     "pragma synchronous = normal",
     "pragma foreign_keys = on",
+    // What was removed is overwritten where that costs no further write; the rest by `Store::scrub`.
+    "pragma secure_delete = fast",
     // 2,000 KiB. It is small because the operating system caches the file as well.
     "pragma cache_size = -2000",
 ];

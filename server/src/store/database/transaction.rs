@@ -135,6 +135,14 @@ impl Store {
         }
     }
 
+    /// Runs one statement of maintenance that cannot be in a transaction, on the connection that writes.
+    pub(in crate::store) fn single_write(&self) -> SingleRead {
+        SingleRead {
+            connections: self.write.clone(),
+            rules: self.rules(),
+        }
+    }
+
     fn rules(&self) -> Rules {
         Rules {
             database: self.database,
