@@ -3,14 +3,16 @@
 # Alpine's libc is linked into the binary. Everything that the build needs is fetched by scripts/setup.
 FROM rust:1-alpine AS build
 RUN apk add --no-cache bash binaryen build-base curl nodejs npm openssl-dev openssl-libs-static perl python3
-RUN rustup target add wasm32-unknown-unknown
 WORKDIR /rill
+# It names the toolchain and the targets, which a layer of its own keeps.
+COPY rust-toolchain.toml .
+RUN rustup toolchain install
 COPY . .
 # The caches are not part of the image.
 RUN --mount=type=cache,target=/root/.cache/rill \
     --mount=type=cache,target=/usr/local/cargo/registry \
     scripts/build && cp target/release/rill /rill.static && ! ldd /rill.static 2>/dev/null | grep -q '=>'
-RUN mkdir -p /empty/data /empty/tmp
+RUN mkdir -p /empty/data
 
 FROM scratch
 LABEL org.opencontainers.image.title="Rill" \
@@ -20,8 +22,8 @@ COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certifica
 COPY --from=build --chown=65532:65532 /empty/data /data
 COPY --from=build /rill.static /rill
 USER 65532:65532
-# Only /data is written, so the root may be read-only (docker run --read-only).
-ENV RILL_DATA_DIR=/data SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
+# Only /data is written, also by temporary files, so the root may be read-only (docker run --read-only).
+ENV RILL_DATA_DIR=/data TMPDIR=/data SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
 VOLUME /data
 EXPOSE 3000
 # A process that does not answer is restarted by the orchestrator.

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::providers::settings::UpstreamSettings;
 use crate::providers::{Upstream, UpstreamLimits, UpstreamProbe};
+use crate::roots;
 use crate::store;
 
 /// The time limit of each request.
@@ -207,7 +208,7 @@ async fn of_store(config: &Config) -> Finding {
 /// Reads a stream through the proxy, and sees whether its pieces come one after the other.
 async fn of_proxy(origin: &str) -> Finding {
     let wrong = |sentence: String| Finding::new(Grade::Wrong, sentence);
-    let Ok(client) = reqwest::Client::builder().timeout(LIMIT).build() else {
+    let Ok(client) = roots::build(|| reqwest::Client::builder().timeout(LIMIT)) else {
         return wrong(format!("No request can be sent to {origin}."));
     };
     let sent = client.get(format!("{origin}/healthz/stream")).send().await;

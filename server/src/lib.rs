@@ -13,5 +13,6 @@ pub mod metrics;
 pub mod providers;
 mod reference;
 pub mod replies;
+mod roots;
 pub mod store;
 pub mod traces;

@@ -230,6 +230,7 @@ async fn run(variables: Variables, flags: Config, config: Config) -> Result<(), 
     let mut hangup = signal(SignalKind::hangup()).expect("a signal handler can be set");
     let has_terminal = std::io::stderr().is_terminal();
     descriptors::raise();
+    choose_temporary_folder(&config);
     let (listener, address) = bind(config.listen, "--listen").await?;
     let for_metrics = match config.observing.metrics_listen {
         Some(address) => Some(bind(address, "--metrics-listen").await?),
@@ -286,6 +287,17 @@ async fn run(variables: Variables, flags: Config, config: Config) -> Result<(), 
     state.flush_traces().await;
     drop(workers);
     Ok(())
+}
+
+/// Where the system has no folder for temporary files, as in an empty container, they are kept beside the conversations.
+/// SQLite then needs none, see `store`.
+fn choose_temporary_folder(config: &Config) {
+    if let Some(folder) = &config.saving.data_dir
+        && !std::env::temp_dir().is_dir()
+        && let Err(folder) = tempfile::env::override_temp_dir(folder)
+    {
+        tracing::warn!("temporary files are in {}", folder.display());
+    }
 }
 
 /// Tells systemd, if it has started this process and waits for it (`Type=notify`).

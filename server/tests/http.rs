@@ -1,6 +1,7 @@
 //! Routes, and the access layer before them.
 
 mod access;
+mod alone;
 mod below;
 mod body;
 mod chat_request;

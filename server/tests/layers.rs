@@ -31,6 +31,7 @@ const SERVER: Layers = Layers {
                 "providers",
                 "reference",
                 "replies",
+                "roots",
                 "store",
                 "traces",
             ],
@@ -53,13 +54,17 @@ const SERVER: Layers = Layers {
             "replies",
             &["metrics", "providers", "reference", "store", "traces"],
         ),
-        ("providers", &["metrics"]),
+        ("providers", &["metrics", "roots"]),
         ("store", &["metrics", "traces"]),
         ("metrics", &["traces"]),
+        ("traces", &["roots"]),
         // These two use no other.
         ("reference", &[]),
-        ("traces", &[]),
-        ("doctor", &["config", "metrics", "providers", "store"]),
+        ("roots", &[]),
+        (
+            "doctor",
+            &["config", "metrics", "providers", "roots", "store"],
+        ),
         // It builds the settings of the layers, which are types of these.
         (
             "config",

@@ -79,7 +79,7 @@ impl Upstream {
         let metrics = metrics.provider(&settings.name);
         let opened = metrics.connections.clone();
         Ok(Self {
-            connections: Connections::new(client(&settings, limits), opened)?,
+            connections: Connections::new(|| client(&settings, limits), opened)?,
             metrics,
             is_found: false,
             raw: OnceLock::new(),
@@ -233,7 +233,7 @@ impl Upstream {
             Some(connections) => connections,
             None => {
                 let opened = self.metrics.connections.clone();
-                let connections = Connections::new(builder(), opened)?;
+                let connections = Connections::new(builder, opened)?;
                 self.raw.get_or_init(|| connections)
             }
         };

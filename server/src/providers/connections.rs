@@ -27,6 +27,8 @@ use tokio::runtime::{self, Handle};
 use tokio::time::Instant;
 use tower::{Layer, Service};
 
+use crate::roots;
+
 /// A close that crossed with a request shows within a round trip. A later failure may mean that the request was
 /// processed and charged.
 const CROSSING: Duration = Duration::from_secs(3);
@@ -53,27 +55,29 @@ impl Connections {
     ///
     /// # Errors
     /// When no client can be built.
-    pub(super) fn new(builder: ClientBuilder, opened: Counter) -> Result<Self, reqwest::Error> {
+    pub(super) fn new(
+        builder: impl Fn() -> ClientBuilder,
+        opened: Counter,
+    ) -> Result<Self, reqwest::Error> {
         let connections = Self {
             kept: RwLock::default(),
             new: OnceLock::new(),
             opened,
         };
         // A client that cannot be built is an error at the start.
-        connections.kept(|| builder)?;
+        connections.kept(builder)?;
         Ok(connections)
     }
 
     /// The client of the runtime that this is called on, if there is one.
-    fn kept(&self, builder: impl FnOnce() -> ClientBuilder) -> Result<Client, reqwest::Error> {
+    fn kept(&self, builder: impl Fn() -> ClientBuilder) -> Result<Client, reqwest::Error> {
         let runtime = Handle::try_current().ok().map(|handle| handle.id());
         let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = kept.get(&runtime) {
             return Ok(client.clone());
         }
         drop(kept);
-        let note = NoteNew(self.opened.clone());
-        let client = builder().connector_layer(note).build()?;
+        let client = roots::build(|| builder().connector_layer(NoteNew(self.opened.clone())))?;
         let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
         Ok(kept.entry(runtime).or_insert(client).clone())
     }
@@ -109,13 +113,13 @@ impl Connections {
         request(client).send().await
     }
 
-    fn for_new(&self, builder: impl FnOnce() -> ClientBuilder) -> Option<&Client> {
+    fn for_new(&self, builder: impl Fn() -> ClientBuilder) -> Option<&Client> {
         if let Some(client) = self.new.get() {
             return Some(client);
         }
-        let builder = builder().pool_max_idle_per_host(0);
-        let note = NoteNew(self.opened.clone());
-        let client = builder.connector_layer(note).build().ok()?;
+        let note = || NoteNew(self.opened.clone());
+        let builder = || builder().pool_max_idle_per_host(0);
+        let client = roots::build(|| builder().connector_layer(note())).ok()?;
         Some(self.new.get_or_init(|| client))
     }
 }

@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::EndedSpan;
 use super::otlp::{self, Origin};
 use super::settings::{Sampler, TraceSettings};
+use crate::roots;
 
 /// The longest time that a stopping server waits for the collector.
 const LAST_BATCH: Duration = Duration::from_secs(2);
@@ -32,16 +33,19 @@ enum Item {
 impl Exporter {
     /// Starts the task that sends.
     pub(super) fn start(settings: TraceSettings) -> Result<Self, reqwest::Error> {
-        let mut client = Client::builder()
-            .timeout(settings.timeout)
-            .redirect(reqwest::redirect::Policy::none());
-        if settings.is_loopback() {
-            client = client.no_proxy();
-        }
+        let client = roots::build(|| {
+            let client = Client::builder()
+                .timeout(settings.timeout)
+                .redirect(reqwest::redirect::Policy::none());
+            match settings.is_loopback() {
+                true => client.no_proxy(),
+                false => client,
+            }
+        })?;
         let (queue, items) = mpsc::channel(settings.queue);
         let sampler = settings.sampler;
         let sender = Sender {
-            client: client.build()?,
+            client,
             settings,
             is_failing: false,
         };

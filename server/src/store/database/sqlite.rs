@@ -27,6 +27,9 @@ pub(in crate::store) const SETTINGS: [&str; 5] = [
     "pragma cache_size = -2000",
 ];
 
+/// Keeps in memory what else is in temporary files: sorted rows, and pages before a statement that may be undone.
+pub(in crate::store) const TEMPORARY_IN_MEMORY: &str = "pragma temp_store = memory";
+
 /// Searches the texts of messages, the newest first. Parameters: the query, the owner, the limit.
 pub(in crate::store) const SEARCH_MESSAGES: &str = "
     select c.id as conversation, c.title as title, m.id as message, m.text as text from message_words

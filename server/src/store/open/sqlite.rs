@@ -3,6 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::path::Path;
+use std::sync::LazyLock;
 
 use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyPool, ConnectOptions, Connection, query, query_scalar};
@@ -19,6 +20,10 @@ pub(in crate::store) const FILE: &str = "rill.db";
 pub(in crate::store) const LOCK: &str = "rill.lock";
 /// The most connections that read. Each has a thread, which ends when it was idle for [`IDLE`].
 const READERS: u32 = 4;
+
+/// Whether temporary files can be made where SQLite looks for a place: not in an empty container.
+static HAS_TEMPORARY_FILES: LazyLock<bool> =
+    LazyLock::new(|| tempfile::tempfile_in(std::env::temp_dir()).is_ok());
 
 pub(in crate::store) async fn open_sqlite(
     folder: &Path,
@@ -158,7 +163,8 @@ fn pool_options(connections: u32) -> AnyPoolOptions {
         .test_before_acquire(false)
         .after_connect(|connection, _| {
             Box::pin(async move {
-                for setting in sqlite::SETTINGS {
+                let without_files = (!*HAS_TEMPORARY_FILES).then_some(sqlite::TEMPORARY_IN_MEMORY);
+                for setting in sqlite::SETTINGS.into_iter().chain(without_files) {
                     query(setting).execute(&mut *connection).await?;
                 }
                 Ok(())
