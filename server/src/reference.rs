@@ -7,6 +7,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use futures::future::Either;
+
 /// The longest reference that is taken from a request, in bytes.
 const MAX_BYTES: usize = 64;
 
@@ -38,15 +40,19 @@ impl Reference {
     }
 
     /// Runs the handler of the request with this reference.
-    pub(crate) async fn scope<T>(self, handler: impl Future<Output = T>) -> T {
-        CURRENT.scope(self, handler).await
+    pub(crate) fn scope<T>(self, handler: impl Future<Output = T>) -> impl Future<Output = T> {
+        CURRENT.scope(self, handler)
     }
 
     /// Runs a task of the same request.
-    pub(crate) async fn carried<T>(reference: Option<Self>, task: impl Future<Output = T>) -> T {
+    pub(crate) fn carried<T>(
+        reference: Option<Self>,
+        task: impl Future<Output = T>,
+    ) -> impl Future<Output = T> {
+        // As an `async fn` it would have room for the task twice.
         match reference {
-            Some(reference) => reference.scope(task).await,
-            None => task.await,
+            Some(reference) => Either::Left(CURRENT.scope(reference, task)),
+            None => Either::Right(task),
         }
     }
 
@@ -73,6 +79,19 @@ pub(crate) fn with_reference(sentence: &str, reference: Option<&Reference>) -> S
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_is_carried_takes_its_room_once() {
+        async fn task() -> u8 {
+            let room = [1_u8; 4096];
+            tokio::task::yield_now().await;
+            std::hint::black_box(room)[0]
+        }
+        let room = size_of_val(&task()) + 256;
+        let carried = Reference::carried(Some(Reference::new()), task());
+        assert!(size_of_val(&carried) < room);
+        assert_eq!(carried.await, 1);
+    }
 
     #[test]
     fn only_a_plain_reference_is_taken_from_a_request() {

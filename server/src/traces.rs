@@ -16,6 +16,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use futures::future::Either;
+
 pub use self::settings::TraceSettings;
 
 use self::context::{SpanContext, SpanId};
@@ -129,10 +131,14 @@ impl CurrentSpan {
     }
 
     /// Runs a task with this current span, or without one.
-    pub(crate) async fn carried<T>(current: Option<Self>, task: impl Future<Output = T>) -> T {
+    pub(crate) fn carried<T>(
+        current: Option<Self>,
+        task: impl Future<Output = T>,
+    ) -> impl Future<Output = T> {
+        // As an `async fn` it would have room for the task twice.
         match current {
-            Some(current) => CURRENT.scope(current, task).await,
-            None => task.await,
+            Some(current) => Either::Left(CURRENT.scope(current, task)),
+            None => Either::Right(task),
         }
     }
 }
@@ -258,5 +264,23 @@ impl From<u64> for Value {
 impl From<u16> for Value {
     fn from(number: u16) -> Self {
         Self::Number(number.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_is_carried_takes_its_room_once() {
+        async fn task() -> u8 {
+            let room = [1_u8; 4096];
+            tokio::task::yield_now().await;
+            std::hint::black_box(room)[0]
+        }
+        let room = size_of_val(&task()) + 256;
+        let carried = CurrentSpan::carried(None, task());
+        assert!(size_of_val(&carried) < room);
+        assert_eq!(carried.await, 1);
     }
 }

@@ -67,10 +67,11 @@ pub(crate) async fn relay(
         return Outcome::Left;
     }
     let mut dispatch = providers.dispatch(request, reuse, model);
-    let mut step = dispatch.next(&mut report.attempts).await;
+    // On the heap only until the answer begins: it is most of the memory of the task, which a reply keeps to its end.
+    let mut step = Box::pin(dispatch.next(&mut report.attempts)).await;
     loop {
         match step {
-            Ok(DispatchStep::Answer(answer)) => match relay_answer(*answer, sink, report).await {
+            Ok(DispatchStep::Answer(answer)) => match relay_answer(answer, sink, report).await {
                 Ok(outcome) => return outcome,
                 // A reader has seen part of this answer, so no other model may begin a new one.
                 Err(failure) if report.first_token.is_some() => return report.fail(&failure),
@@ -92,13 +93,13 @@ pub(crate) async fn relay(
         if sink.flush().await.is_err() {
             return Outcome::Left;
         }
-        step = dispatch.next(&mut report.attempts).await;
+        step = Box::pin(dispatch.next(&mut report.attempts)).await;
     }
 }
 
 /// Relays one answer to its end.
 async fn relay_answer(
-    mut answer: UpstreamAnswer,
+    mut answer: Box<UpstreamAnswer>,
     sink: &mut (impl EventSink + Send),
     report: &mut Report,
 ) -> Result<Outcome, Failure> {

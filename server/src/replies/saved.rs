@@ -149,22 +149,20 @@ async fn relay_into_log(
 ) -> Outcome {
     let mut writer = running.log.writer();
     let reuse = Reuse::of_conversation(&running.conversation);
-    let outcome = {
-        let relayed = relay(
+    // What is polled here is made here: a future in a variable has room twice.
+    let outcome = tokio::select! {
+        biased;
+        () = running.stop.cancelled() => Outcome::Done(Finish::Stopped),
+        () = replies.shutdown.cancelled() => shutting_down(),
+        never = store_while_it_grows(replies, running, is_stored) => match never {},
+        outcome = relay(
             &replies.providers,
             request,
             &reuse,
             model,
             &mut writer,
             report,
-        );
-        tokio::select! {
-            biased;
-            () = running.stop.cancelled() => Outcome::Done(Finish::Stopped),
-            () = replies.shutdown.cancelled() => shutting_down(),
-            never = store_while_it_grows(replies, running, is_stored) => match never {},
-            outcome = relayed => outcome,
-        }
+        ) => outcome,
     };
     // Events that were added but not flushed are part of the reply, also after a stop.
     writer.publish();

@@ -76,20 +76,19 @@ async fn run<R: Send>(
         ..Start::default()
     }));
     let total = report.started() + replies.settings.total_timeout + LAST_WORDS;
-    let made = relay(
-        &replies.providers,
-        &request,
-        &Reuse::Probable,
-        &mut model,
-        &mut pipe,
-        &mut report,
-    );
     let outcome = tokio::select! {
         biased;
         () = gone.cancelled() => Outcome::Left,
         () = replies.shutdown.cancelled() => shutting_down(),
         // `Answer` applies the limit to the provider; this applies it to the reader.
-        done = timeout_at(total, made) => done.unwrap_or(Outcome::Left),
+        done = timeout_at(total, relay(
+            &replies.providers,
+            &request,
+            &Reuse::Probable,
+            &mut model,
+            &mut pipe,
+            &mut report,
+        )) => done.unwrap_or(Outcome::Left),
     };
     if let Some(usage) = report.usage {
         pipe.push(&ChatEvent::Usage(usage));
