@@ -4,7 +4,7 @@
 //! ([`html`]) or kept up to date in a document ([`patch`]), and how a growing text is read so that the
 //! work for a piece does not depend on what came before it ([`stream`]).
 //!
-//! The parser is pulldown-cmark. It reads whole texts only; here stands what makes it read the end of
+//! The parser is pulldown-cmark. It reads whole texts only; here is what makes it read the end of
 //! one. This module knows no browser: a document is anything that is a [`patch::Dom`].
 
 pub mod node;

@@ -1,5 +1,8 @@
 //! The components of the page and their texts. Components use the operations of the chat and know nothing of the network;
 //! shared state, such as the scroll position and the message field, is in contexts.
+//!
+//! The rows of the lists in panels and the fields of the settings are created and read directly. As views with signals
+//! they would cost the page tens of kilobytes.
 
 pub(crate) mod dom;
 mod server_rendered;

@@ -1,4 +1,4 @@
-//! The reference of a request: a short id that stands in the log, in the header `x-request-id` of the response, and
+//! The reference of a request: a short id that is in the log, in the header `x-request-id` of the response, and
 //! in the sentence of an error. So a person can tell which line of the log is theirs.
 //!
 //! A proxy may name it in the same header. It is known while the handler of the request runs; work that goes on

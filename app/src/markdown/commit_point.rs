@@ -248,7 +248,7 @@ fn within_line(node: &Node, source: &str, from: usize, limits: Limits) -> Option
         .take(limits.long)
         .filter(|at| source.is_char_boundary(*at))
         .find(|at| source[*at..].starts_with(char::is_alphanumeric))?;
-    // Only what is shown as it is written tells where in the text it stands.
+    // Only what is shown as it is written tells where in the text it is.
     let origin = origins
         .iter()
         .rfind(|origin| (origin.source..origin.source + origin.len).contains(&at))?;

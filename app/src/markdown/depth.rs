@@ -13,7 +13,7 @@ use super::parse::Own;
 /// not again. Browsers do not build more than 512 levels of elements from a page either.
 pub(super) const LEVELS: usize = 100;
 
-/// What stands in the place of a marker that opens nothing. To the parser it is a letter.
+/// What is in the place of a marker that opens nothing. To the parser it is a letter.
 const MASK: u8 = 0x1f;
 
 /// The shortest line that can be too deep has a tab, which counts as two levels, for each two of them.

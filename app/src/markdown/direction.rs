@@ -3,7 +3,7 @@
 
 use super::node::{Direction, Kind, Node, Origin};
 
-/// Sets the direction of each container among these nodes, from the text that stands before `to` in the source. It needs
+/// Sets the direction of each container among these nodes, from the text that is before `to` in the source. It needs
 /// the whole tree: a tag or an address that a long paragraph's part cuts in two shows its letters.
 pub(super) fn set(nodes: &mut [Node], to: usize) {
     for node in nodes {
@@ -52,8 +52,8 @@ pub(super) fn of_node(node: &Node, to: usize) -> Option<bool> {
     }
 }
 
-/// The beginning of a text that stands before `to` in the source. What was not written as it is shown, like an entity,
-/// stands behind the origin before it.
+/// The beginning of a text that is before `to` in the source. What was not written as it is shown, like an entity,
+/// is behind the origin before it.
 fn text_before<'t>(text: &'t str, origins: &[Origin], to: usize) -> &'t str {
     let ends = |origin: &&Origin| origin.source + origin.len >= to;
     let length = match origins.iter().find(ends) {

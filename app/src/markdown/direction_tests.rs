@@ -36,7 +36,7 @@ const LETTERS: &[&str] = &[
     "`1`",
 ];
 
-/// What may stand around these.
+/// What may be around these.
 const CONTAINERS: &[&str] = &[
     "- ", "> ", "1. ", "- > ", "> - ", "1. - > ", "- 12\n- ", "[^a]: > ",
 ];

@@ -275,7 +275,7 @@ fn read(mathml: &str) -> Option<Vec<Step>> {
     (depth == 0).then_some(steps)
 }
 
-/// Where the `>` of a tag stands: not within an attribute.
+/// Where the `>` of a tag is: not within an attribute.
 fn end_of_tag(tag: &str) -> Option<usize> {
     let mut is_quoted = false;
     tag.char_indices().find_map(|(at, c)| {

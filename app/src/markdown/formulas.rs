@@ -189,7 +189,7 @@ struct Scanner<'a> {
     containers: Vec<Container>,
     verbatim: Option<Verbatim>,
     paragraph: Option<Paragraph>,
-    /// Whether the row has come that stands below the head of a table.
+    /// Whether the row has come that is below the head of a table.
     is_in_table: bool,
     found: Found,
 }
@@ -272,7 +272,7 @@ impl Scanner<'_> {
         self.add_line(start, text.at, end)
     }
 
-    /// Whether the line behind this end can stand below the head of a table. It has to go on with all containers, even
+    /// Whether the line behind this end can be below the head of a table. It has to go on with all containers, even
     /// where the head itself does not.
     fn heads_table(&self, end: usize) -> bool {
         let start = (end + 1).min(self.bytes.len());

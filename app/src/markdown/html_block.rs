@@ -115,7 +115,7 @@ pub(super) fn begin(line: &str, interrupts_paragraph: bool) -> Option<End> {
     (is_block || is_alone()).then_some(End::Blank)
 }
 
-/// Whether a line is one whole tag; `tag` stands behind its `<` and `/`.
+/// Whether a line is one whole tag; `tag` is behind its `<` and `/`.
 fn is_tag_alone(tag: &str, is_closing: bool) -> bool {
     if !tag.starts_with(|c: char| c.is_ascii_alphabetic()) {
         return false;
@@ -140,7 +140,7 @@ fn is_tag_alone(tag: &str, is_closing: bool) -> bool {
         .is_some_and(|rest| rest.trim().is_empty())
 }
 
-/// The text behind the attributes that stand here, as far as they are whole.
+/// The text behind the attributes that are here, as far as they are whole.
 fn behind_attributes(text: &str) -> &str {
     let mut rest = text;
     loop {

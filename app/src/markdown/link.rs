@@ -12,9 +12,9 @@ const SCHEMES: [&str; 3] = ["http", "https", "mailto"];
 /// else be read to its end from each of its parts.
 const LONGEST_HOST: usize = 256;
 
-/// The address as it may stand in a link, or `None` where it must not.
+/// The address as it may be in a link, or `None` where it must not.
 pub(super) fn safe(address: &str) -> Option<String> {
-    // Browsers drop these wherever they stand, so they must not hide a scheme from us.
+    // Browsers drop these wherever they are, so they must not hide a scheme from us.
     let cleaned: String = address
         .trim_matches(|c: char| c <= ' ')
         .chars()
@@ -126,7 +126,7 @@ fn source_of(origins: &[Origin], at: usize, start: usize) -> usize {
 
 /// An address that begins here with its scheme or with `www.`.
 fn web(text: &str, from: usize) -> Option<(usize, usize, String)> {
-    // It stands at the beginning, after white space, after one of these, or after a letter or a sign of another script:
+    // It is at the beginning, after white space, after one of these, or after a letter or a sign of another script:
     // those are not set off by spaces, and no scheme or host has them before it.
     let before = text[..from].chars().next_back();
     if !before.is_none_or(|c| {

@@ -123,7 +123,7 @@ impl Masked {
         if masked == text {
             return Cow::Owned(written.to_owned());
         }
-        // The parser left out prefixes of lines and decoded entities: what it took stands in the same order.
+        // The parser left out prefixes of lines and decoded entities: what it took is in the same order.
         let mut left = masked.char_indices().zip(written.char_indices());
         let mut unmasked = String::with_capacity(text.len());
         let mut later = left.clone();
@@ -144,7 +144,7 @@ impl Masked {
     }
 }
 
-/// The tags of line breaks that stand on lines of their own, where the parser would begin a block of HTML.
+/// The tags of line breaks that are on lines of their own, where the parser would begin a block of HTML.
 fn lines_of_breaks(text: &str) -> Vec<Range<usize>> {
     let bytes = text.as_bytes();
     let mut found = Vec::new();

@@ -13,7 +13,7 @@ pub const DRAW: &str = "Draw";
 /// The name of the button that shows a picture.
 pub const SHOW_IMAGE: &str = "Show image";
 
-/// A piece of meaning, with where it stands in the source.
+/// A piece of meaning, with where it is in the source.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
     /// What it is.
@@ -40,7 +40,7 @@ pub struct Origin {
 /// What a node is.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Kind {
-    /// Text, as it is read. Origins tell where in the source its parts stand.
+    /// Text, as it is read. Origins tell where in the source its parts are.
     Text(String, Vec<Origin>),
     /// A line break that was asked for.
     Break,
@@ -59,9 +59,9 @@ pub enum Kind {
     List {
         /// The first number, if it is numbered.
         first: Option<u64>,
-        /// Whether its items stand apart.
+        /// Whether blank lines separate its items.
         loose: bool,
-        /// Whether an item has text of its own; otherwise it makes no difference how they stand.
+        /// Whether an item has text of its own; otherwise blank lines make no difference.
         has_text: bool,
         /// From which side it is laid out.
         direction: Direction,
@@ -72,7 +72,7 @@ pub enum Kind {
     CodeBlock {
         /// Its language, as the text names it.
         language: String,
-        /// Whether it stands between fences; else it is indented.
+        /// Whether it is between fences; else it is indented.
         is_fenced: bool,
     },
     /// A thematic break.
@@ -110,7 +110,7 @@ pub enum Kind {
     Link(Option<String>),
     /// A picture, shown as a link to it.
     Image(Option<String>),
-    /// A picture within a link, shown as what it is called: links do not stand in links.
+    /// A picture within a link, shown as what it is called: links are not in links.
     ImageInLink,
     /// The button behind an [`Kind::Image`] that shows it, and the place where it is shown. What is in
     /// there is the page's own affair.
@@ -119,7 +119,7 @@ pub enum Kind {
     Math {
         /// The formula.
         tex: String,
-        /// Whether it stands in a line of its own.
+        /// Whether it has a line of its own.
         is_display: bool,
         /// Whether its end has come.
         is_whole: bool,

@@ -1,6 +1,6 @@
 //! What is open at a place of a text, and the few lines that open the same again.
 //!
-//! The end of a text means the same after those lines as it does after all that really stands before
+//! The end of a text means the same after those lines as it does after all that really is before
 //! it. So the parser reads the end alone, and what is before it is never read again. The lines open
 //! each container anew and put a small heading into it: nothing that follows can continue a heading.
 //! An item also gets a paragraph before its heading, since only that shows whether its list is loose.
@@ -121,7 +121,7 @@ fn line(lines: &mut String, prefix: &str, text: &str) {
 }
 
 fn open_item(lines: &mut String, prefix: &mut String, marker: char, width: usize) {
-    // A marker takes one column or, if numbered, up to ten; up to three spaces may stand before it and
+    // A marker takes one column or, if numbered, up to ten; up to three spaces may be before it and
     // one to four after it.
     let marker = if matches!(marker, '.' | ')') {
         let digits = width.saturating_sub(5).clamp(1, 9);
@@ -183,7 +183,7 @@ pub(super) fn open_of(node: &Node, source: &str, around: &[Open]) -> Option<Open
 }
 
 /// The marker at the head of an item and the columns up to its content. Tabs are left alone: what
-/// they mean depends on where they stand.
+/// they mean depends on where they are.
 fn marker_of(item: &str) -> Option<(char, usize)> {
     let line = item.split(['\n', '\r']).next()?;
     let text = line.trim_start_matches(' ');

@@ -36,7 +36,7 @@ pub struct Own {
     pub levels: usize,
     /// A paragraph that is longer than this, in bytes, is shown in parts.
     pub part: usize,
-    /// How much of the paragraph, or of its part, that goes on where the lines before end stands before that.
+    /// How much of the paragraph, or of its part, that goes on where the lines before end is before that.
     pub before: usize,
     /// Whether it is a later part of a paragraph that goes on there.
     pub is_part: bool,
@@ -79,9 +79,9 @@ pub struct Parsed {
     pub nodes: Vec<Node>,
     /// The links and footnotes that it defines, and from where on each definition is certain.
     pub defined: Vec<(Label, Definition, usize)>,
-    /// The references that nothing defines, and where each stands.
+    /// The references that nothing defines, and where each is.
     pub missing: Vec<(Label, usize)>,
-    /// The references that something defines, and where each stands.
+    /// The references that something defines, and where each is.
     pub used: Vec<(Label, usize)>,
     /// Whether an underline makes the paragraph a heading, of which a part was committed before.
     pub is_underlined: bool,
@@ -118,7 +118,7 @@ pub fn parse_whole(text: &str) -> Vec<Node> {
     parse(text, Own::whole(text), &Definitions::default()).nodes
 }
 
-/// Reads a text, or its end, among definitions that stand before it.
+/// Reads a text, or its end, among definitions that are before it.
 #[must_use]
 pub fn parse(text: &str, own: Own, known: &Definitions) -> Parsed {
     let text = &*with_line_feeds(text);

@@ -14,7 +14,7 @@ use super::parse::{Own, Parsed, WHITE_SPACE, parse};
 /// A paragraph that is longer than this is shown in parts of at most this, in bytes.
 pub(super) const PART: usize = 16 * 1024;
 
-/// From where on a part that begins at `begin` may end. What stands before is in no case the border, so there a text
+/// From where on a part that begins at `begin` may end. What is before is in no case the border, so there a text
 /// that streams can be cut.
 pub(super) fn earliest_end(begin: isize, part: usize) -> usize {
     usize::try_from(begin + signed(part - part / 16)).unwrap_or(0)

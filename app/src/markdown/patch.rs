@@ -31,7 +31,7 @@ pub trait Dom {
 
     /// The node after this one.
     fn next(&self, node: &Self::Node) -> Option<Self::Node>;
-    /// The children of an element, with shaping breaks taken out and texts that stand beside each other joined.
+    /// The children of an element, with shaping breaks taken out and texts that are beside each other joined.
     fn joined_children(&mut self, node: &Self::Node) -> Vec<Self::Node>;
     /// What a text says; `None` for an element.
     fn text_of(&self, node: &Self::Node) -> Option<String>;

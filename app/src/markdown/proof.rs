@@ -183,7 +183,7 @@ pub(super) fn depth(nodes: &[Node]) -> usize {
     deepest.unwrap_or(0)
 }
 
-/// How deep a tree can be: a list and its item are two, marks stand within containers, and a table or a
+/// How deep a tree can be: a list and its item are two, marks are within containers, and a table or a
 /// piece of code has a few nodes of its own.
 pub(super) fn deepest(levels: usize) -> usize {
     3 * levels + 8

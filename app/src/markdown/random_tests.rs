@@ -170,7 +170,7 @@ proptest! {
     ) {
         let mut text = String::new();
         for (word, times) in words {
-            // Most stand once, some often.
+            // Most occur once, some often.
             text.push_str(&word.repeat(1 << times.saturating_sub(35)));
         }
         let lengths = if is_in_characters { vec![1; text.len()] } else { lengths };

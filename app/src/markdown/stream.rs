@@ -1,6 +1,6 @@
 //! A text that grows, shown as what it means so far.
 //!
-//! Only its end is ever read again. What stands before the last commit point (see `commit_point.rs`) is final: it
+//! Only its end is ever read again. What is before the last commit point (see `commit_point.rs`) is final: it
 //! is not read, and its elements are not even known here any more. The end is read as if a few lines
 //! stood before it that open what is open there (see `open.rs`), and shown as what it will most
 //! likely become (see `predict.rs`).
@@ -35,7 +35,7 @@ const HEAVY: usize = 24 * 1024;
 const EVENT: usize = 16;
 
 /// At the end, so many bytes of final blocks are read again in one step.
-const MEND_STEP: usize = 16 * 1024;
+const REPARSE_STEP: usize = 16 * 1024;
 
 /// A text that grows.
 pub struct Stream<D: Dom> {
@@ -167,7 +167,7 @@ impl<D: Dom> Stream<D> {
         let text = text.strip_suffix('\r').unwrap_or(text);
         let end = text.len() - self.base;
         let new = text.len() - self.read;
-        // What stands before the end as its reopening prefix is read with it, and can be much: a table's head.
+        // What is before the end as its reopening prefix is read with it, and can be much: a table's head.
         let work = self.work.max(end);
         if new == 0 || (work > HEAVY && new < work / 16) {
             return;
@@ -224,7 +224,7 @@ impl<D: Dom> Stream<D> {
         while let Some(unit) = self.waiting.take_due(None) {
             done += unit.range.len();
             self.reparse(text, unit);
-            if done >= MEND_STEP {
+            if done >= REPARSE_STEP {
                 return false;
             }
         }

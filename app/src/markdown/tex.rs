@@ -295,7 +295,7 @@ impl<'a> Walk<'a> {
         let first = self.tex[self.at..end].chars().next()?;
         match first {
             '\\' => self.name(end).map(|_| ()),
-            // A comment would stand between.
+            // A comment would be between.
             '%' => None,
             _ => {
                 self.at += first.len_utf8();
@@ -341,7 +341,7 @@ impl<'a> Walk<'a> {
         Some(start..start + length)
     }
 
-    /// Walks over an optional argument, if one stands here; gives its content and where it ends.
+    /// Walks over an optional argument, if one is here; gives its content and where it ends.
     #[expect(clippy::option_option, reason = "the outer one refuses the formula")]
     fn optional(&mut self, end: usize) -> Option<Option<(std::ops::Range<usize>, usize)>> {
         self.skip_spaces(end);

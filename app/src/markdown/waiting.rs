@@ -30,7 +30,7 @@ pub(super) struct Waiting<N> {
     units: Vec<Option<Unit<N>>>,
     /// Which blocks refer to a label that nothing defines yet.
     by_label: HashMap<Label, Vec<usize>>,
-    /// The blocks that can be read again now. A number may stand there twice.
+    /// The blocks that can be read again now. A number may be there twice.
     due: VecDeque<usize>,
     /// How many bytes were read again.
     read_again: usize,

@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::client::{self, Answer};
 use crate::provider::Script;
-use crate::told::{Meanings, Told};
+use crate::received::{Meanings, Received};
 use crate::world::{World, lock};
 
 /// How long a reply may take from the question to its end, whatever goes wrong.
@@ -39,15 +39,19 @@ pub(crate) async fn chat(world: &Arc<World>) {
             is_cut: random_range(0..8) == 0,
         };
         let body = json!({ "content": script.question(), "parent": parent });
-        let Some(told) = ask(world, &conversation, body).await else {
+        let Some(received) = ask(world, &conversation, body).await else {
             return;
         };
         // What could not be saved is no ground for more.
-        let Some(message) = told.start.as_ref().and_then(|start| start.message.clone()) else {
+        let Some(message) = received
+            .start
+            .as_ref()
+            .and_then(|start| start.message.clone())
+        else {
             return;
         };
-        let (has_notice, is_interrupted) = (told.has_notice, was_cut(&told));
-        lock(&world.told).push(told);
+        let (has_notice, is_interrupted) = (received.has_notice, was_cut(&received));
+        lock(&world.received).push(received);
         if has_notice || world.is_ending() {
             return;
         }
@@ -59,9 +63,9 @@ pub(crate) async fn chat(world: &Arc<World>) {
             let has_notice = more.has_notice;
             {
                 // The message is what the last generation made of it.
-                let mut all = lock(&world.told);
-                all.retain(|told| {
-                    let start = told.start.as_ref();
+                let mut all = lock(&world.received);
+                all.retain(|received| {
+                    let start = received.start.as_ref();
                     start.is_none_or(|start| start.message.as_ref() != Some(&message))
                 });
                 all.push(more);
@@ -77,30 +81,30 @@ pub(crate) async fn chat(world: &Arc<World>) {
     }
 }
 
-fn was_cut(told: &Told) -> bool {
+fn was_cut(received: &Received) -> bool {
     let is_cut = |kind| matches!(kind, ErrorKind::Interrupted | ErrorKind::UpstreamCut);
-    matches!(&told.transcript.end, Some(ReplyEnd::Error(error)) if is_cut(error.kind))
-        && !told.transcript.text.is_empty()
+    matches!(&received.transcript.end, Some(ReplyEnd::Error(error)) if is_cut(error.kind))
+        && !received.transcript.text.is_empty()
 }
 
 /// Asks and reads to the end; nothing where the question was refused, or the world ends before it is
 /// accepted.
-async fn ask(world: &Arc<World>, conversation: &str, mut body: Value) -> Option<Told> {
+async fn ask(world: &Arc<World>, conversation: &str, mut body: Value) -> Option<Received> {
     body["request_id"] = new_id().into();
     let meanings = Meanings::default();
-    let mut told = Told::new(Arc::clone(&meanings));
+    let mut received = Received::new(Arc::clone(&meanings));
     let begun = Instant::now();
     let path = messages_path(conversation);
     let mut others = JoinSet::new();
     let mut is_to_be_stopped = random_range(0..10) == 0;
-    while !told.is_over() {
+    while !received.is_over() {
         if begun.elapsed() > REPLY {
-            world.violated(format!("{:?} has no end", told.start));
+            world.violated(format!("{:?} has no end", received.start));
             return None;
         }
-        let answer = match &told.start {
+        let answer = match &received.start {
             None => client::send(world.address, "POST", &path, Some(&body)).await,
-            Some(start) => resume(world, &start.generation, told.last).await,
+            Some(start) => resume(world, &start.generation, received.last).await,
         };
         let Ok(answer) = answer else {
             sleep(Duration::from_millis(50)).await;
@@ -109,7 +113,7 @@ async fn ask(world: &Arc<World>, conversation: &str, mut body: Value) -> Option<
         match answer.status {
             200 => {}
             status => {
-                if !may_try_again(world, &told, status, answer).await {
+                if !may_try_again(world, &received, status, answer).await {
                     return None;
                 }
                 continue;
@@ -117,57 +121,59 @@ async fn ask(world: &Arc<World>, conversation: &str, mut body: Value) -> Option<
         }
         // Now and then a reader leaves in the middle.
         let stay = (random_range(0..3) == 0).then(|| random_range(2..30));
-        let _ = read(world, answer, &mut told, stay).await;
-        let Some(start) = &told.start else { continue };
+        let _ = read(world, answer, &mut received, stay).await;
+        let Some(start) = &received.start else {
+            continue;
+        };
         if others.is_empty() && random_range(0..3) == 0 {
             let (world, generation) = (Arc::clone(world), start.generation.clone());
             let meanings = Arc::clone(&meanings);
             others.spawn(async move { follow(&world, &generation, meanings).await });
         }
-        if std::mem::take(&mut is_to_be_stopped) && !told.is_over() {
+        if std::mem::take(&mut is_to_be_stopped) && !received.is_over() {
             let path = generation_path(&start.generation);
             let _ = client::send(world.address, "DELETE", &path, None).await;
         }
     }
     world.count("replies");
-    // Another reader of the same reply is told the same.
+    // Another reader of the same reply receives the same.
     while let Some(other) = others.join_next().await {
         if let Ok(Some(other)) = other {
             world.count("second readers");
-            let (here, there) = (&told.transcript, &other.transcript);
+            let (here, there) = (&received.transcript, &other.transcript);
             let is_told_again = world.kill_after(begun).is_some();
             if (&here.text, &here.end) != (&there.text, &there.end) && !is_told_again {
-                world.violated(format!("{:?}: readers differ", told.start));
+                world.violated(format!("{:?}: readers differ", received.start));
             }
         }
     }
-    Some(told)
+    Some(received)
 }
 
 /// Another reader of a reply, from its start to its end.
-async fn follow(world: &World, generation: &str, meanings: Meanings) -> Option<Told> {
-    let mut told = Told::new(meanings);
+async fn follow(world: &World, generation: &str, meanings: Meanings) -> Option<Received> {
+    let mut received = Received::new(meanings);
     let begun = Instant::now();
-    while !told.is_over() {
+    while !received.is_over() {
         if begun.elapsed() > REPLY {
             world.violated(format!("{generation} has no end for a second reader"));
             return None;
         }
-        let Ok(answer) = resume(world, generation, told.last).await else {
+        let Ok(answer) = resume(world, generation, received.last).await else {
             sleep(Duration::from_millis(50)).await;
             continue;
         };
         if answer.status == 200 {
             let stay = (random_range(0..3) == 0).then(|| random_range(2..30));
-            let _ = read(world, answer, &mut told, stay).await;
+            let _ = read(world, answer, &mut received, stay).await;
         } else {
             let status = answer.status;
-            if !may_try_again(world, &told, status, answer).await {
+            if !may_try_again(world, &received, status, answer).await {
                 return None;
             }
         }
     }
-    Some(told)
+    Some(received)
 }
 
 async fn resume(world: &World, generation: &str, after: Option<u64>) -> Result<Answer> {
@@ -181,14 +187,14 @@ async fn resume(world: &World, generation: &str, after: Option<u64>) -> Result<A
 async fn read(
     world: &World,
     mut answer: Answer,
-    told: &mut Told,
+    received: &mut Received,
     mut stay: Option<u32>,
 ) -> Result<()> {
     let mut incoming = ReplyDecoder::default();
     while let Some(bytes) = answer.next().await? {
         incoming.feed(&bytes);
         for event in incoming.by_ref() {
-            told.take(world, event);
+            received.take(world, event);
             if let Some(left) = &mut stay {
                 *left -= 1;
                 if *left == 0 {
@@ -201,14 +207,14 @@ async fn read(
 }
 
 /// What a refusal means: whether to wait and try again.
-async fn may_try_again(world: &World, told: &Told, status: u16, answer: Answer) -> bool {
+async fn may_try_again(world: &World, received: &Received, status: u16, answer: Answer) -> bool {
     let body = answer.all().await.unwrap_or_default();
     let kind = serde_json::from_slice::<ErrorBody>(&body).map(|body| body.error.kind);
     match status {
         204 => {
             world.violated(format!(
-                "{:?}: nothing follows, and no end was told",
-                told.start
+                "{:?}: nothing follows, and no end came",
+                received.start
             ));
             false
         }
@@ -216,15 +222,15 @@ async fn may_try_again(world: &World, told: &Told, status: u16, answer: Answer) 
             world.count("refused for a while");
             sleep(Duration::from_millis(250)).await;
             // A question that cannot be known without the store is given up by its person.
-            kind.ok() != Some(ErrorKind::NotSaved) || told.start.is_some()
+            kind.ok() != Some(ErrorKind::NotSaved) || received.start.is_some()
         }
         // What was said to be unsaved, to this reader or to another one, may be lost.
-        404 if told.is_unsaved() => {
+        404 if received.is_unsaved() => {
             world.count("lost as was said");
             false
         }
         _ => {
-            let start = &told.start;
+            let start = &received.start;
             world.violated(format!("refused with {status}, {kind:?}: {start:?}"));
             false
         }
@@ -262,9 +268,9 @@ pub(crate) async fn many_streams(world: &Arc<World>, count: usize) {
     let Ok(answer) = client::send(world.address, "POST", &path, Some(&body)).await else {
         return world.violated("no reply for many streams".to_owned());
     };
-    let mut told = Told::new(Meanings::default());
-    let _ = read(world, answer, &mut told, Some(5)).await;
-    let Some(start) = told.start.clone() else {
+    let mut received = Received::new(Meanings::default());
+    let _ = read(world, answer, &mut received, Some(5)).await;
+    let Some(start) = received.start.clone() else {
         return world.count("many streams were left out");
     };
     let mut opening = JoinSet::new();
@@ -314,11 +320,11 @@ pub(crate) async fn many_streams(world: &Arc<World>, count: usize) {
     drop(open);
     let path = generation_path(&start.generation);
     let _ = client::send(world.address, "DELETE", &path, None).await;
-    while !told.is_over() {
-        let Ok(answer) = resume(world, &start.generation, told.last).await else {
+    while !received.is_over() {
+        let Ok(answer) = resume(world, &start.generation, received.last).await else {
             continue;
         };
-        let _ = read(world, answer, &mut told, None).await;
+        let _ = read(world, answer, &mut received, None).await;
     }
-    lock(&world.told).push(told);
+    lock(&world.received).push(received);
 }

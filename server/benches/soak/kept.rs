@@ -1,4 +1,4 @@
-//! Compares what was told with what the store holds, by a connection of its own.
+//! Compares what was received with what the store holds, by a connection of its own.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use app::reply::transcript::ReplyEnd;
 use sqlx::{Row, query};
 
 use crate::chats::BY_ITS_QUESTION;
-use crate::told::Told;
+use crate::received::Received;
 use crate::world::{World, lock};
 
 /// A message as it is kept.
@@ -24,8 +24,8 @@ pub(crate) async fn compare(world: &World) {
         Ok(kept) => kept,
         Err(error) => return world.violated(format!("the store cannot be read: {error}")),
     };
-    for told in lock(&world.told).iter() {
-        check(world, told, &kept);
+    for received in lock(&world.received).iter() {
+        check(world, received, &kept);
     }
     let known = lock(&world.conversations);
     for message in kept.values() {
@@ -85,13 +85,13 @@ async fn read(world: &World) -> Result<HashMap<String, Kept>, sqlx::Error> {
     Ok(kept)
 }
 
-fn check(world: &World, told: &Told, kept: &HashMap<String, Kept>) {
-    let Some(start) = &told.start else { return };
+fn check(world: &World, received: &Received, kept: &HashMap<String, Kept>) {
+    let Some(start) = &received.start else { return };
     let name = &start.generation;
     let message = start.message.as_ref().and_then(|id| kept.get(id));
     let question = start.user_message.as_ref().and_then(|id| kept.get(id));
     let Some(message) = message else {
-        if told.has_notice {
+        if received.has_notice {
             world.count("not kept, which was said");
         } else {
             world.violated(format!("{name} is not kept"));
@@ -101,8 +101,8 @@ fn check(world: &World, told: &Told, kept: &HashMap<String, Kept>) {
     if question.is_none() {
         world.violated(format!("the question of {name} is not kept"));
     }
-    let text = &told.transcript.text;
-    if told.has_notice {
+    let text = &received.transcript.text;
+    if received.has_notice {
         let is_part = text.starts_with(&message.text) || message.text.starts_with(text);
         if !is_part {
             world.violated(format!("{name}: another text is kept: {}", message.text));
@@ -116,9 +116,9 @@ fn check(world: &World, told: &Told, kept: &HashMap<String, Kept>) {
     }
     if message.text != *text {
         let (is, was) = (message.text.len(), text.len());
-        world.violated(format!("{name}: {is} bytes are kept, {was} were told"));
+        world.violated(format!("{name}: {is} bytes are kept, {was} were received"));
     }
-    let is_same_end = match &told.transcript.end {
+    let is_same_end = match &received.transcript.end {
         Some(ReplyEnd::Done(finish)) => {
             message.state == "done" && message.finish.as_deref() == Some(finish.as_str())
         }
@@ -135,8 +135,8 @@ fn check(world: &World, told: &Told, kept: &HashMap<String, Kept>) {
         Some(ReplyEnd::Cut) | None => false,
     };
     if !is_same_end {
-        let (state, end) = (&message.state, &told.transcript.end);
-        world.violated(format!("{name}: kept as {state}, told as {end:?}"));
+        let (state, end) = (&message.state, &received.transcript.end);
+        world.violated(format!("{name}: kept as {state}, received as {end:?}"));
     }
-    world.count("kept as told");
+    world.count("kept as received");
 }

@@ -1,4 +1,4 @@
-//! Runs the real program for long, under faults, and compares what readers were told with what is kept.
+//! Runs the real program for long, under faults, and compares what readers received with what is kept.
 //!
 //! * `cargo bench -p server --bench soak -- --minutes 10`: many chats, readers that leave and come back,
 //!   stops and renames, while the disk is full and free again, another program holds the database, the
@@ -20,7 +20,7 @@ mod data;
 mod kept;
 mod program;
 mod provider;
-mod told;
+mod received;
 mod world;
 
 use std::process::{Command, ExitCode};

@@ -10,7 +10,7 @@ use rand::random_range;
 use tokio::time::sleep;
 
 use crate::data::{Data, Fault};
-use crate::told::Told;
+use crate::received::Received;
 
 pub(crate) struct World {
     pub(crate) data: Data,
@@ -24,8 +24,8 @@ pub(crate) struct World {
     pub(crate) conversations: Mutex<HashSet<String>>,
     /// The titles that a conversation may have.
     pub(crate) titles: Mutex<HashMap<String, Vec<String>>>,
-    /// What readers of replies were told, once the replies have ended.
-    pub(crate) told: Mutex<Vec<Told>>,
+    /// What readers of replies received, once the replies have ended.
+    pub(crate) received: Mutex<Vec<Received>>,
     counts: Mutex<BTreeMap<&'static str, u64>>,
     notes: Mutex<Vec<(&'static str, String)>>,
     /// The most that a kill took of any reply, without and within a fault.
@@ -47,7 +47,7 @@ impl World {
             kills: Mutex::default(),
             conversations: Mutex::default(),
             titles: Mutex::default(),
-            told: Mutex::default(),
+            received: Mutex::default(),
             counts: Mutex::default(),
             notes: Mutex::default(),
             most_lost: Mutex::default(),

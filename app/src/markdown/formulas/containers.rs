@@ -129,7 +129,7 @@ impl Scanner<'_> {
         cursor
     }
 
-    /// Behind the `>` that stands here, and the space that belongs to it.
+    /// Behind the `>` that is here, and the space that belongs to it.
     pub(super) fn behind_quote(&self, mark: Cursor, end: usize) -> Cursor {
         let behind = Cursor {
             at: mark.at + 1,

@@ -178,7 +178,7 @@ pub(super) fn closing_of(first: u8) -> &'static str {
     if first == b'$' { "$$" } else { "\\]" }
 }
 
-/// Where in a line the delimiter stands that closes a display formula.
+/// Where in a line the delimiter is that closes a display formula.
 pub(super) fn closing_delimiter(line: &[u8], is_dollars: bool) -> Option<usize> {
     let mut at = 0;
     loop {

@@ -151,7 +151,7 @@ pub(super) fn double_dollar(rest: &str) -> Option<usize> {
     dollars::is_display(&rest[2..close]).then_some(close + 2)
 }
 
-/// Where the next dollar stands that is not escaped.
+/// Where the next dollar is that is not escaped.
 pub(super) fn next_dollar(rest: &str, mut at: usize) -> Option<usize> {
     let bytes = &rest.as_bytes()[..rest.len().min(LONGEST_INLINE)];
     loop {

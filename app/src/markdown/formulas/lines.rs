@@ -62,7 +62,7 @@ pub(super) fn is_heading(line: &[u8]) -> bool {
     (1..=6).contains(&level) && line.get(level).is_none_or(is_end)
 }
 
-/// Whether a line may stand between the head and the body of a table.
+/// Whether a line may be between the head and the body of a table.
 pub(super) fn is_delimiter_row(line: &[u8]) -> bool {
     line.contains(&b'-')
         && line.iter().any(|byte| matches!(byte, b'|' | b':'))

@@ -283,7 +283,7 @@ impl<'a> Builder<'a> {
         matches!(parent, Some(Kind::CodeBlock { .. } | Kind::Raw))
     }
 
-    /// Whether what comes next stands in a link.
+    /// Whether what comes next is in a link.
     pub(super) fn is_in_link(&self) -> bool {
         self.open.iter().any(|open| open.kind.is_link())
     }

@@ -15,7 +15,7 @@ const LONGEST_ADDRESS: usize = 2048;
 const USUAL_ADDRESS: usize = 256;
 
 /// Where more marks than this are open within each other, none of them is predicted to be closed. Nobody writes so many,
-/// and a browser takes the longer for each line of a text the deeper that stands.
+/// and a browser takes the longer for each line of a text the deeper that is.
 const MOST_OPEN: usize = 8;
 
 /// The bytes at which the scan has something to decide.
@@ -64,9 +64,9 @@ enum MarkKind {
 struct Ahead {
     /// Behind the last line break.
     lines_end: Option<usize>,
-    /// Where the next `>` or line break stands, once it was looked for; the end of the text if there is none.
+    /// Where the next `>` or line break is, once it was looked for; the end of the text if there is none.
     angle_end: Option<usize>,
-    /// For each opening parenthesis, where the one that closes it on the same line stands. Only texts with
+    /// For each opening parenthesis, where the one that closes it on the same line is. Only texts with
     /// long addresses need it.
     parentheses: Option<HashMap<usize, usize>>,
 }
@@ -178,7 +178,7 @@ impl<'a> Inline<'a> {
         self.end_open();
     }
 
-    /// Behind the formula that begins here. All dollars that are left are those of formulas, and what stands between
+    /// Behind the formula that begins here. All dollars that are left are those of formulas, and what is between
     /// them is masked.
     pub(super) fn behind_formula(&self, at: usize) -> usize {
         let bytes = &self.text.as_bytes()[..self.to];
@@ -392,7 +392,7 @@ impl<'a> Inline<'a> {
             match mark.kind {
                 MarkKind::Run(c, count) => {
                     if self.text[mark.at..self.to.max(mark.at)].len() <= count {
-                        // Nothing stands in it.
+                        // Nothing is in it.
                         self.to = mark.at;
                     } else {
                         self.to = self.text[..self.to].trim_end().len().max(mark.at);
@@ -417,7 +417,7 @@ impl<'a> Inline<'a> {
     }
 }
 
-/// Whether what stands in brackets looks like the words of a link, rather than like an index or a box.
+/// Whether what is in brackets looks like the words of a link, rather than like an index or a box.
 pub(super) fn is_label(label: &str) -> bool {
     label.len() <= LONGEST_LABEL
         && !label.starts_with(char::is_whitespace)

@@ -1,5 +1,5 @@
-//! Commits blocks of the tail: finds the commit point, makes sure that what stands behind it means the same without what
-//! stands before it, and forgets what stands before it.
+//! Commits blocks of the tail: finds the commit point, makes sure that what is behind it means the same without what
+//! is before it, and forgets what is before it.
 
 use std::collections::HashSet;
 use std::mem::discriminant;
@@ -112,7 +112,7 @@ impl<D: Dom> Stream<D> {
         Some((point, tail))
     }
 
-    /// Whether what stands after a commit point means the same without what stands before it. By all we know it
+    /// Whether what is after a commit point means the same without what is before it. By all we know it
     /// does; should the parser know a case that we do not, there is no commit point.
     fn stands_alone(&self, point: &CommitPoint, tail: &Tail) -> bool {
         if self.is_within_fence(point, tail) {
@@ -157,7 +157,7 @@ impl<D: Dom> Stream<D> {
             .is_some_and(|expect| means_same(expect, got, point.text_at.unwrap_or(0)))
     }
 
-    /// Whether a commit point stands between two lines of a block of code that nothing before it can have closed, since
+    /// Whether a commit point is between two lines of a block of code that nothing before it can have closed, since
     /// no container is around it and the character of its fence has not come. What follows is more of its lines.
     fn is_within_fence(&self, point: &CommitPoint, tail: &Tail) -> bool {
         let ([Open::Fence(fence, _)], [Open::Fence(same, _)]) =
@@ -179,7 +179,7 @@ impl<D: Dom> Stream<D> {
         }
     }
 
-    /// Whether what is shown before a commit point is what stands there.
+    /// Whether what is shown before a commit point is what is there.
     fn shows(&self, point: &CommitPoint, tail: &Tail) -> bool {
         let mut shown = self.shown.as_slice();
         let mut nodes = tail.parsed.nodes.as_slice();
@@ -203,7 +203,7 @@ impl<D: Dom> Stream<D> {
         true
     }
 
-    /// Forgets what stands before a commit point; says whether it could.
+    /// Forgets what is before a commit point; says whether it could.
     fn apply(&mut self, point: &CommitPoint, tail: &Tail) -> bool {
         if !self.shows(point, tail) {
             return false;
@@ -267,7 +267,7 @@ impl<D: Dom> Stream<D> {
         true
     }
 
-    /// What is certain of each block that is open at a commit point: what stands before that says it.
+    /// What is certain of each block that is open at a commit point: what is before that says it.
     fn certain_before(&self, point: &CommitPoint, tail: &Tail) -> Vec<Kind> {
         let mut all = Vec::with_capacity(point.path.len());
         let (mut level, mut was_open, mut is_nested) = (tail.parsed.nodes.as_slice(), true, false);
@@ -361,7 +361,7 @@ impl<D: Dom> Stream<D> {
         self.block.missing.extend(lacking(rest));
     }
 
-    /// The references whose definitions are not final, where each stands, and whether its definition stands on a line
+    /// The references whose definitions are not final, where each is, and whether its definition is on a line
     /// that has not ended.
     fn uses_of_uncertain<'t>(&self, tail: &'t Tail) -> Vec<(&'t Label, usize, bool)> {
         let used = tail.parsed.used.iter();

@@ -1,5 +1,5 @@
-//! Mends committed blocks: reads a block again that used what was defined after it, or whose marks were closed after it
-//! was committed.
+//! Parses committed blocks again: those that used what was defined after them, or whose marks were closed after they
+//! were committed.
 
 use std::mem::discriminant;
 
@@ -9,7 +9,7 @@ use super::super::open::{Open, reopening_prefix};
 use super::super::parse::{Own, Parsed};
 use super::super::patch::{Dom, adopt, patch};
 use super::super::waiting::Unit;
-use super::{MEND_STEP, Stream};
+use super::{REPARSE_STEP, Stream};
 
 impl<D: Dom> Stream<D> {
     pub(super) fn define(&mut self, label: &Label, definition: &Definition) {
@@ -22,7 +22,7 @@ impl<D: Dom> Stream<D> {
     /// may take a step.
     pub(super) fn reparse_defined(&mut self, text: &str) {
         let mut done = 0;
-        while done < MEND_STEP
+        while done < REPARSE_STEP
             && let Some(unit) = self.waiting.take_due(Some(text.len()))
         {
             done += unit.range.len();
@@ -59,7 +59,7 @@ impl<D: Dom> Stream<D> {
         let is_same_block =
             nodes.len() == 1 && discriminant(&nodes[0].kind) == discriminant(&unit.kind);
         if !is_same_block {
-            // Alone it is something else: it takes its meaning from what stands before it.
+            // Alone it is something else: it takes its meaning from what is before it.
             self.must_reparse_all = true;
             return;
         }

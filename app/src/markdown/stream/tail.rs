@@ -45,7 +45,7 @@ impl<D: Dom> Stream<D> {
     }
 
     /// Reads a part of the text behind the lines of its reopening prefix, among the definitions that are final. `place`
-    /// says what is known of where it stands.
+    /// says what is known of where it is.
     pub(super) fn read(&self, lines: &str, text: &str, place: impl FnOnce(Own) -> Own) -> Tail {
         let mut source = self.definitions.footnote_lines(text);
         source.push_str(lines);
@@ -121,7 +121,7 @@ impl<D: Dom> Stream<D> {
                     first.kind = kind;
                 }
                 _ => {
-                    // Nothing new stands in it. Only a word cannot be taken for another block's.
+                    // Nothing new is in it. Only a word cannot be taken for another block's.
                     if self.is_mid_line && depth + 1 == self.open.len() && !level.is_empty() {
                         return false;
                     }
@@ -141,9 +141,9 @@ pub(super) fn starts(nodes: &[Node], tail: &Tail) -> Vec<usize> {
     let from = tail.own.from;
     let later = nodes.windows(2).map(|pair| {
         let (before, node) = (&pair[0], &pair[1]);
-        // Two footnotes can begin on one line, and so can parts. No more is looked at than what stands between them: that
+        // Two footnotes can begin on one line, and so can parts. No more is looked at than what is between them: that
         // line can be long.
-        // What was only predicted stands behind the source.
+        // What was only predicted is behind the source.
         let to = node.start.min(tail.source.len());
         let between = &tail.source.as_bytes()[before.start.min(to)..to];
         let start = match memchr::memrchr(b'\n', between) {

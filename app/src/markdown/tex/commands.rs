@@ -37,7 +37,7 @@ pub(super) fn takes_argument(name: &str) -> bool {
             // Delimiters.
             | "big" | "bigl" | "bigr" | "bigm" | "Big" | "Bigl" | "Bigr" | "Bigm" | "bigg"
             | "biggl" | "biggr" | "biggm" | "Bigg" | "Biggl" | "Biggr" | "Biggm" | "middle"
-            // What stands above or below.
+            // What is above or below.
             | "acute" | "bar" | "overline" | "underbar" | "underline" | "breve" | "check" | "dot"
             | "ddot" | "grave" | "hat" | "tilde" | "vec" | "mathring" | "overleftarrow"
             | "underleftarrow" | "overrightarrow" | "Overrightarrow" | "underrightarrow"

@@ -108,7 +108,7 @@ impl<R: Read> Json<R> {
         }
     }
 
-    /// Goes forward to this place of the text, out of all that is open, and reads what stands before `end` as if the
+    /// Goes forward to this place of the text, out of all that is open, and reads what is before `end` as if the
     /// file ended there.
     pub(super) fn read_within(&mut self, place: u64, end: u64) -> std::io::Result<()> {
         self.open.clear();
@@ -121,7 +121,7 @@ impl<R: Read> Json<R> {
         Ok(())
     }
 
-    /// Passes over what is left of the text before its end. Says whether that was more than what stands between
+    /// Passes over what is left of the text before its end. Says whether that was more than what is between
     /// two items and behind a list.
     pub(super) fn has_more(&mut self) -> std::io::Result<bool> {
         let mut has_more = false;

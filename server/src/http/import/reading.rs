@@ -356,7 +356,7 @@ pub(super) enum Ending {
     Whole,
     /// The file ends within it.
     CutOff,
-    /// The next conversation begins before its end was found, or something stands behind its end.
+    /// The next conversation begins before its end was found, or something is behind its end.
     Damaged,
 }
 

@@ -9,7 +9,7 @@ use crate::store::{LOCAL_OWNER, PathEnd, PathLimit, Turn, new_id};
 
 /// How many messages the conversation has.
 const MESSAGES: i64 = 3_000;
-/// How many rows may be read for each message of a path: itself, what stands beside it, its text.
+/// How many rows may be read for each message of a path: itself, what is beside it, its text.
 const ROWS_EACH: i64 = 12;
 /// The id of its last message.
 const LAST: &str = "b3000";

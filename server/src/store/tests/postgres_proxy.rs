@@ -221,7 +221,7 @@ async fn pass<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// Takes a whole message. Its length stands behind its type, which the first one of a client has not.
+/// Takes a whole message. Its length is behind its type, which the first one of a client has not.
 fn take(bytes: &mut BytesMut, has_type: bool) -> Option<Bytes> {
     let start = usize::from(has_type);
     let length: [u8; 4] = bytes.get(start..start + 4)?.try_into().expect("four bytes");

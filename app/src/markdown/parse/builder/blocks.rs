@@ -4,7 +4,7 @@ use super::Builder;
 use crate::markdown::node::{Align, Kind, Node};
 
 impl Builder<'_> {
-    /// In a tight list, and after a task's box, text stands in no paragraph of its own: then it gets one.
+    /// In a tight list, and after a task's box, text is in no paragraph of its own: then it gets one.
     pub(super) fn begin_implied(&mut self, start: usize) {
         let Some(parent) = self.open.last() else {
             return;

@@ -18,7 +18,7 @@ impl Builder<'_> {
         }
     }
 
-    /// The address of a link as it was written. A reference has the address of its definition, which stands in
+    /// The address of a link as it was written. A reference has the address of its definition, which is in
     /// this text or is known from before.
     pub(super) fn address_of(
         &self,
@@ -58,7 +58,7 @@ impl Builder<'_> {
         }
     }
 
-    /// The address in this range, as it was written. It stands at the end of the range.
+    /// The address in this range, as it was written. It is at the end of the range.
     pub(in crate::markdown::parse) fn address(
         &self,
         address: &str,
@@ -165,7 +165,7 @@ pub(super) fn is_line_break(html: &str) -> bool {
     name.eq_ignore_ascii_case("br")
 }
 
-/// Whether the address of a link stands elsewhere.
+/// Whether the address of a link is elsewhere.
 pub(super) fn is_reference(link_type: LinkType) -> bool {
     matches!(
         link_type,

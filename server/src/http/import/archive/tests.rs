@@ -52,20 +52,20 @@ fn archive(members: &[(&str, Way, &[u8])]) -> Vec<u8> {
 }
 
 /// The result of an archive: the titles that were read and the skipped files, or the sentence of its refusal.
-fn told(most: u64, bytes: &[u8]) -> Result<Vec<String>, String> {
+fn outcome(most: u64, bytes: &[u8]) -> Result<Vec<String>, String> {
     let mut file = tempfile::tempfile().expect("a file");
     file.write_all(bytes).expect("written");
-    let mut told = Vec::new();
+    let mut outcome = Vec::new();
     let done = read_within(most, &file, &|_| {}, &mut |step| {
         match step {
             ImportStep::Part(_) => {}
-            ImportStep::End(head, _) => told.push(head.title),
-            ImportStep::Skipped(Skipped { what, why }) => told.push(format!("{what}: {why}")),
+            ImportStep::End(head, _) => outcome.push(head.title),
+            ImportStep::Skipped(Skipped { what, why }) => outcome.push(format!("{what}: {why}")),
         }
         true
     });
     match done {
-        Ok(()) => Ok(told),
+        Ok(()) => Ok(outcome),
         Err(Unreadable::Sentence(sentence)) => Err(sentence),
         Err(other) => Err(format!("{other:?}")),
     }
@@ -77,7 +77,11 @@ fn check(members: &[(&str, Way, &[u8])], expect: Result<&[&str], &str>) {
         Err(sentence) => Err(sentence.to_owned()),
     };
     let names: Vec<_> = members.iter().map(|(name, ..)| name).collect();
-    assert_eq!(told(MAX_INFLATED, &archive(members)), expect, "{names:?}");
+    assert_eq!(
+        outcome(MAX_INFLATED, &archive(members)),
+        expect,
+        "{names:?}"
+    );
 }
 
 #[test]
@@ -131,10 +135,10 @@ fn a_damaged_conversation_in_an_archive_costs_itself_only() {
         let whole = archive(&[("conversations.json", way, list.as_bytes())]);
         // Also where the directory at its end is missing.
         for bytes in [&whole[..], &whole[..whole.len() - 30]] {
-            let told = told(MAX_INFLATED, bytes).expect("a file");
-            assert_eq!(told[0], "One", "{told:?}");
-            assert!(told[1].starts_with("Two"), "{told:?}");
-            assert_eq!(told[2], "Three", "{told:?}");
+            let outcome = outcome(MAX_INFLATED, bytes).expect("a file");
+            assert_eq!(outcome[0], "One", "{outcome:?}");
+            assert!(outcome[1].starts_with("Two"), "{outcome:?}");
+            assert_eq!(outcome[2], "Three", "{outcome:?}");
         }
     }
 }
@@ -181,13 +185,16 @@ fn what_is_inflated_is_bounded_in_sum() {
         ("conversations-2.json", Way::Deflated, &bomb),
     ]);
     assert!(bytes.len() < 20_000);
-    assert_eq!(told(4_000_000, &bytes), Err("TooLarge".to_owned()));
+    assert_eq!(outcome(4_000_000, &bytes), Err("TooLarge".to_owned()));
     // The same file twice in the list of an archive is read twice, and counted twice.
     let one = conversation("One");
     let small = archive(&[("conversations.json", Way::Stored, one.as_bytes())]);
-    assert_eq!(told(one.len() as u64, &small), Err("TooLarge".to_owned()));
     assert_eq!(
-        told(one.len() as u64 + 1, &small),
+        outcome(one.len() as u64, &small),
+        Err("TooLarge".to_owned())
+    );
+    assert_eq!(
+        outcome(one.len() as u64 + 1, &small),
         Ok(vec!["One".to_owned()])
     );
 }
@@ -211,13 +218,17 @@ fn an_archive_that_is_cut_off_gives_what_is_whole() {
             (second + 8000, true),
             (second - 100, false),
         ] {
-            let told = told(MAX_INFLATED, &bytes[..end]).expect("something whole");
-            assert_eq!(told[0], "One", "{told:?}");
-            assert_eq!(told.iter().any(|line| line == "Two"), has_two, "{told:?}");
-            let last = told.last().expect("a line");
+            let outcome = outcome(MAX_INFLATED, &bytes[..end]).expect("something whole");
+            assert_eq!(outcome[0], "One", "{outcome:?}");
+            assert_eq!(
+                outcome.iter().any(|line| line == "Two"),
+                has_two,
+                "{outcome:?}"
+            );
+            let last = outcome.last().expect("a line");
             assert!(
                 last.starts_with("The ZIP file: Its end is missing"),
-                "{told:?}"
+                "{outcome:?}"
             );
         }
     }
@@ -234,14 +245,14 @@ fn what_is_damaged_is_told_and_the_rest_is_read() {
     bytes[place] = b'h';
     let damaged = "conversations-1.json: It is damaged in the ZIP file. What could be read of it was imported.";
     let expect = ["One", damaged, "Two"].map(str::to_owned).to_vec();
-    assert_eq!(told(MAX_INFLATED, &bytes), Ok(expect));
+    assert_eq!(outcome(MAX_INFLATED, &bytes), Ok(expect));
     let place = memmem::rfind(&bytes, b"conversations-2.json").expect("it is there");
     // Its way of compression, in the list at the end.
     bytes[place - 36] = 99;
-    let told = told(MAX_INFLATED, &bytes).expect("the first");
+    let outcome = outcome(MAX_INFLATED, &bytes).expect("the first");
     assert!(
-        told[2].contains("compressed in a way that is not read"),
-        "{told:?}"
+        outcome[2].contains("compressed in a way that is not read"),
+        "{outcome:?}"
     );
 }
 
@@ -252,8 +263,8 @@ proptest::proptest! {
         let one = conversation("One");
         let bytes = archive(&[("conversations.json", way, one.as_bytes())]);
         let end = (bytes.len() as f64 * at) as usize;
-        if let Ok(told) = told(MAX_INFLATED, &bytes[..end]) {
-            proptest::prop_assert!(told[0].starts_with("One"), "{told:?}");
+        if let Ok(outcome) = outcome(MAX_INFLATED, &bytes[..end]) {
+            proptest::prop_assert!(outcome[0].starts_with("One"), "{outcome:?}");
         }
     }
 }

@@ -5,8 +5,8 @@ use super::*;
 const LIMIT: u64 = 200_000;
 
 /// The result of a file: a line for each conversation.
-fn told(json: &str) -> Vec<String> {
-    let mut told = Vec::new();
+fn outcome(json: &str) -> Vec<String> {
+    let mut outcome = Vec::new();
     let mut messages = None;
     let done = read(LIMIT, "The file", |_| Ok(json.as_bytes()), &mut |step| {
         match step {
@@ -19,7 +19,7 @@ fn told(json: &str) -> Vec<String> {
             }
             ImportStep::Part(ImportPart::End(_)) => panic!("its end is a step"),
             ImportStep::Part(ImportPart::ForgetId) => assert!(messages.is_some(), "it has begun"),
-            ImportStep::End(head, left_out) => told.push(format!(
+            ImportStep::End(head, left_out) => outcome.push(format!(
                 "{}: {} messages {}",
                 head.title,
                 messages.take().expect("it has begun"),
@@ -27,17 +27,17 @@ fn told(json: &str) -> Vec<String> {
             )),
             ImportStep::Skipped(skipped) => {
                 assert!(messages.is_none(), "what was given is dropped first");
-                told.push(format!("{}: {}", skipped.what, skipped.why));
+                outcome.push(format!("{}: {}", skipped.what, skipped.why));
             }
         }
         true
     });
     done.expect("a file");
-    told
+    outcome
 }
 
 fn check(json: &str, expect: &[&str]) {
-    assert_eq!(told(json), expect, "{json}");
+    assert_eq!(outcome(json), expect, "{json}");
 }
 
 const MESSAGE: &str =
@@ -173,8 +173,12 @@ fn ours(title: &str, messages: &str) -> String {
 /// An error in one conversation must not cost the one before it or after it.
 fn check_between(what: &str, middle: &str, expect: &str) {
     let (first, last) = (ours("A", MESSAGE), ours("C", MESSAGE));
-    let told = told(&format!("[{first},{middle},{last}]"));
-    assert_eq!(told, ["A: 1 messages ", expect, "C: 1 messages "], "{what}");
+    let outcome = outcome(&format!("[{first},{middle},{last}]"));
+    assert_eq!(
+        outcome,
+        ["A: 1 messages ", expect, "C: 1 messages "],
+        "{what}"
+    );
 }
 
 #[test]
@@ -253,7 +257,7 @@ fn a_damaged_conversation_costs_itself_only_and_is_named() {
         )
     };
     let one = ours("B", &message("x"));
-    let is_named = |told: &&String| told.contains("The file is damaged within it");
+    let is_named = |outcome: &&String| outcome.contains("The file is damaged within it");
     for (what, with) in [
         ("null", "{ull"),
         ("null", "nul}"),
@@ -271,17 +275,20 @@ fn a_damaged_conversation_costs_itself_only_and_is_named() {
             format!(r#"{{"format":"rill","version":1,"conversations":[{first},{middle},{last}]}}"#),
         ] {
             let damaged = file.matches(&middle).count();
-            let told = told(&file);
+            let outcome = outcome(&file);
             assert_eq!(
-                told.iter().filter(is_named).count(),
+                outcome.iter().filter(is_named).count(),
                 damaged,
-                "{with}: {told:?}"
+                "{with}: {outcome:?}"
             );
-            let whole: Vec<_> = told.iter().filter(|told| !is_named(told)).collect();
+            let whole: Vec<_> = outcome
+                .iter()
+                .filter(|outcome| !is_named(outcome))
+                .collect();
             assert_eq!(
                 whole,
                 ["A: 1 messages ", "C: 1 messages "],
-                "{with}: {told:?}"
+                "{with}: {outcome:?}"
             );
         }
     }
@@ -311,7 +318,7 @@ fn the_fields_of_a_conversation_may_come_in_any_order() {
     assert_eq!(head.leaf.as_ref(), Some(&message.id));
     // A file with nodes is ChatGPT's, whatever else it has.
     let both = format!(r#"[{{"title":"T","messages":[{MESSAGE}],"mapping":{{}}}}]"#);
-    assert_eq!(told(&both), ["T: It has no messages with text."]);
+    assert_eq!(outcome(&both), ["T: It has no messages with text."]);
 }
 
 #[test]

@@ -14,7 +14,7 @@ type Told = Result<(Vec<SavedMessage>, ConversationHead, Option<String>), String
 
 fn conversation(file: &Value) -> Told {
     let mut messages = Vec::new();
-    let mut told = None;
+    let mut outcome = None;
     let json = format!("[{file}]");
     let done = file::read(LIMIT, "The file", |_| Ok(json.as_bytes()), &mut |step| {
         match step {
@@ -22,14 +22,14 @@ fn conversation(file: &Value) -> Told {
             ImportStep::Part(ImportPart::Drop) => messages.clear(),
             ImportStep::Part(_) => {}
             ImportStep::End(head, note) => {
-                told = Some(Ok((std::mem::take(&mut messages), head, note)));
+                outcome = Some(Ok((std::mem::take(&mut messages), head, note)));
             }
-            ImportStep::Skipped(skipped) => told = Some(Err(skipped.why)),
+            ImportStep::Skipped(skipped) => outcome = Some(Err(skipped.why)),
         }
         true
     });
     done.expect("a file");
-    told.expect("a conversation")
+    outcome.expect("a conversation")
 }
 
 /// The place of a message in the list.
@@ -74,7 +74,7 @@ fn a_tree_with_tools_and_thoughts_becomes_questions_and_answers() {
         },
     });
     let (messages, head, left_out) = conversation(&file).expect("a conversation");
-    let told: Vec<_> = messages
+    let outcome: Vec<_> = messages
         .iter()
         .map(|message| {
             (
@@ -85,7 +85,7 @@ fn a_tree_with_tools_and_thoughts_becomes_questions_and_answers() {
         })
         .collect();
     assert_eq!(
-        told,
+        outcome,
         [
             (None, "What?", ""),
             (Some(0), "One\n\nmore.", "Hm."),
@@ -115,7 +115,7 @@ fn circles_and_lost_parents_do_no_harm() {
         },
     });
     let (messages, _, _) = conversation(&file).expect("a conversation");
-    let told: Vec<_> = messages
+    let outcome: Vec<_> = messages
         .iter()
         .map(|message| {
             (
@@ -126,7 +126,7 @@ fn circles_and_lost_parents_do_no_harm() {
         .collect();
     // A circle begins at its first node in the file.
     assert_eq!(
-        told,
+        outcome,
         [(None, "1"), (Some(0), "2"), (None, "3"), (Some(2), "4")]
     );
 }
@@ -138,7 +138,7 @@ fn a_node_that_is_known_from_one_side_only_is_found() {
         "a": node(Some("q"), &[], "assistant", text("2")),
         "b": node(Some("q"), &["gone"], "assistant", text("3")),
     }});
-    let told = |file: &Value| -> Vec<_> {
+    let outcome = |file: &Value| -> Vec<_> {
         let (messages, _, _) = conversation(file).expect("a conversation");
         messages
             .iter()
@@ -153,14 +153,17 @@ fn a_node_that_is_known_from_one_side_only_is_found() {
         (Some(0), "2".to_owned()),
         (Some(0), "3".to_owned()),
     ];
-    assert_eq!(told(&by_parent), expect);
+    assert_eq!(outcome(&by_parent), expect);
     by_parent["mapping"]["q"]["children"] = json!(["a", "b"]);
     by_parent["mapping"]["a"]["parent"] = Value::Null;
     by_parent["mapping"]["b"]["parent"] = json!("gone");
-    assert_eq!(told(&by_parent), expect);
+    assert_eq!(outcome(&by_parent), expect);
     // The order of the children is that of the parent.
     by_parent["mapping"]["q"]["children"] = json!(["b", "a"]);
-    let texts: Vec<_> = told(&by_parent).into_iter().map(|(_, text)| text).collect();
+    let texts: Vec<_> = outcome(&by_parent)
+        .into_iter()
+        .map(|(_, text)| text)
+        .collect();
     assert_eq!(texts, ["1", "3", "2"]);
 }
 

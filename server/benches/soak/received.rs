@@ -1,4 +1,4 @@
-//! What one reader is told of one reply, checked while it comes.
+//! What one reader receives of one reply, checked while it comes.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -24,7 +24,7 @@ const NOTICE: &str = "notice";
 /// kind of the event.
 pub(crate) type Meanings = Arc<Mutex<HashMap<u64, (u64, String)>>>;
 
-pub(crate) struct Told {
+pub(crate) struct Received {
     pub(crate) start: Option<Start>,
     pub(crate) transcript: Transcript,
     /// Whether it was ever said that it could not be saved.
@@ -36,7 +36,7 @@ pub(crate) struct Told {
     grown: Vec<(Instant, usize)>,
 }
 
-impl Told {
+impl Received {
     pub(crate) fn new(meanings: Meanings) -> Self {
         Self {
             start: None,
@@ -54,7 +54,7 @@ impl Told {
         self.start.as_ref().map_or("?", |start| &start.generation)
     }
 
-    /// Whether any reader of this reply was told that it could not be saved.
+    /// Whether any reader of this reply was told by a notice that it could not be saved.
     pub(crate) fn is_unsaved(&self) -> bool {
         let meanings = lock(&self.meanings);
         self.has_notice || meanings.values().any(|(_, kind)| kind == NOTICE)
@@ -75,7 +75,7 @@ impl Told {
         }
         if let ChatEvent::Start(start) = &event {
             if self.start.is_some() {
-                world.count("replies that were told again");
+                world.count("restarts");
             }
             self.start = Some(start.clone());
         } else if self.last >= Some(seq) {
