@@ -291,6 +291,12 @@ pub struct ModelChoice {
     pub id: String,
     /// The upstream that serves the model.
     pub upstream: String,
+    /// The number of tokens that the model can read, if the upstream says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<u64>,
+    /// Whether the upstream says that the model sees images.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub images: bool,
 }
 
 /// A suggestion for a first message.

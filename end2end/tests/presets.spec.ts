@@ -10,7 +10,7 @@ async function makePreset(chat: Chat, name: string, system: string): Promise<voi
   await chip(chat.page).click();
   await chat.page.getByRole("dialog", { name: "Presets" }).getByRole("option", { name: "New preset" }).click();
   const form = chat.page.getByRole("dialog", { name: "Preset", exact: true });
-  await form.getByRole("textbox", { name: "Name" }).fill(name);
+  await form.getByRole("textbox", { name: /^Name/ }).fill(name);
   await form.getByRole("textbox", { name: "System prompt" }).fill(system);
   await form.getByRole("textbox", { name: "Temperature" }).fill("0.2");
   await form.getByRole("button", { name: "Save" }).click();
@@ -92,7 +92,7 @@ test("a preset is edited and deleted, and the conversation keeps its copy", asyn
   await expect(list.getByRole("option", { name: /Brief/ })).toBeVisible();
   await page.keyboard.press("Alt+Enter");
   const form = page.getByRole("dialog", { name: "Preset", exact: true });
-  await expect(form.getByRole("textbox", { name: "Name" })).toHaveValue("Brief");
+  await expect(form.getByRole("textbox", { name: /^Name/ })).toHaveValue("Brief");
   await form.getByRole("button", { name: "Delete" }).click();
   await expect(form).toBeHidden();
   await chip(page).click();

@@ -15,6 +15,7 @@ pub mod caching;
 pub mod settings;
 
 mod dispatch;
+pub(crate) mod model_facts;
 mod models;
 mod registry;
 

@@ -36,11 +36,7 @@ impl Offers<'_> {
         let row = |model: &str| Row {
             symbol: if self.is_favourite(model) { "star" } else { "" },
             label: marked(model, typed),
-            note: if model == self.default {
-                "default".to_owned()
-            } else {
-                String::new()
-            },
+            note: self.note(model),
             is_chosen: model == self.chosen,
             ..Row::new(model.to_owned(), model)
         };
@@ -89,12 +85,36 @@ impl Offers<'_> {
         sections
     }
 
+    /// What is known of a model, in a few words.
+    fn note(&self, model: &str) -> String {
+        let listed = self.models.iter().find(|listed| listed.id == model);
+        let context = listed.and_then(|listed| listed.context).map(tokens);
+        let images = listed.is_some_and(|listed| listed.images);
+        let words = [
+            (model == self.default).then(|| "default".to_owned()),
+            context,
+            images.then(|| "images".to_owned()),
+        ];
+        words.into_iter().flatten().collect::<Vec<_>>().join(" · ")
+    }
+
     fn is_listed(&self, name: &str) -> bool {
         self.models.iter().any(|model| model.id == name)
     }
 
     fn is_favourite(&self, name: &str) -> bool {
         self.favourites.iter().any(|favourite| favourite == name)
+    }
+}
+
+/// A number of tokens, as models are advertised: `128K`, `1M`.
+fn tokens(count: u64) -> String {
+    match count {
+        0..1000 => count.to_string(),
+        1000..1_000_000 if count.is_multiple_of(1024) => format!("{}K", count / 1024),
+        1000..1_000_000 => format!("{}K", count / 1000),
+        _ if count.is_multiple_of(1024 * 1024) => format!("{}M", count / (1024 * 1024)),
+        _ => format!("{}M", count / 1_000_000),
     }
 }
 
@@ -193,6 +213,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_size_of_a_context_is_written_as_it_is_advertised() {
+        let check = |count: u64, expect: &str| assert_eq!(tokens(count), expect);
+        check(512, "512");
+        check(8192, "8K");
+        check(131_072, "128K");
+        check(200_000, "200K");
+        check(1_048_576, "1M");
+        check(1_000_000, "1M");
+    }
+
+    #[test]
     fn typing_filters_favourites_come_first_and_any_name_can_be_typed() {
         let models: Vec<ModelChoice> = [
             ("gpt-5", "openai"),
@@ -203,6 +234,8 @@ mod tests {
         .map(|(id, upstream)| ModelChoice {
             id: id.into(),
             upstream: upstream.into(),
+            context: (id == "gpt-5").then_some(131_072),
+            images: id == "gpt-5",
         })
         .collect();
         let check = |default: &str, favourites: &[&str], typed: &str, expect: &[&str]| {

@@ -20,6 +20,8 @@ use crate::ui::panels::chooser::{Chooser, How, Row, Section, fits, marked};
 use crate::ui::panels::preset_form::FormTarget;
 use crate::ui::panels::{Panel, Panels};
 
+/// The longest text in the composer, in UTF-16 units, that can be the name of a preset.
+const MOST_TYPED: u32 = 64;
 /// The space between the composer and what is offered, in pixels.
 const GAP: f64 = 16.0;
 
@@ -31,6 +33,8 @@ pub struct PresetList {
     field: ComposerField,
     server: StoredValue<Server>,
     presets: RwSignal<Vec<Preset>>,
+    /// The name that is typed after a slash.
+    typed: RwSignal<Option<String>>,
     /// What the form edits.
     pub target: RwSignal<FormTarget>,
 }
@@ -45,6 +49,7 @@ impl PresetList {
             field: expect_context(),
             server: StoredValue::new(use_server()),
             presets: RwSignal::new(Vec::new()),
+            typed: RwSignal::new(None),
             target: RwSignal::new(FormTarget::New),
         }
     }
@@ -73,21 +78,31 @@ impl PresetList {
 
     /// Removes a name that was typed after a slash, and goes back to the text.
     fn after(self) {
-        self.chat.draft().update(|draft| {
-            if slash_name(draft.text()).is_some() {
-                draft.write(String::new());
-            }
-        });
+        // The draft is changed only if there is a name in it: it may not have read the last keys.
+        if self.typed.with_untracked(Option::is_some) {
+            self.chat.draft().update(|draft| draft.write(String::new()));
+        }
+        self.typed.set(None);
         self.field.focus();
+    }
+
+    /// Reads the name that is typed after a slash from the composer. The draft does not tell of each key.
+    fn read_typed(self) {
+        let text = self
+            .field
+            .0
+            .get_untracked()
+            .filter(|field| field.text_length() <= MOST_TYPED);
+        let text = text.map_or_else(String::new, |field| field.value());
+        let typed = slash_name(&text).map(str::to_lowercase);
+        if self.typed.with_untracked(|before| *before != typed) {
+            self.typed.set(typed);
+        }
     }
 
     /// The presets whose names begin with what was typed after a slash.
     fn slashed(self) -> Vec<Preset> {
-        let typed = self
-            .chat
-            .draft()
-            .with(|draft| slash_name(draft.text()).map(str::to_lowercase));
-        let Some(typed) = typed else {
+        let Some(typed) = self.typed.get() else {
             return Vec::new();
         };
         self.presets.with(|presets| {
@@ -229,11 +244,9 @@ pub fn Presets() -> impl IntoView {
 #[component]
 pub fn SlashPresets() -> impl IntoView {
     let list = expect_context::<PresetList>();
-    let is_wanted = Memo::new(move |_| {
-        list.chat
-            .draft()
-            .with(|draft| slash_name(draft.text()).is_some())
-    });
+    let is_wanted = Memo::new(move |_| list.typed.with(Option::is_some));
+    // The panels live as long as the page.
+    let _ = window_event_listener(leptos::ev::input, move |_| list.read_typed());
     Effect::new(move |_| {
         if is_wanted.get() {
             list.load();

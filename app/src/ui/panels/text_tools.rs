@@ -32,7 +32,7 @@ pub fn TextTools() -> impl IntoView {
     let table = StoredValue::new_local(None::<Element>);
     let selected = StoredValue::new(String::new());
     show_at_tables(tools, table);
-    show_at_selection(quote, selected);
+    show_at_selection(quote, tools, selected);
     hide_on_scroll(tools, quote);
     let copy = move |format| {
         if let Some(table) = table.get_value() {
@@ -99,7 +99,7 @@ fn show_at_tables(tools: NodeRef<Div>, table: StoredValue<Option<Element>, Local
 }
 
 /// Shows the button below the end of a selection in a message.
-fn show_at_selection(quote: NodeRef<Button>, selected: StoredValue<String>) {
+fn show_at_selection(quote: NodeRef<Button>, tools: NodeRef<Div>, selected: StoredValue<String>) {
     let due = StoredValue::new(None::<TimeoutHandle>);
     let check = move || {
         let Some(quote) = quote.get_untracked() else {
@@ -108,6 +108,10 @@ fn show_at_selection(quote: NodeRef<Button>, selected: StoredValue<String>) {
         let found = selection_in_message();
         quote.set_hidden(found.is_none());
         if let Some((text, place)) = found {
+            // One thing at a time stands beside the text.
+            if let Some(tools) = tools.get_untracked() {
+                tools.set_hidden(true);
+            }
             selected.set_value(text);
             move_to(&quote, place.right(), place.bottom(), false);
         }

@@ -11,6 +11,7 @@ use super::error::OpenAiError;
 use crate::http::state::AppState;
 use crate::providers::AvailableModel;
 use crate::providers::api::Api;
+use crate::providers::model_facts::ModelFacts;
 
 /// `GET /v1/models`: the models that this API can use.
 pub(in crate::http) async fn list(State(state): State<AppState>) -> Response {
@@ -42,9 +43,14 @@ pub(crate) async fn choose(State(state): State<AppState>) -> Response {
     let models = choices(&state)
         .await
         .into_iter()
-        .map(|choice| ModelChoice {
-            id: choice.name,
-            upstream: choice.upstream.settings().name.clone(),
+        .map(|choice| {
+            let facts = ModelFacts::of(&choice.model.entry);
+            ModelChoice {
+                id: choice.name,
+                upstream: choice.upstream.settings().name.clone(),
+                context: facts.context,
+                images: facts.sees_images,
+            }
         })
         .collect();
     let list = ModelList {
