@@ -27,6 +27,9 @@ use crate::lifecycle::BrowserLifecycle;
 /// The name of the lock and of the channel.
 const NAME: &str = "rill.changes";
 
+/// The status where nobody is signed in.
+const UNAUTHORIZED: u16 = 401;
+
 /// The most bytes that one change may have.
 const EVENT_LIMIT: usize = 1024 * 1024;
 
@@ -124,6 +127,11 @@ impl Leader {
         let Ok(mut response) = fetch::send(call).await else {
             return false;
         };
+        if response.status == UNAUTHORIZED {
+            // The session has ended. The server leads the page to the form for signing in, and then back. The other tabs
+            // follow, one after the other, as each becomes the one that reads.
+            let _ = web_sys::window().map(|window| window.location().reload());
+        }
         if response.status != 200 {
             return false;
         }

@@ -9,6 +9,7 @@ pub mod command;
 mod email;
 mod guesses;
 mod live;
+pub mod models;
 pub mod openid;
 mod passkeys;
 mod password;

@@ -6,11 +6,13 @@
 mod access;
 mod capacity;
 pub mod file;
+mod models;
 mod observing;
 mod openid;
 mod public_url;
 mod retention;
 mod saving;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -23,6 +25,7 @@ pub use self::observing::{LogFormat, Observing};
 pub use self::public_url::PublicUrl;
 pub use self::retention::Retention;
 pub use self::saving::{Command, Saving, Switch};
+pub use self::tls::TlsOptions;
 
 use app::protocol::{Preset, Suggestion};
 use clap::Parser;
@@ -69,6 +72,10 @@ pub struct Config {
     /// How people are let in.
     #[command(flatten)]
     pub access: AccessOptions,
+
+    /// HTTPS by Rill itself.
+    #[command(flatten)]
+    pub tls: TlsOptions,
 
     /// The model for requests that name none [default: the first upstream's default model].
     #[arg(long, env = "RILL_MODEL", value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]

@@ -68,7 +68,13 @@ impl Finding {
 /// A sentence that says what is wrong and what to do.
 pub async fn health(config: &Config) -> Result<String, String> {
     let address = reachable(config.listen);
-    match timeout(LIMIT, ask(address, "/readyz")).await {
+    let answer = async {
+        match config.tls.is_on() {
+            true => ask_by_https(address, "/readyz").await,
+            false => ask(address, "/readyz").await,
+        }
+    };
+    match timeout(LIMIT, answer).await {
         Ok(Ok((200, _))) => Ok(format!("Rill at {address} is ready.")),
         Ok(Ok((_, body))) => Err(sentence_of(&body).unwrap_or_else(|| {
             format!("What answers at {address} is not Rill: name Rill's address with --listen.")
@@ -288,6 +294,25 @@ async fn ask(address: SocketAddr, path: &str) -> std::io::Result<(u16, String)> 
         .nth(1)
         .and_then(|status| status.parse().ok());
     Ok((status.unwrap_or(0), body.to_owned()))
+}
+
+/// The same of a server with a certificate. It is not checked: it names the public address, and this is the loopback.
+async fn ask_by_https(address: SocketAddr, path: &str) -> std::io::Result<(u16, String)> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let answer = async {
+        let client = reqwest::Client::builder()
+            .danger_accept_invalid_certs(true)
+            .no_proxy()
+            .build()?;
+        let answer = client
+            .get(format!("https://{address}{path}"))
+            .send()
+            .await?;
+        Ok((answer.status().as_u16(), answer.text().await?))
+    };
+    answer
+        .await
+        .map_err(|error: reqwest::Error| std::io::Error::other(error))
 }
 
 /// The sentence of a refusal of Rill.

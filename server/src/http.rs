@@ -6,6 +6,7 @@ pub mod listen;
 mod router;
 mod routes;
 pub mod state;
+pub mod tls;
 pub mod workers;
 
 // Layers that every request passes.
@@ -27,6 +28,7 @@ mod chat;
 mod formats;
 mod generations;
 mod messages;
+mod models;
 mod negotiate;
 mod streamed;
 

@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches};
 use sd_notify::NotifyState;
-use server::access::command::{AccountCommand, UserCommand};
+use server::access::command::{AccountCommand, ServerAddress, UserCommand};
 use server::access::{self, Mode};
 use server::config::{Command, Config, FILE, LogFormat};
 use server::doctor;
 use server::http::state::AppState;
+use server::http::tls::Tls;
 use server::http::workers::Workers;
 use server::http::{descriptors, export_to_file, listen, metrics, router};
 use server::store;
@@ -120,7 +121,11 @@ async fn account(config: &Config, command: AccountCommand) -> Result<String, Str
     {
         export_to_file(&store, email, file).await?;
     }
-    let done = access::command::run(command, &store, &config.address()).await;
+    let address = ServerAddress {
+        address: config.address(),
+        is_named: config.public_url.is_some(),
+    };
+    let done = access::command::run(command, &store, &address).await;
     store.close().await;
     done
 }
@@ -231,6 +236,8 @@ async fn run(variables: Variables, flags: Config, config: Config) -> Result<(), 
     let has_terminal = std::io::stderr().is_terminal();
     descriptors::raise();
     choose_temporary_folder(&config);
+    let tls = config.tls.files()?.map(|(cert, key)| Tls::load(cert, key));
+    let tls = tls.transpose()?.map(Arc::new);
     let (listener, address) = bind(config.listen, "--listen").await?;
     let for_metrics = match config.observing.metrics_listen {
         Some(address) => Some(bind(address, "--metrics-listen").await?),
@@ -243,14 +250,15 @@ async fn run(variables: Variables, flags: Config, config: Config) -> Result<(), 
     // the last connection of a client, and the store.
     let workers = Workers::start().map_err(|error| format!("cannot start threads: {error}"))?;
     let workers = Arc::new(workers);
-    let server = tokio::spawn(listen::serve(
+    let server = tokio::spawn(listen::serve_by(
+        tls.clone(),
         listener,
         router(state.clone()),
         state.max_connections,
         Arc::clone(&workers),
         state.drain.clone(),
     ));
-    tracing::info!("Rill is at http://{address}");
+    tracing::info!("Rill is at {}://{address}", state.config.scheme());
     if let Some(sentence) = state.access.missing_admin().await {
         tracing::warn!("{sentence}");
     }
@@ -267,6 +275,9 @@ async fn run(variables: Variables, flags: Config, config: Config) -> Result<(), 
     }
     tokio::spawn(find_upstreams(state.clone()));
     tokio::spawn(look_at_provider(state.clone()));
+    if let Some(tls) = &tls {
+        tokio::spawn(Arc::clone(tls).watch(state.drain.clone()));
+    }
     tell_systemd(NotifyState::Ready);
     loop {
         tokio::select! {
@@ -278,6 +289,9 @@ async fn run(variables: Variables, flags: Config, config: Config) -> Result<(), 
             break;
         }
         reload(&state, &variables, &flags).await;
+        if let Some(Err(sentence)) = tls.as_ref().map(|tls| tls.reload()) {
+            tracing::error!("the certificate before stays in use: {sentence}");
+        }
     }
     tokio::select! {
         () = shut_down(&state, server) => {}

@@ -2,6 +2,7 @@
 
 mod commands;
 mod matrix;
+mod models;
 mod openid;
 mod proxy;
 mod sessions;

@@ -21,4 +21,5 @@ mod routes;
 mod shutdown;
 mod streams_left;
 mod targets;
+mod tls;
 mod traces;

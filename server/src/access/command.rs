@@ -123,11 +123,24 @@ pub enum AccountCommand {
     Audit(Duration),
 }
 
+/// The address of the server, as a command knows it.
+#[derive(Debug, Clone)]
+pub struct ServerAddress {
+    /// The address that people open.
+    pub address: String,
+    /// Whether the configuration names it. Else it is where the server would listen.
+    pub is_named: bool,
+}
+
 /// Runs a command. `address` is the one that people open. Returns what to print.
 ///
 /// # Errors
 /// A sentence.
-pub async fn run(command: AccountCommand, store: &Store, address: &str) -> Result<String, String> {
+pub async fn run(
+    command: AccountCommand,
+    store: &Store,
+    address: &ServerAddress,
+) -> Result<String, String> {
     let done = match command {
         AccountCommand::User(command) => user(command, store, address).await,
         AccountCommand::Session(command) => session(command, store).await,
@@ -153,11 +166,19 @@ async fn person(store: &Store, email: &str) -> Result<StoredPerson, Refused> {
     }
 }
 
-async fn user(command: UserCommand, store: &Store, address: &str) -> Result<String, Refused> {
+async fn user(command: UserCommand, store: &Store, at: &ServerAddress) -> Result<String, Refused> {
     let actor = Actor::command_line();
+    let address = &at.address;
+    let hint = match at.is_named {
+        true => "",
+        false => {
+            "\nThe address is that of --listen. If the server has another one, give this command the same --listen or \
+             --public-url."
+        }
+    };
     let link = |secret: String| {
         format!(
-            "{address}/invite/{secret}\nThe link works once, for 24 hours. Send it to the person alone."
+            "{address}/invite/{secret}\nThe link works once, for 24 hours. Send it to the person alone.{hint}"
         )
     };
     let (email, what, change, done): (_, _, fn(String) -> PeopleChange, &str) = match &command {

@@ -108,6 +108,25 @@ impl Person {
         self.role
     }
 
+    /// The groups that a claim or a proxy names.
+    #[must_use]
+    pub fn groups(&self) -> &[String] {
+        &self.groups
+    }
+
+    /// A person of a test.
+    #[cfg(test)]
+    pub(super) fn for_test(email: &str, groups: &[&str]) -> Self {
+        Self {
+            id: String::new(),
+            owner: String::new(),
+            email: email.to_owned(),
+            name: String::new(),
+            role: Role::Member,
+            groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+        }
+    }
+
     /// The person with the groups that a proxy names.
     pub(super) fn in_groups(self, groups: Vec<String>, is_admin: bool) -> Self {
         let role = if is_admin { Role::Admin } else { self.role };

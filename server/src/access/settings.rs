@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use ipnet::IpNet;
 use serde::Deserialize;
 
+use super::models::ModelRules;
 use super::openid::OpenIdSettings;
 
 /// How people are let in.
@@ -43,6 +44,8 @@ pub struct AccessSettings {
     pub idle: Duration,
     /// The time after which every session ends.
     pub longest: Duration,
+    /// Which models are for some people only.
+    pub models: ModelRules,
     /// Signing in by OpenID Connect.
     pub openid: Option<OpenIdSettings>,
 }
@@ -64,6 +67,7 @@ impl Default for AccessSettings {
             admin_groups: Vec::new(),
             idle: IDLE,
             longest: LONGEST,
+            models: ModelRules::default(),
             openid: None,
         }
     }

@@ -12,6 +12,7 @@ use toml::Spanned;
 use super::Config;
 use super::file::Place;
 use super::openid::OpenIdSection;
+use crate::access::models::ModelRules;
 use crate::access::openid::OpenIdSettings;
 use crate::access::settings::{IDLE, LONGEST};
 use crate::access::{AccessSettings, Mode};
@@ -46,6 +47,8 @@ pub struct AccessFile {
     idle: Option<Duration>,
     longest: Option<Duration>,
     openid: Option<OpenIdSettings>,
+    /// Which models are for some people only.
+    pub(super) models: ModelRules,
 }
 
 /// The same, as it is written.
@@ -160,10 +163,10 @@ impl Config {
         let name = |header: &Option<HeaderName>| header.as_ref().map(ToString::to_string);
         AccessSettings {
             mode: self.mode(),
-            is_https: self
-                .public_url
-                .as_ref()
-                .is_some_and(|public| public.origin.starts_with("https://")),
+            is_https: match &self.public_url {
+                Some(public) => public.origin.starts_with("https://"),
+                None => self.tls.is_on(),
+            },
             base: self.base().to_owned(),
             trusted: file.trusted.clone(),
             user_header: name(&file.user_header),
@@ -171,8 +174,15 @@ impl Config {
             admin_groups: file.admin_groups.clone(),
             idle: file.idle.unwrap_or(IDLE),
             longest: file.longest.unwrap_or(LONGEST),
+            models: file.models.clone(),
             openid: file.openid.clone(),
         }
+    }
+
+    /// The scheme of the server's addresses on this machine.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_on() { "https" } else { "http" }
     }
 
     /// The path below which the server's addresses are, as `/chat`; empty at the root of a host.
@@ -186,7 +196,7 @@ impl Config {
     pub fn address(&self) -> String {
         match &self.public_url {
             Some(public) => public.address(),
-            None => format!("http://{}", self.listen),
+            None => format!("{}://{}", self.scheme(), self.listen),
         }
     }
 
@@ -197,6 +207,13 @@ impl Config {
     pub fn check_access(&self) -> Result<(), String> {
         let mode = self.mode();
         let file = &self.access.file;
+        self.tls.files()?;
+        if !file.models.is_empty() && mode == Mode::Local {
+            return Err(
+                "[models] of rill.toml limits models to groups of people, so it needs --access accounts or proxy"
+                    .to_owned(),
+            );
+        }
         if !self.listen.ip().is_loopback() && mode == Mode::Local {
             return Err(
                 "only loopback addresses (127.0.0.1, [::1]) are served without accounts, since anyone who \

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::access::{AccessFile, AccessSection};
+use super::models::NamesSection;
 use super::observing::{LogFormat, parse_loopback};
 use super::retention::{Retention, RetentionSection};
 use super::{Capacity, Observing, parse_key};
@@ -58,6 +59,10 @@ struct Document {
     metrics_listen: Option<Spanned<String>>,
     log_format: Option<LogFormat>,
     retention: Option<RetentionSection>,
+    #[serde(default)]
+    groups: NamesSection,
+    #[serde(default)]
+    models: NamesSection,
     #[serde(default)]
     upstream: Vec<Entry>,
     #[serde(default)]
@@ -150,6 +155,8 @@ pub fn read(
         }
         file.presets.push(preset);
     }
+    let rules = super::models::read(document.groups, document.models);
+    file.access.models = rules.map_err(|(span, message)| at(span, message))?;
     for entry in document.upstream {
         let span = entry.name.span();
         let settings = settings(entry, &place).map_err(|(span, message)| at(span, message))?;
@@ -168,6 +175,13 @@ pub fn read(
                 others.span(),
                 "name at least one other model".to_owned(),
             ));
+        }
+        let rules = &file.access.models;
+        let is_open = |other: &&String| !rules.allow_fallback(&model, other);
+        if let Some(other) = others.get_ref().iter().find(is_open) {
+            let message =
+                format!("{other} is for some groups only, and {model} would open it to others");
+            return Err(at(others.span(), message));
         }
         file.fallback.insert(model, others.into_inner());
     }
@@ -418,6 +432,17 @@ mod tests {
         check(&(entry("") + &entry("")), "5:8", "another upstream");
         check("[fallback]\na = []", "2:5", "at least one");
         check("[fallback]\na = 5", "2:5", "");
+        check("[models]\nm = [\"staff\"]", "2:6", "no group of this name");
+        check(
+            "[groups]\nstaff = []\n[models]\nm = [\"staf\"]",
+            "4:6",
+            "no group of this name",
+        );
+        check(
+            "[groups]\nstaff = []\n[models]\nm = [\"staff\"]\n[fallback]\na = [\"b\", \"m\"]",
+            "6:5",
+            "m is for some groups only",
+        );
     }
 
     #[test]

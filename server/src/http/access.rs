@@ -24,6 +24,7 @@ pub(crate) async fn guard(State(state): State<AppState>, request: Request, next:
         request.uri(),
         request.headers(),
         state.config.public_url.as_ref(),
+        state.config.scheme(),
         state.access.only_person().is_none(),
     ) {
         Ok(()) if request.method() == Method::CONNECT => {
@@ -46,12 +47,13 @@ fn check(
     uri: &Uri,
     headers: &HeaderMap,
     public: Option<&PublicUrl>,
+    scheme: &str,
     has_accounts: bool,
 ) -> Result<(), AppError> {
     let host = host(uri, headers).ok_or(ErrorKind::WrongHost)?;
     let origin = match public {
         Some(public) if host.eq_ignore_ascii_case(&public.host) => public.origin.clone(),
-        _ if is_loopback(host) => format!("http://{host}"),
+        _ if is_loopback(host) => format!("{scheme}://{host}"),
         _ => return Err(ErrorKind::WrongHost.into()),
     };
     for value in headers.get_all(ORIGIN) {
@@ -145,6 +147,7 @@ mod tests {
             &uri,
             &headers,
             Some(&public),
+            "http",
             false,
         ) {
             Ok(()) => StatusCode::OK,

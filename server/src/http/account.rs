@@ -77,10 +77,10 @@ pub(super) fn add(routes: Routes, state: &AppState) -> Routes {
                 Session,
                 post(passkey::begin_adding),
             )
-            .add(&["GET"], "/account.js", Nothing, get(passkey::script))
-            .add(&["POST"], "/signout", Session, post(sign_in::sign_out)),
+            .add(&["GET"], "/account.js", Nothing, get(passkey::script)),
     };
     routes
+        .add(&["POST"], "/signout", Session, post(sign_in::sign_out))
         .add(&["GET"], "/account.css", Nothing, get(style))
         .add(
             &["GET", "POST"],

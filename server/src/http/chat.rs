@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::formats::{self as forms, ReplyEvents};
 use super::negotiate::{self as accept, ReplyFormat};
 
+use crate::access::Caller;
 use crate::http::body;
 use crate::http::error::AppError;
 use crate::http::limits::{Client, ReplyPasses};
@@ -21,6 +22,7 @@ use crate::replies::stateless::start;
 pub(crate) async fn chat(
     State(state): State<AppState>,
     client: Client,
+    caller: Caller,
     request: Request,
 ) -> Result<Response, AppError> {
     if state.drain.is_cancelled() {
@@ -29,6 +31,7 @@ pub(crate) async fn chat(
     let format = check_headers(request.headers())?;
     let ReplyPasses { stream, reply } = state.limits.reply_with_stream(&client)?;
     let request = parse(&body::read(request, &state.config).await?)?;
+    state.check_model(&caller, request.model.as_deref()).await?;
     let bytes = start(&state.replies, request, stream, reply);
     Ok(match format {
         ReplyFormat::Events => event_stream(bytes),
@@ -53,6 +56,7 @@ struct Question {
 pub(crate) async fn chat_by_address(
     State(state): State<AppState>,
     client: Client,
+    caller: Caller,
     request: Request,
 ) -> Result<Response, AppError> {
     if state.drain.is_cancelled() {
@@ -76,6 +80,7 @@ pub(crate) async fn chat_by_address(
     }]);
     request.model = question.model;
     check(&request)?;
+    state.check_model(&caller, request.model.as_deref()).await?;
     let ReplyPasses { stream, reply } = state.limits.reply_with_stream(&client)?;
     Ok(event_stream(start(&state.replies, request, stream, reply)))
 }

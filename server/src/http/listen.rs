@@ -2,6 +2,7 @@
 //!
 //! `axum::serve` has no deadline for headers and no limit on connections, so this module has its own loop.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,17 +11,22 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::Request;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper::server::conn::{http1, http2};
+use hyper::service::Service;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tokio_io_timeout::TimeoutStream;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::http::limits::Client;
+use crate::http::tls::Tls;
 use crate::http::workers::Workers;
 
 /// The other end of the connection, as the system names it.
@@ -31,6 +37,10 @@ pub(crate) struct Peer(pub(crate) IpAddr);
 const HEADER_DEADLINE: Duration = Duration::from_secs(30);
 /// The largest head of a request, in bytes.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
+/// The time limit for the handshake of TLS.
+const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
+/// The most requests of one connection at a time, with HTTP/2.
+const MAX_CONCURRENT_STREAMS: u32 = 200;
 /// The longest time in which a reader takes none of the bytes that wait for it.
 const WRITE_DEADLINE: Duration = Duration::from_secs(120);
 
@@ -43,12 +53,21 @@ pub async fn serve(
     workers: Arc<Workers>,
     stop: CancellationToken,
 ) {
+    serve_by(None, listener, router, max_connections, workers, stop).await;
+}
+
+/// The same, by HTTPS if there is a certificate.
+pub async fn serve_by(
+    tls: Option<Arc<Tls>>,
+    listener: TcpListener,
+    router: Router,
+    max_connections: usize,
+    workers: Arc<Workers>,
+    stop: CancellationToken,
+) {
     let connections = Arc::new(Semaphore::new(max_connections));
     let graceful = GracefulShutdown::new();
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(HEADER_DEADLINE)
-        .max_buf_size(MAX_HEADER_BYTES);
+    let http = Protocols::new();
 
     loop {
         let permit = Arc::clone(&connections)
@@ -67,6 +86,7 @@ pub async fn serve(
         };
         let client = Client::from(peer.0);
         let (http, watcher) = (http.clone(), graceful.watcher());
+        let acceptor = tls.as_ref().map(|tls| tls.acceptor());
         let service = router
             .clone()
             .map_request(move |mut request: Request<Incoming>| {
@@ -82,16 +102,103 @@ pub async fn serve(
             };
             let mut stream = TimeoutStream::new(stream);
             stream.set_write_timeout(Some(WRITE_DEADLINE));
+            let stream = Box::pin(stream);
             let service = TowerToHyperService::new(service);
-            let connection = http.serve_connection(TokioIo::new(Box::pin(stream)), service);
+            let ended = match acceptor {
+                None => http.serve_plain(stream, service, watcher).await,
+                Some(acceptor) => http.serve_tls(&acceptor, stream, service, watcher).await,
+            };
             // A connection error is the client's concern. Replies log their own outcome.
-            if let Err(error) = watcher.watch(connection).await {
-                tracing::debug!(%error, "connection ended");
+            if let Err(error) = ended {
+                tracing::debug!(error, "connection ended");
             }
         });
     }
     drop(listener);
     graceful.shutdown().await;
+}
+
+/// The protocols of connections, with their limits.
+#[derive(Clone)]
+struct Protocols {
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
+}
+
+impl Protocols {
+    fn new() -> Self {
+        let mut http1 = http1::Builder::new();
+        http1
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_DEADLINE)
+            .max_buf_size(MAX_HEADER_BYTES);
+        // The requests of a connection are tasks of the thread that serves it.
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
+            .timer(TokioTimer::new())
+            .max_header_list_size(u32::try_from(MAX_HEADER_BYTES).expect("it is small"))
+            .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
+            .keep_alive_interval(HEADER_DEADLINE)
+            .keep_alive_timeout(HEADER_DEADLINE);
+        Self { http1, http2 }
+    }
+
+    async fn serve_plain<I, S>(&self, stream: I, service: S, watcher: Watcher) -> Result<(), String>
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: RouterService,
+    {
+        let connection = self.http1.serve_connection(TokioIo::new(stream), service);
+        let ended = watcher.watch(connection).await;
+        ended.map_err(|error| error.to_string())
+    }
+
+    /// Serves HTTP/2 or HTTP/1.1, as the client chooses in the handshake.
+    async fn serve_tls<I, S>(
+        &self,
+        acceptor: &TlsAcceptor,
+        stream: I,
+        service: S,
+        watcher: Watcher,
+    ) -> Result<(), String>
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: RouterService,
+    {
+        let accepted = timeout(HANDSHAKE_DEADLINE, acceptor.accept(stream)).await;
+        let stream = accepted
+            .map_err(|_| "the handshake took too long".to_owned())?
+            .map_err(|error| error.to_string())?;
+        if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
+            return self.serve_plain(stream, service, watcher).await;
+        }
+        let connection = self.http2.serve_connection(TokioIo::new(stream), service);
+        let ended = watcher.watch(connection).await;
+        ended.map_err(|error| error.to_string())
+    }
+}
+
+/// The service of a connection.
+trait RouterService:
+    Service<
+        Request<Incoming>,
+        Response = axum::response::Response,
+        Error = Infallible,
+        Future: Send + 'static,
+    > + Send
+    + 'static
+{
+}
+
+impl<S> RouterService for S where
+    S: Service<
+            Request<Incoming>,
+            Response = axum::response::Response,
+            Error = Infallible,
+            Future: Send + 'static,
+        > + Send
+        + 'static
+{
 }
 
 /// The next connection. An error of a single connection is ignored. If the system has no resources for another

@@ -29,6 +29,7 @@ pub(super) async fn send(
     }
     let stream_pass = state.limits.streams.enter(&client)?;
     let message: SendMessage = body::json(request, &state.config).await?;
+    state.check_model(&caller, message.model.as_deref()).await?;
     let new = NewMessage {
         owner: caller.owner().to_owned(),
         conversation: uuid(&conversation, "The conversation's id in the address")?,

@@ -25,6 +25,7 @@ pub(in crate::http) use self::error::OpenAiError;
 use self::mask::Mask;
 pub(crate) use self::models::choose as choose_model;
 use self::relay::{PassReport, Relay};
+use crate::access::Caller;
 use crate::http::body;
 use crate::http::limits::{Client, ReplyPasses};
 use crate::http::state::AppState;
@@ -40,24 +41,26 @@ const LEAST_PACE: u64 = 128 * 1024;
 pub(super) async fn chat_completions(
     state: State<AppState>,
     client: Client,
+    caller: Caller,
     request: Request,
 ) -> Result<Response, OpenAiError> {
-    pass(state, client, "chat/completions", request).await
+    pass(state, (client, caller), "chat/completions", request).await
 }
 
 /// `POST /v1/responses`
 pub(super) async fn responses(
     state: State<AppState>,
     client: Client,
+    caller: Caller,
     request: Request,
 ) -> Result<Response, OpenAiError> {
-    pass(state, client, "responses", request).await
+    pass(state, (client, caller), "responses", request).await
 }
 
 /// Passes a request to the upstream that has its model, and the answer back to the client.
 async fn pass(
     State(state): State<AppState>,
-    client: Client,
+    (client, caller): (Client, Caller),
     path: &'static str,
     request: Request,
 ) -> Result<Response, OpenAiError> {
@@ -79,11 +82,10 @@ async fn pass(
         Some(model) => model.name.clone(),
         None => state.upstreams.default_model(),
     };
-    let Route { upstream, model } = state
-        .upstreams
-        .route(&asked)
-        .await
-        .ok_or(ErrorKind::ModelNotFound)?;
+    let route = state.upstreams.route(&asked).await;
+    let route = route.ok_or(ErrorKind::ModelNotFound)?;
+    state.check_route(&caller, &route)?;
+    let Route { upstream, model } = route;
     if upstream.settings().api == Api::Messages {
         return Err(OpenAiError::speaks_another_api(&asked));
     }

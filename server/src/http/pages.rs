@@ -194,7 +194,7 @@ impl Pages {
             provide_context(suggestions::suggestions(&state));
             provide_context(opened.clone());
             provide_context(RenderBudget::new(RenderLimits::default()));
-            set_page_headers(reload_port);
+            set_page_headers(reload_port, !info.person.is_empty());
             if let Some(split) = &split {
                 provide_context(split.clone());
             }
@@ -261,22 +261,28 @@ pub(crate) fn safe_headers() -> [SetResponseHeaderLayer<HeaderValue>; 6] {
 /// The policy of a rendered page: its own files, its own server, and scripts with this response's nonce.
 /// WebAssembly is compiled, but text is never evaluated. Only our own documents are framed (see
 /// [`crate::http::frames`]).
-fn set_page_headers(reload_port: Option<u32>) {
+fn set_page_headers(reload_port: Option<u32>, has_person: bool) {
     let nonce = use_nonce().expect("leptos_axum provides one for each page");
     // In development the page listens for rebuilds on another port.
     let connect = reload_port.map_or(String::new(), |port| {
         format!(" ws://127.0.0.1:{port} ws://localhost:{port}")
     });
+    // Whoever is signed in signs out by a form, with which the browser must send the origin.
+    let forms = if has_person { "'self'" } else { "'none'" };
     let policy = format!(
         "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; style-src 'self'; \
          img-src 'self' data:; connect-src 'self'{connect}; frame-src 'self'; manifest-src 'self'; base-uri 'none'; \
-         form-action 'none'; frame-ancestors 'none'"
+         form-action {forms}; frame-ancestors 'none'"
     );
     let response = expect_context::<ResponseOptions>();
     response.insert_header(
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_str(&policy).expect("a nonce and an address are ASCII"),
     );
+    if has_person {
+        let policy = HeaderValue::from_static("same-origin");
+        response.insert_header(header::REFERRER_POLICY, policy);
+    }
     response.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }
 

@@ -6,11 +6,13 @@
 mod change;
 mod provider;
 mod read;
+mod usage;
 
 pub use self::change::{
     NewInvitation, NewKey, NewPasskey, NewPerson, NewSession, PeopleChange, ProviderPerson,
 };
 pub use self::read::{InvitationRow, KeyHolder, SessionHolder};
+pub use self::usage::UsageRow;
 
 /// A person as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]

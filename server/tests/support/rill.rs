@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use server::config::Config;
 use server::http::listen;
 use server::http::state::AppState;
+use server::http::tls::Tls;
 use server::http::workers::Workers;
 use server::providers::api::Api;
 use tempfile::TempDir;
@@ -32,6 +33,7 @@ pub(crate) struct Rill {
     pub(crate) address: SocketAddr,
     pub(crate) state: AppState,
     pub(crate) serving: JoinHandle<()>,
+    pub(crate) tls: Option<Arc<Tls>>,
     /// The replies that nobody reads are made on them, also after the last connection.
     _workers: Arc<Workers>,
     /// The folder of its data, which no other server uses.
@@ -69,11 +71,15 @@ impl Rill {
         config.saving.data_dir = Some(data.path().to_owned());
         let listener = TcpListener::bind(config.listen).await.expect("a free port");
         let address = listener.local_addr().expect("a bound socket");
+        let files = config.tls.files().expect("both or none");
         let state = AppState::new(config).await.expect("a state");
         let router = server::http::router(state.clone());
         // One, so that requests one after the other meet the same connections to the provider.
         let workers = Arc::new(Workers::of(1).expect("threads"));
-        let serving = tokio::spawn(listen::serve(
+        let tls = files.map(|(cert, key)| Tls::load(cert, key).expect("a certificate"));
+        let tls = tls.map(Arc::new);
+        let serving = tokio::spawn(listen::serve_by(
+            tls.clone(),
             listener,
             router,
             state.max_connections,
@@ -84,6 +90,7 @@ impl Rill {
             address,
             state,
             serving,
+            tls,
             _workers: workers,
             data,
         }

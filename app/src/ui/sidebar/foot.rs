@@ -114,6 +114,14 @@ fn menu_items(
         <a class="row" role="menuitem" tabindex="-1" href=below(EXPORT_PATH) download="" on:click=move |_| close(true)>
             {icon("download")}<span class="words">"Export all"</span>
         </a>
+        {(!person.with_value(String::is_empty)).then(|| view! {
+            <hr/>
+            <form method="post" action=below("/signout")>
+                <button class="row" role="menuitem" tabindex="-1">
+                    {icon("leave")}<span class="words">"Sign out"</span>
+                </button>
+            </form>
+        }.into_any())}
     }
 }
 

@@ -117,7 +117,11 @@ pub(super) fn address_of(state: &AppState, headers: &HeaderMap) -> String {
         Some(public) => public.address(),
         None => {
             let host = headers.get("host").and_then(|host| host.to_str().ok());
-            format!("http://{}", host.unwrap_or("localhost"))
+            format!(
+                "{}://{}",
+                state.config.scheme(),
+                host.unwrap_or("localhost")
+            )
         }
     }
 }

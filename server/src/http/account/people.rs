@@ -236,6 +236,12 @@ async fn person_page(
     let person = state.store.person(id).await?;
     let sessions = state.store.sessions_of(&person.id).await?;
     let keys = state.store.keys_of(&person.id).await?;
+    let usage = state.store.usage_of(&person.owner).await?;
+    let (input, output) = usage.tokens();
+    let used = format!(
+        "{} replies in kept conversations, with {input} tokens of input and {output} of output.",
+        usage.replies()
+    );
     let action: String = format!("/people/{}", person.id);
     let act = |what: &'static str, label: &'static str| button(&action, what, "", label);
     let is_disabled = person.disabled_at.is_some();
@@ -253,6 +259,8 @@ async fn person_page(
         .text(if is_disabled { ", disabled" } else { "" })
         .raw(", since ")
         .add(time(person.created_at))
+        .raw("</p><p>")
+        .text(&used)
         .raw("</p><div class=\"actions\">")
         .add(if is_disabled { act("enable", "Enable") } else { act("disable", "Disable") })
         .add(match person.role.as_str() {

@@ -94,6 +94,12 @@ pub(super) async fn sign_out(
     request: Request,
 ) -> Result<Response, AppError> {
     let form = Form::read_of(&state, &caller, request).await?;
+    if caller.is_named_by_proxy() {
+        let body = Html::new()
+            .raw("<p>The proxy in front of this server signs you in, so sign out there.</p>")
+            .raw("<p><a href=\"/\">To the chats</a></p>");
+        return Ok(page(&state, StatusCode::OK, door("Still signed in", body)));
+    }
     let elsewhere = super::openid::sign_out_url(&state, &form).await;
     if let Some(session) = caller.session() {
         let ended = PeopleChange::EndSession {

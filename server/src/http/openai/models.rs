@@ -8,14 +8,16 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::error::OpenAiError;
+use crate::access::Caller;
 use crate::http::state::AppState;
 use crate::providers::AvailableModel;
 use crate::providers::api::Api;
 use crate::providers::model_facts::ModelFacts;
 
 /// `GET /v1/models`: the models that this API can use.
-pub(in crate::http) async fn list(State(state): State<AppState>) -> Response {
-    let data: Vec<Value> = choices(&state)
+pub(in crate::http) async fn list(State(state): State<AppState>, caller: Caller) -> Response {
+    let data: Vec<Value> = state
+        .models_of(&caller)
         .await
         .into_iter()
         .filter(|choice| choice.upstream.settings().api != Api::Messages)
@@ -29,8 +31,10 @@ pub(in crate::http) async fn list(State(state): State<AppState>) -> Response {
 pub(in crate::http) async fn show(
     State(state): State<AppState>,
     Path(id): Path<String>,
+    caller: Caller,
 ) -> Result<Response, OpenAiError> {
-    let choice = choices(&state)
+    let choice = state
+        .models_of(&caller)
         .await
         .into_iter()
         .find(|choice| choice.name == id);
@@ -39,8 +43,9 @@ pub(in crate::http) async fn show(
 }
 
 /// `GET /api/models`: the models that people can choose on the page.
-pub(crate) async fn choose(State(state): State<AppState>) -> Response {
-    let models = choices(&state)
+pub(crate) async fn choose(State(state): State<AppState>, caller: Caller) -> Response {
+    let models: Vec<ModelChoice> = state
+        .models_of(&caller)
         .await
         .into_iter()
         .map(|choice| {
@@ -53,16 +58,16 @@ pub(crate) async fn choose(State(state): State<AppState>) -> Response {
             }
         })
         .collect();
-    let list = ModelList {
-        default: state.upstreams.default_model(),
-        models,
+    let default = state.upstreams.default_model();
+    let default = match (
+        state.check_model(&caller, Some(&default)).await,
+        models.first(),
+    ) {
+        (Err(_), Some(first)) => first.id.clone(),
+        _ => default,
     };
+    let list = ModelList { default, models };
     ([(CACHE_CONTROL, "no-store")], Json(list)).into_response()
-}
-
-async fn choices(state: &AppState) -> Vec<AvailableModel> {
-    state.look_for_ollama().await;
-    state.upstreams.choices().await
 }
 
 /// The upstream's description of a model, with the name that the model has here.

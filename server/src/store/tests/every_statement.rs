@@ -20,6 +20,7 @@ const READS: &[&str] = &[
     "is_invited",
     "id_token_of",
     "passkeys_of",
+    "usage_of",
     "passkey",
     "reply",
     "list",
