@@ -3,6 +3,7 @@
 mod commands;
 mod matrix;
 mod models;
+mod nginx;
 mod openid;
 mod proxy;
 mod sessions;

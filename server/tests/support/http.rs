@@ -3,7 +3,8 @@
 //!
 //! It does not follow redirects, decode, retry or keep connections, as an HTTP library would.
 
-use std::{io, net::SocketAddr};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use bytes::{Buf, Bytes, BytesMut};
 use serde_json::Value;
@@ -99,6 +100,18 @@ pub(crate) async fn send(address: SocketAddr, request: &Request) -> io::Result<A
 pub(crate) async fn send_bytes(address: SocketAddr, bytes: &[u8]) -> io::Result<Answer> {
     let stream = TcpStream::connect(address).await?;
     Answer::read_head(write_leniently(stream, bytes).await?).await
+}
+
+/// Sends a request from this address of the machine.
+pub(crate) async fn send_from(
+    source: Ipv4Addr,
+    address: SocketAddr,
+    request: &Request,
+) -> io::Result<Answer> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(SocketAddr::from((source, 0)))?;
+    let stream = socket.connect(address).await?;
+    Answer::read_head(write_leniently(stream, &request.to_bytes(address)).await?).await
 }
 
 /// Sends a request from a socket that can hold only little of the answer.
