@@ -468,3 +468,22 @@ fn a_line_that_only_goes_on_with_a_paragraph_is_no_row_and_no_underline() {
         &quote(&display("\n| c ").replace("<span", "a\n| b <span")),
     );
 }
+
+#[test]
+fn an_indented_line_that_would_begin_a_block_ends_a_table() {
+    for line in ["  #", "# a", "- a", "> a", "***", "1. a", "```", "<div>"] {
+        let text = format!("|a|\n|-|\n|b|\n    {line}\nc \\[x\ny\\] d");
+        let html = whole(&text);
+        assert!(html.contains("<code>"), "{html}");
+        assert!(!html.contains("[x"), "{html}");
+        check_streams(&text);
+    }
+    for line in ["code", "==="] {
+        let text = format!("|a|\n|-|\n|b|\n    {line}\nc \\[x\ny\\] d");
+        assert!(
+            whole(&text).contains("<td dir=\"auto\">c [x</td>"),
+            "{line}"
+        );
+        check_streams(&text);
+    }
+}

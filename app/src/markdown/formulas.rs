@@ -14,7 +14,7 @@ mod lines;
 
 use std::ops::Range;
 
-use self::lines::{is_delimiter_row, is_display_opener, is_heading, is_rule};
+use self::lines::{is_delimiter_row, is_display_opener, is_heading, is_rule, marker};
 use super::html_block;
 use super::parse::Own;
 
@@ -218,6 +218,8 @@ impl Scanner<'_> {
         let text = self.skip_spaces(cursor, end);
         let is_indented = text.column - cursor.column >= 4;
         if is_indented && (has_opened || self.paragraph.is_none()) {
+            // In a table it is a row, unless it would begin a block without the indent.
+            self.is_in_table &= !has_opened && !self.begins_block(text.at, end);
             self.end_containers(matched, has_opened);
             return end + 1;
         }
@@ -270,6 +272,19 @@ impl Scanner<'_> {
             self.containers.truncate(matched);
         }
         self.add_line(start, text.at, end)
+    }
+
+    /// Whether this text would begin a block, if it were not indented.
+    fn begins_block(&self, at: usize, end: usize) -> bool {
+        let rest = &self.bytes[at..end];
+        let Some(first) = rest.first() else {
+            return false;
+        };
+        *first == b'>'
+            || marker(rest).is_some()
+            || is_heading(rest)
+            || (is_rule(rest) && *first != b'=')
+            || self.opens_verbatim(at, end, false).is_some()
     }
 
     /// Whether the line behind this end can be below the head of a table. It has to go on with all containers, even
