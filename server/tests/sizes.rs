@@ -12,6 +12,7 @@ const MOST_IN_FUNCTION: usize = 80;
 
 /// What is longer and has yet to be split: a file, or a function of one, and how long it may be until then.
 const YET_TO_SPLIT: &[(&str, &str, usize)] = &[
+    ("app/src/markdown/as_written_tests.rs", "", 460),
     ("app/src/ui/panels/preset_form.rs", "PresetForm", 104),
     ("app/src/ui/panels/presets.rs", "Presets", 90),
     ("server/src/access/accounts.rs", "", 461),

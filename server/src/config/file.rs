@@ -345,7 +345,7 @@ mod tests {
             "[[preset]]\nname = \"a\"\nprompt = \"b\"",
         ] {
             let error = read_text(wrong).expect_err("it is wrong");
-            assert!(error.contains("line"), "{error}");
+            assert!(error.starts_with("rill.toml:"), "{error}");
         }
     }
 

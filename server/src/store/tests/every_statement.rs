@@ -13,9 +13,10 @@ use super::writes::{self, PostgresDatabase, WRITES, empty, in_one_slice, prepare
 use super::{finished, open_memory, question, settings};
 use crate::store::{LOCAL_OWNER, Store, new_id, open};
 
-/// What only reads, and the probe, which changes nothing.
+/// What only reads, and what changes no row: the probe, and overwriting what was deleted.
 const READS: &[&str] = &[
     "probe",
+    "scrub",
     "person_by_identity",
     "is_invited",
     "id_token_of",

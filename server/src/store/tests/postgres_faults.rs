@@ -28,7 +28,7 @@ const TRIGGERS: &str = "
     declare name text;
     begin
         foreach name in array array['conversations', 'messages', 'generations', 'pieces', 'people', 'sessions',
-            'api_keys', 'invitations', 'audit'] loop
+            'api_keys', 'invitations', 'audit', 'presets'] loop
             execute format('create constraint trigger fault_at_statement
                 after insert or update or delete on %I
                 for each row execute function fault(''at a statement'')', name);
